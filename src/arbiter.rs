@@ -1,0 +1,16 @@
+//! Whether this thread may be blocked: the one thing that the blocking calls must know of actix.
+
+/// Panics on the thread of an actix arbiter, where waiting would stop all of its actors, perhaps
+/// the very one that is waited for.
+///
+/// # Panics
+///
+/// On an arbiter's thread; the message names `instead`.
+#[track_caller]
+pub(crate) fn assert_may_block(instead: &str) {
+    // The arbiter alone is still set on `main` after its system has ended; the runtime alone is
+    // set in `spawn_blocking` too, where blocking is welcome.
+    if actix_rt::Arbiter::try_current().is_some() && tokio::runtime::Handle::try_current().is_ok() {
+        panic!("this call would block the thread of an actix arbiter, and every actor on it: {instead}");
+    }
+}

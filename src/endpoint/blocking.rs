@@ -1,0 +1,458 @@
+//! Threads that wait, and the iterators.
+
+use std::convert::Infallible;
+use std::iter::FusedIterator;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::Backoff;
+
+use super::consumer::Consumer;
+use super::producer::Producer;
+use crate::arbiter::assert_may_block;
+use crate::error::{GetTimeoutError, PutError, PutTimeoutError};
+use crate::queue::{Drained, Item, IterableQueue, Line, Shared, Take, Taken, Waiting};
+
+/// A thread parks behind a waker of its own, so that threads and tasks wait in the same lines.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+thread_local! {
+    static UNPARK: Waker = Arc::new(Unpark(thread::current())).into();
+}
+
+/// Waits until `attempt` has a result; `None` if that takes longer than the timeout.
+///
+/// Spins a little before it parks: under load the other side is rarely far.
+#[track_caller]
+pub(super) fn block<T, R, E>(
+    shared: &Shared<T>,
+    line: Line,
+    timeout: Option<Duration>,
+    instead: &str,
+    mut attempt: impl FnMut() -> Option<Result<R, E>>,
+) -> Option<Result<R, E>> {
+    if let Some(result) = attempt() {
+        return Some(result);
+    }
+    assert_may_block(instead);
+    // A timeout too far away to be a point in time is none.
+    let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
+    let backoff = Backoff::new();
+    while !backoff.is_completed() && timeout != Some(Duration::ZERO) {
+        backoff.snooze();
+        if let Some(result) = attempt() {
+            return Some(result);
+        }
+    }
+    let mut waiting = Waiting::new(shared, line);
+    UNPARK.with(|waker| {
+        let mut cx = Context::from_waker(waker);
+        loop {
+            // A wake-up meant for something else only leads to another look.
+            if let Poll::Ready(result) = shared.poll(&mut waiting.place, &mut cx, &mut attempt) {
+                return Some(result);
+            }
+            match deadline.flatten() {
+                None => thread::park(),
+                Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
+                    None | Some(Duration::ZERO) => return None,
+                    Some(left) => thread::park_timeout(left),
+                },
+            }
+        }
+    })
+}
+
+impl<T> Producer<T> {
+    /// Puts an item; the thread waits for room if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Producer::put).
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, consumer) = IterableQueue::bounded(1).split()?;
+    /// std::thread::spawn(move || {
+    ///     for n in 0..10 {
+    ///         if producer.blocking_put(n).is_err() {
+    ///             break; // no consumer is left
+    ///         }
+    ///     }
+    /// });
+    /// assert_eq!(consumer.into_iter().sum::<i32>(), 45);
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
+        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
+        let mut item = Some(item);
+        let put = block(&handle.shared, Line::Putters, None, "use put(item).await, or try_put", || {
+            handle.attempt_put(&mut item)
+        });
+        put.unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
+    }
+
+    /// Puts an item; the thread waits for room until the timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`PutTimeoutError::Timeout`] if there was no room in time, otherwise as
+    /// [`put`](Producer::put); the item is in the error.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{IterableQueue, PutTimeoutError};
+    /// # use std::time::Duration;
+    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
+    /// producer.try_put(1)?;
+    /// let error = producer.blocking_put_timeout(2, Duration::from_millis(5)).unwrap_err();
+    /// assert_eq!(error, PutTimeoutError::Timeout(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
+        let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };
+        let mut item = Some(item);
+        let put = block(&handle.shared, Line::Putters, Some(timeout), "use put(item).await with a timer", || {
+            handle.attempt_put(&mut item)
+        });
+        match (put, item) {
+            (Some(put), _) => put.map_err(PutTimeoutError::Refused),
+            (None, Some(item)) => Err(PutTimeoutError::Timeout(item)),
+            (None, None) => unreachable!("an attempt that fails for want of room leaves the item"),
+        }
+    }
+}
+
+impl<T> Consumer<T> {
+    #[track_caller]
+    fn blocking_take(&mut self, take: Take, timeout: Option<Duration>, instead: &str) -> Option<Result<Taken<T>, ()>> {
+        // A place from an earlier poll as a stream is not this thread's.
+        self.leave_line();
+        let slot = self.slot();
+        block(&slot.shared, Line::Getters, timeout, instead, || Self::attempt(slot, take))
+    }
+
+    #[track_caller]
+    fn blocking_next(&mut self, take: Take, instead: &str) -> Option<Taken<T>> {
+        self.blocking_take(take, None, instead)?.ok()
+    }
+
+    /// Takes the next item for good; the thread waits for it. `None` when the queue has ended.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put("a")?;
+    /// drop(producer);
+    /// assert_eq!(consumer.blocking_get(), Some("a"));
+    /// assert_eq!(consumer.blocking_get(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_get(&mut self) -> Option<T> {
+        self.blocking_next(Take::Own, "use get().await, or try_get").map(|taken| taken.item)
+    }
+
+    /// Takes the next item for good; the thread waits for it until the timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`GetTimeoutError::Timeout`] if none came in time, [`GetTimeoutError::Ended`] if there will
+    /// be no more.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{GetTimeoutError, IterableQueue};
+    /// # use std::time::Duration;
+    /// let (_producer, mut consumer) = IterableQueue::<u8>::unbounded().split()?;
+    /// assert_eq!(consumer.blocking_get_timeout(Duration::from_millis(5)), Err(GetTimeoutError::Timeout));
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_get_timeout(&mut self, timeout: Duration) -> Result<T, GetTimeoutError> {
+        match self.blocking_take(Take::Own, Some(timeout), "use get().await with a timer") {
+            Some(Ok(taken)) => Ok(taken.item),
+            Some(Err(())) => Err(GetTimeoutError::Ended),
+            None => Err(GetTimeoutError::Timeout),
+        }
+    }
+
+    /// Takes the next item as a lease; the thread waits for it. `None` when the queue has ended.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put("a")?;
+    /// drop(producer);
+    /// while let Some(item) = consumer.blocking_lease() {
+    ///     item.ack();
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_lease(&mut self) -> Option<Item<T>> {
+        let taken = self.blocking_next(Take::Lease, "use lease().await, or try_lease")?;
+        Some(Item::new(self.slot(), taken))
+    }
+
+    /// The items, taken for good, as an iterator that waits for each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// (1..=3).try_for_each(|n| producer.try_put(n))?;
+    /// assert_eq!(consumer.iter().take(2).collect::<Vec<_>>(), [1, 2]);
+    /// drop(producer);
+    /// assert_eq!(consumer.iter().collect::<Vec<_>>(), [3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&mut self) -> BlockingIter<'_, T> {
+        BlockingIter { consumer: self }
+    }
+
+    /// The items that are there now, taken for good, as an iterator that does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1]);
+    /// producer.try_put(2)?;
+    /// assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_iter(&mut self) -> TryIter<'_, T> {
+        TryIter { consumer: self }
+    }
+
+    /// The items as leases, as an iterator that waits for each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// drop(producer);
+    /// for item in consumer.blocking_leases() {
+    ///     item.ack();
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn blocking_leases(&mut self) -> BlockingLeases<'_, T> {
+        BlockingLeases { consumer: self }
+    }
+
+    /// The items as leases, as an iterator that waits for each of them and owns this consumer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// drop(producer);
+    /// consumer.into_blocking_leases().for_each(|item| item.ack());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_blocking_leases(self) -> IntoBlockingLeases<T> {
+        IntoBlockingLeases { consumer: self }
+    }
+}
+
+/// Takes items for good, waiting for each; from [`Consumer::iter`].
+///
+/// # Panics
+///
+/// `next` panics if it would have to wait on the thread of an actix arbiter.
+#[derive(Debug)]
+pub struct BlockingIter<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+/// Takes items for good, waiting for each; what `for item in consumer` runs on.
+///
+/// # Panics
+///
+/// `next` panics if it would have to wait on the thread of an actix arbiter.
+#[derive(Debug)]
+pub struct IntoBlockingIter<T> {
+    consumer: Consumer<T>,
+}
+
+/// Takes the items that are there; from [`Consumer::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+/// Leases items, waiting for each; from [`Consumer::blocking_leases`].
+///
+/// # Panics
+///
+/// `next` panics if it would have to wait on the thread of an actix arbiter.
+#[derive(Debug)]
+pub struct BlockingLeases<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+/// Leases items, waiting for each; from [`Consumer::into_blocking_leases`].
+///
+/// # Panics
+///
+/// `next` panics if it would have to wait on the thread of an actix arbiter.
+#[derive(Debug)]
+pub struct IntoBlockingLeases<T> {
+    consumer: Consumer<T>,
+}
+
+impl<T> Iterator for BlockingIter<'_, T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        self.consumer.blocking_get()
+    }
+}
+
+impl<T> Iterator for IntoBlockingIter<T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        self.consumer.blocking_get()
+    }
+}
+
+impl<T> Iterator for TryIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.consumer.try_get().ok()
+    }
+}
+
+impl<T> Iterator for BlockingLeases<'_, T> {
+    type Item = Item<T>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Item<T>> {
+        self.consumer.blocking_lease()
+    }
+}
+
+impl<T> Iterator for IntoBlockingLeases<T> {
+    type Item = Item<T>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Item<T>> {
+        self.consumer.blocking_lease()
+    }
+}
+
+impl<T> FusedIterator for BlockingIter<'_, T> {}
+impl<T> FusedIterator for IntoBlockingIter<T> {}
+impl<T> FusedIterator for BlockingLeases<'_, T> {}
+impl<T> FusedIterator for IntoBlockingLeases<T> {}
+
+impl<T> IntoIterator for Consumer<T> {
+    type Item = T;
+    type IntoIter = IntoBlockingIter<T>;
+
+    fn into_iter(self) -> IntoBlockingIter<T> {
+        IntoBlockingIter { consumer: self }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a mut Consumer<T> {
+    type Item = T;
+    type IntoIter = BlockingIter<'a, T>;
+
+    fn into_iter(self) -> BlockingIter<'a, T> {
+        self.iter()
+    }
+}
+
+/// Waits for the end, as long as the timeout allows.
+#[track_caller]
+pub(super) fn await_end<T>(shared: &Shared<T>, timeout: Option<Duration>) -> Option<Drained> {
+    let ended =
+        block(shared, Line::Watchers, timeout, "use drained().await", || shared.ended().map(Ok::<_, Infallible>));
+    ended.map(|drained| drained.unwrap_or_else(|never| match never {}))
+}
+
+impl<T> IterableQueue<T> {
+    /// Waits for the end, as a thread.
+    ///
+    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal)
+    /// first.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// use std::thread;
+    ///
+    /// let queue = IterableQueue::unbounded();
+    /// let (producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// queue.seal();
+    /// thread::spawn(move || (0..10).try_for_each(|n| producer.blocking_put(n)));
+    /// thread::spawn(move || consumer.into_blocking_leases().for_each(|item| item.ack()));
+    /// assert_eq!(queue.blocking_drained().totals.acked, 10);
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained(&self) -> Drained {
+        await_end(self.shared(), None).unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
+    }
+}

@@ -1,0 +1,285 @@
+//! Consumers: who takes.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use super::producer::Producer;
+use crate::error::{OpenError, TryGetError};
+use crate::queue::{
+    ConsumerId, ConsumerRow, Drained, Item, IterableQueue, Line, Place, Shared, Slot, Take, Taken, name,
+};
+
+/// Takes items out of a queue, until the queue has ended.
+///
+/// A clone is another consumer of the same queue and name; that works after seal too. A consumer
+/// closes when it is dropped. When the last one is gone, and the queue is sealed, puts fail.
+///
+/// | | waits (async) | waits (thread) | at once |
+/// |---|---|---|---|
+/// | a `T`, settled by taking it | [`get`](Consumer::get), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
+/// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease) |
+///
+/// As a `Stream` it keeps its place in the line of waiting consumers from one poll to the next.
+/// In a `select!` use [`get`](Consumer::get), which leaves the line when its future is dropped.
+pub struct Consumer<T> {
+    slot: Arc<Slot<T>>,
+    place: Place,
+}
+
+impl<T> IterableQueue<T> {
+    /// Opens a consumer.
+    ///
+    /// # Errors
+    ///
+    /// If the queue is sealed. Clone a consumer that is open instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{IterableQueue, TryGetError};
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// let mut consumer = queue.consumer()?;
+    /// assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    #[doc(alias = "get_consumer")]
+    pub fn consumer(&self) -> Result<Consumer<T>, OpenError> {
+        Consumer::open(self.shared(), None)
+    }
+
+    /// Opens a consumer whose name shows in snapshots and in the log.
+    ///
+    /// # Errors
+    ///
+    /// If the queue is sealed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// let _consumer = queue.consumer_named("worker-1")?;
+    /// assert_eq!(queue.snapshot().consumers[0].name, "worker-1");
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    pub fn consumer_named(&self, consumer_name: impl Into<String>) -> Result<Consumer<T>, OpenError> {
+        Consumer::open(self.shared(), name(consumer_name))
+    }
+
+    /// Opens the usual pair and gives this handle up, so that the queue is sealed if this was the
+    /// last one.
+    ///
+    /// # Errors
+    ///
+    /// If the queue was sealed before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, consumer) = IterableQueue::bounded(16).split()?;
+    /// std::thread::spawn(move || (0..100).try_for_each(|n| producer.blocking_put(n)));
+    /// assert_eq!(consumer.into_iter().count(), 100);
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    pub fn split(self) -> Result<(Producer<T>, Consumer<T>), OpenError> {
+        Ok((self.producer()?, self.consumer()?))
+    }
+}
+
+impl<T> Consumer<T> {
+    pub(crate) fn open(shared: &Arc<Shared<T>>, consumer_name: Option<Arc<str>>) -> Result<Self, OpenError> {
+        Ok(Self::new(Arc::clone(shared), shared.open_consumer(consumer_name)?))
+    }
+
+    fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
+        Self { slot: Arc::new(Slot { shared, row, mailbox: OnceLock::new() }), place: Place::new(Line::Getters) }
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<Slot<T>> {
+        &self.slot
+    }
+
+    /// The id under which snapshots list it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// let consumer = queue.consumer()?;
+    /// assert_eq!(queue.snapshot().consumers[0].id, consumer.id());
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    pub fn id(&self) -> ConsumerId {
+        self.slot.row.id
+    }
+
+    /// How the queue ended, once it has.
+    pub(crate) fn ended(&self) -> Option<Drained> {
+        self.slot.shared.ended()
+    }
+
+    /// `None` while there is nothing; `Err` at the end.
+    pub(super) fn attempt(slot: &Slot<T>, take: Take) -> Option<Result<Taken<T>, ()>> {
+        match slot.shared.try_take(&slot.row, take) {
+            Ok(taken) => Some(Ok(taken)),
+            Err(TryGetError::Ended) => Some(Err(())),
+            Err(TryGetError::Empty) => None,
+        }
+    }
+
+    pub(super) fn poll_take(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
+        let Self { slot, place } = self;
+        slot.shared.poll(place, cx, || Self::attempt(slot, take)).map(Result::ok)
+    }
+
+    pub(crate) fn poll_lease(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
+        self.poll_take(Take::Lease, cx).map(|taken| taken.map(|taken| Item::new(&self.slot, taken)))
+    }
+
+    /// Leaves the line of waiting consumers: whoever may not take does not stand in it.
+    pub(crate) fn leave_line(&mut self) {
+        self.slot.shared.leave(&mut self.place, false);
+    }
+
+    async fn take(&mut self, take: Take) -> Option<Taken<T>> {
+        let waiting = LeavesLine(self);
+        poll_fn(|cx| waiting.0.poll_take(take, cx)).await
+    }
+
+    fn try_take(&mut self, take: Take) -> Result<Taken<T>, TryGetError> {
+        let taken = self.slot.shared.try_take(&self.slot.row, take)?;
+        // A place from an earlier poll as a stream is used up by this.
+        self.slot.shared.leave(&mut self.place, true);
+        Ok(taken)
+    }
+
+    /// Takes the next item for good; `None` when the queue has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses neither an item nor a wake-up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.put_all(["a", "b"]).await?;
+    /// drop(producer);
+    /// assert_eq!(consumer.get().await, Some("a"));
+    /// assert_eq!(consumer.get().await, Some("b"));
+    /// assert_eq!(consumer.get().await, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn get(&mut self) -> Option<T> {
+        self.take(Take::Own).await.map(|taken| taken.item)
+    }
+
+    /// Takes the next item as a lease; `None` when the queue has ended.
+    ///
+    /// While this consumer waits here for more, the queue cannot end unless the leases that it
+    /// already holds are settled by somebody.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses neither an item nor a wake-up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.put("work").await?;
+    /// drop(producer);
+    /// while let Some(item) = consumer.lease().await {
+    ///     item.ack();
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn lease(&mut self) -> Option<Item<T>> {
+        self.take(Take::Lease).await.map(|taken| Item::new(&self.slot, taken))
+    }
+
+    /// Takes an item for good if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryGetError::Empty`] if there is none now, [`TryGetError::Ended`] if there will be no
+    /// more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{IterableQueue, TryGetError};
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// assert_eq!(consumer.try_get(), Ok(1));
+    /// assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
+    /// drop(producer);
+    /// assert_eq!(consumer.try_get(), Err(TryGetError::Ended));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_get(&mut self) -> Result<T, TryGetError> {
+        self.try_take(Take::Own).map(|taken| taken.item)
+    }
+
+    /// Takes an item as a lease if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Consumer::try_get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// consumer.try_lease()?.ack();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_lease(&mut self) -> Result<Item<T>, TryGetError> {
+        self.try_take(Take::Lease).map(|taken| Item::new(&self.slot, taken))
+    }
+}
+
+/// Gives the consumer's place up when a future that used it is dropped.
+struct LeavesLine<'a, T>(&'a mut Consumer<T>);
+
+impl<T> Drop for LeavesLine<'_, T> {
+    fn drop(&mut self) {
+        self.0.leave_line();
+    }
+}
+
+impl<T> Clone for Consumer<T> {
+    fn clone(&self) -> Self {
+        let shared = &self.slot.shared;
+        Self::new(Arc::clone(shared), shared.add_consumer(Arc::clone(&self.slot.row.name)))
+    }
+}
+
+impl<T> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        self.leave_line();
+        self.slot.shared.close_consumer(&self.slot.row);
+    }
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("queue", &self.slot.shared.id)
+            .field("id", &self.id())
+            .field("name", &self.slot.row.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! Streams and the sink.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures::{Sink, Stream};
+
+use super::consumer::Consumer;
+use super::permit::Permit;
+use super::producer::{Handle, Producer};
+use crate::error::{PutError, SinkError};
+use crate::queue::{Item, Line, Place, Take};
+
+// Nothing in a consumer is ever pinned.
+impl<T> Unpin for Consumer<T> {}
+
+/// Takes items for good, in their turn; ends when the queue has ended, and stays ended.
+impl<T> Stream for Consumer<T> {
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.get_mut().poll_take(Take::Own, cx).map(|taken| taken.map(|taken| taken.item))
+    }
+}
+
+/// A stream of leases, from [`Consumer::leases`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Leases<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+/// A stream of leases that owns its consumer, from [`Consumer::into_leases`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct IntoLeases<T> {
+    consumer: Consumer<T>,
+}
+
+impl<T> Consumer<T> {
+    /// The items as a stream of leases.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// use futures::StreamExt;
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.put_all(1..=3).await?;
+    /// drop(producer);
+    /// consumer.leases().for_each(|item| async move { item.ack() }).await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn leases(&mut self) -> Leases<'_, T> {
+        Leases { consumer: self }
+    }
+
+    /// The items as a stream of leases that owns this consumer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// use futures::StreamExt;
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
+    /// producer.put_all(1..=3).await?;
+    /// drop(producer);
+    /// // up to two items in work at a time
+    /// consumer.into_leases().for_each_concurrent(2, |item| async move { item.ack() }).await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn into_leases(self) -> IntoLeases<T> {
+        IntoLeases { consumer: self }
+    }
+}
+
+impl<T> Stream for Leases<'_, T> {
+    type Item = Item<T>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
+        self.get_mut().consumer.poll_lease(cx)
+    }
+}
+
+impl<T> Drop for Leases<'_, T> {
+    fn drop(&mut self) {
+        self.consumer.leave_line();
+    }
+}
+
+impl<T> Stream for IntoLeases<T> {
+    type Item = Item<T>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
+        self.get_mut().consumer.poll_lease(cx)
+    }
+}
+
+/// Puts items as a `Sink`, from [`Producer::sink`] or [`Producer::into_sink`].
+///
+/// It is a type of its own because a producer that were a sink would have a second `close`, a
+/// future that nobody polls. A sink that is ready holds a [`Permit`]: closing or dropping the sink
+/// gives it back.
+///
+/// # Errors
+///
+/// A [`SinkError`]; the item is inside if the sink had been given it.
+///
+/// # Panics
+///
+/// If `start_send` is called without a `poll_ready` that was ready before, as the trait demands.
+pub struct PutSink<T> {
+    /// `None` once closed.
+    handle: Option<Arc<Handle<T>>>,
+    place: Place,
+    permit: Option<Permit<T>>,
+}
+
+impl<T> Producer<T> {
+    /// A sink beside this producer, whose endpoint stays open until both are closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// use futures::{SinkExt, StreamExt, stream};
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
+    /// let mut sink = producer.sink();
+    /// drop(producer);
+    /// sink.send_all(&mut stream::iter(1..=3).map(Ok)).await?;
+    /// sink.close().await?;
+    /// assert_eq!(consumer.collect::<Vec<_>>().await, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn sink(&self) -> PutSink<T> {
+        PutSink::new(self.share())
+    }
+
+    /// Turns this producer into a sink.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// use futures::{StreamExt, stream};
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, consumer) = IterableQueue::bounded(8).split()?;
+    /// stream::iter(1..=3).map(Ok).forward(producer.into_sink()).await?; // forward closes the sink
+    /// assert_eq!(consumer.collect::<Vec<_>>().await, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn into_sink(mut self) -> PutSink<T> {
+        PutSink::new(self.take())
+    }
+}
+
+impl<T> PutSink<T> {
+    fn new(handle: Option<Arc<Handle<T>>>) -> Self {
+        Self { handle, place: Place::new(Line::Putters), permit: None }
+    }
+
+    fn leave_line(&mut self) {
+        if let Some(handle) = &self.handle {
+            handle.shared.leave(&mut self.place, false);
+        }
+    }
+}
+
+impl<T> Unpin for PutSink<T> {}
+
+impl<T> Sink<T> for PutSink<T> {
+    type Error = SinkError<T>;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        let this = self.get_mut();
+        if this.permit.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let Some(handle) = &this.handle else {
+            return Poll::Ready(Err(SinkError::new(PutError::Closed(None))));
+        };
+        let permit = ready!(Permit::poll(handle, &mut this.place, cx));
+        this.permit = Some(permit.map_err(|error| SinkError::new(error.map(|()| None)))?);
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {
+        let this = self.get_mut();
+        let Some(permit) = this.permit.take() else {
+            if this.handle.is_none() {
+                return Err(SinkError::new(PutError::Closed(Some(item))));
+            }
+            panic!("PutSink::start_send: call poll_ready first, until it is ready");
+        };
+        permit.put(item).map_err(|error| SinkError::new(error.map(Some)))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        let this = self.get_mut();
+        this.leave_line();
+        this.permit = None;
+        this.handle = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T> Drop for PutSink<T> {
+    fn drop(&mut self) {
+        self.leave_line();
+    }
+}
+
+impl<T> fmt::Debug for PutSink<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutSink")
+            .field("ready", &self.permit.is_some())
+            .field("closed", &self.handle.is_none())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,22 @@
+//! What users hold: producers and consumers, and the ways to wait with them.
+//!
+//! - `producer.rs`, `permit.rs`: items in
+//! - `consumer.rs`: items out
+//! - `blocking.rs`: threads that wait, and the iterators
+//! - `futures.rs`: streams and the sink
+//! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
+
+mod blocking;
+mod consumer;
+mod dead_letters;
+mod futures;
+mod permit;
+mod producer;
+mod shutdown;
+
+pub use self::blocking::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
+pub use self::consumer::Consumer;
+pub use self::futures::{IntoLeases, Leases, PutSink};
+pub use self::permit::Permit;
+pub(crate) use self::producer::Handle;
+pub use self::producer::Producer;

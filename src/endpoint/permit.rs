@@ -1,0 +1,103 @@
+//! Permits: room that is kept until the item is there.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::producer::{Handle, Producer};
+use crate::error::PutError;
+use crate::queue::{Line, Place, Waiting};
+
+/// Room for one item, from [`Producer::reserve`]. Dropping it gives the room back.
+///
+/// It keeps its producer's endpoint open. Its `put` never waits and fails only if the queue has
+/// ended or the producer was found dead: where another put overlaps with the reservation, the
+/// item goes beyond the capacity.
+pub struct Permit<T> {
+    handle: Arc<Handle<T>>,
+    used: bool,
+}
+
+impl<T> Permit<T> {
+    /// One poll of a reservation that waits for room.
+    pub(super) fn poll(
+        handle: &Arc<Handle<T>>,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Permit<T>, PutError<()>>> {
+        handle
+            .shared
+            .poll(place, cx, || handle.shared.try_reserve(&handle.row))
+            .map_ok(|()| Permit { handle: Arc::clone(handle), used: false })
+    }
+
+    /// Puts the item, at once.
+    ///
+    /// # Errors
+    ///
+    /// If the queue was abandoned, shut down or aborted meanwhile; the item is in the error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, mut consumer) = IterableQueue::bounded(1).split()?;
+    /// let permit = producer.reserve().await?;
+    /// assert!(producer.try_put("no room").is_err());
+    /// permit.put("kept")?;
+    /// assert_eq!(consumer.get().await, Some("kept"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn put(mut self, item: T) -> Result<(), PutError<T>> {
+        self.used = true;
+        self.handle.shared.put_reserved(&self.handle.row, item)
+    }
+}
+
+impl<T> Drop for Permit<T> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.handle.shared.cancel_reserve();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Permit<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("queue", &self.handle.shared.id).finish_non_exhaustive()
+    }
+}
+
+impl<T> Producer<T> {
+    /// Waits for room and keeps it for one item: for when making the item, or losing it in a
+    /// dropped future, is what matters.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Producer::put), without an item.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing but its place in the line.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
+    /// let permit = producer.reserve().await?;
+    /// drop(permit); // changed our mind
+    /// producer.try_put(1)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn reserve(&self) -> Result<Permit<T>, PutError<()>> {
+        let Some(handle) = self.share() else { return Err(PutError::Closed(())) };
+        let mut waiting = Waiting::new(&handle.shared, Line::Putters);
+        poll_fn(|cx| Permit::poll(&handle, &mut waiting.place, cx)).await
+    }
+}

@@ -1,0 +1,273 @@
+//! Producers: who puts.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::error::{OpenError, PutError, TryPutError};
+use crate::queue::{HandleKey, IterableQueue, Line, Place, ProducerEndpoint, ProducerRow, Shared, Waiting, name};
+
+/// Puts items into a queue, which does not end while it is open.
+///
+/// A clone is another handle of the same endpoint; the endpoint closes with its last handle, and
+/// dropping a handle closes it. To put from several threads, clone it: each handle counts for
+/// itself, without a word that all of them write.
+///
+/// | waits (async) | waits (thread) | at once |
+/// |---|---|---|
+/// | [`put`](Producer::put), [`put_all`](Producer::put_all), [`reserve`](Producer::reserve), [`sink`](Producer::sink) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout) | [`try_put`](Producer::try_put) |
+pub struct Producer<T> {
+    /// `None` once closed.
+    handle: Option<Arc<Handle<T>>>,
+}
+
+/// An open handle. Permits, sinks and `Put` messages own a share of it, so that a close never
+/// overtakes what was put before it (C4).
+pub(crate) struct Handle<T> {
+    pub(crate) shared: Arc<Shared<T>>,
+    pub(crate) row: Arc<ProducerRow>,
+    key: HandleKey,
+}
+
+impl<T> Drop for Handle<T> {
+    fn drop(&mut self) {
+        self.shared.close_handle(self.key);
+    }
+}
+
+impl<T> Handle<T> {
+    /// One poll of a put that waits; takes `item` once it is accepted or refused.
+    pub(crate) fn poll_put(
+        &self,
+        item: &mut Option<T>,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), PutError<T>>> {
+        self.shared.poll(place, cx, || self.attempt_put(item))
+    }
+
+    /// `None` while there is no room.
+    pub(crate) fn attempt_put(&self, item: &mut Option<T>) -> Option<Result<(), PutError<T>>> {
+        match self.shared.try_put(&self.row, item.take()?) {
+            Ok(()) => Some(Ok(())),
+            Err(TryPutError::Refused(error)) => Some(Err(error)),
+            Err(TryPutError::Full(back)) => {
+                *item = Some(back);
+                None
+            }
+        }
+    }
+}
+
+impl<T> IterableQueue<T> {
+    /// Opens a producer.
+    ///
+    /// # Errors
+    ///
+    /// If the queue is sealed. Clone a producer that is open instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::unbounded();
+    /// let producer = queue.producer()?;
+    /// producer.try_put(1)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "get_producer")]
+    pub fn producer(&self) -> Result<Producer<T>, OpenError> {
+        Producer::open(self.shared(), None, false)
+    }
+
+    /// Opens a producer whose name shows in snapshots.
+    ///
+    /// # Errors
+    ///
+    /// If the queue is sealed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// let _producer = queue.producer_named("http")?;
+    /// assert!(queue.snapshot().blockers().to_string().contains("producer http is open"));
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    pub fn producer_named(&self, producer_name: impl Into<String>) -> Result<Producer<T>, OpenError> {
+        Producer::open(self.shared(), name(producer_name), false)
+    }
+}
+
+impl<T> Producer<T> {
+    pub(crate) fn open(
+        shared: &Arc<Shared<T>>,
+        producer_name: Option<Arc<str>>,
+        watched: bool,
+    ) -> Result<Self, OpenError> {
+        let (key, row) = shared.open_producer(producer_name, watched)?;
+        Ok(Self { handle: Some(Arc::new(Handle { shared: Arc::clone(shared), row, key })) })
+    }
+
+    /// A share of this handle, if it is open.
+    pub(crate) fn share(&self) -> Option<Arc<Handle<T>>> {
+        self.handle.clone()
+    }
+
+    /// Takes this handle's share out, which leaves it closed.
+    pub(crate) fn take(&mut self) -> Option<Arc<Handle<T>>> {
+        self.handle.take()
+    }
+
+    pub(crate) fn open_handle(&self) -> Option<&Handle<T>> {
+        self.handle.as_deref()
+    }
+
+    pub(crate) fn endpoint(&self) -> Option<&Arc<ProducerEndpoint>> {
+        self.handle.as_ref().map(|handle| &handle.row.endpoint)
+    }
+
+    /// Puts an item, and waits for room if there is none. `Ok` means that the buffer holds it.
+    ///
+    /// # Errors
+    ///
+    /// If this handle is closed, or the queue was abandoned, shut down or aborted; the item is in
+    /// the error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready drops the item, which was not accepted then. Where
+    /// that matters, use [`reserve`](Producer::reserve).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, mut consumer) = IterableQueue::bounded(1).split()?;
+    /// producer.put("a").await?;
+    /// assert_eq!(consumer.get().await, Some("a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
+        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
+        let mut item = Some(item);
+        let mut waiting = Waiting::new(&handle.shared, Line::Putters);
+        poll_fn(|cx| handle.poll_put(&mut item, &mut waiting.place, cx)).await
+    }
+
+    /// Puts an item if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryPutError::Full`] if there is no room, otherwise as [`put`](Producer::put); the item is
+    /// in the error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
+    /// producer.try_put(1)?;
+    /// let error = producer.try_put(2).unwrap_err();
+    /// assert!(error.is_full());
+    /// assert_eq!(error.into_inner(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
+        match self.open_handle() {
+            Some(handle) => handle.shared.try_put(&handle.row, item),
+            None => Err(PutError::Closed(item).into()),
+        }
+    }
+
+    /// Puts all items of an iterator, waiting for room as needed, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Producer::put), at the first item that is refused. With `put_all(&mut iterator)`
+    /// the iterator keeps what comes after it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the one item that was waiting; what was put before stays put.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
+    /// assert_eq!(producer.put_all(1..=4).await?, 4);
+    /// # drop(producer);
+    /// # assert_eq!(consumer.into_iter().sum::<i32>(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
+        let mut count = 0;
+        for item in items {
+            self.put(item).await?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Says that this handle will put no more. Calling it again changes nothing.
+    ///
+    /// It takes `&mut self` so that no thread can close between another's check and its push.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (mut producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// producer.close();
+    /// assert_eq!(consumer.blocking_get(), Some(1));
+    /// assert_eq!(consumer.blocking_get(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&mut self) {
+        self.handle = None;
+    }
+
+    /// Whether this handle was closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let mut producer = IterableQueue::<u8>::unbounded().producer()?;
+    /// producer.close();
+    /// assert!(producer.is_closed() && producer.clone().is_closed());
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.handle.is_none()
+    }
+}
+
+impl<T> Clone for Producer<T> {
+    fn clone(&self) -> Self {
+        let handle = self.handle.as_ref().and_then(|handle| {
+            let shared = Arc::clone(&handle.shared);
+            let (key, row) = shared.add_handle(&handle.row.endpoint)?;
+            Some(Arc::new(Handle { shared, row, key }))
+        });
+        Self { handle }
+    }
+}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Producer");
+        if let Some(handle) = &self.handle {
+            debug.field("queue", &handle.shared.id).field("name", &handle.row.endpoint.name);
+        }
+        debug.field("closed", &self.is_closed()).finish()
+    }
+}

@@ -1,0 +1,70 @@
+//! An orderly end within a given time.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+
+use super::blocking::await_end;
+use crate::queue::{IterableQueue, Shared, ShutdownReport};
+
+impl<T: Send + 'static> IterableQueue<T> {
+    /// Seals the queue, refuses all further puts (waiting ones get their item back), lets
+    /// consumers finish what was accepted, and aborts when the grace is over.
+    ///
+    /// The time is kept by a thread of its own, so it works with and without a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not call the shutdown off; only its report is lost, and with it
+    /// the items that were left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{IterableQueue, Outcome};
+    /// use std::time::Duration;
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let queue = IterableQueue::unbounded();
+    /// let (producer, _idle) = (queue.producer()?, queue.consumer()?);
+    /// producer.put_all(["a", "b"]).await?;
+    /// let report = queue.shutdown(Duration::from_millis(10)).await;
+    /// assert_eq!(report.drained.outcome, Outcome::Aborted);
+    /// assert_eq!(report.left, ["a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport<T> {
+        shutdown(Arc::clone(self.shared()), grace).await
+    }
+}
+
+pub(crate) async fn shutdown<T: Send + 'static>(shared: Arc<Shared<T>>, grace: Duration) -> ShutdownReport<T> {
+    shared.shut_down();
+    let (done, report) = oneshot::channel();
+    let timer = thread::Builder::new().name("queue-shutdown".to_owned());
+    let spawned = timer.spawn({
+        let shared = Arc::clone(&shared);
+        move || {
+            // If nobody waits for the report any more, the items are dropped with it.
+            drop(done.send(finish(&shared, Some(grace))));
+        }
+    });
+    if let Err(error) = spawned {
+        log::error!("{}: no thread for the grace of a shutdown, so there is none: {error}", shared.label());
+    }
+    match report.await {
+        Ok(report) => report,
+        Err(oneshot::Canceled) => finish(&shared, None),
+    }
+}
+
+/// Waits for the end as long as there is grace, then makes it.
+fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
+    let in_time = grace.and_then(|grace| await_end(shared, Some(grace)));
+    let left = if in_time.is_some() { Vec::new() } else { shared.abort() };
+    let drained = in_time.or_else(|| shared.ended()).unwrap_or_else(|| unreachable!("abort ends the queue"));
+    ShutdownReport { drained, left }
+}

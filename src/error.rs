@@ -1,0 +1,322 @@
+//! Every error of this crate.
+//!
+//! Errors of puts hand the item back: [`into_inner`](PutError::into_inner) takes it,
+//! [`get_ref`](PutError::get_ref) looks at it. None of them needs `T: Debug`.
+
+use std::error::Error;
+use std::fmt;
+
+/// A put was refused for good; the item is inside.
+///
+/// # Examples
+///
+/// ```
+/// use actix_iterable_queue::{IterableQueue, PutError};
+///
+/// let queue = IterableQueue::bounded(4);
+/// let mut producer = queue.producer()?;
+/// producer.close();
+/// let error = producer.blocking_put("late").unwrap_err();
+/// assert!(matches!(error, PutError::Closed(_)));
+/// assert_eq!(error.into_inner(), "late");
+/// # Ok::<(), actix_iterable_queue::OpenError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PutError<T> {
+    /// This producer handle was closed before, or its actor was found dead.
+    Closed(T),
+    /// The queue is sealed and its last consumer has gone: nobody could take the item.
+    Abandoned(T),
+    /// The queue is shutting down and takes no more.
+    ShutDown(T),
+    /// The queue was aborted.
+    Aborted(T),
+}
+
+impl<T> PutError<T> {
+    /// The item that was not accepted.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Closed(item) | Self::Abandoned(item) | Self::ShutDown(item) | Self::Aborted(item) => item,
+        }
+    }
+
+    /// A look at the item that was not accepted.
+    pub fn get_ref(&self) -> &T {
+        match self {
+            Self::Closed(item) | Self::Abandoned(item) | Self::ShutDown(item) | Self::Aborted(item) => item,
+        }
+    }
+
+    /// The same reason around another value.
+    pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> PutError<U> {
+        match self {
+            Self::Closed(item) => PutError::Closed(with(item)),
+            Self::Abandoned(item) => PutError::Abandoned(with(item)),
+            Self::ShutDown(item) => PutError::ShutDown(with(item)),
+            Self::Aborted(item) => PutError::Aborted(with(item)),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Closed(_) => "Closed",
+            Self::Abandoned(_) => "Abandoned",
+            Self::ShutDown(_) => "ShutDown",
+            Self::Aborted(_) => "Aborted",
+        }
+    }
+}
+
+impl<T> fmt::Debug for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PutError::{}(..)", self.name())
+    }
+}
+
+impl<T> fmt::Display for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed(_) => "this producer is closed: put before close, or open another producer",
+            Self::Abandoned(_) => {
+                "the queue is sealed and its last consumer has gone: open consumers before seal, and keep one"
+            }
+            Self::ShutDown(_) => "the queue is shutting down and takes no more items",
+            Self::Aborted(_) => "the queue was aborted",
+        })
+    }
+}
+
+impl<T> Error for PutError<T> {}
+
+/// A [`try_put`](crate::Producer::try_put) was refused; the item is inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryPutError<T> {
+    /// There is no room now.
+    Full(T),
+    /// There will never be room for it.
+    Refused(PutError<T>),
+}
+
+impl<T> TryPutError<T> {
+    /// The item that was not accepted.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(item) => item,
+            Self::Refused(error) => error.into_inner(),
+        }
+    }
+
+    /// A look at the item that was not accepted.
+    pub fn get_ref(&self) -> &T {
+        match self {
+            Self::Full(item) => item,
+            Self::Refused(error) => error.get_ref(),
+        }
+    }
+
+    /// Whether waiting could help.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl<T> From<PutError<T>> for TryPutError<T> {
+    fn from(error: PutError<T>) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl<T> fmt::Debug for TryPutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str("TryPutError::Full(..)"),
+            Self::Refused(error) => write!(f, "TryPutError::Refused({error:?})"),
+        }
+    }
+}
+
+impl<T> fmt::Display for TryPutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str("the queue is full: wait with put or blocking_put"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<T> Error for TryPutError<T> {}
+
+/// A [`blocking_put_timeout`](crate::Producer::blocking_put_timeout) failed; the item is inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PutTimeoutError<T> {
+    /// There was no room in time.
+    Timeout(T),
+    /// There will never be room for it.
+    Refused(PutError<T>),
+}
+
+impl<T> PutTimeoutError<T> {
+    /// The item that was not accepted.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Timeout(item) => item,
+            Self::Refused(error) => error.into_inner(),
+        }
+    }
+
+    /// A look at the item that was not accepted.
+    pub fn get_ref(&self) -> &T {
+        match self {
+            Self::Timeout(item) => item,
+            Self::Refused(error) => error.get_ref(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for PutTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(_) => f.write_str("PutTimeoutError::Timeout(..)"),
+            Self::Refused(error) => write!(f, "PutTimeoutError::Refused({error:?})"),
+        }
+    }
+}
+
+impl<T> fmt::Display for PutTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(_) => f.write_str("the queue stayed full until the timeout"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<T> Error for PutTimeoutError<T> {}
+
+/// A [`PutSink`](crate::PutSink) was refused.
+///
+/// Refusals by `poll_ready` come before the sink has been given an item, so they hold none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SinkError<T> {
+    reason: PutError<Option<T>>,
+}
+
+impl<T> SinkError<T> {
+    pub(crate) fn new(reason: PutError<Option<T>>) -> Self {
+        Self { reason }
+    }
+
+    /// The item that was not accepted, if the sink had been given one.
+    pub fn into_inner(self) -> Option<T> {
+        self.reason.into_inner()
+    }
+
+    /// Why the sink takes no more, with the item if there is one.
+    pub fn reason(&self) -> &PutError<Option<T>> {
+        &self.reason
+    }
+}
+
+impl<T> fmt::Debug for SinkError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SinkError({})", self.reason.name())
+    }
+}
+
+impl<T> fmt::Display for SinkError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<T> Error for SinkError<T> {}
+
+/// A [`try_get`](crate::Consumer::try_get) or [`try_lease`](crate::Consumer::try_lease) got nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryGetError {
+    /// There is no item now.
+    Empty,
+    /// There will be no more items.
+    Ended,
+}
+
+impl fmt::Display for TryGetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the queue is empty now: wait with get or blocking_get",
+            Self::Ended => "the queue has ended: there will be no more items",
+        })
+    }
+}
+
+impl Error for TryGetError {}
+
+/// A [`blocking_get_timeout`](crate::Consumer::blocking_get_timeout) got nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GetTimeoutError {
+    /// No item came in time.
+    Timeout,
+    /// There will be no more items.
+    Ended,
+}
+
+impl fmt::Display for GetTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no item came before the timeout",
+            Self::Ended => "the queue has ended: there will be no more items",
+        })
+    }
+}
+
+impl Error for GetTimeoutError {}
+
+/// An endpoint could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The queue was sealed before.
+    Sealed,
+    /// A consumer that may hold no item at all would never get one.
+    ZeroMaxInFlight,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sealed => {
+                "the queue is sealed and opens no new endpoints: open them before seal, or clone one that is open"
+            }
+            Self::ZeroMaxInFlight => "max_in_flight is 0: a consumer needs room for at least one item",
+        })
+    }
+}
+
+impl Error for OpenError {}
+
+/// A [`Builder`](crate::Builder) was given values that make no queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A queue without room could never accept an item.
+    ZeroCapacity,
+    /// An item that may never be handed out could never be finished.
+    ZeroMaxAttempts,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ZeroCapacity => "capacity is 0: give at least 1, or leave it out for an unbounded queue",
+            Self::ZeroMaxAttempts => "max_attempts is 0: give at least 1",
+        })
+    }
+}
+
+impl Error for BuildError {}

@@ -1,0 +1,227 @@
+//! Storage: the ring, what went past its capacity, and what came back.
+
+use std::collections::VecDeque;
+use std::mem::size_of;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use concurrent_queue::{ConcurrentQueue, PopError, PushError};
+
+use super::registry::ConsumerId;
+
+/// Items above this size are boxed: the unbounded store builds blocks of 31 items on the stack.
+const INLINE_BYTES: usize = 1024;
+/// Capacities above this many bytes are counted instead of allocated ahead.
+const EAGER_BYTES: usize = 1 << 20;
+
+/// The lock-free store of items that nobody has been handed yet.
+///
+/// Once closed it refuses every push, so that no put can strand an item behind an end that it
+/// raced with.
+#[derive(Debug)]
+pub(crate) struct Ring<T> {
+    cells: Cells<T>,
+    capacity: Option<usize>,
+    /// Items in the store, kept only where the store itself has no bound but the queue has.
+    count: Option<AtomicUsize>,
+}
+
+#[derive(Debug)]
+enum Cells<T> {
+    Inline(ConcurrentQueue<T>),
+    Boxed(ConcurrentQueue<Box<T>>),
+}
+
+impl<T> Ring<T> {
+    pub(crate) fn new(capacity: Option<usize>) -> Self {
+        let boxed = size_of::<T>() > INLINE_BYTES;
+        let cell = size_of::<usize>() + if boxed { size_of::<usize>() } else { size_of::<T>() };
+        let eager = capacity.filter(|cap| cap.saturating_mul(cell) <= EAGER_BYTES);
+        Self {
+            cells: match (boxed, eager) {
+                (false, Some(cap)) => Cells::Inline(ConcurrentQueue::bounded(cap)),
+                (false, None) => Cells::Inline(ConcurrentQueue::unbounded()),
+                (true, Some(cap)) => Cells::Boxed(ConcurrentQueue::bounded(cap)),
+                (true, None) => Cells::Boxed(ConcurrentQueue::unbounded()),
+            },
+            capacity,
+            count: (capacity.is_some() && eager.is_none()).then(|| AtomicUsize::new(0)),
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        self.capacity
+    }
+
+    pub(crate) fn push(&self, item: T) -> Result<(), PushError<T>> {
+        let (Some(count), Some(capacity)) = (&self.count, self.capacity) else {
+            return self.cells.push(item);
+        };
+        // Room is claimed before the push and given back after the pop: never over capacity.
+        if count.fetch_update(SeqCst, SeqCst, |n| (n < capacity).then_some(n + 1)).is_err() {
+            return match self.cells.is_closed() {
+                true => Err(PushError::Closed(item)),
+                false => Err(PushError::Full(item)),
+            };
+        }
+        let pushed = self.cells.push(item);
+        if pushed.is_err() {
+            count.fetch_sub(1, SeqCst);
+        }
+        pushed
+    }
+
+    pub(crate) fn pop(&self) -> Option<T> {
+        let item = self.cells.pop().ok()?;
+        if let Some(count) = &self.count {
+            count.fetch_sub(1, SeqCst);
+        }
+        Some(item)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.cells {
+            Cells::Inline(cells) => cells.len(),
+            Cells::Boxed(cells) => cells.len(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.cells {
+            Cells::Inline(cells) => cells.is_empty(),
+            Cells::Boxed(cells) => cells.is_empty(),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.cells.is_closed()
+    }
+
+    pub(crate) fn close(&self) {
+        match &self.cells {
+            Cells::Inline(cells) => cells.close(),
+            Cells::Boxed(cells) => cells.close(),
+        };
+    }
+}
+
+impl<T> Cells<T> {
+    fn push(&self, item: T) -> Result<(), PushError<T>> {
+        match self {
+            Cells::Inline(cells) => cells.push(item),
+            Cells::Boxed(cells) => cells.push(Box::new(item)).map_err(|error| match error {
+                PushError::Full(item) => PushError::Full(*item),
+                PushError::Closed(item) => PushError::Closed(*item),
+            }),
+        }
+    }
+
+    fn pop(&self) -> Result<T, PopError> {
+        match self {
+            Cells::Inline(cells) => cells.pop(),
+            Cells::Boxed(cells) => cells.pop().map(|item| *item),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match self {
+            Cells::Inline(cells) => cells.is_closed(),
+            Cells::Boxed(cells) => cells.is_closed(),
+        }
+    }
+}
+
+/// Items past the ring's capacity: put through leases or permits, and the puts that came after
+/// them while they were here. Younger than everything that was in the ring when they came.
+#[derive(Debug)]
+pub(crate) struct Side<T> {
+    items: VecDeque<(T, Origin)>,
+    from_producers: usize,
+}
+
+/// Who put an item: only producers' items count against the capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Producer,
+    Lease,
+}
+
+impl<T> Side<T> {
+    pub(crate) fn new() -> Self {
+        Self { items: VecDeque::new(), from_producers: 0 }
+    }
+
+    pub(crate) fn push(&mut self, item: T, origin: Origin) {
+        self.from_producers += usize::from(origin == Origin::Producer);
+        self.items.push_back((item, origin));
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(T, Origin)> {
+        let (item, origin) = self.items.pop_front()?;
+        self.from_producers -= usize::from(origin == Origin::Producer);
+        Some((item, origin))
+    }
+
+    pub(crate) fn from_producers(&self) -> usize {
+        self.from_producers
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// An item whose lease ended unsettled.
+#[derive(Debug)]
+pub(crate) struct ReturnedItem<T> {
+    pub(crate) item: T,
+    /// How many attempts count against it so far.
+    pub(crate) attempts: u32,
+    pub(crate) consumer: ConsumerId,
+    /// The consumer's own count of leases when it was handed out.
+    pub(crate) sequence: u64,
+}
+
+/// Items that came back: in the order of return, but those of one consumer in the order in which
+/// it was handed them.
+#[derive(Debug)]
+pub(crate) struct Returned<T> {
+    items: VecDeque<ReturnedItem<T>>,
+}
+
+impl<T> Returned<T> {
+    pub(crate) fn new() -> Self {
+        Self { items: VecDeque::new() }
+    }
+
+    /// Steps over those of the same consumer that were handed out later. Items usually come back
+    /// in order, and then the search ends at the first of them that it meets.
+    pub(crate) fn insert(&mut self, returned: ReturnedItem<T>) {
+        let mut at = self.items.len();
+        for (index, other) in self.items.iter().enumerate().rev() {
+            if other.consumer != returned.consumer {
+                continue;
+            }
+            if other.sequence < returned.sequence {
+                break;
+            }
+            at = index;
+        }
+        self.items.insert(at, returned);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<ReturnedItem<T>> {
+        self.items.pop_front()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}

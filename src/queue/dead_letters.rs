@@ -1,0 +1,37 @@
+//! Items that will not be delivered again.
+
+use std::any::Any;
+use std::fmt;
+
+/// An item that used up its attempts or was rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct DeadLetter<T> {
+    /// The item.
+    pub item: T,
+    /// How many times it had been handed out.
+    pub attempts: u32,
+    /// What `reject` was given, or that the attempts were used up.
+    pub reason: String,
+    /// The name of the consumer that held it last.
+    pub last_worker: String,
+}
+
+impl<T> fmt::Display for DeadLetter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} after attempt {} by {}", self.reason, self.attempts, self.last_worker)
+    }
+}
+
+/// Where dead letters go once somebody has asked for them: itself a queue, whose item type must
+/// not appear in the type of the queue that it belongs to.
+pub(crate) trait DeadLetterQueue<T>: Send + Sync {
+    /// Hands the letter back if nobody reads any.
+    fn put(&self, letter: DeadLetter<T>) -> Result<(), DeadLetter<T>>;
+
+    /// The main queue has ended.
+    fn close(&self);
+
+    fn as_any(&self) -> &dyn Any;
+}

@@ -1,0 +1,320 @@
+//! The lease: an item that a consumer holds and has not settled.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use super::buffer::ReturnedItem;
+use super::dead_letters::DeadLetter;
+use super::registry::ConsumerRow;
+use super::shared::{ENDED, Line, RETURNED, Shared, drop_quietly};
+use super::snapshot::QueueId;
+use super::transfer::Taken;
+use crate::error::PutError;
+
+/// An item that a consumer holds and has not settled yet: a lease.
+///
+/// It dereferences to the item. End it in one of four ways: [`ack`](Item::ack) when the work is
+/// done, [`into_inner`](Item::into_inner) to take the item for good, [`requeue`](Item::requeue) to
+/// give it back, [`reject`](Item::reject) to give it up. A lease that is dropped in any other way,
+/// by a panic or because its actor stopped, goes back to the queue, and the queue is not drained
+/// before it is settled. The last of `max_attempts` such returns makes the item a dead letter.
+///
+/// Settling never waits and never fails. Dropping never panics.
+///
+/// # Examples
+///
+/// ```
+/// use actix_iterable_queue::IterableQueue;
+///
+/// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+/// producer.try_put(String::from("work"))?;
+///
+/// let item = consumer.try_lease()?;
+/// assert_eq!((item.attempt(), item.len()), (1, 4));
+/// drop(item); // unsettled: it comes back
+///
+/// let item = consumer.try_lease()?;
+/// match (item.attempt(), item.as_str()) {
+///     (2, "work") => item.ack(),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a lease that is dropped unsettled goes back to the queue: ack it, or take it with into_inner"]
+pub struct Item<T> {
+    /// `None` only once it is settled, for `drop` to see.
+    value: Option<T>,
+    slot: Arc<Slot<T>>,
+    attempt: u32,
+    sequence: u64,
+    /// Whether a handler has looked at it. Matters in a mailbox only.
+    seen: AtomicBool,
+}
+
+/// A consumer, as its leases know it.
+pub(crate) struct Slot<T> {
+    pub(crate) shared: Arc<Shared<T>>,
+    pub(crate) row: Arc<ConsumerRow>,
+    /// For consumers served by address: whether the mailbox that leases travel through is alive.
+    pub(crate) mailbox: OnceLock<MailboxProbe>,
+}
+
+pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
+
+impl<T> fmt::Debug for Slot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("row", &self.row).finish_non_exhaustive()
+    }
+}
+
+/// How an unsettled item comes back.
+enum Return {
+    Counted,
+    Uncounted,
+    Rejected(String),
+}
+
+// Nothing in a lease is ever pinned.
+impl<T> Unpin for Item<T> {}
+
+impl<T> Item<T> {
+    pub(crate) fn new(slot: &Arc<Slot<T>>, taken: Taken<T>) -> Self {
+        Self {
+            value: Some(taken.item),
+            slot: Arc::clone(slot),
+            attempt: taken.attempt,
+            sequence: taken.sequence,
+            seen: AtomicBool::new(false),
+        }
+    }
+
+    /// Done: the item has been worked on.
+    ///
+    /// The value is dropped after the queue has counted the ack.
+    pub fn ack(mut self) {
+        let value = self.value.take();
+        self.slot.shared.settle(&self.slot.row);
+        drop(value);
+    }
+
+    /// Takes the item for good: from here on it is the caller's alone, and the queue does not wait
+    /// for it any more.
+    pub fn into_inner(mut self) -> T {
+        let Some(value) = self.value.take() else { unreachable!("a lease holds its item until it is settled") };
+        self.slot.row.count_converted();
+        self.slot.shared.settle(&self.slot.row);
+        value
+    }
+
+    /// Gives the item back. It comes before items that were never handed out, with this attempt
+    /// counted; after the last attempt it is a dead letter.
+    pub fn requeue(mut self) {
+        self.give_back(Return::Counted);
+    }
+
+    /// Gives the item up: it is a dead letter for the reason given.
+    ///
+    /// See [`IterableQueue::dead_letters`](crate::IterableQueue::dead_letters).
+    pub fn reject(mut self, reason: impl Into<String>) {
+        self.give_back(Return::Rejected(reason.into()));
+    }
+
+    /// How many times the item has been handed out, this time included.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The queue that the item came from.
+    pub fn queue(&self) -> QueueId {
+        self.slot.shared.id
+    }
+
+    /// Puts more work into the same queue. It never waits: the capacity does not apply, because
+    /// consumers that waited for room in their own queue would wait for each other. It works after
+    /// every producer has closed: the queue is not drained before this lease is settled.
+    ///
+    /// # Errors
+    ///
+    /// The queue has ended meanwhile, or its last consumer has gone; the item is in the error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// // Count the nodes of a tree of depth 3; nobody knows their number beforehand.
+    /// let (mut producer, consumer) = IterableQueue::bounded(1).split()?;
+    /// producer.try_put(3)?;
+    /// producer.close();
+    /// let mut nodes = 0;
+    /// for depth in consumer.into_blocking_leases() {
+    ///     if *depth > 0 {
+    ///         depth.put_children([*depth - 1, *depth - 1])?;
+    ///     }
+    ///     nodes += 1;
+    ///     depth.ack();
+    /// }
+    /// assert_eq!(nodes, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put_child(&self, item: T) -> Result<(), PutError<T>> {
+        self.slot.shared.put_child(&self.slot.row, item)
+    }
+
+    /// Puts more work into the same queue, item by item, and returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_child`](Item::put_child). With `put_children(&mut iterator)` the iterator keeps
+    /// what comes after the refused item.
+    pub fn put_children(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
+        let mut count = 0;
+        for item in items {
+            self.put_child(item)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Gives back an item that could not be delivered, as if it had not been handed out.
+    pub(crate) fn undo(mut self) {
+        self.give_back(Return::Uncounted);
+    }
+
+    fn give_back(&mut self, how: Return) {
+        let Some(value) = self.value.take() else { return };
+        let (shared, row) = (&self.slot.shared, &self.slot.row);
+        let uncounted = matches!(how, Return::Uncounted);
+        let reason = match how {
+            Return::Rejected(reason) => Some(reason),
+            // After the end there are no more attempts to use up: it is discarded with the rest.
+            Return::Counted if self.attempt >= shared.max_attempts && !shared.flagged(ENDED) => {
+                Some("attempts used up".to_owned())
+            }
+            Return::Counted | Return::Uncounted => None,
+        };
+        match reason {
+            Some(reason) => shared.bury(
+                row,
+                DeadLetter { item: value, attempts: self.attempt, reason, last_worker: row.name.to_string() },
+            ),
+            None => shared.take_back(
+                ReturnedItem {
+                    item: value,
+                    attempts: self.attempt - u32::from(uncounted),
+                    consumer: row.id,
+                    sequence: self.sequence,
+                },
+                row,
+            ),
+        }
+        // Last of all: the queue may be drained with this.
+        shared.settle(row);
+    }
+
+    /// A lease in a mailbox that is dead by now was never looked at.
+    fn died_in_mailbox(&self) -> bool {
+        !self.seen.load(Relaxed) && self.slot.mailbox.get().is_some_and(|alive| !alive())
+    }
+}
+
+impl<T> Shared<T> {
+    fn take_back(&self, returned: ReturnedItem<T>, row: &ConsumerRow) {
+        row.count_unacked();
+        let (waker, late) = {
+            let mut control = self.control();
+            if control.ended().is_some() {
+                control.discarded += 1;
+                (None, Some(returned.item))
+            } else {
+                control.returned.insert(returned);
+                control.redelivered += 1;
+                self.raise(&mut control, RETURNED);
+                (self.notify(&mut control, Line::Getters), None)
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if let Some(item) = late {
+            drop_quietly(item);
+        }
+    }
+
+    fn bury(&self, row: &ConsumerRow, letter: DeadLetter<T>) {
+        row.count_unacked();
+        let dead_letters = {
+            let mut control = self.control();
+            control.dead_lettered += 1;
+            control.dead_letters.clone()
+        };
+        let unread = match dead_letters {
+            Some(queue) => queue.put(letter).err(),
+            None => Some(letter),
+        };
+        if let Some(letter) = unread {
+            log::error!("{}: dead letter that nobody reads, dropped: {letter}", self.label());
+            drop_quietly(letter.item);
+        }
+    }
+
+    /// The queue's name for the log.
+    pub(crate) fn label(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{name} ({})", self.id),
+            None => self.id.to_string(),
+        }
+    }
+}
+
+impl<T> Drop for Item<T> {
+    fn drop(&mut self) {
+        if self.value.is_none() {
+            return;
+        }
+        if self.died_in_mailbox() {
+            self.give_back(Return::Uncounted);
+            return;
+        }
+        self.give_back(Return::Counted);
+        let row = &self.slot.row;
+        if !std::thread::panicking() && row.first_warning() {
+            log::warn!(
+                "{}: {} dropped an item without settling it; it comes back until its attempts are used up. \
+                 Call ack() when the work is done. (Said once for each consumer.)",
+                self.slot.shared.label(),
+                row.name
+            );
+        }
+    }
+}
+
+impl<T> Deref for Item<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.seen.store(true, Relaxed);
+        match &self.value {
+            Some(value) => value,
+            None => unreachable!("a lease holds its item until it is settled"),
+        }
+    }
+}
+
+impl<T> DerefMut for Item<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        *self.seen.get_mut() = true;
+        match &mut self.value {
+            Some(value) => value,
+            None => unreachable!("a lease holds its item until it is settled"),
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Item<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Item").field("value", &**self).field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}

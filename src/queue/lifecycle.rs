@@ -1,0 +1,270 @@
+//! The counting: who is open, what is leased, and when it is drained.
+//!
+//! # Why `Drained` is right: the double reading
+//!
+//! A consumer raises `claimed` *before* it asks the buffer for an item, and whoever settles raises
+//! `settled` *after* all that the lease did (its children are put, the item is back). To decide,
+//! [`Shared::finish`] reads, under the lock and in this order: the sum S of `settled`, whether the
+//! buffer is empty, the sum C of `claimed`.
+//!
+//! *Safe*: S = C means that every claim it saw is settled. Emptiness was read after S, so it
+//! includes what those leases put and gave back; and a pop that made the buffer empty published
+//! its claim before, so C includes it. No producer is open, so nothing else can come.
+//!
+//! *Live*: a settler raises `settled`, then reads `DRAINING`; the last close raises `DRAINING`, then
+//! reads `settled`. All four are sequentially consistent, so one sees the other; and the last
+//! settler of all finds S = C. A take without a lease, the last pop, stands in for a settler.
+//!
+//! *Once*: the state changes under the lock.
+
+use std::sync::Arc;
+
+use super::registry::{ConsumerRow, HandleKey, ProducerEndpoint, ProducerRow};
+use super::shared::{Control, DRAINING, ENDED, Effects, Line, PERMITS, RETURNED, SIDE, Shared};
+use super::snapshot::{Drained, Outcome, State, Totals};
+use crate::error::{OpenError, PutError};
+
+/// How far the queue has come. Every field changes once at most.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    sealed: bool,
+    /// Shutting down: puts are refused although producers are open.
+    shut_down: bool,
+    /// Sealed and without consumers: what is left can only come from returned leases.
+    abandoned: bool,
+    ended: Option<Drained>,
+}
+
+impl<T> Control<T> {
+    pub(super) fn state(&self) -> State {
+        match &self.life.ended {
+            Some(drained) if drained.outcome == Outcome::Complete => State::Drained,
+            Some(_) => State::Aborted,
+            None if !self.life.sealed => State::Open,
+            None if self.is_draining() => State::Draining,
+            None => State::Sealed,
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.life.sealed && (self.life.shut_down || self.registry.no_producer_open())
+    }
+
+    pub(super) fn ended(&self) -> Option<&Drained> {
+        self.life.ended.as_ref()
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.life.abandoned
+    }
+
+    pub(super) fn refuses_puts(&self) -> bool {
+        self.life.shut_down || self.refuses_children()
+    }
+
+    pub(super) fn refuses_children(&self) -> bool {
+        self.life.abandoned || self.life.ended.is_some()
+    }
+
+    /// Why a put fails, around what it would have put.
+    pub(super) fn refusal<U>(&self, item: U) -> PutError<U> {
+        match &self.life.ended {
+            Some(Drained { outcome: Outcome::Aborted, .. }) => PutError::Aborted(item),
+            _ if self.life.abandoned => PutError::Abandoned(item),
+            _ if self.life.shut_down => PutError::ShutDown(item),
+            _ => PutError::Closed(item),
+        }
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let sums = self.registry.sums();
+        Totals {
+            accepted: sums.accepted,
+            acked: sums.acked,
+            taken: sums.taken,
+            dead_lettered: self.dead_lettered,
+            discarded: self.discarded,
+            redelivered: self.redelivered,
+        }
+    }
+
+    fn nothing_beside_ring(&self) -> bool {
+        self.returned.is_empty() && self.side.is_empty()
+    }
+}
+
+impl<T> Shared<T> {
+    /// Runs a change under the lock, then moves the state on, then does what may run user code.
+    fn change<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> R {
+        let mut effects = Effects::new();
+        let result = {
+            let mut control = self.control();
+            let result = change(&mut control, &mut effects);
+            self.advance(&mut control, &mut effects);
+            result
+        };
+        effects.run();
+        result
+    }
+
+    /// C3. Idempotent.
+    pub(crate) fn seal(&self) {
+        self.change(|control, _| control.life.sealed = true);
+    }
+
+    pub(crate) fn open_producer(
+        &self,
+        name: Option<Arc<str>>,
+        watched: bool,
+    ) -> Result<(HandleKey, Arc<ProducerRow>), OpenError> {
+        let mut control = self.control();
+        if control.life.sealed {
+            return Err(OpenError::Sealed);
+        }
+        Ok(control.registry.open_producer(name, watched))
+    }
+
+    /// Another handle for an endpoint, also after seal. `None` if it was closed from outside.
+    pub(crate) fn add_handle(&self, endpoint: &Arc<ProducerEndpoint>) -> Option<(HandleKey, Arc<ProducerRow>)> {
+        let mut control = self.control();
+        control.registry.producer_is_open(endpoint.id).then(|| control.registry.add_handle(Arc::clone(endpoint)))
+    }
+
+    /// C2: the endpoint closes with its last handle.
+    pub(crate) fn close_handle(&self, key: HandleKey) {
+        self.change(|control, _| control.registry.remove_handle(key));
+    }
+
+    /// Closes a watched endpoint with all its handles; its waiting puts wake to it (A3).
+    pub(crate) fn close_endpoint(&self, endpoint: &ProducerEndpoint) {
+        endpoint.shut();
+        self.change(|control, effects| {
+            control.registry.remove_producer(endpoint.id);
+            effects.wake.extend(control.putters.pop_all());
+            self.flag_waiters(control);
+        });
+    }
+
+    pub(crate) fn open_consumer(&self, name: Option<Arc<str>>) -> Result<Arc<ConsumerRow>, OpenError> {
+        let mut control = self.control();
+        if control.life.sealed {
+            return Err(OpenError::Sealed);
+        }
+        Ok(control.registry.open_consumer(name))
+    }
+
+    /// Another consumer beside one that is open, also after seal.
+    pub(crate) fn add_consumer(&self, name: Arc<str>) -> Arc<ConsumerRow> {
+        self.control().registry.open_consumer(Some(name))
+    }
+
+    pub(crate) fn close_consumer(&self, row: &ConsumerRow) {
+        self.change(|control, _| control.registry.close_consumer(row));
+    }
+
+    /// Ends a lease. Everything that it did has been done by now.
+    pub(crate) fn settle(&self, row: &ConsumerRow) {
+        if row.settle() {
+            self.control().registry.fold_consumer(row);
+        }
+        if self.flagged(DRAINING) {
+            self.try_finish();
+        }
+    }
+
+    /// D8: everybody ends, and the caller gets what was left, in order.
+    pub(crate) fn abort(&self) -> Vec<T> {
+        self.change(|control, effects| {
+            if control.life.ended.is_some() {
+                return Vec::new();
+            }
+            let left = self.take_all(control);
+            self.end(control, effects, Outcome::Aborted);
+            left
+        })
+    }
+
+    /// Seals and refuses all further puts; consumers go on.
+    pub(crate) fn shut_down(&self) {
+        self.change(|control, effects| {
+            control.life.sealed = true;
+            control.life.shut_down = true;
+            self.ring.close();
+            effects.wake.extend(control.putters.pop_all());
+            self.flag_waiters(control);
+        });
+    }
+
+    /// Looks whether this was the last settle.
+    pub(super) fn try_finish(&self) {
+        // Whoever takes what is still there will look again, if takes go on.
+        if self.ring.is_empty() || self.ring.is_closed() {
+            self.change(|_, _| ());
+        }
+    }
+
+    /// Draws the consequences of any change (D7, C5).
+    fn advance(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        if !control.life.sealed || control.life.ended.is_some() {
+            return;
+        }
+        if !control.life.abandoned && control.registry.no_consumer_open() {
+            control.life.abandoned = true;
+            self.ring.close();
+            effects.wake.extend(control.putters.pop_all());
+            self.flag_waiters(control);
+        }
+        if control.is_draining() {
+            self.raise(control, DRAINING);
+            self.finish(control, effects);
+        }
+    }
+
+    /// The double reading; see the top of this file.
+    fn finish(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        let settled: u64 = control.registry.consumers().map(ConsumerRow::settled).sum();
+        let empty = control.nothing_beside_ring() && self.ring.is_empty();
+        let claimed: u64 = control.registry.consumers().map(ConsumerRow::claimed).sum();
+        if settled != claimed {
+            return;
+        }
+        if empty {
+            self.end(control, effects, Outcome::Complete);
+        } else if control.life.abandoned {
+            effects.discard = self.take_all(control);
+            self.end(control, effects, Outcome::Abandoned);
+        }
+    }
+
+    /// Everything in the buffer, oldest first, as discarded. No put can follow.
+    fn take_all(&self, control: &mut Control<T>) -> Vec<T> {
+        self.ring.close();
+        let mut left = Vec::new();
+        left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
+        left.extend(std::iter::from_fn(|| self.ring.pop()));
+        left.extend(std::iter::from_fn(|| control.side.pop()).map(|(item, _)| item));
+        control.discarded += left.len() as u64;
+        left
+    }
+
+    fn end(&self, control: &mut Control<T>, effects: &mut Effects<T>, outcome: Outcome) {
+        self.ring.close();
+        self.raise(control, ENDED);
+        self.lower(control, DRAINING | RETURNED | SIDE | PERMITS);
+        let mut totals = control.totals();
+        if outcome == Outcome::Complete && control.registry.no_producer_open() {
+            // A take without a lease may be between its pop and its count. All else is settled
+            // and closed, so what was accepted and is not elsewhere was taken.
+            let elsewhere = totals.acked + totals.dead_lettered + totals.discarded;
+            totals.taken = totals.accepted.saturating_sub(elsewhere);
+        }
+        control.life.sealed = true;
+        control.life.ended =
+            Some(Drained { queue: self.id, name: self.name.as_deref().map(str::to_owned), outcome, totals });
+        for line in [Line::Getters, Line::Putters, Line::Watchers] {
+            effects.wake.extend(control.line(line).pop_all());
+        }
+        self.flag_waiters(control);
+        effects.close = control.dead_letters.take();
+    }
+}

@@ -1,0 +1,401 @@
+//! The queue itself. Nothing here knows actix or the endpoints that users hold.
+//!
+//! - `shared.rs`: what all handles share, and how operations wait
+//! - `transfer.rs`: items in and out, without a lock
+//! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
+//! - `buffer.rs`, `waiters.rs`, `registry.rs`: the parts
+//! - `item.rs`, `dead_letters.rs`: leases and what becomes of them
+//! - `snapshot.rs`, `clock.rs`: what the queue tells about itself
+
+mod buffer;
+mod clock;
+mod dead_letters;
+mod item;
+mod lifecycle;
+mod registry;
+mod shared;
+mod snapshot;
+mod transfer;
+mod waiters;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+
+pub use dead_letters::DeadLetter;
+pub(crate) use dead_letters::DeadLetterQueue;
+pub use item::Item;
+pub(crate) use item::Slot;
+pub use registry::{ConsumerId, ProducerId};
+pub(crate) use registry::{ConsumerRow, HandleKey, ProducerEndpoint, ProducerRow};
+pub(crate) use shared::{Line, Place, Shared, Waiting};
+pub(crate) use snapshot::name;
+pub use snapshot::{
+    Blocker, Blockers, ConsumerStatus, Drained, Outcome, ProducerStatus, QueueId, ShutdownReport, Snapshot, State,
+    Totals,
+};
+pub(crate) use transfer::{Take, Taken};
+
+use crate::config::Builder;
+
+/// A queue that knows when it is done.
+///
+/// This is the handle that opens endpoints: [`producer`](IterableQueue::producer) and
+/// [`consumer`](IterableQueue::consumer). It is cheap to clone. The queue ends by itself once it
+/// is sealed (no new endpoints), every producer is closed, and every item is settled. It is sealed
+/// by [`seal`](IterableQueue::seal), or when the last handle like this one is dropped: so **a
+/// handle kept in scope keeps the queue from ending**.
+///
+/// # Examples
+///
+/// ```
+/// use actix_iterable_queue::IterableQueue;
+/// use std::thread;
+///
+/// let queue = IterableQueue::bounded(100);
+/// let producers: Vec<_> = (0..3).map(|_| queue.producer()).collect::<Result<_, _>>()?;
+/// let consumers: Vec<_> = (0..2).map(|_| queue.consumer()).collect::<Result<_, _>>()?;
+/// queue.seal();
+///
+/// let total: u64 = thread::scope(|scope| {
+///     for producer in producers {
+///         scope.spawn(move || {
+///             for n in 1..=10 {
+///                 if producer.blocking_put(n).is_err() {
+///                     break; // nobody is left to take it
+///                 }
+///             }
+///         });
+///     }
+///     let sums: Vec<_> = consumers.into_iter().map(|consumer| scope.spawn(|| consumer.into_iter().sum::<u64>())).collect();
+///     sums.into_iter().map(|sum| sum.join().unwrap()).sum()
+/// });
+/// assert_eq!(total, 3 * 55);
+/// # Ok::<(), actix_iterable_queue::OpenError>(())
+/// ```
+pub struct IterableQueue<T> {
+    opener: Arc<Opener<T>>,
+}
+
+/// Whoever can open endpoints holds this; with the last of them gone, the queue seals itself.
+struct Opener<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Drop for Opener<T> {
+    fn drop(&mut self) {
+        self.shared.seal();
+    }
+}
+
+impl<T> IterableQueue<T> {
+    pub(crate) fn new(name: Option<Arc<str>>, capacity: Option<usize>, max_attempts: u32) -> Self {
+        let shared = Arc::new(Shared::new(QueueId::next(), name, capacity, max_attempts));
+        Self { opener: Arc::new(Opener { shared }) }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
+        &self.opener.shared
+    }
+
+    /// A queue that holds at most `capacity` items that nobody has been handed yet; puts wait for
+    /// room. A huge capacity allocates nothing ahead.
+    ///
+    /// Items that come back, and items put through a lease or a permit, may exceed it.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0. [`builder`](IterableQueue::builder) returns an error instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{IterableQueue, TryPutError};
+    ///
+    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
+    /// producer.try_put('a')?;
+    /// assert_eq!(producer.try_put('b'), Err(TryPutError::Full('b')));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bounded(capacity: usize) -> Self {
+        match Builder::new().capacity(capacity).build() {
+            Ok(queue) => queue,
+            Err(error) => panic!("IterableQueue::bounded: {error}"),
+        }
+    }
+
+    /// A queue without a bound: puts never wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
+    /// (0..1000).try_for_each(|n| producer.try_put(n))?;
+    /// drop(producer);
+    /// assert_eq!(consumer.into_iter().count(), 1000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unbounded() -> Self {
+        Self::new(None, None, Builder::<T>::MAX_ATTEMPTS)
+    }
+
+    /// A queue with a name, a capacity, a limit of attempts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{BuildError, IterableQueue};
+    ///
+    /// let queue = IterableQueue::<u64>::builder().name("jobs").capacity(100).max_attempts(3).build()?;
+    /// assert_eq!((queue.name(), queue.capacity()), (Some("jobs"), Some(100)));
+    /// assert_eq!(IterableQueue::<u64>::builder().capacity(0).build().unwrap_err(), BuildError::ZeroCapacity);
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn builder() -> Builder<T> {
+        Builder::new()
+    }
+
+    /// Says that no new endpoints will be opened. The open ones go on, and may be cloned.
+    ///
+    /// Calling it again changes nothing. Sealed without a consumer, the queue is abandoned: puts
+    /// fail from then on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{IterableQueue, OpenError, State};
+    ///
+    /// let queue = IterableQueue::<u64>::bounded(8);
+    /// let (producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// queue.seal();
+    /// assert_eq!(queue.state(), State::Sealed);
+    /// assert_eq!(queue.producer().unwrap_err(), OpenError::Sealed);
+    /// let _another = producer.clone();
+    /// # drop(consumer);
+    /// # Ok::<(), OpenError>(())
+    /// ```
+    #[doc(alias = "close")]
+    pub fn seal(&self) {
+        self.shared().seal();
+    }
+
+    /// The id that tells this queue from others in the process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (a, b) = (IterableQueue::<u8>::unbounded(), IterableQueue::<u8>::unbounded());
+    /// assert_ne!(a.id(), b.id());
+    /// assert_eq!(a.id(), a.clone().id());
+    /// ```
+    pub fn id(&self) -> QueueId {
+        self.shared().id
+    }
+
+    /// The name it was built with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// assert_eq!(IterableQueue::<u8>::unbounded().name(), None);
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.shared().name.as_deref()
+    }
+
+    /// How far the queue has come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{IterableQueue, State};
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// assert_eq!(queue.state(), State::Open);
+    /// queue.seal();
+    /// assert_eq!(queue.state(), State::Drained); // nobody could ever put
+    /// ```
+    pub fn state(&self) -> State {
+        self.shared().control().state()
+    }
+
+    /// Items that wait for a consumer, those that came back included. With others at work on the
+    /// queue it may be out of date on return.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::unbounded();
+    /// queue.producer()?.try_put(7)?;
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn len(&self) -> usize {
+        let shared = self.shared();
+        shared.buffered(&shared.control())
+    }
+
+    /// Whether no item waits for a consumer. Not the same as drained: producers may be open, and
+    /// items leased.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// assert!(IterableQueue::<u8>::bounded(3).is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a put would have to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::bounded(1);
+    /// queue.producer()?.try_put(7)?;
+    /// assert!(queue.is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_full(&self) -> bool {
+        let shared = self.shared();
+        !shared.has_room(&shared.control())
+    }
+
+    /// The bound, in items; `None` if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// assert_eq!(IterableQueue::<u8>::bounded(3).capacity(), Some(3));
+    /// ```
+    pub fn capacity(&self) -> Option<usize> {
+        self.shared().ring.capacity()
+    }
+
+    /// The queue at this moment: its endpoints by name, its totals, and
+    /// [why it is not done](Snapshot::blockers).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::<u8>::builder().name("jobs").build()?;
+    /// let producer = queue.producer_named("http")?;
+    /// println!("{}", queue.snapshot());
+    /// assert_eq!(queue.snapshot().producers[0].name, "http");
+    /// # drop(producer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared().snapshot()
+    }
+
+    /// Waits for the end. The future borrows nothing and does not keep the queue unsealed.
+    ///
+    /// Takes without a lease count at once: `for x in consumer` may still be working on its last
+    /// `x` when this returns. Use leases where that matters. Whoever waits here while it holds the
+    /// last lease waits for ever; [`blockers`](Snapshot::blockers) names it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{IterableQueue, Outcome};
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let queue = IterableQueue::bounded(10);
+    /// let drained = queue.drained();
+    /// let (producer, mut consumer) = queue.split()?;
+    /// producer.put("only").await?;
+    /// drop(producer);
+    /// while let Some(_) = consumer.get().await {}
+    /// assert_eq!(drained.await.outcome, Outcome::Complete);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn drained(&self) -> impl Future<Output = Drained> + use<T> {
+        let shared = Arc::clone(self.shared());
+        async move {
+            let mut waiting = Waiting::new(&shared, Line::Watchers);
+            poll_fn(|cx| shared.poll(&mut waiting.place, cx, || shared.ended().map(Ok::<_, Infallible>)))
+                .await
+                .unwrap_or_else(|never| match never {})
+        }
+    }
+
+    /// Ends the queue now. Waiting puts fail with their item, consumers end, and the caller gets
+    /// the items that nobody had been handed, oldest first.
+    ///
+    /// Items that are leased stay with their holders; what they do not settle is discarded. After
+    /// the end it does nothing and returns nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{IterableQueue, State};
+    ///
+    /// let queue = IterableQueue::unbounded();
+    /// let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
+    /// (1..=3).try_for_each(|n| producer.try_put(n))?;
+    /// assert_eq!(consumer.try_get(), Ok(1));
+    /// assert_eq!(queue.abort(), [2, 3]);
+    /// assert_eq!(queue.state(), State::Aborted);
+    /// assert_eq!(producer.try_put(4).unwrap_err().into_inner(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn abort(&self) -> Vec<T> {
+        self.shared().abort()
+    }
+}
+
+impl<T> Shared<T> {
+    /// How the queue ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Drained> {
+        self.control().ended().cloned()
+    }
+
+    /// Where dead letters go; opened by `open` when somebody asks first. `None` after the end.
+    pub(crate) fn dead_letters(
+        &self,
+        open: impl FnOnce() -> Arc<dyn DeadLetterQueue<T>>,
+    ) -> Option<Arc<dyn DeadLetterQueue<T>>> {
+        let opened = open();
+        let mut control = self.control();
+        if control.ended().is_some() {
+            return None;
+        }
+        Some(match &control.dead_letters {
+            Some(existing) => Arc::clone(existing),
+            None => Arc::clone(control.dead_letters.insert(opened)),
+        })
+    }
+}
+
+impl<T> Clone for IterableQueue<T> {
+    fn clone(&self) -> Self {
+        Self { opener: Arc::clone(&self.opener) }
+    }
+}
+
+impl<T> fmt::Debug for IterableQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IterableQueue")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

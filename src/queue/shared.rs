@@ -1,0 +1,283 @@
+//! What all handles of one queue share: the data plane beside the control plane.
+
+use std::fmt;
+use std::sync::atomic::{
+    AtomicBool, AtomicU8,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crossbeam_utils::CachePadded;
+
+use super::buffer::{Returned, Ring, Side};
+use super::clock::{Clock, Ticks};
+use super::dead_letters::DeadLetterQueue;
+use super::lifecycle::Lifecycle;
+use super::registry::Registry;
+use super::snapshot::QueueId;
+use super::waiters::{Left, Ticket, Waiters};
+
+/// Something was returned: takes look there first.
+pub(super) const RETURNED: u8 = 1;
+/// The side list holds items: takes look there last, puts line up behind them.
+pub(super) const SIDE: u8 = 2;
+/// Permits are out: puts leave room for them.
+pub(super) const PERMITS: u8 = 4;
+/// Sealed and no producer open: settles and takes look whether they were the last.
+pub(super) const DRAINING: u8 = 8;
+/// Drained or aborted.
+pub(super) const ENDED: u8 = 16;
+
+/// The queue behind its handles.
+pub(crate) struct Shared<T> {
+    pub(crate) id: QueueId,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) max_attempts: u32,
+    pub(super) clock: Clock,
+    pub(super) ring: Ring<T>,
+    /// Read on every put and take, written seldom and only under the lock.
+    pub(super) flags: CachePadded<AtomicU8>,
+    /// Whether the lines of `Control` have anybody in them; written under the lock.
+    pub(super) getters_wait: CachePadded<AtomicBool>,
+    pub(super) putters_wait: CachePadded<AtomicBool>,
+    control: Mutex<Control<T>>,
+}
+
+/// All that is decided under the lock. No user code runs while it is held.
+pub(crate) struct Control<T> {
+    pub(super) life: Lifecycle,
+    pub(super) registry: Registry,
+    pub(super) returned: Returned<T>,
+    pub(super) side: Side<T>,
+    pub(super) permits: usize,
+    pub(super) getters: Waiters,
+    pub(super) putters: Waiters,
+    pub(super) watchers: Waiters,
+    /// Since when there has always been a waiting getter: every put since then was stamped.
+    pub(super) idle_since: Ticks,
+    pub(super) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
+    pub(super) redelivered: u64,
+    pub(super) dead_lettered: u64,
+    pub(super) discarded: u64,
+}
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// An item.
+    Getters,
+    /// Room.
+    Putters,
+    /// The end.
+    Watchers,
+}
+
+/// A pending operation: its line, and its place there once it has parked.
+#[derive(Debug)]
+pub(crate) struct Place {
+    line: Line,
+    ticket: Ticket,
+}
+
+impl Place {
+    pub(crate) fn new(line: Line) -> Self {
+        Self { line, ticket: Ticket::default() }
+    }
+}
+
+/// A pending operation that leaves its line when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a, T> {
+    pub(crate) shared: &'a Shared<T>,
+    pub(crate) place: Place,
+}
+
+impl<'a, T> Waiting<'a, T> {
+    pub(crate) fn new(shared: &'a Shared<T>, line: Line) -> Self {
+        Self { shared, place: Place::new(line) }
+    }
+}
+
+impl<T> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        self.shared.leave(&mut self.place, false);
+    }
+}
+
+/// What remains to be done once the lock is released.
+#[must_use]
+pub(crate) struct Effects<T> {
+    pub(super) wake: Vec<Waker>,
+    pub(super) discard: Vec<T>,
+    pub(super) close: Option<Arc<dyn DeadLetterQueue<T>>>,
+}
+
+impl<T> Effects<T> {
+    pub(super) fn new() -> Self {
+        Self { wake: Vec::new(), discard: Vec::new(), close: None }
+    }
+
+    pub(super) fn run(self) {
+        for waker in self.wake {
+            waker.wake();
+        }
+        self.discard.into_iter().for_each(drop_quietly);
+        if let Some(dead_letters) = self.close {
+            dead_letters.close();
+        }
+    }
+}
+
+/// Drops a user's item where a panic must not escape: in our own drops, maybe while unwinding.
+pub(super) fn drop_quietly<T>(item: T) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(item))).is_err() {
+        log::error!("the drop of a discarded item panicked");
+    }
+}
+
+impl<T> Shared<T> {
+    pub(super) fn new(id: QueueId, name: Option<Arc<str>>, capacity: Option<usize>, max_attempts: u32) -> Self {
+        Self {
+            id,
+            name,
+            max_attempts,
+            clock: Clock::start(),
+            ring: Ring::new(capacity),
+            flags: CachePadded::default(),
+            getters_wait: CachePadded::default(),
+            putters_wait: CachePadded::default(),
+            control: Mutex::new(Control {
+                life: Lifecycle::default(),
+                registry: Registry::default(),
+                returned: Returned::new(),
+                side: Side::new(),
+                permits: 0,
+                getters: Waiters::default(),
+                putters: Waiters::default(),
+                watchers: Waiters::default(),
+                idle_since: Ticks::default(),
+                dead_letters: None,
+                redelivered: 0,
+                dead_lettered: 0,
+                discarded: 0,
+            }),
+        }
+    }
+
+    /// The lock is never held across user code, so a poisoned one still guards whole data.
+    pub(super) fn control(&self) -> MutexGuard<'_, Control<T>> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn flagged(&self, flags: u8) -> bool {
+        self.flags.load(SeqCst) & flags != 0
+    }
+
+    pub(super) fn raise(&self, _held: &mut Control<T>, flag: u8) {
+        self.flags.fetch_or(flag, SeqCst);
+    }
+
+    pub(super) fn lower(&self, _held: &mut Control<T>, flag: u8) {
+        self.flags.fetch_and(!flag, SeqCst);
+    }
+
+    /// Tries until `attempt` has a result, parking in between. `Err` is a result that took
+    /// nothing: a notification that this operation may hold goes on to the next in line.
+    ///
+    /// Park, then try again: whatever is published before the second try is seen by it, and
+    /// whoever publishes after it sees the parked waker.
+    pub(crate) fn poll<R, E>(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut() -> Option<Result<R, E>>,
+    ) -> Poll<Result<R, E>> {
+        let mut result = attempt();
+        if result.is_none() {
+            self.park(place, cx.waker().clone());
+            result = attempt();
+        }
+        match result {
+            None => Poll::Pending,
+            Some(result) => {
+                self.leave(place, result.is_ok());
+                Poll::Ready(result)
+            }
+        }
+    }
+
+    fn park(&self, place: &mut Place, waker: Waker) {
+        let replaced = {
+            let mut control = self.control();
+            if place.line == Line::Getters && control.getters.is_empty() {
+                control.idle_since = self.clock.now();
+            }
+            let replaced = control.line(place.line).park(&mut place.ticket, waker);
+            self.flag_waiters(&control);
+            replaced
+        };
+        drop(replaced);
+    }
+
+    /// Gives up a place. Unless the operation `took` what it was notified of, if it was, the
+    /// notification goes on to the next.
+    pub(crate) fn leave(&self, place: &mut Place, took: bool) {
+        if !place.ticket.is_held() {
+            return;
+        }
+        let (left, next) = {
+            let mut control = self.control();
+            let line = control.line(place.line);
+            let left = line.leave(&mut place.ticket);
+            let next = match left {
+                Some(Left::Notified) if !took => line.pop(),
+                _ => None,
+            };
+            self.flag_waiters(&control);
+            (left, next)
+        };
+        drop(left);
+        if let Some(waker) = next {
+            waker.wake();
+        }
+    }
+
+    /// Takes the first of a line, to be woken after unlocking.
+    pub(super) fn notify(&self, control: &mut Control<T>, line: Line) -> Option<Waker> {
+        let waker = control.line(line).pop();
+        self.flag_waiters(control);
+        waker
+    }
+
+    /// The same, with the lock taken just for that.
+    pub(super) fn notify_next(&self, line: Line) -> Option<Waker> {
+        let mut control = self.control();
+        self.notify(&mut control, line)
+    }
+
+    pub(super) fn flag_waiters(&self, control: &Control<T>) {
+        for (flag, waiters) in [(&self.getters_wait, &control.getters), (&self.putters_wait, &control.putters)] {
+            let waiting = !waiters.is_empty();
+            if flag.load(Relaxed) != waiting {
+                flag.store(waiting, SeqCst);
+            }
+        }
+    }
+}
+
+impl<T> Control<T> {
+    pub(super) fn line(&mut self, line: Line) -> &mut Waiters {
+        match line {
+            Line::Getters => &mut self.getters,
+            Line::Putters => &mut self.putters,
+            Line::Watchers => &mut self.watchers,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}

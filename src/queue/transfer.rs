@@ -1,0 +1,299 @@
+//! The data plane: items in and items out.
+//!
+//! A put pushes to the ring and then looks whether a getter waits; a getter parks and then looks
+//! into the ring again (the other way round for room). Each side writes first and reads second,
+//! so one of them sees the other, provided that all four accesses are sequentially consistent:
+//! the waiter flags are, and so are, in the pinned version of `concurrent-queue`, the compare
+//! exchange that moves the ring's head or tail and the look (behind a `SeqCst` fence) that finds
+//! it empty or full. That spares a fence in every put and take.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::Waker;
+
+use concurrent_queue::PushError;
+
+use super::buffer::Origin;
+use super::registry::{ConsumerRow, ProducerRow};
+use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
+use crate::error::{PutError, TryGetError, TryPutError};
+
+/// An item on its way to a consumer.
+#[derive(Debug)]
+pub(crate) struct Taken<T> {
+    pub(crate) item: T,
+    /// How many times it has been handed out, this one included.
+    pub(crate) attempt: u32,
+    /// The consumer's number for the lease; 0 without one.
+    pub(crate) sequence: u64,
+}
+
+/// How a consumer takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// The item stays the queue's until it is settled.
+    Lease,
+    /// The item is the taker's at once.
+    Own,
+}
+
+impl<T> Shared<T> {
+    /// Puts if there is room now.
+    pub(crate) fn try_put(&self, row: &ProducerRow, item: T) -> Result<(), TryPutError<T>> {
+        let waker = match row.endpoint.hold_open() {
+            Some(_held) => self.push(row, item)?,
+            None => return Err(PutError::Closed(item).into()),
+        };
+        wake(waker);
+        Ok(())
+    }
+
+    fn push(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, TryPutError<T>> {
+        if self.flagged(SIDE | PERMITS) {
+            return self.push_in_line(row, item);
+        }
+        match self.ring.push(item) {
+            Ok(()) => {
+                row.count_put();
+                if !self.getters_wait.load(SeqCst) {
+                    return Ok(None);
+                }
+                row.stamp_put(self.clock.now());
+                Ok(self.notify_next(Line::Getters))
+            }
+            Err(PushError::Full(item)) => Err(TryPutError::Full(item)),
+            Err(PushError::Closed(item)) => Err(self.control().refusal(item).into()),
+        }
+    }
+
+    /// While items are beside the ring or permits are out, room is counted and order is kept
+    /// under the lock.
+    fn push_in_line(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, TryPutError<T>> {
+        let mut control = self.control();
+        if control.refuses_puts() {
+            return Err(control.refusal(item).into());
+        }
+        if !self.has_room(&control) {
+            return Err(TryPutError::Full(item));
+        }
+        if control.side.is_empty() {
+            match self.ring.push(item) {
+                Ok(()) => {}
+                // A put that began before the permits were given was faster.
+                Err(PushError::Full(item) | PushError::Closed(item)) => return Err(TryPutError::Full(item)),
+            }
+        } else {
+            control.side.push(item, Origin::Producer);
+        }
+        row.count_put();
+        row.stamp_put(self.clock.now());
+        Ok(self.notify(&mut control, Line::Getters))
+    }
+
+    /// Whether a producer may put now; permits that are out count as used.
+    pub(super) fn has_room(&self, control: &Control<T>) -> bool {
+        let Some(capacity) = self.ring.capacity() else { return true };
+        self.ring.len() + control.side.from_producers() + control.permits < capacity
+    }
+
+    /// Reserves room for one put. `None` if there is none now.
+    pub(crate) fn try_reserve(&self, row: &ProducerRow) -> Option<Result<(), PutError<()>>> {
+        let Some(_held) = row.endpoint.hold_open() else { return Some(Err(PutError::Closed(()))) };
+        let mut control = self.control();
+        if control.refuses_puts() {
+            return Some(Err(control.refusal(())));
+        }
+        if !self.has_room(&control) {
+            return None;
+        }
+        // Without a bound there is nothing to keep free, and puts stay on the fast path.
+        if self.ring.capacity().is_some() {
+            control.permits += 1;
+            self.raise(&mut control, PERMITS);
+        }
+        Some(Ok(()))
+    }
+
+    /// Uses a permit up. It never waits: if others were faster, the item goes beside the ring.
+    pub(crate) fn put_reserved(&self, row: &ProducerRow, item: T) -> Result<(), PutError<T>> {
+        let waker = {
+            let Some(_held) = row.endpoint.hold_open() else {
+                self.cancel_reserve();
+                return Err(PutError::Closed(item));
+            };
+            let mut control = self.control();
+            self.return_permit(&mut control);
+            if control.refuses_puts() {
+                return Err(control.refusal(item));
+            }
+            self.push_past_capacity(&mut control, item, Origin::Producer);
+            row.count_put();
+            row.stamp_put(self.clock.now());
+            self.notify(&mut control, Line::Getters)
+        };
+        wake(waker);
+        Ok(())
+    }
+
+    /// Gives an unused permit back: there is room for somebody else.
+    pub(crate) fn cancel_reserve(&self) {
+        let waker = {
+            let mut control = self.control();
+            self.return_permit(&mut control);
+            self.notify(&mut control, Line::Putters)
+        };
+        wake(waker);
+    }
+
+    fn return_permit(&self, control: &mut Control<T>) {
+        if self.ring.capacity().is_some() {
+            control.permits -= 1;
+            if control.permits == 0 {
+                self.lower(control, PERMITS);
+            }
+        }
+    }
+
+    fn push_past_capacity(&self, control: &mut Control<T>, item: T, origin: Origin) {
+        let item = match (origin, control.side.is_empty()) {
+            (Origin::Producer, true) => match self.ring.push(item) {
+                Ok(()) => return,
+                Err(PushError::Full(item) | PushError::Closed(item)) => item,
+            },
+            _ => item,
+        };
+        control.side.push(item, origin);
+        self.raise(control, SIDE);
+    }
+
+    /// Puts through a lease. It ignores the capacity, and every producer may have closed.
+    ///
+    /// The caller holds the lease, so the queue cannot become drained meanwhile.
+    pub(crate) fn put_child(&self, row: &ConsumerRow, item: T) -> Result<(), PutError<T>> {
+        let mut item = item;
+        // Without a bound the ring is as good a place, and needs no lock. A bounded ring is for
+        // producers alone: its size is their capacity.
+        if self.ring.capacity().is_none() && !self.flagged(SIDE) {
+            match self.ring.push(item) {
+                Ok(()) => {
+                    row.count_child();
+                    if self.getters_wait.load(SeqCst) {
+                        wake(self.notify_next(Line::Getters));
+                    }
+                    return Ok(());
+                }
+                // The ring is closed to producers; leases may go on while the queue shuts down.
+                Err(PushError::Full(back) | PushError::Closed(back)) => item = back,
+            }
+        }
+        let waker = {
+            let mut control = self.control();
+            if control.refuses_children() {
+                return Err(control.refusal(item));
+            }
+            self.push_past_capacity(&mut control, item, Origin::Lease);
+            row.count_child();
+            self.notify(&mut control, Line::Getters)
+        };
+        wake(waker);
+        Ok(())
+    }
+
+    /// Takes if there is an item now.
+    pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take) -> Result<Taken<T>, TryGetError> {
+        let flags = self.flags.load(SeqCst);
+        if flags & RETURNED != 0
+            && let Some(taken) = self.take_returned(row, take)
+        {
+            return Ok(taken);
+        }
+        // Look before you claim: while draining, a claim that fails has to check for the end, and
+        // waiting consumers would keep each other from finding it.
+        if flags & (DRAINING | SIDE) == DRAINING && self.ring.is_empty() {
+            return Err(self.nothing());
+        }
+        let sequence = match take {
+            Take::Lease => row.claim(),
+            Take::Own => 0,
+        };
+        if let Some(item) = self.ring.pop() {
+            if self.putters_wait.load(SeqCst) {
+                wake(self.notify_next(Line::Putters));
+            }
+            self.count_take(row, take);
+            return Ok(Taken { item, attempt: 1, sequence });
+        }
+        if self.flagged(SIDE)
+            && let Some(item) = self.take_side()
+        {
+            self.count_take(row, take);
+            return Ok(Taken { item, attempt: 1, sequence });
+        }
+        if take == Take::Lease {
+            // A failed take is a settler too: the end may have waited for this claim alone.
+            row.claim_failed();
+            if self.flagged(DRAINING) {
+                self.try_finish();
+            }
+        }
+        Err(self.nothing())
+    }
+
+    fn nothing(&self) -> TryGetError {
+        if self.flagged(ENDED) { TryGetError::Ended } else { TryGetError::Empty }
+    }
+
+    /// After an item has left the buffer.
+    fn count_take(&self, row: &ConsumerRow, take: Take) {
+        match take {
+            Take::Lease => row.stamp_lease(self.clock.now()),
+            Take::Own => {
+                row.count_taken();
+                // Nobody will settle it, so this take may be the last thing that happens.
+                if self.flagged(DRAINING) {
+                    self.try_finish();
+                }
+            }
+        }
+    }
+
+    fn take_returned(&self, row: &ConsumerRow, take: Take) -> Option<Taken<T>> {
+        let (returned, sequence) = {
+            let mut control = self.control();
+            let returned = control.returned.pop()?;
+            if control.returned.is_empty() {
+                self.lower(&mut control, RETURNED);
+            }
+            // Claimed under the lock: between two places an item is never in nobody's hand.
+            (returned, if take == Take::Lease { row.claim() } else { 0 })
+        };
+        self.count_take(row, take);
+        Some(Taken { item: returned.item, attempt: returned.attempts + 1, sequence })
+    }
+
+    /// The caller has claimed already, if it leases.
+    fn take_side(&self) -> Option<T> {
+        let (item, waker) = {
+            let mut control = self.control();
+            // What is in the ring is older, but for a put that overlapped.
+            if let Some(item) = self.ring.pop() {
+                (item, self.notify(&mut control, Line::Putters))
+            } else {
+                let (item, origin) = control.side.pop()?;
+                if control.side.is_empty() {
+                    self.lower(&mut control, SIDE);
+                }
+                let room = origin == Origin::Producer;
+                (item, if room { self.notify(&mut control, Line::Putters) } else { None })
+            }
+        };
+        wake(waker);
+        Some(item)
+    }
+}
+
+/// Wakes whom a change under the lock has picked, now that the lock is released.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

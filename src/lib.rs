@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod actor;
 mod arbiter;
 mod config;
 mod endpoint;
 mod error;
+pub mod message;
 mod queue;
 
+pub use actor::{ConsumeExt, QueueActor};
 pub use config::Builder;
 pub use endpoint::{
     BlockingIter, BlockingLeases, Consumer, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, Permit, Producer,
@@ -14,7 +17,18 @@ pub use endpoint::{
 pub use error::{
     BuildError, GetTimeoutError, OpenError, PutError, PutTimeoutError, SinkError, TryGetError, TryPutError,
 };
+pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
 pub use queue::{
     Blocker, Blockers, ConsumerId, ConsumerStatus, DeadLetter, Drained, Item, IterableQueue, Outcome, ProducerId,
     ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals,
 };
+
+/// What most programs use: `use actix_iterable_queue::prelude::*;`
+pub mod prelude {
+    pub use crate::actor::{ConsumeExt, QueueActor};
+    pub use crate::endpoint::{Consumer, Producer};
+    pub use crate::message::{
+        Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+    };
+    pub use crate::queue::{Drained, Item, IterableQueue, Outcome};
+}

@@ -7,9 +7,7 @@ use std::task::{Context, Poll};
 
 use super::producer::Producer;
 use crate::error::{OpenError, TryGetError};
-use crate::queue::{
-    ConsumerId, ConsumerRow, Drained, Item, IterableQueue, Line, Place, Shared, Slot, Take, Taken, name,
-};
+use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Line, Place, Shared, Slot, Take, Taken, name};
 
 /// Takes items out of a queue, until the queue has ended.
 ///
@@ -115,11 +113,6 @@ impl<T> Consumer<T> {
     /// ```
     pub fn id(&self) -> ConsumerId {
         self.slot.row.id
-    }
-
-    /// How the queue ended, once it has.
-    pub(crate) fn ended(&self) -> Option<Drained> {
-        self.slot.shared.ended()
     }
 
     /// `None` while there is nothing; `Err` at the end.
@@ -263,7 +256,7 @@ impl<T> Drop for LeavesLine<'_, T> {
 impl<T> Clone for Consumer<T> {
     fn clone(&self) -> Self {
         let shared = &self.slot.shared;
-        Self::new(Arc::clone(shared), shared.add_consumer(Arc::clone(&self.slot.row.name)))
+        Self::new(Arc::clone(shared), shared.add_consumer(&self.slot.row))
     }
 }
 

@@ -20,3 +20,4 @@ pub use self::futures::{IntoLeases, Leases, PutSink};
 pub use self::permit::Permit;
 pub(crate) use self::producer::Handle;
 pub use self::producer::Producer;
+pub(crate) use self::shutdown::shutdown;

@@ -135,7 +135,7 @@ impl<T> Cells<T> {
 #[derive(Debug)]
 pub(crate) struct Side<T> {
     items: VecDeque<(T, Origin)>,
-    from_producers: usize,
+    producer_items: usize,
 }
 
 /// Who put an item: only producers' items count against the capacity.
@@ -147,22 +147,22 @@ pub(crate) enum Origin {
 
 impl<T> Side<T> {
     pub(crate) fn new() -> Self {
-        Self { items: VecDeque::new(), from_producers: 0 }
+        Self { items: VecDeque::new(), producer_items: 0 }
     }
 
     pub(crate) fn push(&mut self, item: T, origin: Origin) {
-        self.from_producers += usize::from(origin == Origin::Producer);
+        self.producer_items += usize::from(origin == Origin::Producer);
         self.items.push_back((item, origin));
     }
 
     pub(crate) fn pop(&mut self) -> Option<(T, Origin)> {
         let (item, origin) = self.items.pop_front()?;
-        self.from_producers -= usize::from(origin == Origin::Producer);
+        self.producer_items -= usize::from(origin == Origin::Producer);
         Some((item, origin))
     }
 
-    pub(crate) fn from_producers(&self) -> usize {
-        self.from_producers
+    pub(crate) fn producer_items(&self) -> usize {
+        self.producer_items
     }
 
     pub(crate) fn len(&self) -> usize {

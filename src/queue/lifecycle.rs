@@ -54,10 +54,6 @@ impl<T> Control<T> {
         self.life.ended.as_ref()
     }
 
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.life.abandoned
-    }
-
     pub(super) fn refuses_puts(&self) -> bool {
         self.life.shut_down || self.refuses_children()
     }
@@ -154,12 +150,31 @@ impl<T> Shared<T> {
     }
 
     /// Another consumer beside one that is open, also after seal.
-    pub(crate) fn add_consumer(&self, name: Arc<str>) -> Arc<ConsumerRow> {
-        self.control().registry.open_consumer(Some(name))
+    pub(crate) fn add_consumer(&self, beside: &ConsumerRow) -> Arc<ConsumerRow> {
+        let row = self.control().registry.open_consumer(Some(Arc::clone(&beside.name)));
+        if beside.is_shut() {
+            self.shut_consumer(&row);
+        }
+        row
     }
 
     pub(crate) fn close_consumer(&self, row: &ConsumerRow) {
         self.change(|control, _| control.registry.close_consumer(row));
+    }
+
+    /// Closes a watched consumer from outside: its takes end (A3).
+    pub(crate) fn shut_consumer(&self, row: &ConsumerRow) {
+        row.shut();
+        self.change(|control, effects| {
+            control.registry.close_consumer(row);
+            effects.wake.extend(control.getters.pop_all());
+            self.flag_waiters(control);
+        });
+    }
+
+    /// The error of a put that was given up, around its item.
+    pub(crate) fn refuse(&self, item: T) -> PutError<T> {
+        self.control().refusal(item)
     }
 
     /// Ends a lease. Everything that it did has been done by now.

@@ -29,7 +29,7 @@ pub use item::Item;
 pub(crate) use item::Slot;
 pub use registry::{ConsumerId, ProducerId};
 pub(crate) use registry::{ConsumerRow, HandleKey, ProducerEndpoint, ProducerRow};
-pub(crate) use shared::{Line, Place, Shared, Waiting};
+pub(crate) use shared::{Line, Place, Shared, Waiting, drop_quietly};
 pub(crate) use snapshot::name;
 pub use snapshot::{
     Blocker, Blockers, ConsumerStatus, Drained, Outcome, ProducerStatus, QueueId, ShutdownReport, Snapshot, State,

@@ -134,6 +134,8 @@ struct OwnCounters {
     /// Items taken without a lease.
     taken: AtomicU64,
     last_lease: AtomicU64,
+    /// Closed from outside, while somebody may still hold the consumer.
+    shut: AtomicBool,
 }
 
 /// Written by whoever settles an item.
@@ -169,6 +171,14 @@ impl ConsumerRow {
     /// Ends a claim for which there was no item.
     pub(crate) fn claim_failed(&self) {
         self.own.failed.fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn shut(&self) {
+        self.own.shut.store(true, SeqCst);
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.own.shut.load(Relaxed)
     }
 
     pub(crate) fn stamp_lease(&self, now: Ticks) {
@@ -332,12 +342,13 @@ impl Registry {
         row
     }
 
-    /// The consumer has gone. Its row stays until all it held is settled.
+    /// The consumer has gone. Its row stays until all it held is settled. Idempotent.
     pub(crate) fn close_consumer(&mut self, row: &ConsumerRow) {
-        self.open_consumers -= 1;
         // Flag, then look: a settle that this look does not count sees the flag and comes here.
-        row.shared.after_settle.fetch_or(CLOSED, SeqCst);
-        self.fold_consumer(row);
+        if row.shared.after_settle.fetch_or(CLOSED, SeqCst) & CLOSED == 0 {
+            self.open_consumers -= 1;
+            self.fold_consumer(row);
+        }
     }
 
     /// Removes the row of a consumer that has gone and holds nothing.

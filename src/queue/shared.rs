@@ -16,7 +16,7 @@ use super::dead_letters::DeadLetterQueue;
 use super::lifecycle::Lifecycle;
 use super::registry::Registry;
 use super::snapshot::QueueId;
-use super::waiters::{Left, Ticket, Waiters};
+use super::waiters::{Ticket, Waiters};
 
 /// Something was returned: takes look there first.
 pub(super) const RETURNED: u8 = 1;
@@ -130,7 +130,7 @@ impl<T> Effects<T> {
 }
 
 /// Drops a user's item where a panic must not escape: in our own drops, maybe while unwinding.
-pub(super) fn drop_quietly<T>(item: T) {
+pub(crate) fn drop_quietly<T>(item: T) {
     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(item))).is_err() {
         log::error!("the drop of a discarded item panicked");
     }
@@ -226,18 +226,16 @@ impl<T> Shared<T> {
         if !place.ticket.is_held() {
             return;
         }
-        let (left, next) = {
+        let (listed, next) = {
             let mut control = self.control();
             let line = control.line(place.line);
-            let left = line.leave(&mut place.ticket);
-            let next = match left {
-                Some(Left::Notified) if !took => line.pop(),
-                _ => None,
-            };
+            let listed = line.leave(&mut place.ticket);
+            let notified = listed.is_none();
+            let next = if notified && !took { line.pop() } else { None };
             self.flag_waiters(&control);
-            (left, next)
+            (listed, next)
         };
-        drop(left);
+        drop(listed);
         if let Some(waker) = next {
             waker.wake();
         }

@@ -191,7 +191,7 @@ pub struct Snapshot {
 }
 
 impl<T> Shared<T> {
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();
         let control = self.control();
         let producers = control.registry.producers().into_iter().map(|open| ProducerStatus {

@@ -92,7 +92,7 @@ impl<T> Shared<T> {
     /// Whether a producer may put now; permits that are out count as used.
     pub(super) fn has_room(&self, control: &Control<T>) -> bool {
         let Some(capacity) = self.ring.capacity() else { return true };
-        self.ring.len() + control.side.from_producers() + control.permits < capacity
+        self.ring.len() + control.side.producer_items() + control.permits < capacity
     }
 
     /// Reserves room for one put. `None` if there is none now.
@@ -200,6 +200,9 @@ impl<T> Shared<T> {
 
     /// Takes if there is an item now.
     pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take) -> Result<Taken<T>, TryGetError> {
+        if row.is_shut() {
+            return Err(TryGetError::Ended);
+        }
         let flags = self.flags.load(SeqCst);
         if flags & RETURNED != 0
             && let Some(taken) = self.take_returned(row, take)

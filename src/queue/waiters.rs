@@ -24,15 +24,6 @@ impl Ticket {
     }
 }
 
-/// What [`Waiters::leave`] found.
-#[derive(Debug)]
-pub(crate) enum Left {
-    /// The ticket was still listed; its waker is to be dropped outside of the lock.
-    Listed(Waker),
-    /// The ticket had been notified.
-    Notified,
-}
-
 /// A line of parked wakers, first come, first served.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -51,13 +42,10 @@ impl Waiters {
         self.parked.insert(number, waker)
     }
 
-    /// Gives the ticket up. `None` if it was not held.
-    pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Left> {
-        let number = ticket.0.take()?;
-        Some(match self.parked.remove(&number) {
-            Some(waker) => Left::Listed(waker),
-            None => Left::Notified,
-        })
+    /// Gives a held ticket up. Its waker, to be dropped outside of the lock; `None` if it had been
+    /// notified.
+    pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
+        self.parked.remove(&ticket.0.take()?)
     }
 
     /// Takes the first waiter out of the line, to be woken outside of the lock.

@@ -1,0 +1,214 @@
+//! Pull: items taken out of the buffer in an actor's own context.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix::dev::MessageResponse;
+use actix::{Actor, ActorFuture, AsyncContext, Handler, SpawnHandle};
+
+use super::limited::{Limited, Next};
+use crate::endpoint::Consumer;
+use crate::error::OpenError;
+use crate::queue::{Drained, Item};
+
+/// After this many items, or this much time, the actor's timers and messages get their turn (D11).
+const ITEMS_PER_POLL: usize = 32;
+const TIME_PER_POLL: Duration = Duration::from_millis(5);
+
+/// Consumes a queue in an actor's own context: no mailbox and no hop between the buffer and the
+/// handler.
+///
+/// It is there on every context of actix that can spawn futures, `WebsocketContext` included.
+///
+/// # Examples
+///
+/// ```
+/// use actix::prelude::*;
+/// use actix_iterable_queue::prelude::*;
+///
+/// struct Worker {
+///     consumer: Option<Consumer<u32>>,
+///     sum: u32,
+/// }
+///
+/// impl Actor for Worker {
+///     type Context = Context<Self>;
+///
+///     fn started(&mut self, ctx: &mut Self::Context) {
+///         if let Some(consumer) = self.consumer.take() {
+///             ctx.consume(consumer);
+///         }
+///     }
+/// }
+///
+/// impl Handler<Item<u32>> for Worker {
+///     type Result = ();
+///
+///     fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) {
+///         self.sum += *item;
+///         item.ack();
+///     }
+/// }
+///
+/// impl Handler<Drained> for Worker {
+///     type Result = ();
+///
+///     fn handle(&mut self, drained: Drained, _: &mut Self::Context) {
+///         assert_eq!((self.sum, drained.totals.acked), (10, 4));
+///         System::current().stop();
+///     }
+/// }
+///
+/// let system = System::new();
+/// let (producer, consumer) = IterableQueue::bounded(8).split().unwrap();
+/// system.block_on(async {
+///     Worker { consumer: Some(consumer), sum: 0 }.start();
+///     producer.put_all(1..=4).await.unwrap();
+///     drop(producer);
+/// });
+/// system.run().unwrap();
+/// ```
+pub trait ConsumeExt<A>: AsyncContext<A>
+where
+    A: Actor<Context = Self>,
+{
+    /// Hands the consumer's items to this actor's `Handler<Item<T>>`, the next one only when the
+    /// one before is settled, and then [`Drained`] to its `Handler<Drained>`, once.
+    ///
+    /// The handler may return `()`, a `ResponseFuture`, a `ResponseActFuture` or an
+    /// `AtomicResponse`; move the item into the future, and ack it there.
+    ///
+    /// After `ctx.stop()` or `ctx.wait()` in the handler no further item comes (until the wait is
+    /// over). Under a `Supervisor` the restart drops this; consume again in `started`, with a
+    /// clone of the consumer. Dropped or cancelled with `ctx.cancel_future`, it closes the
+    /// consumer, and the item in hand, if the actor does not keep it, goes back to the queue.
+    ///
+    /// While the actor waits in a `ctx.wait` that *another* message began, an item for which this
+    /// consumer was woken stays in the buffer until the wait is over, or another consumer comes by.
+    fn consume<T>(&mut self, consumer: Consumer<T>) -> SpawnHandle
+    where
+        T: 'static,
+        A: Handler<Item<T>> + Handler<Drained>,
+    {
+        match self.consume_concurrent(1, consumer) {
+            Ok(handle) => handle,
+            Err(error) => unreachable!("one item in flight is enough: {error}"),
+        }
+    }
+
+    /// The same with up to `max_in_flight` unsettled items in hand, for handlers that return
+    /// futures.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::ZeroMaxInFlight`] if `max_in_flight` is 0; the consumer is closed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix::prelude::*;
+    /// use actix_iterable_queue::prelude::*;
+    ///
+    /// struct Fetcher(Option<Consumer<String>>);
+    ///
+    /// impl Actor for Fetcher {
+    ///     type Context = Context<Self>;
+    ///
+    ///     fn started(&mut self, ctx: &mut Self::Context) {
+    ///         if let Some(consumer) = self.0.take() {
+    ///             ctx.consume_concurrent(16, consumer).expect("16 is more than 0");
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// impl Handler<Item<String>> for Fetcher {
+    ///     type Result = ResponseFuture<()>;
+    ///
+    ///     fn handle(&mut self, url: Item<String>, _: &mut Self::Context) -> Self::Result {
+    ///         Box::pin(async move {
+    ///             // fetch *url here
+    ///             url.ack();
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// impl Handler<Drained> for Fetcher {
+    ///     type Result = ();
+    ///
+    ///     fn handle(&mut self, _: Drained, _: &mut Self::Context) {
+    ///         System::current().stop();
+    ///     }
+    /// }
+    ///
+    /// let system = System::new();
+    /// let (producer, consumer) = IterableQueue::bounded(8).split().unwrap();
+    /// system.block_on(async {
+    ///     Fetcher(Some(consumer)).start();
+    ///     producer.put("https://example.org".to_owned()).await.unwrap();
+    ///     drop(producer);
+    /// });
+    /// system.run().unwrap();
+    /// ```
+    fn consume_concurrent<T>(&mut self, max_in_flight: usize, consumer: Consumer<T>) -> Result<SpawnHandle, OpenError>
+    where
+        T: 'static,
+        A: Handler<Item<T>> + Handler<Drained>,
+    {
+        Ok(self.spawn(Consume { limited: Limited::new(consumer, max_in_flight)? }))
+    }
+}
+
+impl<A, C> ConsumeExt<A> for C
+where
+    A: Actor<Context = C>,
+    C: AsyncContext<A>,
+{
+}
+
+/// Lives in the actor's context, and dies with it: then its consumer closes.
+struct Consume<T> {
+    limited: Limited<T>,
+}
+
+impl<A, T> ActorFuture<A> for Consume<T>
+where
+    T: 'static,
+    A: Actor + Handler<Item<T>> + Handler<Drained>,
+    A::Context: AsyncContext<A>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, cx: &mut Context<'_>) -> Poll<()> {
+        let limited = &mut self.get_mut().limited;
+        let mut began = None;
+        for _ in 0..ITEMS_PER_POLL {
+            if ctx.waiting() {
+                // No waker needed: when the wait is over, the context polls everything.
+                limited.pause();
+                return Poll::Pending;
+            }
+            match limited.poll_next(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Next::Drained(drained)) => {
+                    Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, None);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Next::Item(item)) => {
+                    Handler::<Item<T>>::handle(actor, item, ctx).handle(ctx, None);
+                }
+            }
+            // Each lease is stamped; that saves reading the clock again.
+            let now = limited.consumer().slot().row.last_lease();
+            if now.since(*began.get_or_insert(now)) >= TIME_PER_POLL {
+                break;
+            }
+        }
+        if ctx.waiting() {
+            limited.pause();
+        } else {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}

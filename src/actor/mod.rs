@@ -1,0 +1,18 @@
+//! The actix face.
+//!
+//! - `queue_actor.rs`: messages in, calls on the queue
+//! - `push.rs`: items out, to addresses; `puts.rs`: `Put` messages that wait for room
+//! - `consume.rs`: items pulled into an actor's own context
+//! - `limited.rs`: what push and pull share, the limit of items in flight
+//! - `watch.rs`: dead addresses; `reply.rs`: answers
+
+mod consume;
+mod limited;
+mod push;
+mod puts;
+mod queue_actor;
+mod reply;
+mod watch;
+
+pub use consume::ConsumeExt;
+pub use queue_actor::QueueActor;

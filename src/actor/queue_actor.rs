@@ -1,0 +1,264 @@
+//! The queue as an actor: messages in, calls on the queue, nothing clever.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, MessageResult, ResponseFuture, Supervised};
+
+use super::push::PushConsumers;
+use super::puts::WaitingPuts;
+use super::reply::Reply;
+use super::watch::{Endpoint, Watch};
+use crate::endpoint::{Consumer, Producer, shutdown};
+use crate::error::{OpenError, PutError};
+use crate::message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
+use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, drop_quietly};
+
+/// A queue as an actor.
+///
+/// It opens endpoints, takes `Put` and `Close`, hands items to registered consumer actors, closes
+/// the endpoints of actors that died, and answers questions. The messages are on one page:
+/// [`message`](crate::message).
+///
+/// While there are strong addresses of it, endpoints may be opened; with the last of them (and of
+/// the queue's other handles) gone and its mailbox read, the queue is sealed. It does not keep
+/// itself alive, except until it has served the consumers that are registered, the `Put`s that
+/// wait, and the endpoints that it watches.
+///
+/// Under a `Supervisor` a restart keeps everything. If the actor is gone for good, its arbiter
+/// stopped or a panic killed it, while consumers are registered or `Put`s wait, it aborts the queue
+/// and tells them.
+///
+/// # Examples
+///
+/// ```
+/// use actix::prelude::*;
+/// use actix_iterable_queue::prelude::*;
+///
+/// # System::new().block_on(async {
+/// let queue = QueueActor::new(IterableQueue::bounded(10)).start();
+/// let mut producer = queue.send(OpenProducer::new().named("http")).await??;
+/// let mut consumer = queue.send(OpenConsumer::new()).await??;
+/// queue.send(Seal).await?;
+///
+/// queue.send(Put::new(&producer, "work")).await??;
+/// queue.do_send(Close::new(&mut producer));
+/// assert_eq!(consumer.get().await, Some("work"));
+/// assert_eq!(consumer.get().await, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct QueueActor<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    /// Stands for the strong addresses, and goes with them.
+    queue: Option<IterableQueue<T>>,
+    push: PushConsumers<T>,
+    puts: WaitingPuts<T>,
+    watch: Watch,
+    /// Whether the future that serves all of these is spawned.
+    serving: bool,
+}
+
+// Nothing in it is ever pinned; actix wants its actors so.
+impl<T: Send + 'static> Unpin for QueueActor<T> {}
+
+impl<T: Send + 'static> QueueActor<T> {
+    /// Makes an actor of the queue; start it with `.start()`, in an arbiter, or under a
+    /// `Supervisor`. Other handles of the queue may be used beside it.
+    #[must_use]
+    pub fn new(queue: IterableQueue<T>) -> Self {
+        Self {
+            shared: Arc::clone(queue.shared()),
+            queue: Some(queue),
+            push: PushConsumers::new(),
+            puts: WaitingPuts::new(),
+            watch: Watch::every(Duration::from_secs(1)),
+            serving: false,
+        }
+    }
+
+    /// How often it looks for dead addresses; every second unless given.
+    #[must_use]
+    pub fn watch_interval(mut self, interval: Duration) -> Self {
+        self.watch.interval = interval;
+        self
+    }
+
+    fn is_idle(&self) -> bool {
+        self.push.is_empty() && self.puts.is_empty() && self.watch.is_empty()
+    }
+
+    /// Has what waits served, for as long as something does.
+    fn serve(&mut self, ctx: &mut Context<Self>) {
+        if !self.serving && !self.is_idle() {
+            self.serving = true;
+            ctx.spawn(Serve);
+        }
+    }
+
+    /// Once the last address is gone, nobody can ask for endpoints through this actor any more.
+    fn open(&self) -> Result<&Arc<Shared<T>>, OpenError> {
+        if self.queue.is_some() { Ok(&self.shared) } else { Err(OpenError::Sealed) }
+    }
+}
+
+/// Serves the actor's state, and has none of its own: a restart drops it and spawns another.
+struct Serve;
+
+impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut QueueActor<T>,
+        ctx: &mut Context<QueueActor<T>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        // The mailbox was read before this, and the last address's drop woke the context (C3).
+        if !ctx.connected() {
+            actor.queue = None;
+        }
+        if actor.shared.ended().is_some() {
+            actor.watch.clear();
+        }
+        actor.watch.poll(&actor.shared, !actor.push.is_empty(), cx);
+        actor.puts.poll(cx);
+        if actor.push.poll(cx) {
+            cx.waker().wake_by_ref();
+        }
+        if actor.is_idle() {
+            actor.serving = false;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl<T: Send + 'static> Actor for QueueActor<T> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // After a restart the future of before is gone.
+        self.serving = false;
+        self.serve(ctx);
+    }
+}
+
+impl<T: Send + 'static> Supervised for QueueActor<T> {}
+
+impl<T: Send + 'static> Handler<OpenProducer<T>> for QueueActor<T> {
+    type Result = Reply<Producer<T>, OpenError>;
+
+    fn handle(&mut self, open: OpenProducer<T>, ctx: &mut Self::Context) -> Self::Result {
+        let opened = self.open().and_then(|shared| Producer::open(shared, open.name, open.watch.is_some()));
+        if let (Ok(producer), Some(actor_lives)) = (&opened, open.watch)
+            && let Some(endpoint) = producer.endpoint()
+        {
+            self.watch.add(actor_lives, Endpoint::Producer(Arc::clone(endpoint)));
+            self.serve(ctx);
+        }
+        Reply::Now(opened)
+    }
+}
+
+impl<T: Send + 'static> Handler<OpenConsumer<T>> for QueueActor<T> {
+    type Result = Reply<Consumer<T>, OpenError>;
+
+    fn handle(&mut self, open: OpenConsumer<T>, ctx: &mut Self::Context) -> Self::Result {
+        let opened = self.open().and_then(|shared| Consumer::open(shared, open.name));
+        if let (Ok(consumer), Some(actor_lives)) = (&opened, open.watch) {
+            self.watch.add(actor_lives, Endpoint::Consumer(Arc::clone(&consumer.slot().row)));
+            self.serve(ctx);
+        }
+        Reply::Now(opened)
+    }
+}
+
+impl<T: Send + 'static> Handler<RegisterConsumer<T>> for QueueActor<T> {
+    type Result = Reply<ConsumerId, OpenError>;
+
+    fn handle(&mut self, mut register: RegisterConsumer<T>, ctx: &mut Self::Context) -> Self::Result {
+        let opened = self.open().and_then(|shared| Consumer::open(shared, register.name.take()));
+        let registered = opened.and_then(|consumer| self.push.register(consumer, register));
+        self.serve(ctx);
+        Reply::Now(registered)
+    }
+}
+
+impl<T: Send + 'static> Handler<Unregister> for QueueActor<T> {
+    type Result = bool;
+
+    fn handle(&mut self, Unregister(id): Unregister, _: &mut Self::Context) -> bool {
+        self.push.unregister(id)
+    }
+}
+
+impl<T: Send + 'static> Handler<Put<T>> for QueueActor<T> {
+    type Result = Reply<(), PutError<T>>;
+
+    fn handle(&mut self, put: Put<T>, ctx: &mut Self::Context) -> Self::Result {
+        let Some(handle) = put.handle else {
+            return Reply::Now(Err(PutError::Closed(put.item)));
+        };
+        let reply = self.puts.put(handle, put.item);
+        self.serve(ctx);
+        reply
+    }
+}
+
+impl<T: Send + 'static> Handler<Close<T>> for QueueActor<T> {
+    type Result = ();
+
+    fn handle(&mut self, close: Close<T>, _: &mut Self::Context) {
+        // Its share of the handle was all that kept it open, but for puts that still wait.
+        drop(close.handle);
+    }
+}
+
+impl<T: Send + 'static> Handler<Seal> for QueueActor<T> {
+    type Result = ();
+
+    fn handle(&mut self, _: Seal, _: &mut Self::Context) {
+        self.shared.seal();
+    }
+}
+
+impl<T: Send + 'static> Handler<Inspect> for QueueActor<T> {
+    type Result = MessageResult<Inspect>;
+
+    fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.shared.snapshot())
+    }
+}
+
+impl<T: Send + 'static> Handler<Shutdown<T>> for QueueActor<T> {
+    type Result = ResponseFuture<ShutdownReport<T>>;
+
+    fn handle(&mut self, shut_down: Shutdown<T>, _: &mut Self::Context) -> Self::Result {
+        Box::pin(shutdown(Arc::clone(&self.shared), shut_down.grace))
+    }
+}
+
+impl<T: Send + 'static> Drop for QueueActor<T> {
+    fn drop(&mut self) {
+        if self.push.is_empty() && self.puts.is_empty() {
+            return;
+        }
+        let left = self.shared.abort();
+        if !left.is_empty() {
+            log::error!("{}: its actor is gone for good; {} items are dropped", self.shared.label(), left.len());
+        }
+        self.push.tell_all(&self.shared);
+        self.puts.refuse_all();
+        left.into_iter().for_each(drop_quietly);
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for QueueActor<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueActor").field("queue", &self.shared).finish_non_exhaustive()
+    }
+}

@@ -201,6 +201,7 @@ impl<T> Error for PutTimeoutError<T> {}
 ///
 /// Refusals by `poll_ready` come before the sink has been given an item, so they hold none.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SinkError<T> {
     reason: PutError<Option<T>>,
 }
@@ -213,6 +214,11 @@ impl<T> SinkError<T> {
     /// The item that was not accepted, if the sink had been given one.
     pub fn into_inner(self) -> Option<T> {
         self.reason.into_inner()
+    }
+
+    /// A look at the item that was not accepted, if the sink had been given one.
+    pub fn get_ref(&self) -> Option<&T> {
+        self.reason.get_ref().as_ref()
     }
 
     /// Why the sink takes no more, with the item if there is one.

@@ -1,6 +1,5 @@
 //! A consumer that holds a limited number of unsettled items (A2).
 
-use std::convert::Infallible;
 use std::task::{Context, Poll};
 
 use crate::endpoint::Consumer;
@@ -66,9 +65,7 @@ impl<T> Limited<T> {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<T>> {
-        let shared = &self.consumer.slot().shared;
-        let ended = shared.poll(&mut self.end, cx, || shared.ended().map(Ok::<_, Infallible>));
-        ended.map(|drained| Next::Drained(drained.unwrap_or_else(|never| match never {})))
+        self.consumer.slot().shared.poll_end(&mut self.end, cx).map(Next::Drained)
     }
 }
 

@@ -2,90 +2,67 @@
 //!
 //! They live in the actor, not in futures spawned by it: a restart keeps them.
 
-use std::collections::{HashSet, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures::channel::oneshot;
+use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::reply::Reply;
-use crate::endpoint::Handle;
+use crate::endpoint::{Handle, Operation, Putting};
 use crate::error::PutError;
-use crate::queue::{Line, Place, ProducerId, QueueId};
 
-/// In the order in which they came.
+/// Polls only those that were woken, however many wait.
 pub(super) struct WaitingPuts<T> {
-    line: VecDeque<WaitingPut<T>>,
+    waiting: FuturesUnordered<WaitingPut<T>>,
 }
 
 struct WaitingPut<T> {
-    handle: Arc<Handle<T>>,
-    /// `None` once it is put or refused.
-    item: Option<T>,
-    place: Place,
+    putting: Putting<T, Arc<Handle<T>>>,
+    /// `None` once it is answered. Whoever has stopped waiting for the answer has done so knowing
+    /// that it may be `Ok`.
     answer: Option<oneshot::Sender<Result<(), PutError<T>>>>,
 }
 
 impl<T> WaitingPuts<T> {
     pub(super) fn new() -> Self {
-        Self { line: VecDeque::new() }
+        Self { waiting: FuturesUnordered::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.line.is_empty()
+        self.waiting.is_empty()
     }
 
-    /// Puts at once if there is room and no earlier put of the same endpoint waits (D1).
-    /// Otherwise the answer comes later.
+    /// Puts at once if that is possible. Otherwise the answer comes later.
     pub(super) fn put(&mut self, handle: Arc<Handle<T>>, item: T) -> Reply<(), PutError<T>> {
-        let mut item = Some(item);
-        if !self.line.iter().any(|earlier| earlier.endpoint() == endpoint(&handle))
-            && let Some(result) = handle.attempt_put(&mut item)
-        {
+        let mut putting = Putting::new(handle, item);
+        // Takes its turn among the puts of its handle now (D1); the waker comes with the next poll,
+        // which a new entry gets in any case.
+        if let Poll::Ready(result) = putting.poll(&mut Context::from_waker(Waker::noop())) {
             return Reply::Now(result);
         }
         let (answer, later) = oneshot::channel();
-        self.line.push_back(WaitingPut { handle, item, place: Place::new(Line::Putters), answer: Some(answer) });
+        self.waiting.push(WaitingPut { putting, answer: Some(answer) });
         Reply::Later(later)
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
-        let mut waiting = HashSet::new();
-        self.line.retain_mut(|put| {
-            // Only the first of each endpoint stands in the queue's own line.
-            if waiting.contains(&put.endpoint()) || put.poll(cx).is_pending() {
-                waiting.insert(put.endpoint());
-                return true;
-            }
-            false
-        });
+        while let Poll::Ready(Some(())) = self.waiting.poll_next_unpin(cx) {}
     }
 
     /// The actor is going for good: everybody gets the item back.
     pub(super) fn refuse_all(&mut self) {
-        for mut put in self.line.drain(..) {
-            if let Some(item) = put.item.take() {
-                let refused = put.handle.shared.refuse(item);
+        for mut put in std::mem::take(&mut self.waiting) {
+            if let Some(item) = put.putting.take_item() {
+                let refused = put.putting.handle().shared.refuse(item);
                 put.answer(Err(refused));
             }
         }
     }
 }
 
-fn endpoint<T>(handle: &Handle<T>) -> (QueueId, ProducerId) {
-    (handle.shared.id, handle.row.endpoint.id)
-}
-
 impl<T> WaitingPut<T> {
-    fn endpoint(&self) -> (QueueId, ProducerId) {
-        endpoint(&self.handle)
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.handle.poll_put(&mut self.item, &mut self.place, cx).map(|result| self.answer(result))
-    }
-
-    /// Whoever has stopped waiting for the answer has done so knowing that it may be `Ok`.
     fn answer(&mut self, result: Result<(), PutError<T>>) {
         if let Some(answer) = self.answer.take() {
             drop(answer.send(result));
@@ -93,8 +70,16 @@ impl<T> WaitingPut<T> {
     }
 }
 
-impl<T> Drop for WaitingPut<T> {
-    fn drop(&mut self) {
-        self.handle.shared.leave(&mut self.place, false);
+// Nothing in it is ever pinned.
+impl<T> Unpin for WaitingPut<T> {}
+
+impl<T> Future for WaitingPut<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let put = self.get_mut();
+        let result = ready!(put.putting.poll(cx));
+        put.answer(result);
+        Poll::Ready(())
     }
 }

@@ -1,6 +1,5 @@
 //! Threads that wait, and the iterators.
 
-use std::convert::Infallible;
 use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -9,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 
-use super::consumer::Consumer;
-use super::producer::Producer;
+use super::consumer::{Consumer, Taking};
+use super::operation::Operation;
+use super::producer::{Producer, Putting};
 use crate::arbiter::assert_may_block;
 use crate::error::{GetTimeoutError, PutError, PutTimeoutError};
 use crate::queue::{Drained, Item, IterableQueue, Line, Shared, Take, Taken, Waiting};
@@ -32,39 +32,35 @@ thread_local! {
     static UNPARK: Waker = Arc::new(Unpark(thread::current())).into();
 }
 
-/// Waits until `attempt` has a result; `None` if that takes longer than the timeout.
+/// Waits for the operation; `None` if that takes longer than the timeout.
 ///
 /// Spins a little before it parks: under load the other side is rarely far.
 #[track_caller]
-pub(super) fn block<T, R, E>(
-    shared: &Shared<T>,
-    line: Line,
-    timeout: Option<Duration>,
-    instead: &str,
-    mut attempt: impl FnMut() -> Option<Result<R, E>>,
-) -> Option<Result<R, E>> {
-    if let Some(result) = attempt() {
-        return Some(result);
+fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &str) -> Option<O::Output> {
+    if let Some(output) = operation.attempt() {
+        return Some(output);
+    }
+    if timeout == Some(Duration::ZERO) {
+        return None;
     }
     assert_may_block(instead);
     // A timeout too far away to be a point in time is none.
-    let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let backoff = Backoff::new();
-    while !backoff.is_completed() && timeout != Some(Duration::ZERO) {
+    while !backoff.is_completed() {
         backoff.snooze();
-        if let Some(result) = attempt() {
-            return Some(result);
+        if let Some(output) = operation.attempt() {
+            return Some(output);
         }
     }
-    let mut waiting = Waiting::new(shared, line);
     UNPARK.with(|waker| {
         let mut cx = Context::from_waker(waker);
         loop {
             // A wake-up meant for something else only leads to another look.
-            if let Poll::Ready(result) = shared.poll(&mut waiting.place, &mut cx, &mut attempt) {
-                return Some(result);
+            if let Poll::Ready(output) = operation.poll(&mut cx) {
+                return Some(output);
             }
-            match deadline.flatten() {
+            match deadline {
                 None => thread::park(),
                 Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
                     None | Some(Duration::ZERO) => return None,
@@ -104,10 +100,7 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
-        let mut item = Some(item);
-        let put = block(&handle.shared, Line::Putters, None, "use put(item).await, or try_put", || {
-            handle.attempt_put(&mut item)
-        });
+        let put = block(&mut Putting::new(handle, item), None, "use put(item).await, or try_put");
         put.unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
     }
 
@@ -136,30 +129,22 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };
-        let mut item = Some(item);
-        let put = block(&handle.shared, Line::Putters, Some(timeout), "use put(item).await with a timer", || {
-            handle.attempt_put(&mut item)
-        });
-        match (put, item) {
-            (Some(put), _) => put.map_err(PutTimeoutError::Refused),
-            (None, Some(item)) => Err(PutTimeoutError::Timeout(item)),
-            (None, None) => unreachable!("an attempt that fails for want of room leaves the item"),
+        let mut putting = Putting::new(handle, item);
+        match block(&mut putting, Some(timeout), "use put(item).await with a timer") {
+            Some(put) => put.map_err(PutTimeoutError::Refused),
+            None => match putting.take_item() {
+                Some(item) => Err(PutTimeoutError::Timeout(item)),
+                None => unreachable!("an attempt that fails for want of room leaves the item"),
+            },
         }
     }
 }
 
 impl<T> Consumer<T> {
+    /// `None` at the timeout, `Some(None)` at the end.
     #[track_caller]
-    fn blocking_take(&mut self, take: Take, timeout: Option<Duration>, instead: &str) -> Option<Result<Taken<T>, ()>> {
-        // A place from an earlier poll as a stream is not this thread's.
-        self.leave_line();
-        let slot = self.slot();
-        block(&slot.shared, Line::Getters, timeout, instead, || Self::attempt(slot, take))
-    }
-
-    #[track_caller]
-    fn blocking_next(&mut self, take: Take, instead: &str) -> Option<Taken<T>> {
-        self.blocking_take(take, None, instead)?.ok()
+    fn blocking_take(&mut self, take: Take, timeout: Option<Duration>, instead: &str) -> Option<Option<Taken<T>>> {
+        block(&mut Taking { consumer: self, take }, timeout, instead)
     }
 
     /// Takes the next item for good; the thread waits for it. `None` when the queue has ended.
@@ -181,7 +166,7 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_get(&mut self) -> Option<T> {
-        self.blocking_next(Take::Own, "use get().await, or try_get").map(|taken| taken.item)
+        self.blocking_take(Take::Own, None, "use get().await, or try_get").flatten().map(|taken| taken.item)
     }
 
     /// Takes the next item for good; the thread waits for it until the timeout.
@@ -207,8 +192,8 @@ impl<T> Consumer<T> {
     #[track_caller]
     pub fn blocking_get_timeout(&mut self, timeout: Duration) -> Result<T, GetTimeoutError> {
         match self.blocking_take(Take::Own, Some(timeout), "use get().await with a timer") {
-            Some(Ok(taken)) => Ok(taken.item),
-            Some(Err(())) => Err(GetTimeoutError::Ended),
+            Some(Some(taken)) => Ok(taken.item),
+            Some(None) => Err(GetTimeoutError::Ended),
             None => Err(GetTimeoutError::Timeout),
         }
     }
@@ -233,7 +218,7 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_lease(&mut self) -> Option<Item<T>> {
-        let taken = self.blocking_next(Take::Lease, "use lease().await, or try_lease")?;
+        let taken = self.blocking_take(Take::Lease, None, "use lease().await, or try_lease").flatten()?;
         Some(Item::new(self.slot(), taken))
     }
 
@@ -419,12 +404,25 @@ impl<'a, T> IntoIterator for &'a mut Consumer<T> {
     }
 }
 
+/// The end of a queue, as something to wait for.
+struct Ending<'a, T>(Waiting<'a, T>);
+
+impl<T> Operation for Ending<'_, T> {
+    type Output = Drained;
+
+    fn attempt(&mut self) -> Option<Drained> {
+        self.0.shared.ended()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
+        self.0.shared.poll_end(&mut self.0.place, cx)
+    }
+}
+
 /// Waits for the end, as long as the timeout allows.
 #[track_caller]
 pub(super) fn await_end<T>(shared: &Shared<T>, timeout: Option<Duration>) -> Option<Drained> {
-    let ended =
-        block(shared, Line::Watchers, timeout, "use drained().await", || shared.ended().map(Ok::<_, Infallible>));
-    ended.map(|drained| drained.unwrap_or_else(|never| match never {}))
+    block(&mut Ending(Waiting::new(shared, Line::Watchers)), timeout, "use drained().await")
 }
 
 impl<T> IterableQueue<T> {

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use super::operation::Operation;
 use super::producer::Producer;
 use crate::error::{OpenError, TryGetError};
 use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Line, Place, Shared, Slot, Take, Taken, name};
@@ -116,7 +117,7 @@ impl<T> Consumer<T> {
     }
 
     /// `None` while there is nothing; `Err` at the end.
-    pub(super) fn attempt(slot: &Slot<T>, take: Take) -> Option<Result<Taken<T>, ()>> {
+    fn attempt(slot: &Slot<T>, take: Take) -> Option<Result<Taken<T>, ()>> {
         match slot.shared.try_take(&slot.row, take) {
             Ok(taken) => Some(Ok(taken)),
             Err(TryGetError::Ended) => Some(Err(())),
@@ -139,8 +140,8 @@ impl<T> Consumer<T> {
     }
 
     async fn take(&mut self, take: Take) -> Option<Taken<T>> {
-        let waiting = LeavesLine(self);
-        poll_fn(|cx| waiting.0.poll_take(take, cx)).await
+        let mut taking = Taking { consumer: self, take };
+        poll_fn(|cx| taking.poll(cx)).await
     }
 
     fn try_take(&mut self, take: Take) -> Result<Taken<T>, TryGetError> {
@@ -244,12 +245,28 @@ impl<T> Consumer<T> {
     }
 }
 
-/// Gives the consumer's place up when a future that used it is dropped.
-struct LeavesLine<'a, T>(&'a mut Consumer<T>);
+/// A take that may have to wait. It uses the consumer's own place in the line, and leaves it.
+pub(super) struct Taking<'a, T> {
+    pub(super) consumer: &'a mut Consumer<T>,
+    pub(super) take: Take,
+}
 
-impl<T> Drop for LeavesLine<'_, T> {
+impl<T> Operation for Taking<'_, T> {
+    /// `None` at the end.
+    type Output = Option<Taken<T>>;
+
+    fn attempt(&mut self) -> Option<Self::Output> {
+        Consumer::attempt(&self.consumer.slot, self.take).map(Result::ok)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.consumer.poll_take(self.take, cx)
+    }
+}
+
+impl<T> Drop for Taking<'_, T> {
     fn drop(&mut self) {
-        self.0.leave_line();
+        self.consumer.leave_line();
     }
 }
 

@@ -110,6 +110,9 @@ impl<T> Stream for IntoLeases<T> {
 /// future that nobody polls. A sink that is ready holds a [`Permit`]: closing or dropping the sink
 /// gives it back.
 ///
+/// Between polls it keeps its place in the line for room, even if the future that polled it is
+/// dropped. In a `select!` use [`Producer::put`] or [`Producer::reserve`], which leave the line.
+///
 /// # Errors
 ///
 /// A [`SinkError`]; the item is inside if the sink had been given it.

@@ -2,7 +2,7 @@
 //!
 //! - `producer.rs`, `permit.rs`: items in
 //! - `consumer.rs`: items out
-//! - `blocking.rs`: threads that wait, and the iterators
+//! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do, and the iterators
 //! - `futures.rs`: streams and the sink
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
 
@@ -10,6 +10,7 @@ mod blocking;
 mod consumer;
 mod dead_letters;
 mod futures;
+mod operation;
 mod permit;
 mod producer;
 mod shutdown;
@@ -17,7 +18,8 @@ mod shutdown;
 pub use self::blocking::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
 pub use self::consumer::Consumer;
 pub use self::futures::{IntoLeases, Leases, PutSink};
+pub(crate) use self::operation::Operation;
 pub use self::permit::Permit;
-pub(crate) use self::producer::Handle;
 pub use self::producer::Producer;
+pub(crate) use self::producer::{Handle, Putting};
 pub(crate) use self::shutdown::shutdown;

@@ -11,9 +11,9 @@ use crate::queue::{Line, Place, Waiting};
 
 /// Room for one item, from [`Producer::reserve`]. Dropping it gives the room back.
 ///
-/// It keeps its producer's endpoint open. Its `put` never waits and fails only if the queue has
-/// ended or the producer was found dead: where another put overlaps with the reservation, the
-/// item goes beyond the capacity.
+/// It keeps its producer's endpoint open. Its `put` never waits: where another put overlaps with
+/// the reservation, the item goes beyond the capacity. It fails only if the queue has ended or was
+/// abandoned, or the producer was found dead; a shutdown waits for it.
 pub struct Permit<T> {
     handle: Arc<Handle<T>>,
     used: bool,
@@ -36,7 +36,7 @@ impl<T> Permit<T> {
     ///
     /// # Errors
     ///
-    /// If the queue was abandoned, shut down or aborted meanwhile; the item is in the error.
+    /// If the queue was abandoned or has ended meanwhile; the item is in the error.
     ///
     /// # Examples
     ///

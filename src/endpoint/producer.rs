@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use super::operation::Operation;
 use crate::error::{OpenError, PutError, TryPutError};
-use crate::queue::{HandleKey, IterableQueue, Line, Place, ProducerEndpoint, ProducerRow, Shared, Waiting, name};
+use crate::queue::{HandleKey, IterableQueue, Line, Place, ProducerEndpoint, ProducerRow, Shared, Turn, name};
 
 /// Puts items into a queue, which does not end while it is open.
 ///
@@ -37,19 +39,41 @@ impl<T> Drop for Handle<T> {
 }
 
 impl<T> Handle<T> {
-    /// One poll of a put that waits; takes `item` once it is accepted or refused.
-    pub(crate) fn poll_put(
-        &self,
-        item: &mut Option<T>,
-        place: &mut Place,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), PutError<T>>> {
-        self.shared.poll(place, cx, || self.attempt_put(item))
+    /// Puts if there is room now, and no put that was made before waits.
+    fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
+        if self.row.turns.is_busy() {
+            return Err(TryPutError::Full(item));
+        }
+        self.shared.try_put(&self.row, item)
+    }
+}
+
+/// A put that may have to wait.
+pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>> {
+    handle: H,
+    /// `None` once it is accepted or refused.
+    item: Option<T>,
+    turn: Turn,
+    place: Place,
+}
+
+impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
+    pub(crate) fn new(handle: H, item: T) -> Self {
+        Self { handle, item: Some(item), turn: Turn::default(), place: Place::new(Line::Putters) }
     }
 
-    /// `None` while there is no room.
-    pub(crate) fn attempt_put(&self, item: &mut Option<T>) -> Option<Result<(), PutError<T>>> {
-        match self.shared.try_put(&self.row, item.take()?) {
+    /// The item, if it is neither accepted nor refused.
+    pub(crate) fn take_item(&mut self) -> Option<T> {
+        self.item.take()
+    }
+
+    pub(crate) fn handle(&self) -> &H {
+        &self.handle
+    }
+
+    /// Keeps the item if there is no room.
+    fn settle(item: &mut Option<T>, put: Result<(), TryPutError<T>>) -> Option<Result<(), PutError<T>>> {
+        match put {
             Ok(()) => Some(Ok(())),
             Err(TryPutError::Refused(error)) => Some(Err(error)),
             Err(TryPutError::Full(back)) => {
@@ -57,6 +81,39 @@ impl<T> Handle<T> {
                 None
             }
         }
+    }
+}
+
+impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
+    type Output = Result<(), PutError<T>>;
+
+    fn attempt(&mut self) -> Option<Self::Output> {
+        let item = self.item.take()?;
+        let put = self.handle.try_put(item);
+        Self::settle(&mut self.item, put)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.turn.is_held()
+            && let Some(result) = self.attempt()
+        {
+            return Poll::Ready(result);
+        }
+        let Self { handle, item, turn, place } = self;
+        ready!(handle.row.turns.poll(turn, cx));
+        let result = ready!(handle.shared.poll(place, cx, || {
+            let put = handle.shared.try_put(&handle.row, item.take()?);
+            Self::settle(item, put)
+        }));
+        handle.row.turns.leave(turn);
+        Poll::Ready(result)
+    }
+}
+
+impl<T, H: Deref<Target = Handle<T>>> Drop for Putting<T, H> {
+    fn drop(&mut self) {
+        self.handle.shared.leave(&mut self.place, false);
+        self.handle.row.turns.leave(&mut self.turn);
     }
 }
 
@@ -154,16 +211,15 @@ impl<T> Producer<T> {
     /// ```
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
-        let mut item = Some(item);
-        let mut waiting = Waiting::new(&handle.shared, Line::Putters);
-        poll_fn(|cx| handle.poll_put(&mut item, &mut waiting.place, cx)).await
+        let mut putting = Putting::new(handle, item);
+        poll_fn(|cx| putting.poll(cx)).await
     }
 
-    /// Puts an item if there is room now.
+    /// Puts an item if there is room now, and no earlier put through this handle waits for room.
     ///
     /// # Errors
     ///
-    /// [`TryPutError::Full`] if there is no room, otherwise as [`put`](Producer::put); the item is
+    /// [`TryPutError::Full`] if it would have to wait, otherwise as [`put`](Producer::put); the item is
     /// in the error.
     ///
     /// # Examples
@@ -179,7 +235,7 @@ impl<T> Producer<T> {
     /// ```
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         match self.open_handle() {
-            Some(handle) => handle.shared.try_put(&handle.row, item),
+            Some(handle) => handle.try_put(item),
             None => Err(PutError::Closed(item).into()),
         }
     }

@@ -1,6 +1,6 @@
 //! Storage: the ring, what went past its capacity, and what came back.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -185,43 +185,49 @@ pub(crate) struct ReturnedItem<T> {
     pub(crate) sequence: u64,
 }
 
-/// Items that came back: in the order of return, but those of one consumer in the order in which
-/// it was handed them.
+/// Items that came back: those of one consumer in the order in which it was handed them, and the
+/// consumers in turn, so that none of them starves the others.
 #[derive(Debug)]
 pub(crate) struct Returned<T> {
-    items: VecDeque<ReturnedItem<T>>,
+    /// By the consumer's count of leases. Never empty.
+    by_consumer: HashMap<ConsumerId, BTreeMap<u64, ReturnedItem<T>>>,
+    /// The consumers of the map, the next one first.
+    turns: VecDeque<ConsumerId>,
+    len: usize,
 }
 
 impl<T> Returned<T> {
     pub(crate) fn new() -> Self {
-        Self { items: VecDeque::new() }
+        Self { by_consumer: HashMap::new(), turns: VecDeque::new(), len: 0 }
     }
 
-    /// Steps over those of the same consumer that were handed out later. Items usually come back
-    /// in order, and then the search ends at the first of them that it meets.
     pub(crate) fn insert(&mut self, returned: ReturnedItem<T>) {
-        let mut at = self.items.len();
-        for (index, other) in self.items.iter().enumerate().rev() {
-            if other.consumer != returned.consumer {
-                continue;
-            }
-            if other.sequence < returned.sequence {
-                break;
-            }
-            at = index;
-        }
-        self.items.insert(at, returned);
+        let items = self.by_consumer.entry(returned.consumer).or_insert_with(|| {
+            self.turns.push_back(returned.consumer);
+            BTreeMap::new()
+        });
+        items.insert(returned.sequence, returned);
+        self.len += 1;
     }
 
     pub(crate) fn pop(&mut self) -> Option<ReturnedItem<T>> {
-        self.items.pop_front()
+        let consumer = self.turns.pop_front()?;
+        let items = self.by_consumer.get_mut(&consumer)?;
+        let (_, returned) = items.pop_first()?;
+        if items.is_empty() {
+            self.by_consumer.remove(&consumer);
+        } else {
+            self.turns.push_back(consumer);
+        }
+        self.len -= 1;
+        Some(returned)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.items.len()
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.len == 0
     }
 }

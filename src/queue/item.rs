@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::buffer::ReturnedItem;
 use super::dead_letters::DeadLetter;
 use super::registry::ConsumerRow;
-use super::shared::{ENDED, Line, RETURNED, Shared, drop_quietly};
+use super::shared::{ENDED, Line, RETURNED, Shared, drop_quietly, wake};
 use super::snapshot::QueueId;
 use super::transfer::Taken;
 use crate::error::PutError;
@@ -235,9 +235,7 @@ impl<T> Shared<T> {
                 (self.notify(&mut control, Line::Getters), None)
             }
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(waker);
         if let Some(item) = late {
             drop_quietly(item);
         }

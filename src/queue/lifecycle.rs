@@ -47,7 +47,8 @@ impl<T> Control<T> {
     }
 
     fn is_draining(&self) -> bool {
-        self.life.sealed && (self.life.shut_down || self.registry.no_producer_open())
+        let nobody_puts = self.life.shut_down && self.permits == 0;
+        self.life.sealed && (nobody_puts || self.registry.no_producer_open())
     }
 
     pub(super) fn ended(&self) -> Option<&Drained> {
@@ -91,7 +92,7 @@ impl<T> Control<T> {
 
 impl<T> Shared<T> {
     /// Runs a change under the lock, then moves the state on, then does what may run user code.
-    fn change<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> R {
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> R {
         let mut effects = Effects::new();
         let result = {
             let mut control = self.control();
@@ -210,6 +211,11 @@ impl<T> Shared<T> {
         });
     }
 
+    /// What a shutdown left when there was nobody to take it.
+    pub(crate) fn take_left(&self) -> Vec<T> {
+        std::mem::take(&mut self.control().left)
+    }
+
     /// Looks whether this was the last settle.
     pub(super) fn try_finish(&self) {
         // Whoever takes what is still there will look again, if takes go on.
@@ -237,6 +243,10 @@ impl<T> Shared<T> {
 
     /// The double reading; see the top of this file.
     fn finish(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        // A shortcut: whoever ends the claim that is seen here looks again, for DRAINING is up.
+        if control.registry.somebody_is_busy() {
+            return;
+        }
         let settled: u64 = control.registry.consumers().map(ConsumerRow::settled).sum();
         let empty = control.nothing_beside_ring() && self.ring.is_empty();
         let claimed: u64 = control.registry.consumers().map(ConsumerRow::claimed).sum();
@@ -246,7 +256,9 @@ impl<T> Shared<T> {
         if empty {
             self.end(control, effects, Outcome::Complete);
         } else if control.life.abandoned {
-            effects.discard = self.take_all(control);
+            let left = self.take_all(control);
+            let keeper = if control.life.shut_down { &mut control.left } else { &mut effects.discard };
+            *keeper = left;
             self.end(control, effects, Outcome::Abandoned);
         }
     }

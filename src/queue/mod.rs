@@ -3,7 +3,7 @@
 //! - `shared.rs`: what all handles share, and how operations wait
 //! - `transfer.rs`: items in and out, without a lock
 //! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
-//! - `buffer.rs`, `waiters.rs`, `registry.rs`: the parts
+//! - `buffer.rs`, `waiters.rs`, `turns.rs`, `registry.rs`: the parts
 //! - `item.rs`, `dead_letters.rs`: leases and what becomes of them
 //! - `snapshot.rs`, `clock.rs`: what the queue tells about itself
 
@@ -16,12 +16,14 @@ mod registry;
 mod shared;
 mod snapshot;
 mod transfer;
+mod turns;
 mod waiters;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::DeadLetterQueue;
@@ -36,6 +38,7 @@ pub use snapshot::{
     Totals,
 };
 pub(crate) use transfer::{Take, Taken};
+pub(crate) use turns::Turn;
 
 use crate::config::Builder;
 
@@ -329,9 +332,7 @@ impl<T> IterableQueue<T> {
         let shared = Arc::clone(self.shared());
         async move {
             let mut waiting = Waiting::new(&shared, Line::Watchers);
-            poll_fn(|cx| shared.poll(&mut waiting.place, cx, || shared.ended().map(Ok::<_, Infallible>)))
-                .await
-                .unwrap_or_else(|never| match never {})
+            poll_fn(|cx| shared.poll_end(&mut waiting.place, cx)).await
         }
     }
 
@@ -364,6 +365,11 @@ impl<T> Shared<T> {
     /// How the queue ended, if it has.
     pub(crate) fn ended(&self) -> Option<Drained> {
         self.control().ended().cloned()
+    }
+
+    /// One poll for the end.
+    pub(crate) fn poll_end(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Drained> {
+        self.poll(place, cx, || self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
     }
 
     /// Where dead letters go; opened by `open` when somebody asks first. `None` after the end.

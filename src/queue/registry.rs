@@ -10,15 +10,16 @@ use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU64,
     Ordering::{Relaxed, Release, SeqCst},
 };
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use crossbeam_utils::CachePadded;
 use futures::task::AtomicWaker;
 
 use super::clock::Ticks;
+use super::turns::Turns;
 
 /// Names a consumer of one queue, in snapshots and for `Unregister`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConsumerId(pub(crate) u64);
 
@@ -44,10 +45,43 @@ impl fmt::Display for ProducerId {
 pub(crate) struct ProducerEndpoint {
     pub(crate) id: ProducerId,
     pub(crate) name: Arc<str>,
-    /// Puts made through handles that are closed by now.
-    folded_puts: AtomicU64,
+    /// What handles that are closed by now have done; changed under the lock.
+    folded: Mutex<FoldedPuts>,
     /// Only for watched endpoints, which can be closed from outside: whether they are open.
     open: Option<RwLock<bool>>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct FoldedPuts {
+    puts: u64,
+    last_put: LastPut,
+}
+
+/// When the last of some puts was made.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) enum LastPut {
+    #[default]
+    Never,
+    At(Ticks),
+    /// It went the fast way, past the clock.
+    Unknown,
+}
+
+impl LastPut {
+    fn or_later(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, either) | (either, Self::Never) => either,
+            (Self::At(one), Self::At(other)) => Self::At(one.max(other)),
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+        }
+    }
+
+    pub(crate) fn known(self) -> Option<Ticks> {
+        match self {
+            Self::At(ticks) => Some(ticks),
+            Self::Never | Self::Unknown => None,
+        }
+    }
 }
 
 /// Keeps a watched endpoint from being closed from outside while it lives.
@@ -63,6 +97,10 @@ impl ProducerEndpoint {
         open.then_some(Some(open))
     }
 
+    fn folded(&self) -> MutexGuard<'_, FoldedPuts> {
+        self.folded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses all further puts, once those under way are through.
     pub(crate) fn shut(&self) {
         if let Some(open) = &self.open {
@@ -75,6 +113,7 @@ impl ProducerEndpoint {
 #[derive(Debug)]
 pub(crate) struct ProducerRow {
     pub(crate) endpoint: Arc<ProducerEndpoint>,
+    pub(crate) turns: Turns,
     counters: CachePadded<PutCounters>,
 }
 
@@ -88,7 +127,7 @@ struct PutCounters {
 
 impl ProducerRow {
     pub(crate) fn new(endpoint: Arc<ProducerEndpoint>) -> Self {
-        Self { endpoint, counters: CachePadded::default() }
+        Self { endpoint, turns: Turns::default(), counters: CachePadded::default() }
     }
 
     pub(crate) fn count_put(&self) {
@@ -105,9 +144,14 @@ impl ProducerRow {
         self.counters.stamp.store(now.0, Relaxed);
     }
 
-    /// When the last put was, if that is known; see [`Registry::last_put`].
-    fn stamped(&self) -> Option<Ticks> {
-        (self.counters.stamped_puts.load(Relaxed) == self.puts()).then(|| Ticks(self.counters.stamp.load(Relaxed)))
+    fn last_put(&self) -> LastPut {
+        match self.puts() {
+            0 => LastPut::Never,
+            puts if puts == self.counters.stamped_puts.load(Relaxed) => {
+                LastPut::At(Ticks(self.counters.stamp.load(Relaxed)))
+            }
+            _ => LastPut::Unknown,
+        }
     }
 }
 
@@ -281,6 +325,8 @@ pub(crate) struct Registry {
     producers: BTreeMap<HandleKey, Arc<ProducerRow>>,
     consumers: BTreeMap<ConsumerId, Arc<ConsumerRow>>,
     open_consumers: usize,
+    /// Who was busy when somebody looked last.
+    busy: ConsumerId,
     folded: Folded,
 }
 
@@ -295,7 +341,7 @@ impl Registry {
         self.add_handle(Arc::new(ProducerEndpoint {
             id,
             name: name.unwrap_or_else(|| id.to_string().into()),
-            folded_puts: AtomicU64::new(0),
+            folded: Mutex::default(),
             open: watched.then(|| RwLock::new(true)),
         }))
     }
@@ -311,7 +357,9 @@ impl Registry {
     /// Whether the handle was still open.
     pub(crate) fn remove_handle(&mut self, key: HandleKey) -> bool {
         let Some(row) = self.producers.remove(&key) else { return false };
-        row.endpoint.folded_puts.fetch_add(row.puts(), Relaxed);
+        let mut folded = row.endpoint.folded();
+        folded.puts += row.puts();
+        folded.last_put = folded.last_put.or_later(row.last_put());
         self.folded.accepted += row.puts();
         true
     }
@@ -364,6 +412,15 @@ impl Registry {
         self.open_consumers == 0
     }
 
+    /// Whether some consumer has a claim that is not settled. Starts with the one that had last
+    /// time, so that a long end does not go through all consumers at every settle.
+    pub(crate) fn somebody_is_busy(&mut self) -> bool {
+        let mut around = self.consumers.range(self.busy..).chain(self.consumers.range(..self.busy));
+        let found = around.find(|(_, row)| row.in_flight() > 0).map(|(id, _)| *id);
+        self.busy = found.unwrap_or(self.busy);
+        found.is_some()
+    }
+
     pub(crate) fn consumers(&self) -> impl Iterator<Item = &ConsumerRow> {
         self.consumers.values().map(|row| &**row)
     }
@@ -372,19 +429,21 @@ impl Registry {
     pub(crate) fn producers(&self) -> Vec<OpenProducerRow<'_>> {
         let mut open: Vec<OpenProducerRow<'_>> = Vec::new();
         for row in self.producers.values() {
-            let last_put = row.stamped();
             match open.last_mut() {
                 Some(same) if same.endpoint.id == row.endpoint.id => {
                     same.handles += 1;
                     same.puts += row.puts();
-                    same.last_put = same.last_put.zip(last_put).map(|(a, b)| a.max(b));
+                    same.last_put = same.last_put.or_later(row.last_put());
                 }
-                _ => open.push(OpenProducerRow {
-                    endpoint: &row.endpoint,
-                    handles: 1,
-                    puts: row.puts() + row.endpoint.folded_puts.load(Relaxed),
-                    last_put,
-                }),
+                _ => {
+                    let folded = *row.endpoint.folded();
+                    open.push(OpenProducerRow {
+                        endpoint: &row.endpoint,
+                        handles: 1,
+                        puts: row.puts() + folded.puts,
+                        last_put: folded.last_put.or_later(row.last_put()),
+                    });
+                }
             }
         }
         open
@@ -410,6 +469,5 @@ pub(crate) struct OpenProducerRow<'a> {
     pub(crate) endpoint: &'a ProducerEndpoint,
     pub(crate) handles: usize,
     pub(crate) puts: u64,
-    /// `None` if a put since the last stamp went the fast way.
-    pub(crate) last_put: Option<Ticks>,
+    pub(crate) last_put: LastPut,
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use crossbeam_utils::CachePadded;
 
 use super::buffer::{Returned, Ring, Side};
-use super::clock::{Clock, Ticks};
+use super::clock::Clock;
 use super::dead_letters::DeadLetterQueue;
 use super::lifecycle::Lifecycle;
 use super::registry::Registry;
@@ -51,11 +51,11 @@ pub(crate) struct Control<T> {
     pub(super) returned: Returned<T>,
     pub(super) side: Side<T>,
     pub(super) permits: usize,
+    /// What a shutdown left when there was nobody to take it, for its report.
+    pub(super) left: Vec<T>,
     pub(super) getters: Waiters,
     pub(super) putters: Waiters,
     pub(super) watchers: Waiters,
-    /// Since when there has always been a waiting getter: every put since then was stamped.
-    pub(super) idle_since: Ticks,
     pub(super) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
     pub(super) redelivered: u64,
     pub(super) dead_lettered: u64,
@@ -119,9 +119,7 @@ impl<T> Effects<T> {
     }
 
     pub(super) fn run(self) {
-        for waker in self.wake {
-            waker.wake();
-        }
+        wake(self.wake);
         self.discard.into_iter().for_each(drop_quietly);
         if let Some(dead_letters) = self.close {
             dead_letters.close();
@@ -129,10 +127,25 @@ impl<T> Effects<T> {
     }
 }
 
-/// Drops a user's item where a panic must not escape: in our own drops, maybe while unwinding.
+/// Wakes those whom a change under the lock has picked, now that the lock is released.
+pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        quietly("the waker of a waiting operation", || waker.wake());
+    }
+}
+
+/// Drops a user's item where a panic must not escape.
 pub(crate) fn drop_quietly<T>(item: T) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(item))).is_err() {
-        log::error!("the drop of a discarded item panicked");
+    quietly("the drop of a discarded item", || drop(item));
+}
+
+/// Runs foreign code where a panic must not escape: it may be called by our own drops, maybe while
+/// unwinding, or with an item in hand.
+fn quietly(what: &str, foreign: impl FnOnce()) {
+    if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(foreign)) {
+        log::error!("{what} panicked");
+        // Its drop is foreign code, too.
+        std::mem::forget(payload);
     }
 }
 
@@ -153,10 +166,10 @@ impl<T> Shared<T> {
                 returned: Returned::new(),
                 side: Side::new(),
                 permits: 0,
+                left: Vec::new(),
                 getters: Waiters::default(),
                 putters: Waiters::default(),
                 watchers: Waiters::default(),
-                idle_since: Ticks::default(),
                 dead_letters: None,
                 redelivered: 0,
                 dead_lettered: 0,
@@ -210,9 +223,6 @@ impl<T> Shared<T> {
     fn park(&self, place: &mut Place, waker: Waker) {
         let replaced = {
             let mut control = self.control();
-            if place.line == Line::Getters && control.getters.is_empty() {
-                control.idle_since = self.clock.now();
-            }
             let replaced = control.line(place.line).park(&mut place.ticket, waker);
             self.flag_waiters(&control);
             replaced
@@ -220,24 +230,34 @@ impl<T> Shared<T> {
         drop(replaced);
     }
 
-    /// Gives up a place. Unless the operation `took` what it was notified of, if it was, the
-    /// notification goes on to the next.
+    /// Gives up a place. A notification that the operation holds goes on to the next in line if
+    /// the operation took nothing, and also if it `took` but there is more to take: what it took
+    /// need not be what it was notified of.
+    ///
+    /// The push (or pop) behind a notification comes before it, so under the lock its item (or
+    /// room) is either seen here or was taken by somebody.
     pub(crate) fn leave(&self, place: &mut Place, took: bool) {
         if !place.ticket.is_held() {
             return;
         }
         let (listed, next) = {
             let mut control = self.control();
-            let line = control.line(place.line);
-            let listed = line.leave(&mut place.ticket);
-            let notified = listed.is_none();
-            let next = if notified && !took { line.pop() } else { None };
+            let listed = control.line(place.line).leave(&mut place.ticket);
+            let pass_on = listed.is_none() && (!took || self.has_more(&control, place.line));
+            let next = if pass_on { control.line(place.line).pop() } else { None };
             self.flag_waiters(&control);
             (listed, next)
         };
         drop(listed);
-        if let Some(waker) = next {
-            waker.wake();
+        wake(next);
+    }
+
+    fn has_more(&self, control: &Control<T>, line: Line) -> bool {
+        match line {
+            Line::Getters => self.buffered(control) > 0,
+            Line::Putters => self.has_room(control),
+            // All of them are woken at once.
+            Line::Watchers => false,
         }
     }
 

@@ -36,7 +36,7 @@ pub enum State {
     Open,
     /// No new endpoints; producers are open.
     Sealed,
-    /// No producer is open; items are buffered or leased.
+    /// No producer may put any more; items are buffered or leased.
     Draining,
     /// Everything that was put is settled.
     Drained,
@@ -105,8 +105,9 @@ pub struct Drained {
     pub name: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
-    /// What became of the items. After `Complete` they are exact; after the others, items that
-    /// are still leased are missing from the sum.
+    /// What became of the items. When all producers had closed and the outcome is `Complete`, they
+    /// are exact. After an abort or a shutdown, calls that were still running may not be counted,
+    /// and items that are still leased are missing from the sum.
     pub totals: Totals,
 }
 
@@ -114,9 +115,10 @@ pub struct Drained {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ShutdownReport<T> {
-    /// How it ended: `Complete`, or `Aborted` when the grace was over.
+    /// How it ended: `Complete`, `Aborted` when the grace was over, `Abandoned` when no consumer was
+    /// left before that.
     pub drained: Drained,
-    /// The items that nobody had been handed when the grace was over, oldest first.
+    /// The items that nobody had been handed when it ended, oldest first.
     pub left: Vec<T>,
 }
 
@@ -133,8 +135,8 @@ pub struct ProducerStatus {
     pub handles: usize,
     /// Puts through all of its handles.
     pub puts: u64,
-    /// How long ago the last put was, to some milliseconds. `None` if there was none, or while
-    /// the queue is too busy for it to matter: puts that found no waiting consumer are not timed.
+    /// How long ago the last put was, to some milliseconds. `None` if there was none, or if it is
+    /// not known: a put that found no consumer waiting takes no time to look at the clock.
     pub last_put: Option<Duration>,
 }
 
@@ -199,13 +201,7 @@ impl<T> Shared<T> {
             name: open.endpoint.name.to_string(),
             handles: open.handles,
             puts: open.puts,
-            last_put: match open.last_put {
-                _ if open.puts == 0 => None,
-                Some(stamp) => Some(now.since(stamp)),
-                // Not timed, so nobody was waiting: it was before the line of getters formed.
-                None if !control.getters.is_empty() => Some(now.since(control.idle_since)),
-                None => None,
-            },
+            last_put: open.last_put.known().map(|stamp| now.since(stamp)),
         });
         let consumers = control.registry.consumers().map(|row| {
             let leased = row.in_flight();

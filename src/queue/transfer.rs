@@ -5,7 +5,10 @@
 //! so one of them sees the other, provided that all four accesses are sequentially consistent:
 //! the waiter flags are, and so are, in the pinned version of `concurrent-queue`, the compare
 //! exchange that moves the ring's head or tail and the look (behind a `SeqCst` fence) that finds
-//! it empty or full. That spares a fence in every put and take.
+//! it empty or full. That spares a fence in every put and take. A ring of one item is a case of
+//! its own: "full" may be seen while a pop still holds it, and the pop lets go with a release
+//! `fetch_and` before it reads the flag; no machine reorders a release read-modify-write with a
+//! later `SeqCst` load of another word.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::Waker;
@@ -14,7 +17,7 @@ use concurrent_queue::PushError;
 
 use super::buffer::Origin;
 use super::registry::{ConsumerRow, ProducerRow};
-use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
+use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared, wake};
 use crate::error::{PutError, TryGetError, TryPutError};
 
 /// An item on its way to a consumer.
@@ -105,51 +108,46 @@ impl<T> Shared<T> {
         if !self.has_room(&control) {
             return None;
         }
+        control.permits += 1;
         // Without a bound there is nothing to keep free, and puts stay on the fast path.
         if self.ring.capacity().is_some() {
-            control.permits += 1;
             self.raise(&mut control, PERMITS);
         }
         Some(Ok(()))
     }
 
-    /// Uses a permit up. It never waits: if others were faster, the item goes beside the ring.
+    /// Uses a permit up. It never waits: if others were faster, the item goes beside the ring. A
+    /// shutdown waits for it (D6).
     pub(crate) fn put_reserved(&self, row: &ProducerRow, item: T) -> Result<(), PutError<T>> {
-        let waker = {
-            let Some(_held) = row.endpoint.hold_open() else {
-                self.cancel_reserve();
-                return Err(PutError::Closed(item));
-            };
-            let mut control = self.control();
-            self.return_permit(&mut control);
-            if control.refuses_puts() {
+        let Some(_held) = row.endpoint.hold_open() else {
+            self.cancel_reserve();
+            return Err(PutError::Closed(item));
+        };
+        self.change(|control, effects| {
+            self.return_permit(control);
+            if control.refuses_children() {
                 return Err(control.refusal(item));
             }
-            self.push_past_capacity(&mut control, item, Origin::Producer);
+            self.push_past_capacity(control, item, Origin::Producer);
             row.count_put();
             row.stamp_put(self.clock.now());
-            self.notify(&mut control, Line::Getters)
-        };
-        wake(waker);
-        Ok(())
+            effects.wake.extend(self.notify(control, Line::Getters));
+            Ok(())
+        })
     }
 
     /// Gives an unused permit back: there is room for somebody else.
     pub(crate) fn cancel_reserve(&self) {
-        let waker = {
-            let mut control = self.control();
-            self.return_permit(&mut control);
-            self.notify(&mut control, Line::Putters)
-        };
-        wake(waker);
+        self.change(|control, effects| {
+            self.return_permit(control);
+            effects.wake.extend(self.notify(control, Line::Putters));
+        });
     }
 
     fn return_permit(&self, control: &mut Control<T>) {
-        if self.ring.capacity().is_some() {
-            control.permits -= 1;
-            if control.permits == 0 {
-                self.lower(control, PERMITS);
-            }
+        control.permits -= 1;
+        if control.permits == 0 {
+            self.lower(control, PERMITS);
         }
     }
 
@@ -291,12 +289,5 @@ impl<T> Shared<T> {
         };
         wake(waker);
         Some(item)
-    }
-}
-
-/// Wakes whom a change under the lock has picked, now that the lock is released.
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }

@@ -1,0 +1,14 @@
+//! Something that may have to wait, for a task or for a thread.
+
+use std::task::{Context, Poll};
+
+/// A pending operation. Dropping it leaves every line that it stands in.
+pub(crate) trait Operation {
+    type Output;
+
+    /// One try that leaves nothing behind.
+    fn attempt(&mut self) -> Option<Self::Output>;
+
+    /// One poll, which parks the waker.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
+}

@@ -299,3 +299,56 @@ impl<T> fmt::Debug for Shared<T> {
         f.debug_struct("Shared").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use super::{Line, Place};
+    use crate::queue::{IterableQueue, Take};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// The first getter parks while an older item arrives unannounced, and takes that one. The
+    /// item that it is then notified of must not be left to nobody.
+    #[test]
+    fn d6_a_getter_that_took_something_older_passes_its_notification_on() {
+        let queue = IterableQueue::unbounded();
+        let producer = queue.producer().unwrap();
+        let (first, second) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+        let (shared, mut first_place, mut second_place) =
+            (queue.shared(), Place::new(Line::Getters), Place::new(Line::Getters));
+        let woken = Arc::new(Count::default());
+        let second_waker = Waker::from(Arc::clone(&woken));
+
+        let mut attempts = 0;
+        let took = shared.poll(&mut first_place, &mut Context::from_waker(Waker::noop()), || {
+            attempts += 1;
+            if attempts == 1 {
+                // Nothing yet; the put comes before this getter is listed.
+                producer.try_put("older").unwrap();
+                return None;
+            }
+            let taken = shared.try_take(&first.slot().row, Take::Own).unwrap();
+            // Before it leaves the line, the second getter parks behind it, and another item comes.
+            let parked = shared.poll(&mut second_place, &mut Context::from_waker(&second_waker), || {
+                shared.try_take(&second.slot().row, Take::Own).ok().map(Ok::<_, ()>)
+            });
+            assert!(parked.is_pending());
+            producer.try_put("newer").unwrap();
+            Some(Ok::<_, ()>(taken.item))
+        });
+
+        assert_eq!(took, Poll::Ready(Ok("older")));
+        assert_eq!(woken.0.load(SeqCst), 1, "an item is there, and the one who waits for it sleeps");
+    }
+}

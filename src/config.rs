@@ -1,4 +1,4 @@
-//! The builder.
+//! How a queue is made.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,6 +6,70 @@ use std::sync::Arc;
 
 use crate::error::BuildError;
 use crate::queue::{IterableQueue, name};
+
+/// How often an item is handed out unless the builder says otherwise.
+const MAX_ATTEMPTS: u32 = 5;
+
+impl<T> IterableQueue<T> {
+    /// A queue that holds at most `capacity` items that nobody has been handed yet; puts wait for
+    /// room. A huge capacity allocates nothing ahead.
+    ///
+    /// Items that come back, and items put through a lease or a permit, may exceed it.
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0. [`builder`](IterableQueue::builder) returns an error instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{IterableQueue, TryPutError};
+    ///
+    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
+    /// producer.try_put('a')?;
+    /// assert_eq!(producer.try_put('b'), Err(TryPutError::Full('b')));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bounded(capacity: usize) -> Self {
+        match Builder::new().capacity(capacity).build() {
+            Ok(queue) => queue,
+            Err(error) => panic!("IterableQueue::bounded: {error}"),
+        }
+    }
+
+    /// A queue without a bound: puts never wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
+    /// (0..1000).try_for_each(|n| producer.try_put(n))?;
+    /// drop(producer);
+    /// assert_eq!(consumer.into_iter().count(), 1000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unbounded() -> Self {
+        Self::new(None, None, MAX_ATTEMPTS)
+    }
+
+    /// A queue with a name, a capacity, a limit of attempts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{BuildError, IterableQueue};
+    ///
+    /// let queue = IterableQueue::<u64>::builder().name("jobs").capacity(100).max_attempts(3).build()?;
+    /// assert_eq!((queue.name(), queue.capacity()), (Some("jobs"), Some(100)));
+    /// assert_eq!(IterableQueue::<u64>::builder().capacity(0).build().unwrap_err(), BuildError::ZeroCapacity);
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn builder() -> Builder<T> {
+        Builder::new()
+    }
+}
 
 /// Describes a queue before it is built; from [`IterableQueue::builder`].
 pub struct Builder<T> {
@@ -16,11 +80,8 @@ pub struct Builder<T> {
 }
 
 impl<T> Builder<T> {
-    /// How often an item is handed out unless the builder says otherwise.
-    pub(crate) const MAX_ATTEMPTS: u32 = 5;
-
-    pub(crate) fn new() -> Self {
-        Self { name: None, capacity: None, max_attempts: Self::MAX_ATTEMPTS, item: PhantomData }
+    fn new() -> Self {
+        Self { name: None, capacity: None, max_attempts: MAX_ATTEMPTS, item: PhantomData }
     }
 
     /// A name, for snapshots and the log.

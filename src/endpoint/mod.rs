@@ -2,7 +2,7 @@
 //!
 //! - `producer.rs`, `permit.rs`: items in
 //! - `consumer.rs`: items out
-//! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do, and the iterators
+//! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `iterators.rs`
 //! - `futures.rs`: streams and the sink
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
 
@@ -10,14 +10,15 @@ mod blocking;
 mod consumer;
 mod dead_letters;
 mod futures;
+mod iterators;
 mod operation;
 mod permit;
 mod producer;
 mod shutdown;
 
-pub use self::blocking::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
 pub use self::consumer::Consumer;
 pub use self::futures::{IntoLeases, Leases, PutSink};
+pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
 pub(crate) use self::operation::Operation;
 pub use self::permit::Permit;
 pub use self::producer::Producer;

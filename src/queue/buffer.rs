@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use concurrent_queue::{ConcurrentQueue, PopError, PushError};
 
-use super::registry::ConsumerId;
+use super::ids::ConsumerId;
 
 /// Items above this size are boxed: the unbounded store builds blocks of 31 items on the stack.
 const INLINE_BYTES: usize = 1024;

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::buffer::ReturnedItem;
 use super::dead_letters::DeadLetter;
-use super::registry::ConsumerRow;
-use super::shared::{ENDED, Line, RETURNED, Shared, drop_quietly, wake};
-use super::snapshot::QueueId;
+use super::effects::{drop_quietly, wake};
+use super::ids::QueueId;
+use super::rows::ConsumerRow;
+use super::shared::{ENDED, Line, RETURNED, Shared};
 use super::transfer::Taken;
 use crate::error::PutError;
 

@@ -19,8 +19,10 @@
 
 use std::sync::Arc;
 
-use super::registry::{ConsumerRow, HandleKey, ProducerEndpoint, ProducerRow};
-use super::shared::{Control, DRAINING, ENDED, Effects, Line, PERMITS, RETURNED, SIDE, Shared};
+use super::effects::Effects;
+use super::registry::HandleKey;
+use super::rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
+use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
 use super::snapshot::{Drained, Outcome, State, Totals};
 use crate::error::{OpenError, PutError};
 

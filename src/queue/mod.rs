@@ -1,18 +1,22 @@
 //! The queue itself. Nothing here knows actix or the endpoints that users hold.
 //!
-//! - `shared.rs`: what all handles share, and how operations wait
+//! - `shared.rs`: what all handles share, and how operations wait; `effects.rs`: what they leave to
+//!   be done after unlocking
 //! - `transfer.rs`: items in and out, without a lock
 //! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
-//! - `buffer.rs`, `waiters.rs`, `turns.rs`, `registry.rs`: the parts
+//! - `buffer.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: the parts
 //! - `item.rs`, `dead_letters.rs`: leases and what becomes of them
-//! - `snapshot.rs`, `clock.rs`: what the queue tells about itself
+//! - `snapshot.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
 
 mod buffer;
 mod clock;
 mod dead_letters;
+mod effects;
+mod ids;
 mod item;
 mod lifecycle;
 mod registry;
+mod rows;
 mod shared;
 mod snapshot;
 mod transfer;
@@ -27,20 +31,19 @@ use std::task::{Context, Poll};
 
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::DeadLetterQueue;
+pub(crate) use effects::drop_quietly;
+pub(crate) use ids::name;
+pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use item::Item;
 pub(crate) use item::Slot;
-pub use registry::{ConsumerId, ProducerId};
-pub(crate) use registry::{ConsumerRow, HandleKey, ProducerEndpoint, ProducerRow};
-pub(crate) use shared::{Line, Place, Shared, Waiting, drop_quietly};
-pub(crate) use snapshot::name;
+pub(crate) use registry::HandleKey;
+pub(crate) use rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
+pub(crate) use shared::{Line, Place, Shared, Waiting};
 pub use snapshot::{
-    Blocker, Blockers, ConsumerStatus, Drained, Outcome, ProducerStatus, QueueId, ShutdownReport, Snapshot, State,
-    Totals,
+    Blocker, Blockers, ConsumerStatus, Drained, Outcome, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
 pub(crate) use transfer::{Take, Taken};
 pub(crate) use turns::Turn;
-
-use crate::config::Builder;
 
 /// A queue that knows when it is done.
 ///
@@ -100,65 +103,6 @@ impl<T> IterableQueue<T> {
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
         &self.opener.shared
-    }
-
-    /// A queue that holds at most `capacity` items that nobody has been handed yet; puts wait for
-    /// room. A huge capacity allocates nothing ahead.
-    ///
-    /// Items that come back, and items put through a lease or a permit, may exceed it.
-    ///
-    /// # Panics
-    ///
-    /// If `capacity` is 0. [`builder`](IterableQueue::builder) returns an error instead.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_iterable_queue::{IterableQueue, TryPutError};
-    ///
-    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
-    /// producer.try_put('a')?;
-    /// assert_eq!(producer.try_put('b'), Err(TryPutError::Full('b')));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn bounded(capacity: usize) -> Self {
-        match Builder::new().capacity(capacity).build() {
-            Ok(queue) => queue,
-            Err(error) => panic!("IterableQueue::bounded: {error}"),
-        }
-    }
-
-    /// A queue without a bound: puts never wait.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_iterable_queue::IterableQueue;
-    ///
-    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
-    /// (0..1000).try_for_each(|n| producer.try_put(n))?;
-    /// drop(producer);
-    /// assert_eq!(consumer.into_iter().count(), 1000);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn unbounded() -> Self {
-        Self::new(None, None, Builder::<T>::MAX_ATTEMPTS)
-    }
-
-    /// A queue with a name, a capacity, a limit of attempts.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_iterable_queue::{BuildError, IterableQueue};
-    ///
-    /// let queue = IterableQueue::<u64>::builder().name("jobs").capacity(100).max_attempts(3).build()?;
-    /// assert_eq!((queue.name(), queue.capacity()), (Some("jobs"), Some(100)));
-    /// assert_eq!(IterableQueue::<u64>::builder().capacity(0).build().unwrap_err(), BuildError::ZeroCapacity);
-    /// # Ok::<(), BuildError>(())
-    /// ```
-    pub fn builder() -> Builder<T> {
-        Builder::new()
     }
 
     /// Says that no new endpoints will be opened. The open ones go on, and may be cloned.

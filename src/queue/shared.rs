@@ -13,9 +13,10 @@ use crossbeam_utils::CachePadded;
 use super::buffer::{Returned, Ring, Side};
 use super::clock::Clock;
 use super::dead_letters::DeadLetterQueue;
+use super::effects::wake;
+use super::ids::QueueId;
 use super::lifecycle::Lifecycle;
 use super::registry::Registry;
-use super::snapshot::QueueId;
 use super::waiters::{Ticket, Waiters};
 
 /// Something was returned: takes look there first.
@@ -102,50 +103,6 @@ impl<'a, T> Waiting<'a, T> {
 impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         self.shared.leave(&mut self.place, false);
-    }
-}
-
-/// What remains to be done once the lock is released.
-#[must_use]
-pub(crate) struct Effects<T> {
-    pub(super) wake: Vec<Waker>,
-    pub(super) discard: Vec<T>,
-    pub(super) close: Option<Arc<dyn DeadLetterQueue<T>>>,
-}
-
-impl<T> Effects<T> {
-    pub(super) fn new() -> Self {
-        Self { wake: Vec::new(), discard: Vec::new(), close: None }
-    }
-
-    pub(super) fn run(self) {
-        wake(self.wake);
-        self.discard.into_iter().for_each(drop_quietly);
-        if let Some(dead_letters) = self.close {
-            dead_letters.close();
-        }
-    }
-}
-
-/// Wakes those whom a change under the lock has picked, now that the lock is released.
-pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
-    for waker in wakers {
-        quietly("the waker of a waiting operation", || waker.wake());
-    }
-}
-
-/// Drops a user's item where a panic must not escape.
-pub(crate) fn drop_quietly<T>(item: T) {
-    quietly("the drop of a discarded item", || drop(item));
-}
-
-/// Runs foreign code where a panic must not escape: it may be called by our own drops, maybe while
-/// unwinding, or with an item in hand.
-fn quietly(what: &str, foreign: impl FnOnce()) {
-    if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(foreign)) {
-        log::error!("{what} panicked");
-        // Its drop is foreign code, too.
-        std::mem::forget(payload);
     }
 }
 

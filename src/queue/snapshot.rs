@@ -1,30 +1,10 @@
 //! What the queue tells about itself: its state, totals, endpoints, and why it is not done.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::registry::{ConsumerId, ProducerId};
+use super::ids::{ConsumerId, ProducerId, QueueId};
 use super::shared::{Control, Shared};
-
-/// Tells queues of one process apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct QueueId(u64);
-
-impl QueueId {
-    pub(super) fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Self(LAST.fetch_add(1, Relaxed) + 1)
-    }
-}
-
-impl fmt::Display for QueueId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "queue-{}", self.0)
-    }
-}
 
 /// How far a queue has come. It moves one way only: `Open`, `Sealed`, `Draining`, `Drained`, or to
 /// `Aborted` from any but `Drained`. It may skip a step.
@@ -397,9 +377,4 @@ impl fmt::Display for Age {
             secs => write!(f, "{} h", secs / 3600),
         }
     }
-}
-
-/// A name as users give it.
-pub(crate) fn name(given: impl Into<String>) -> Option<Arc<str>> {
-    Some(Arc::from(given.into()))
 }

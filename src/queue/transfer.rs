@@ -16,8 +16,9 @@ use std::task::Waker;
 use concurrent_queue::PushError;
 
 use super::buffer::Origin;
-use super::registry::{ConsumerRow, ProducerRow};
-use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared, wake};
+use super::effects::wake;
+use super::rows::{ConsumerRow, ProducerRow};
+use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
 use crate::error::{PutError, TryGetError, TryPutError};
 
 /// An item on its way to a consumer.

@@ -11,7 +11,7 @@ use std::sync::atomic::{
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::shared::wake;
+use super::effects::wake;
 
 /// A put's place among those of its handle, if it has one.
 #[derive(Debug, Default)]

@@ -1,0 +1,189 @@
+//! Iterators over a consumer, on threads.
+
+use std::iter::FusedIterator;
+
+use super::consumer::Consumer;
+use crate::queue::Item;
+
+impl<T> Consumer<T> {
+    /// The items, taken for good, as an iterator that waits for each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// (1..=3).try_for_each(|n| producer.try_put(n))?;
+    /// assert_eq!(consumer.iter().take(2).collect::<Vec<_>>(), [1, 2]);
+    /// drop(producer);
+    /// assert_eq!(consumer.iter().collect::<Vec<_>>(), [3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&mut self) -> BlockingIter<'_, T> {
+        BlockingIter { consumer: self }
+    }
+
+    /// The items that are there now, taken for good, as an iterator that does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1]);
+    /// producer.try_put(2)?;
+    /// assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_iter(&mut self) -> TryIter<'_, T> {
+        TryIter { consumer: self }
+    }
+
+    /// The items as leases, as an iterator that waits for each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// drop(producer);
+    /// for item in consumer.blocking_leases() {
+    ///     item.ack();
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn blocking_leases(&mut self) -> BlockingLeases<'_, T> {
+        BlockingLeases { consumer: self }
+    }
+
+    /// The items as leases, as an iterator that waits for each of them and owns this consumer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// drop(producer);
+    /// consumer.into_blocking_leases().for_each(|item| item.ack());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_blocking_leases(self) -> IntoBlockingLeases<T> {
+        IntoBlockingLeases { consumer: self }
+    }
+}
+
+/// Takes items for good, waiting for each; from [`Consumer::iter`].
+///
+/// # Panics
+///
+/// `next` panics if it would have to wait on the thread of an actix arbiter.
+#[derive(Debug)]
+pub struct BlockingIter<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+/// Takes items for good, waiting for each; what `for item in consumer` runs on.
+///
+/// # Panics
+///
+/// `next` panics if it would have to wait on the thread of an actix arbiter.
+#[derive(Debug)]
+pub struct IntoBlockingIter<T> {
+    consumer: Consumer<T>,
+}
+
+/// Takes the items that are there; from [`Consumer::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+/// Leases items, waiting for each; from [`Consumer::blocking_leases`].
+///
+/// # Panics
+///
+/// `next` panics if it would have to wait on the thread of an actix arbiter.
+#[derive(Debug)]
+pub struct BlockingLeases<'a, T> {
+    consumer: &'a mut Consumer<T>,
+}
+
+/// Leases items, waiting for each; from [`Consumer::into_blocking_leases`].
+///
+/// # Panics
+///
+/// `next` panics if it would have to wait on the thread of an actix arbiter.
+#[derive(Debug)]
+pub struct IntoBlockingLeases<T> {
+    consumer: Consumer<T>,
+}
+
+impl<T> Iterator for BlockingIter<'_, T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        self.consumer.blocking_get()
+    }
+}
+
+impl<T> Iterator for IntoBlockingIter<T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        self.consumer.blocking_get()
+    }
+}
+
+impl<T> Iterator for TryIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.consumer.try_get().ok()
+    }
+}
+
+impl<T> Iterator for BlockingLeases<'_, T> {
+    type Item = Item<T>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Item<T>> {
+        self.consumer.blocking_lease()
+    }
+}
+
+impl<T> Iterator for IntoBlockingLeases<T> {
+    type Item = Item<T>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Item<T>> {
+        self.consumer.blocking_lease()
+    }
+}
+
+impl<T> FusedIterator for BlockingIter<'_, T> {}
+impl<T> FusedIterator for IntoBlockingIter<T> {}
+impl<T> FusedIterator for BlockingLeases<'_, T> {}
+impl<T> FusedIterator for IntoBlockingLeases<T> {}
+
+impl<T> IntoIterator for Consumer<T> {
+    type Item = T;
+    type IntoIter = IntoBlockingIter<T>;
+
+    fn into_iter(self) -> IntoBlockingIter<T> {
+        IntoBlockingIter { consumer: self }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a mut Consumer<T> {
+    type Item = T;
+    type IntoIter = BlockingIter<'a, T>;
+
+    fn into_iter(self) -> BlockingIter<'a, T> {
+        self.iter()
+    }
+}

@@ -1,0 +1,294 @@
+//! One row for each handle: who it is, and its counters.
+//!
+//! Counters are written on the data plane, each on a cache line of its own owner, and added up
+//! under the lock. Each producer *handle* has a row, so that clones on several threads do not
+//! share a counter; each consumer has one.
+
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU64,
+    Ordering::{Relaxed, Release, SeqCst},
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use crossbeam_utils::CachePadded;
+use futures::task::AtomicWaker;
+
+use super::clock::Ticks;
+use super::ids::{ConsumerId, ProducerId};
+use super::turns::Turns;
+
+/// What the clones of one producer share.
+#[derive(Debug)]
+pub(crate) struct ProducerEndpoint {
+    pub(crate) id: ProducerId,
+    pub(crate) name: Arc<str>,
+    /// What handles that are closed by now have done; changed under the lock.
+    folded: Mutex<FoldedPuts>,
+    /// Only for watched endpoints, which can be closed from outside: whether they are open.
+    open: Option<RwLock<bool>>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct FoldedPuts {
+    pub(super) puts: u64,
+    pub(super) last_put: LastPut,
+}
+
+/// When the last of some puts was made.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) enum LastPut {
+    #[default]
+    Never,
+    At(Ticks),
+    /// It went the fast way, past the clock.
+    Unknown,
+}
+
+impl LastPut {
+    pub(super) fn or_later(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, either) | (either, Self::Never) => either,
+            (Self::At(one), Self::At(other)) => Self::At(one.max(other)),
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+        }
+    }
+
+    pub(crate) fn known(self) -> Option<Ticks> {
+        match self {
+            Self::At(ticks) => Some(ticks),
+            Self::Never | Self::Unknown => None,
+        }
+    }
+}
+
+/// Keeps a watched endpoint from being closed from outside while it lives.
+pub(crate) type HeldOpen<'a> = Option<RwLockReadGuard<'a, bool>>;
+
+impl ProducerEndpoint {
+    pub(super) fn new(id: ProducerId, name: Arc<str>, watched: bool) -> Self {
+        Self { id, name, folded: Mutex::default(), open: watched.then(|| RwLock::new(true)) }
+    }
+
+    /// `None` if the endpoint was closed from outside. A put holds this while it pushes: the watch
+    /// closes the endpoint either before, and the put is refused, or after, and the put was made
+    /// before the close (A3, C2).
+    pub(crate) fn hold_open(&self) -> Option<HeldOpen<'_>> {
+        let Some(open) = &self.open else { return Some(None) };
+        let open = open.read().unwrap_or_else(PoisonError::into_inner);
+        open.then_some(Some(open))
+    }
+
+    pub(super) fn folded(&self) -> MutexGuard<'_, FoldedPuts> {
+        self.folded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses all further puts, once those under way are through.
+    pub(crate) fn shut(&self) {
+        if let Some(open) = &self.open {
+            *open.write().unwrap_or_else(PoisonError::into_inner) = false;
+        }
+    }
+}
+
+/// One producer handle.
+#[derive(Debug)]
+pub(crate) struct ProducerRow {
+    pub(crate) endpoint: Arc<ProducerEndpoint>,
+    pub(crate) turns: Turns,
+    counters: CachePadded<PutCounters>,
+}
+
+#[derive(Debug, Default)]
+struct PutCounters {
+    puts: AtomicU64,
+    /// How many puts there were at the time of `stamp`.
+    stamped_puts: AtomicU64,
+    stamp: AtomicU64,
+}
+
+impl ProducerRow {
+    pub(crate) fn new(endpoint: Arc<ProducerEndpoint>) -> Self {
+        Self { endpoint, turns: Turns::default(), counters: CachePadded::default() }
+    }
+
+    pub(crate) fn count_put(&self) {
+        self.counters.puts.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn puts(&self) -> u64 {
+        self.counters.puts.load(Relaxed)
+    }
+
+    /// Notes the time of the last put. Called where a put took the slow path anyway.
+    pub(crate) fn stamp_put(&self, now: Ticks) {
+        self.counters.stamped_puts.store(self.puts(), Relaxed);
+        self.counters.stamp.store(now.0, Relaxed);
+    }
+
+    pub(super) fn last_put(&self) -> LastPut {
+        match self.puts() {
+            0 => LastPut::Never,
+            puts if puts == self.counters.stamped_puts.load(Relaxed) => {
+                LastPut::At(Ticks(self.counters.stamp.load(Relaxed)))
+            }
+            _ => LastPut::Unknown,
+        }
+    }
+}
+
+/// One consumer: what it was handed and what became of it.
+///
+/// `claimed` and `settled` carry the decision that the queue is drained; see `lifecycle.rs`.
+#[derive(Debug)]
+pub(crate) struct ConsumerRow {
+    pub(crate) id: ConsumerId,
+    pub(crate) name: Arc<str>,
+    own: CachePadded<OwnCounters>,
+    shared: CachePadded<SharedCounters>,
+    /// Woken by each settle while `WATCHED`.
+    on_settle: AtomicWaker,
+}
+
+/// Written by the consumer alone, with plain stores: takes need `&mut Consumer`.
+#[derive(Debug, Default)]
+struct OwnCounters {
+    /// Leases begun, before the buffer was asked.
+    claimed: AtomicU64,
+    /// Claims for which the buffer had nothing; they count as settled.
+    failed: AtomicU64,
+    /// Items taken without a lease.
+    taken: AtomicU64,
+    last_lease: AtomicU64,
+    /// Closed from outside, while somebody may still hold the consumer.
+    shut: AtomicBool,
+}
+
+/// Written by whoever settles an item.
+#[derive(Debug, Default)]
+struct SharedCounters {
+    settled: AtomicU64,
+    /// Leases that ended with `into_inner`.
+    converted: AtomicU64,
+    /// Leases that ended neither acked nor converted; counted where they went, under the lock.
+    unacked: AtomicU64,
+    children: AtomicU64,
+    after_settle: AtomicU8,
+    warned: AtomicBool,
+}
+
+/// The consumer has gone: the last settle removes its row.
+const CLOSED: u8 = 1;
+/// Somebody waits for this consumer to settle.
+const WATCHED: u8 = 2;
+
+impl ConsumerRow {
+    pub(super) fn new(id: ConsumerId, name: Arc<str>) -> Self {
+        Self { id, name, own: CachePadded::default(), shared: CachePadded::default(), on_settle: AtomicWaker::new() }
+    }
+
+    /// Publishes a lease before the buffer is asked for its item. Returns its number.
+    pub(crate) fn claim(&self) -> u64 {
+        let sequence = self.own.claimed.load(Relaxed) + 1;
+        self.own.claimed.store(sequence, Release);
+        sequence
+    }
+
+    /// Ends a claim for which there was no item.
+    pub(crate) fn claim_failed(&self) {
+        self.own.failed.fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn shut(&self) {
+        self.own.shut.store(true, SeqCst);
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.own.shut.load(Relaxed)
+    }
+
+    pub(crate) fn stamp_lease(&self, now: Ticks) {
+        self.own.last_lease.store(now.0, Relaxed);
+    }
+
+    pub(crate) fn last_lease(&self) -> Ticks {
+        Ticks(self.own.last_lease.load(Relaxed))
+    }
+
+    pub(crate) fn count_taken(&self) {
+        self.own.taken.store(self.own.taken.load(Relaxed) + 1, Relaxed);
+    }
+
+    pub(crate) fn count_converted(&self) {
+        self.shared.converted.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_unacked(&self) {
+        self.shared.unacked.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_child(&self) {
+        self.shared.children.fetch_add(1, Relaxed);
+    }
+
+    /// Ends a lease, after all that it did. Returns whether the consumer's row may be due for
+    /// removal.
+    pub(crate) fn settle(&self) -> bool {
+        self.shared.settled.fetch_add(1, SeqCst);
+        let after = self.shared.after_settle.load(SeqCst);
+        if after & WATCHED != 0 {
+            self.on_settle.wake();
+        }
+        after & CLOSED != 0
+    }
+
+    /// Claims that have come to an end.
+    pub(crate) fn settled(&self) -> u64 {
+        self.shared.settled.load(SeqCst) + self.own.failed.load(SeqCst)
+    }
+
+    pub(crate) fn claimed(&self) -> u64 {
+        self.own.claimed.load(SeqCst)
+    }
+
+    /// Items handed out and not settled. Exact for the consumer itself.
+    pub(crate) fn in_flight(&self) -> u64 {
+        // `settled` first: it never passes `claimed`.
+        let settled = self.settled();
+        self.claimed().saturating_sub(settled)
+    }
+
+    /// Has `waker` woken by later settles. The caller looks at `in_flight` again afterwards: a
+    /// settle either is counted by then or sees the flag.
+    pub(crate) fn watch_settle(&self, waker: &std::task::Waker) {
+        self.on_settle.register(waker);
+        self.shared.after_settle.fetch_or(WATCHED, SeqCst);
+    }
+
+    /// Whether this is the first time that this consumer is to be warned about.
+    pub(crate) fn first_warning(&self) -> bool {
+        !self.shared.warned.swap(true, Relaxed)
+    }
+
+    pub(crate) fn taken(&self) -> u64 {
+        self.own.taken.load(Relaxed) + self.shared.converted.load(Relaxed)
+    }
+
+    /// A lease that ended in no other way was acked, so an ack needs no counter of its own.
+    pub(crate) fn acked(&self) -> u64 {
+        let others = self.shared.converted.load(Relaxed) + self.shared.unacked.load(Relaxed);
+        self.shared.settled.load(SeqCst).saturating_sub(others)
+    }
+
+    pub(super) fn children(&self) -> u64 {
+        self.shared.children.load(Relaxed)
+    }
+
+    /// Has the last settle remove this row. Whether it was open until now.
+    pub(super) fn close(&self) -> bool {
+        self.shared.after_settle.fetch_or(CLOSED, SeqCst) & CLOSED == 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.after_settle.load(SeqCst) & CLOSED != 0
+    }
+}

@@ -278,12 +278,13 @@ impl<T> Drop for Item<T> {
             return;
         }
         self.give_back(Return::Counted);
-        let row = &self.slot.row;
-        if !std::thread::panicking() && row.first_warning() {
+        let (shared, row) = (&self.slot.shared, &self.slot.row);
+        // After the end it was discarded, and nothing comes back.
+        if !std::thread::panicking() && !shared.flagged(ENDED) && row.first_warning() {
             log::warn!(
                 "{}: {} dropped an item without settling it; it comes back until its attempts are used up. \
                  Call ack() when the work is done. (Said once for each consumer.)",
-                self.slot.shared.label(),
+                shared.label(),
                 row.name
             );
         }

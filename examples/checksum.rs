@@ -1,0 +1,335 @@
+//! `checksum [--workers N] [--] PATH…`: a parallel, recursive `sha256sum`.
+//!
+//! Directories and files are both work. A worker that meets a directory puts its entries through
+//! the item it holds, so nobody knows the total beforehand, and the queue alone knows the end.
+//! Standard output is what `sha256sum` prints, in no particular order, for the files that
+//! `find PATH -type f` lists; links are followed only where they are arguments.
+//!
+//! ```sh
+//! cargo run --release --example checksum -- ~/Pictures > sums
+//! sha256sum --check --quiet sums
+//! ```
+//!
+//! A file's line is printed before its item is acked. Should a worker die, its item goes to
+//! another one: no file is missed, but lines may come twice.
+
+use std::fmt::{self, Display};
+use std::fs::{self, DirEntry, File, ReadDir};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use actix_iterable_queue::prelude::*;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use sha2::{Digest, Sha256};
+
+/// A worker shares what it finds while fewer items than this wait, and works on it itself when more
+/// do: put into a first-in, first-out queue, all of it would be a whole level of the tree at a time.
+const SHARE_BELOW: usize = 1024;
+/// A worker's open directories. What is deeper is shared however long the queue is, so that
+/// neither a deep tree nor many workers run out of file descriptors.
+const OPEN_DIRECTORIES: usize = 8;
+/// Each needs a thread, four descriptors for its arbiter, and those for what it has open.
+const MAX_WORKERS: u16 = 64;
+/// Files are read, and the lines of long walks are printed, in pieces of this size.
+const CHUNK: usize = 128 * 1024;
+
+/// Prints SHA-256 checksums of files, and of all files below directories, as sha256sum does.
+#[derive(Parser)]
+#[command(name = "checksum")]
+struct Args {
+    /// How many files to read at a time [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
+    workers: Option<u16>,
+    /// Files and directories
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+}
+
+enum Work {
+    /// Anything at all, and a link is followed.
+    Argument(PathBuf),
+    Directory(PathBuf),
+    File(PathBuf),
+}
+
+#[actix::main]
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    env_logger::init();
+    let args = Args::parse();
+    let queue = IterableQueue::builder().name("checksum").build()?;
+    let report = Arc::new(Report::new(&queue));
+
+    let mut arbiters = Vec::new();
+    for index in 0..args.workers.unwrap_or_else(processors) {
+        let worker = Worker {
+            consumer: Some(queue.consumer_named(format!("worker-{index}"))?),
+            queue: queue.clone(),
+            report: Arc::clone(&report),
+            lines: Vec::new(),
+            chunk: vec![0; CHUNK],
+        };
+        let arbiter = Arbiter::new();
+        Worker::start_in_arbiter(&arbiter.handle(), |_| worker);
+        arbiters.push(arbiter);
+    }
+
+    let mut producer = queue.producer_named("arguments")?;
+    // Explicit, because the workers keep handles, and a queue with handles does not seal itself.
+    queue.seal();
+    producer.put_all(args.paths.into_iter().map(Work::Argument)).await?;
+    producer.close();
+
+    let drained = queue.drained().await;
+    let complete = report.close(&drained);
+    // After an abort a worker may still be in the middle of a large file: nobody waits for it.
+    if drained.outcome == Outcome::Complete {
+        for arbiter in arbiters {
+            arbiter.stop();
+            arbiter.join().map_err(|_| "an arbiter panicked")?;
+        }
+    }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn processors() -> u16 {
+    let all = thread::available_parallelism().map_or(1, usize::from);
+    u16::try_from(all).map_or(MAX_WORKERS, |all| all.min(MAX_WORKERS))
+}
+
+/// Reads files and directories. It has an arbiter to itself, so it may block.
+struct Worker {
+    consumer: Option<Consumer<Work>>,
+    queue: IterableQueue<Work>,
+    report: Arc<Report>,
+    /// Not printed yet.
+    lines: Vec<u8>,
+    chunk: Vec<u8>,
+}
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(consumer) = self.consumer.take() {
+            ctx.consume(consumer);
+        }
+    }
+}
+
+impl Handler<Item<Work>> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, item: Item<Work>, _: &mut Self::Context) {
+        match self.work_on(&item).and_then(|()| self.print()) {
+            Ok(()) => item.ack(),
+            // Without an output all further work is in vain, this item's included.
+            Err(error) => {
+                let _ = self.report.lost.set(error); // the first reason counts
+                self.queue.abort();
+            }
+        }
+    }
+}
+
+impl Handler<Drained> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, _: Drained, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+/// Errors of the tree are reported where they occur. Those that are returned mean that nobody
+/// wants the result.
+impl Worker {
+    fn work_on(&mut self, item: &Item<Work>) -> io::Result<()> {
+        match &**item {
+            Work::File(path) => self.hash(path),
+            Work::Directory(path) => self.walk(item, path),
+            Work::Argument(path) => {
+                match fs::metadata(path) {
+                    Ok(found) if found.is_dir() => return self.walk(item, path),
+                    Ok(found) if found.is_file() => return self.hash(path),
+                    Ok(_) => self.report.error(path, "not a regular file or directory"),
+                    Err(error) => self.report.error(path, error),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Shares what is below a directory while the queue is short, and otherwise works on it here
+    /// and now, depth first: so memory does not grow with the tree.
+    fn walk(&mut self, item: &Item<Work>, top: &Path) -> io::Result<()> {
+        let mut open = Vec::from_iter(self.open(top));
+        while let Some((directory, entries)) = open.last_mut() {
+            match entries.find_map(|entry| work_of(entry).transpose()) {
+                None => drop(open.pop()),
+                Some(Err(error)) => self.report.error(directory, error),
+                Some(Ok(work)) if self.queue.len() < SHARE_BELOW => share(item, work)?,
+                Some(Ok(Work::File(path))) => self.hash(&path)?,
+                Some(Ok(Work::Directory(path))) if open.len() < OPEN_DIRECTORIES => open.extend(self.open(&path)),
+                Some(Ok(work)) => share(item, work)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, path: &Path) -> Option<(PathBuf, ReadDir)> {
+        match fs::read_dir(path) {
+            Ok(entries) => Some((path.to_owned(), entries)),
+            Err(error) => {
+                self.report.error(path, error);
+                None
+            }
+        }
+    }
+
+    fn hash(&mut self, path: &Path) -> io::Result<()> {
+        match self.sha256(path) {
+            Ok(digest) => {
+                self.report.files.fetch_add(1, Relaxed);
+                push_line(&mut self.lines, &digest, path);
+            }
+            Err(error) => self.report.error(path, error),
+        }
+        if self.lines.len() < CHUNK { Ok(()) } else { self.print() }
+    }
+
+    fn sha256(&mut self, path: &Path) -> io::Result<[u8; 32]> {
+        let mut file = File::open(path)?;
+        let mut sha = Sha256::new();
+        loop {
+            match file.read(&mut self.chunk)? {
+                0 => return Ok(sha.finalize().into()),
+                length => {
+                    sha.update(&self.chunk[..length]);
+                    self.report.bar.inc(length as u64);
+                }
+            }
+        }
+    }
+
+    fn print(&mut self) -> io::Result<()> {
+        let printed = self.report.print(&self.lines);
+        self.lines.clear();
+        printed
+    }
+}
+
+/// Links, pipes, sockets and devices are no work.
+fn work_of(entry: io::Result<DirEntry>) -> io::Result<Option<Work>> {
+    let entry = entry?;
+    Ok(match entry.file_type()? {
+        kind if kind.is_dir() => Some(Work::Directory(entry.path())),
+        kind if kind.is_file() => Some(Work::File(entry.path())),
+        _ => None,
+    })
+}
+
+/// The queue is not drained before `item` is settled, so it takes more work until then.
+fn share(item: &Item<Work>, work: Work) -> io::Result<()> {
+    item.put_child(work).map_err(io::Error::other)
+}
+
+/// As coreutils prints it: a backslash in front says that the name has escapes in it.
+fn push_line(lines: &mut Vec<u8>, digest: &[u8], path: &Path) {
+    let name = escape(path);
+    if name.len() > path.as_os_str().len() {
+        lines.push(b'\\');
+    }
+    for byte in digest {
+        lines.extend(format!("{byte:02x}").bytes());
+    }
+    lines.extend(b"  ");
+    lines.extend(name);
+    lines.push(b'\n');
+}
+
+/// A name on one line, byte by byte: it need not be UTF-8.
+fn escape(path: &Path) -> Vec<u8> {
+    let mut name = Vec::with_capacity(path.as_os_str().len());
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'\\' => name.extend(b"\\\\"),
+            b'\n' => name.extend(b"\\n"),
+            b'\r' => name.extend(b"\\r"),
+            _ => name.push(byte),
+        }
+    }
+    name
+}
+
+/// What the workers have in common: the output, the figures, the progress line.
+struct Report {
+    began: Instant,
+    /// Counts bytes; it is hidden where standard error is not a terminal.
+    bar: ProgressBar,
+    files: Arc<AtomicU64>,
+    errors: AtomicU64,
+    /// Why standard output takes no more.
+    lost: OnceLock<io::Error>,
+}
+
+impl Report {
+    fn new(queue: &IterableQueue<Work>) -> Self {
+        let (queue, files) = (queue.clone(), Arc::new(AtomicU64::new(0)));
+        let counted = Arc::clone(&files);
+        let work = move |_: &ProgressState, line: &mut dyn fmt::Write| {
+            let _ = write!(line, "{} files, {} queued", counted.load(Relaxed), queue.len());
+        };
+        let style = ProgressStyle::with_template("{work}, {decimal_bytes}, {decimal_bytes_per_sec}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
+            .with_key("work", work);
+        let bar = ProgressBar::new_spinner().with_style(style);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { began: Instant::now(), bar, files, errors: AtomicU64::new(0), lost: OnceLock::new() }
+    }
+
+    /// In one go, so that lines stay whole.
+    fn print(&self, lines: &[u8]) -> io::Result<()> {
+        let write = || {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(lines)?;
+            stdout.flush()
+        };
+        // On a terminal the lines and the progress line would get into each other.
+        if io::stdout().is_terminal() { self.bar.suspend(write) } else { write() }
+    }
+
+    fn error(&self, path: &Path, reason: impl Display) {
+        self.errors.fetch_add(1, Relaxed);
+        let line = [b"checksum: ", &*escape(path), format!(": {reason}\n").as_bytes()].concat();
+        // There is no one to tell if this fails.
+        let _ = self.bar.suspend(|| io::stderr().write_all(&line));
+    }
+
+    /// Prints the summary, and says whether everything went well.
+    fn close(&self, drained: &Drained) -> bool {
+        self.bar.finish_and_clear();
+        match self.lost.get() {
+            // The reader has seen enough, as `head` does.
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Some(error) => self.error(Path::new("standard output"), error),
+            None if drained.outcome == Outcome::Complete => {}
+            None => self.error(Path::new("workers"), "all of them died"),
+        }
+        let seconds = self.began.elapsed().as_secs_f64();
+        let (files, bytes) = (self.files.load(Relaxed), self.bar.position());
+        let rate = bytes as f64 / 1e6 / seconds;
+        let redelivered = drained.totals.redelivered;
+        let errors = self.errors.load(Relaxed) + drained.totals.dead_lettered;
+        let _ = writeln!(
+            io::stderr(),
+            "{files} files, {bytes} bytes, {seconds:.2} s, {rate:.1} MB/s, {redelivered} redelivered, {errors} errors"
+        );
+        errors == 0 && drained.outcome == Outcome::Complete
+    }
+}

@@ -120,6 +120,9 @@ open_message! {
 /// is only logged at warn.
 ///
 /// The queue keeps the actor's address until it has told it of the end.
+///
+/// Items that are still in the mailbox when the actor dies come back as if they had not been handed
+/// out; those that the actor has looked at come back with the attempt counted.
 pub struct RegisterConsumer<T: 'static + Send> {
     pub(crate) items: Recipient<Item<T>>,
     pub(crate) drained: Recipient<Drained>,

@@ -185,7 +185,6 @@ where
         for _ in 0..ITEMS_PER_POLL {
             if ctx.waiting() {
                 // No waker needed: when the wait is over, the context polls everything.
-                limited.pause();
                 return Poll::Pending;
             }
             match limited.poll_next(cx) {
@@ -204,11 +203,7 @@ where
                 break;
             }
         }
-        if ctx.waiting() {
-            limited.pause();
-        } else {
-            cx.waker().wake_by_ref();
-        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }

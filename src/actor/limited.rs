@@ -37,14 +37,10 @@ impl<T> Limited<T> {
         &self.consumer
     }
 
-    /// Leaves the line for items: this consumer may not take now.
-    pub(super) fn pause(&mut self) {
-        self.consumer.leave_line();
-    }
-
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next<T>> {
+        // Whoever may not take must not stand in the line for items. It does not: what brought it
+        // to its limit was a take, and a take leaves the line.
         if self.at_limit(cx) {
-            self.pause();
             return self.poll_end(cx);
         }
         match self.consumer.poll_lease(cx) {

@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use futures::channel::oneshot;
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::reply::Reply;
+use super::reply::{Asker, Reply};
 use crate::endpoint::{Handle, Operation, Putting};
 use crate::error::PutError;
+use crate::message::Put;
 
 /// Polls only those that were woken, however many wait.
 pub(super) struct WaitingPuts<T> {
@@ -20,9 +20,8 @@ pub(super) struct WaitingPuts<T> {
 
 struct WaitingPut<T> {
     putting: Putting<T, Arc<Handle<T>>>,
-    /// `None` once it is answered. Whoever has stopped waiting for the answer has done so knowing
-    /// that it may be `Ok`.
-    answer: Option<oneshot::Sender<Result<(), PutError<T>>>>,
+    /// Whoever has stopped waiting for the answer has done so knowing that it may be `Ok`.
+    asker: Asker<(), PutError<T>>,
 }
 
 impl<T> WaitingPuts<T> {
@@ -42,9 +41,10 @@ impl<T> WaitingPuts<T> {
         if let Poll::Ready(result) = putting.poll(&mut Context::from_waker(Waker::noop())) {
             return Reply::Now(result);
         }
-        let (answer, later) = oneshot::channel();
-        self.waiting.push(WaitingPut { putting, answer: Some(answer) });
-        Reply::Later(later)
+        let asker = Asker::unknown();
+        let later = Reply::Later(asker.share());
+        self.waiting.push(WaitingPut { putting, asker });
+        later
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
@@ -56,16 +56,8 @@ impl<T> WaitingPuts<T> {
         for mut put in std::mem::take(&mut self.waiting) {
             if let Some(item) = put.putting.take_item() {
                 let refused = put.putting.handle().shared.refuse(item);
-                put.answer(Err(refused));
+                put.asker.answer::<Put<T>>(Err(refused));
             }
-        }
-    }
-}
-
-impl<T> WaitingPut<T> {
-    fn answer(&mut self, result: Result<(), PutError<T>>) {
-        if let Some(answer) = self.answer.take() {
-            drop(answer.send(result));
         }
     }
 }
@@ -79,7 +71,7 @@ impl<T> Future for WaitingPut<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let put = self.get_mut();
         let result = ready!(put.putting.poll(cx));
-        put.answer(result);
+        put.asker.answer::<Put<T>>(result);
         Poll::Ready(())
     }
 }

@@ -60,6 +60,8 @@ pub struct QueueActor<T: Send + 'static> {
     watch: Watch,
     /// Whether the future that serves all of these is spawned.
     serving: bool,
+    /// No address was left when it last looked.
+    unaddressed: bool,
 }
 
 // Nothing in it is ever pinned; actix wants its actors so.
@@ -77,6 +79,7 @@ impl<T: Send + 'static> QueueActor<T> {
             puts: WaitingPuts::new(),
             watch: Watch::every(Duration::from_secs(1)),
             serving: false,
+            unaddressed: false,
         }
     }
 
@@ -91,9 +94,9 @@ impl<T: Send + 'static> QueueActor<T> {
         self.push.is_empty() && self.puts.is_empty() && self.watch.is_empty()
     }
 
-    /// Has what waits served, for as long as something does.
+    /// Has what waits served, for as long as something does or addresses are left.
     fn serve(&mut self, ctx: &mut Context<Self>) {
-        if !self.serving && !self.is_idle() {
+        if !self.serving {
             self.serving = true;
             ctx.spawn(Serve);
         }
@@ -117,10 +120,17 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
         ctx: &mut Context<QueueActor<T>>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        // The mailbox was read before this, and the last address's drop woke the context (C3).
-        if !ctx.connected() {
-            actor.queue = None;
+        // The last address's drop woke the context. What was sent just before may have come after
+        // the mailbox was read, so it is read once more before that drop counts (C3).
+        let unaddressed = !ctx.connected();
+        if unaddressed && actor.queue.is_some() {
+            if actor.unaddressed {
+                actor.queue = None;
+            } else {
+                cx.waker().wake_by_ref();
+            }
         }
+        actor.unaddressed = unaddressed;
         if actor.shared.ended().is_some() {
             actor.watch.clear();
         }
@@ -129,7 +139,7 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
         if actor.push.poll(cx) {
             cx.waker().wake_by_ref();
         }
-        if actor.is_idle() {
+        if actor.is_idle() && actor.queue.is_none() {
             actor.serving = false;
             return Poll::Ready(());
         }
@@ -170,7 +180,9 @@ impl<T: Send + 'static> Handler<OpenConsumer<T>> for QueueActor<T> {
     fn handle(&mut self, open: OpenConsumer<T>, ctx: &mut Self::Context) -> Self::Result {
         let opened = self.open().and_then(|shared| Consumer::open(shared, open.name));
         if let (Ok(consumer), Some(actor_lives)) = (&opened, open.watch) {
-            self.watch.add(actor_lives, Endpoint::Consumer(Arc::clone(&consumer.slot().row)));
+            let row = &consumer.slot().row;
+            let endpoint = Endpoint::Consumer { shut: Arc::clone(&row.shut), name: Arc::clone(&row.name) };
+            self.watch.add(actor_lives, endpoint);
             self.serve(ctx);
         }
         Reply::Now(opened)

@@ -1,10 +1,12 @@
 //! Answers to messages, now or later.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::{Actor, Message};
-use futures::channel::oneshot;
+
+use crate::queue::drop_quietly;
 
 /// An answer that may come later. A refusal that nobody waits for, because the message came by
 /// `do_send`, is logged.
@@ -12,8 +14,37 @@ use futures::channel::oneshot;
 pub enum Reply<O, E> {
     /// The answer.
     Now(Result<O, E>),
-    /// Where the answer will come from.
-    Later(oneshot::Receiver<Result<O, E>>),
+    /// The answer will be given to the asker by whoever shares this.
+    Later(Asker<O, E>),
+}
+
+/// Who waits for an answer that comes later: known once the handler has returned. It needs no task
+/// of its own, which an arbiter that stops would drop before it has passed the answer on.
+#[derive(Debug)]
+pub struct Asker<O, E>(Arc<Mutex<Option<Waits<O, E>>>>);
+
+type Waits<O, E> = OneshotSender<Result<O, E>>;
+
+impl<O, E> Asker<O, E> {
+    pub(super) fn unknown() -> Self {
+        Self(Arc::default())
+    }
+
+    pub(super) fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    fn is(&self, asker: Option<Waits<O, E>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = asker;
+    }
+
+    pub(super) fn answer<M>(&self, result: Result<O, E>)
+    where
+        E: fmt::Display,
+    {
+        let asker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        answer::<M, O, E>(result, asker);
+    }
 }
 
 impl<A, M, O, E> MessageResponse<A, M> for Reply<O, E>
@@ -26,21 +57,15 @@ where
     fn handle(self, _: &mut A::Context, asker: Option<OneshotSender<M::Result>>) {
         match self {
             Self::Now(result) => answer::<M, O, E>(result, asker),
-            Self::Later(result) => {
-                actix_rt::spawn(async move {
-                    if let Ok(result) = result.await {
-                        answer::<M, O, E>(result, asker);
-                    }
-                });
-            }
+            Self::Later(later) => later.is(asker),
         }
     }
 }
 
-fn answer<M, O, E: fmt::Display>(result: Result<O, E>, asker: Option<OneshotSender<Result<O, E>>>) {
+fn answer<M, O, E: fmt::Display>(result: Result<O, E>, asker: Option<Waits<O, E>>) {
     match (asker, result) {
-        // An asker that has gone does not want to know.
-        (Some(asker), result) => drop(asker.send(result)),
+        // An asker that has gone does not want to know; what comes back may hold a user's item.
+        (Some(asker), result) => drop_quietly(asker.send(result)),
         (None, Err(error)) => {
             log::warn!(
                 "{} was refused, and nobody waits for the answer: {error}. Use send instead of do_send",

@@ -2,13 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_rt::time::{Sleep, sleep};
 
 use crate::message::Probe;
-use crate::queue::{ConsumerRow, ProducerEndpoint, Shared};
+use crate::queue::{ProducerEndpoint, Shared};
 
 /// Endpoints that are to close when an actor dies.
 pub(super) struct Watch {
@@ -25,7 +26,11 @@ struct Watched {
 
 pub(super) enum Endpoint {
     Producer(Arc<ProducerEndpoint>),
-    Consumer(Arc<ConsumerRow>),
+    /// The flag that a consumer shares with its clones.
+    Consumer {
+        shut: Arc<AtomicBool>,
+        name: Arc<str>,
+    },
 }
 
 impl Endpoint {
@@ -33,7 +38,7 @@ impl Endpoint {
     fn is_gone(&self) -> bool {
         match self {
             Self::Producer(endpoint) => Arc::strong_count(endpoint) == 1,
-            Self::Consumer(row) => Arc::strong_count(row) == 1,
+            Self::Consumer { shut, .. } => Arc::strong_count(shut) == 1,
         }
     }
 
@@ -43,9 +48,9 @@ impl Endpoint {
                 log::warn!("{}: the actor of producer {} died; it is closed", shared.label(), endpoint.name);
                 shared.close_endpoint(endpoint);
             }
-            Self::Consumer(row) => {
-                log::warn!("{}: the actor of consumer {} died; it is closed", shared.label(), row.name);
-                shared.shut_consumer(row);
+            Self::Consumer { shut, name } => {
+                log::warn!("{}: the actor of consumer {name} died; it is closed", shared.label());
+                shared.shut_consumers(shut);
             }
         }
     }

@@ -100,7 +100,10 @@ impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
             return Poll::Ready(result);
         }
         let Self { handle, item, turn, place } = self;
-        ready!(handle.row.turns.poll(turn, cx));
+        // A refusal is for everybody, whosever turn it is. The waker is listed by then.
+        if handle.row.turns.poll(turn, cx).is_pending() && !handle.shared.refuses(&handle.row) {
+            return Poll::Pending;
+        }
         let result = ready!(handle.shared.poll(place, cx, || {
             let put = handle.shared.try_put(&handle.row, item.take()?);
             Self::settle(item, put)

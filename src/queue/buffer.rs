@@ -130,12 +130,24 @@ impl<T> Cells<T> {
     }
 }
 
-/// Items past the ring's capacity: put through leases or permits, and the puts that came after
-/// them while they were here. Younger than everything that was in the ring when they came.
+/// Items past the ring's capacity: put through leases, and through permits that lost their room.
+///
+/// Their place among the items of the ring is kept by counting, under the lock, what was pushed to
+/// the ring after them. An item here is next when the ring holds no more than that.
 #[derive(Debug)]
 pub(crate) struct Side<T> {
-    items: VecDeque<(T, Origin)>,
+    items: VecDeque<SideItem<T>>,
     producer_items: usize,
+    /// Pushed to the ring after the first item here.
+    behind: usize,
+}
+
+#[derive(Debug)]
+struct SideItem<T> {
+    item: T,
+    origin: Origin,
+    /// Pushed to the ring after this item and before the next one here.
+    behind: usize,
 }
 
 /// Who put an item: only producers' items count against the capacity.
@@ -147,18 +159,32 @@ pub(crate) enum Origin {
 
 impl<T> Side<T> {
     pub(crate) fn new() -> Self {
-        Self { items: VecDeque::new(), producer_items: 0 }
+        Self { items: VecDeque::new(), producer_items: 0, behind: 0 }
     }
 
     pub(crate) fn push(&mut self, item: T, origin: Origin) {
         self.producer_items += usize::from(origin == Origin::Producer);
-        self.items.push_back((item, origin));
+        self.items.push_back(SideItem { item, origin, behind: 0 });
     }
 
     pub(crate) fn pop(&mut self) -> Option<(T, Origin)> {
-        let (item, origin) = self.items.pop_front()?;
-        self.producer_items -= usize::from(origin == Origin::Producer);
-        Some((item, origin))
+        let first = self.items.pop_front()?;
+        self.producer_items -= usize::from(first.origin == Origin::Producer);
+        self.behind -= first.behind;
+        Some((first.item, first.origin))
+    }
+
+    /// An item was pushed to the ring.
+    pub(crate) fn count_behind(&mut self) {
+        if let Some(last) = self.items.back_mut() {
+            last.behind += 1;
+            self.behind += 1;
+        }
+    }
+
+    /// How many items of the ring come after the first item here.
+    pub(crate) fn behind(&self) -> usize {
+        self.behind
     }
 
     pub(crate) fn producer_items(&self) -> usize {

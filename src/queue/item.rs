@@ -124,6 +124,7 @@ impl<T> Item<T> {
 
     /// How many times the item has been handed out, this time included.
     pub fn attempt(&self) -> u32 {
+        self.seen.store(true, Relaxed);
         self.attempt
     }
 
@@ -161,6 +162,7 @@ impl<T> Item<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put_child(&self, item: T) -> Result<(), PutError<T>> {
+        self.seen.store(true, Relaxed);
         self.slot.shared.put_child(&self.slot.row, item)
     }
 
@@ -215,7 +217,8 @@ impl<T> Item<T> {
         shared.settle(row);
     }
 
-    /// A lease in a mailbox that is dead by now was never looked at.
+    /// A lease in a mailbox that is dead by now was never looked at. So it seems with one in the
+    /// future of a handler, too, if that future never looked at it before its actor died.
     fn died_in_mailbox(&self) -> bool {
         !self.seen.load(Relaxed) && self.slot.mailbox.get().is_some_and(|alive| !alive())
     }

@@ -18,6 +18,7 @@
 //! *Once*: the state changes under the lock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use super::effects::Effects;
 use super::registry::HandleKey;
@@ -138,9 +139,8 @@ impl<T> Shared<T> {
     pub(crate) fn close_endpoint(&self, endpoint: &ProducerEndpoint) {
         endpoint.shut();
         self.change(|control, effects| {
+            self.release_putters(control, effects);
             control.registry.remove_producer(endpoint.id);
-            effects.wake.extend(control.putters.pop_all());
-            self.flag_waiters(control);
         });
     }
 
@@ -154,22 +154,26 @@ impl<T> Shared<T> {
 
     /// Another consumer beside one that is open, also after seal.
     pub(crate) fn add_consumer(&self, beside: &ConsumerRow) -> Arc<ConsumerRow> {
-        let row = self.control().registry.open_consumer(Some(Arc::clone(&beside.name)));
-        if beside.is_shut() {
-            self.shut_consumer(&row);
-        }
-        row
+        self.change(|control, _| {
+            let row = control.registry.add_consumer(Some(Arc::clone(&beside.name)), Arc::clone(&beside.shut));
+            if beside.is_shut() {
+                control.registry.close_consumer(&row);
+            }
+            row
+        })
     }
 
     pub(crate) fn close_consumer(&self, row: &ConsumerRow) {
         self.change(|control, _| control.registry.close_consumer(row));
     }
 
-    /// Closes a watched consumer from outside: its takes end (A3).
-    pub(crate) fn shut_consumer(&self, row: &ConsumerRow) {
-        row.shut();
+    /// Closes a watched consumer from outside, with its clones: their takes end (A3).
+    pub(crate) fn shut_consumers(&self, shut: &Arc<AtomicBool>) {
+        // Raised before the lock is taken: a clone made meanwhile is in the registry by then, or
+        // sees it.
+        shut.store(true, SeqCst);
         self.change(|control, effects| {
-            control.registry.close_consumer(row);
+            control.registry.close_consumers(shut);
             effects.wake.extend(control.getters.pop_all());
             self.flag_waiters(control);
         });
@@ -208,8 +212,7 @@ impl<T> Shared<T> {
             control.life.sealed = true;
             control.life.shut_down = true;
             self.ring.close();
-            effects.wake.extend(control.putters.pop_all());
-            self.flag_waiters(control);
+            self.release_putters(control, effects);
         });
     }
 
@@ -234,13 +237,19 @@ impl<T> Shared<T> {
         if !control.life.abandoned && control.registry.no_consumer_open() {
             control.life.abandoned = true;
             self.ring.close();
-            effects.wake.extend(control.putters.pop_all());
-            self.flag_waiters(control);
+            self.release_putters(control, effects);
         }
         if control.is_draining() {
             self.raise(control, DRAINING);
             self.finish(control, effects);
         }
+    }
+
+    /// Puts wake to a refusal.
+    fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        effects.wake.extend(control.putters.pop_all());
+        effects.wake.extend(control.registry.turn_wakers());
+        self.flag_waiters(control);
     }
 
     /// The double reading; see the top of this file.
@@ -270,8 +279,7 @@ impl<T> Shared<T> {
         self.ring.close();
         let mut left = Vec::new();
         left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
-        left.extend(std::iter::from_fn(|| self.ring.pop()));
-        left.extend(std::iter::from_fn(|| control.side.pop()).map(|(item, _)| item));
+        left.extend(std::iter::from_fn(|| self.pop_in_order(control)).map(|(item, _)| item));
         control.discarded += left.len() as u64;
         left
     }
@@ -290,10 +298,10 @@ impl<T> Shared<T> {
         control.life.sealed = true;
         control.life.ended =
             Some(Drained { queue: self.id, name: self.name.as_deref().map(str::to_owned), outcome, totals });
-        for line in [Line::Getters, Line::Putters, Line::Watchers] {
+        for line in [Line::Getters, Line::Watchers] {
             effects.wake.extend(control.line(line).pop_all());
         }
-        self.flag_waiters(control);
+        self.release_putters(control, effects);
         effects.close = control.dead_letters.take();
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::Waker;
 
 use super::ids::{ConsumerId, ProducerId};
 use super::rows::{ConsumerRow, LastPut, ProducerEndpoint, ProducerRow};
@@ -49,6 +51,11 @@ impl Registry {
         (key, row)
     }
 
+    /// Those who wait for their turn at a handle.
+    pub(crate) fn turn_wakers(&self) -> impl Iterator<Item = Waker> {
+        self.producers.values().flat_map(|row| row.turns.wakers())
+    }
+
     /// Whether the handle was still open.
     pub(crate) fn remove_handle(&mut self, key: HandleKey) -> bool {
         let Some(row) = self.producers.remove(&key) else { return false };
@@ -77,12 +84,25 @@ impl Registry {
     }
 
     pub(crate) fn open_consumer(&mut self, name: Option<Arc<str>>) -> Arc<ConsumerRow> {
+        self.add_consumer(name, Arc::default())
+    }
+
+    /// Another one that is closed from outside together with those that share `shut`.
+    pub(crate) fn add_consumer(&mut self, name: Option<Arc<str>>, shut: Arc<AtomicBool>) -> Arc<ConsumerRow> {
         self.last_consumer += 1;
         let id = ConsumerId(self.last_consumer);
-        let row = Arc::new(ConsumerRow::new(id, name.unwrap_or_else(|| id.to_string().into())));
+        let row = Arc::new(ConsumerRow::new(id, name.unwrap_or_else(|| id.to_string().into()), shut));
         self.consumers.insert(id, Arc::clone(&row));
         self.open_consumers += 1;
         row
+    }
+
+    /// Closes all consumers that share `shut`.
+    pub(crate) fn close_consumers(&mut self, shut: &Arc<AtomicBool>) {
+        let rows: Vec<_> = self.consumers.values().filter(|row| Arc::ptr_eq(&row.shut, shut)).cloned().collect();
+        for row in rows {
+            self.close_consumer(&row);
+        }
     }
 
     /// The consumer has gone. Its row stays until all it held is settled. Idempotent.

@@ -143,6 +143,8 @@ impl ProducerRow {
 pub(crate) struct ConsumerRow {
     pub(crate) id: ConsumerId,
     pub(crate) name: Arc<str>,
+    /// Raised from outside, for a consumer and its clones together.
+    pub(crate) shut: Arc<AtomicBool>,
     own: CachePadded<OwnCounters>,
     shared: CachePadded<SharedCounters>,
     /// Woken by each settle while `WATCHED`.
@@ -159,8 +161,6 @@ struct OwnCounters {
     /// Items taken without a lease.
     taken: AtomicU64,
     last_lease: AtomicU64,
-    /// Closed from outside, while somebody may still hold the consumer.
-    shut: AtomicBool,
 }
 
 /// Written by whoever settles an item.
@@ -182,8 +182,15 @@ const CLOSED: u8 = 1;
 const WATCHED: u8 = 2;
 
 impl ConsumerRow {
-    pub(super) fn new(id: ConsumerId, name: Arc<str>) -> Self {
-        Self { id, name, own: CachePadded::default(), shared: CachePadded::default(), on_settle: AtomicWaker::new() }
+    pub(super) fn new(id: ConsumerId, name: Arc<str>, shut: Arc<AtomicBool>) -> Self {
+        Self {
+            id,
+            name,
+            shut,
+            own: CachePadded::default(),
+            shared: CachePadded::default(),
+            on_settle: AtomicWaker::new(),
+        }
     }
 
     /// Publishes a lease before the buffer is asked for its item. Returns its number.
@@ -198,12 +205,8 @@ impl ConsumerRow {
         self.own.failed.fetch_add(1, SeqCst);
     }
 
-    pub(crate) fn shut(&self) {
-        self.own.shut.store(true, SeqCst);
-    }
-
     pub(crate) fn is_shut(&self) -> bool {
-        self.own.shut.load(Relaxed)
+        self.shut.load(Relaxed)
     }
 
     pub(crate) fn stamp_lease(&self, now: Ticks) {

@@ -51,6 +51,11 @@ impl<T> Shared<T> {
         Ok(())
     }
 
+    /// Whether every put through this handle is refused from now on.
+    pub(crate) fn refuses(&self, row: &ProducerRow) -> bool {
+        self.ring.is_closed() || row.endpoint.hold_open().is_none()
+    }
+
     fn push(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, TryPutError<T>> {
         if self.flagged(SIDE | PERMITS) {
             return self.push_in_line(row, item);
@@ -58,6 +63,10 @@ impl<T> Shared<T> {
         match self.ring.push(item) {
             Ok(()) => {
                 row.count_put();
+                if self.flagged(SIDE) {
+                    // The side list got its first item meanwhile: this one is behind it.
+                    self.control().side.count_behind();
+                }
                 if !self.getters_wait.load(SeqCst) {
                     return Ok(None);
                 }
@@ -79,15 +88,11 @@ impl<T> Shared<T> {
         if !self.has_room(&control) {
             return Err(TryPutError::Full(item));
         }
-        if control.side.is_empty() {
-            match self.ring.push(item) {
-                Ok(()) => {}
-                // A put that began before the permits were given was faster.
-                Err(PushError::Full(item) | PushError::Closed(item)) => return Err(TryPutError::Full(item)),
-            }
-        } else {
-            control.side.push(item, Origin::Producer);
+        // Full all the same: a put that began before the permits were given was faster.
+        if let Err(PushError::Full(item) | PushError::Closed(item)) = self.ring.push(item) {
+            return Err(TryPutError::Full(item));
         }
+        control.side.count_behind();
         row.count_put();
         row.stamp_put(self.clock.now());
         Ok(self.notify(&mut control, Line::Getters))
@@ -153,12 +158,12 @@ impl<T> Shared<T> {
     }
 
     fn push_past_capacity(&self, control: &mut Control<T>, item: T, origin: Origin) {
-        let item = match (origin, control.side.is_empty()) {
-            (Origin::Producer, true) => match self.ring.push(item) {
-                Ok(()) => return,
+        let item = match origin {
+            Origin::Lease => item,
+            Origin::Producer => match self.ring.push(item) {
+                Ok(()) => return control.side.count_behind(),
                 Err(PushError::Full(item) | PushError::Closed(item)) => item,
             },
-            _ => item,
         };
         control.side.push(item, origin);
         self.raise(control, SIDE);
@@ -217,16 +222,7 @@ impl<T> Shared<T> {
             Take::Lease => row.claim(),
             Take::Own => 0,
         };
-        if let Some(item) = self.ring.pop() {
-            if self.putters_wait.load(SeqCst) {
-                wake(self.notify_next(Line::Putters));
-            }
-            self.count_take(row, take);
-            return Ok(Taken { item, attempt: 1, sequence });
-        }
-        if self.flagged(SIDE)
-            && let Some(item) = self.take_side()
-        {
+        if let Some(item) = self.take_next(flags) {
             self.count_take(row, take);
             return Ok(Taken { item, attempt: 1, sequence });
         }
@@ -272,23 +268,44 @@ impl<T> Shared<T> {
         Some(Taken { item: returned.item, attempt: returned.attempts + 1, sequence })
     }
 
-    /// The caller has claimed already, if it leases.
-    fn take_side(&self) -> Option<T> {
+    /// Takes the oldest item that was never handed out. The caller has claimed it already, if it
+    /// leases.
+    fn take_next(&self, flags: u8) -> Option<T> {
+        if flags & SIDE == 0 {
+            if let Some(item) = self.ring.pop() {
+                if self.putters_wait.load(SeqCst) {
+                    wake(self.notify_next(Line::Putters));
+                }
+                return Some(item);
+            }
+            if !self.flagged(SIDE) {
+                return None;
+            }
+        }
         let (item, waker) = {
             let mut control = self.control();
-            // What is in the ring is older, but for a put that overlapped.
-            if let Some(item) = self.ring.pop() {
-                (item, self.notify(&mut control, Line::Putters))
-            } else {
-                let (item, origin) = control.side.pop()?;
-                if control.side.is_empty() {
-                    self.lower(&mut control, SIDE);
-                }
-                let room = origin == Origin::Producer;
-                (item, if room { self.notify(&mut control, Line::Putters) } else { None })
-            }
+            let (item, room) = self.pop_in_order(&mut control)?;
+            (item, if room { self.notify(&mut control, Line::Putters) } else { None })
         };
         wake(waker);
         Some(item)
+    }
+
+    /// From the ring or beside it, whichever is older, and whether that makes room for a producer.
+    pub(super) fn pop_in_order(&self, control: &mut Control<T>) -> Option<(T, bool)> {
+        if self.ring.len() > control.side.behind()
+            && let Some(item) = self.ring.pop()
+        {
+            return Some((item, true));
+        }
+        match control.side.pop() {
+            Some((item, origin)) => {
+                if control.side.is_empty() {
+                    self.lower(control, SIDE);
+                }
+                Some((item, origin == Origin::Producer))
+            }
+            None => self.ring.pop().map(|item| (item, true)),
+        }
     }
 }

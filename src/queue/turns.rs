@@ -64,6 +64,12 @@ impl Turns {
         if first { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Those who wait for their turn, to be woken outside of every lock: the queue takes no more,
+    /// whosever turn it is.
+    pub(crate) fn wakers(&self) -> Vec<Waker> {
+        self.line().waiting.values_mut().filter_map(Option::take).collect()
+    }
+
     /// Gives the turn up, if it is held; the next one is woken.
     pub(crate) fn leave(&self, turn: &mut Turn) {
         let Some(number) = turn.0.take() else { return };

@@ -1,0 +1,196 @@
+//! What the tests of the actix face share.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::future::Future;
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_iterable_queue::prelude::*;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::{FutureExt, StreamExt};
+
+/// Much longer than any test takes: only a test that hangs meets it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a test on a thread of its own, so that one that hangs fails.
+#[track_caller]
+pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
+    let (done, ended) = channel();
+    let thread = thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    match ended.recv_timeout(PATIENCE) {
+        Err(RecvTimeoutError::Timeout) => panic!("the test hangs"),
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+    }
+}
+
+/// Runs a test in a system of its own, watched.
+#[track_caller]
+pub(crate) fn in_system<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+    watched(|| System::new().block_on(test()));
+}
+
+/// Waits for something that makes no event. The watchdog ends it.
+pub(crate) async fn until(mut done: impl FnMut() -> bool) {
+    while !done() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Lets all actors of this thread do what they can do now: what has not happened after this will
+/// not happen by itself.
+pub(crate) async fn quiet() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A queue with items in it, and no producer left.
+pub(crate) fn backlog(items: Range<u32>) -> IterableQueue<u32> {
+    let queue = IterableQueue::unbounded();
+    let producer = queue.producer().expect("it is open");
+    items.for_each(|n| producer.try_put(n).expect("it has no bound"));
+    queue
+}
+
+/// Runs a piece of the test inside an actor.
+pub(crate) struct Run<A: Actor>(Work<A, <A as Actor>::Context>);
+
+type Work<A, C> = Box<dyn FnOnce(&mut A, &mut C) + Send>;
+
+pub(crate) fn run<A: Actor>(work: impl FnOnce(&mut A, &mut A::Context) + Send + 'static) -> Run<A> {
+    Run(Box::new(work))
+}
+
+impl<A: Actor> Run<A> {
+    pub(crate) fn call(self, actor: &mut A, ctx: &mut A::Context) {
+        (self.0)(actor, ctx);
+    }
+}
+
+impl<A: Actor> Message for Run<A> {
+    type Result = ();
+}
+
+/// Anybody may teach a queue's actor messages of their own.
+impl Handler<Run<Self>> for QueueActor<u32> {
+    type Result = ();
+
+    fn handle(&mut self, work: Run<Self>, ctx: &mut Context<Self>) {
+        work.call(self, ctx);
+    }
+}
+
+/// What a consumer actor was handed.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Item(Item<u32>),
+    Drained(Drained),
+}
+
+/// A consumer actor that hands everything on to the test, which settles the items or not.
+#[derive(Debug)]
+pub(crate) struct Hand {
+    events: UnboundedSender<Event>,
+    /// To pull from.
+    pub(crate) consumer: Option<Consumer<u32>>,
+}
+
+impl Hand {
+    pub(crate) fn new() -> (Self, Events) {
+        let (events, received) = unbounded();
+        (Self { events, consumer: None }, Events(received))
+    }
+
+    /// One that waits to be registered.
+    pub(crate) fn push() -> (Addr<Self>, Events) {
+        let (hand, events) = Self::new();
+        (hand.start(), events)
+    }
+
+    /// One that consumes in its own context.
+    pub(crate) fn pull(consumer: Consumer<u32>) -> (Addr<Self>, Events) {
+        let (mut hand, events) = Self::new();
+        hand.consumer = Some(consumer);
+        (hand.start(), events)
+    }
+
+    fn tell(&self, event: Event) {
+        // A test that has heard enough may have dropped its end.
+        let _ = self.events.unbounded_send(event);
+    }
+}
+
+impl Actor for Hand {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(consumer) = self.consumer.take() {
+            ctx.consume(consumer);
+        }
+    }
+}
+
+impl Handler<Item<u32>> for Hand {
+    type Result = ();
+
+    fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) {
+        self.tell(Event::Item(item));
+    }
+}
+
+impl Handler<Drained> for Hand {
+    type Result = ();
+
+    fn handle(&mut self, drained: Drained, _: &mut Self::Context) {
+        self.tell(Event::Drained(drained));
+    }
+}
+
+impl Handler<Run<Self>> for Hand {
+    type Result = ();
+
+    fn handle(&mut self, work: Run<Self>, ctx: &mut Context<Self>) {
+        work.call(self, ctx);
+    }
+}
+
+/// The test's end of a [`Hand`].
+pub(crate) struct Events(UnboundedReceiver<Event>);
+
+impl Events {
+    pub(crate) async fn item(&mut self) -> Item<u32> {
+        match self.0.next().await {
+            Some(Event::Item(item)) => item,
+            other => panic!("expected an item, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn drained(&mut self) -> Drained {
+        match self.0.next().await {
+            Some(Event::Drained(drained)) => drained,
+            other => panic!("expected the end, not {other:?}"),
+        }
+    }
+
+    /// Nothing has come, and nothing will by itself.
+    pub(crate) async fn nothing(&mut self) {
+        quiet().await;
+        if let Some(event) = self.0.next().now_or_never() {
+            panic!("expected nothing, not {event:?}");
+        }
+    }
+
+    /// The actor is gone, and told nothing more.
+    pub(crate) async fn end(&mut self) {
+        if let Some(event) = self.0.next().await {
+            panic!("expected no more, not {event:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the tests of the queue share.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::future::Future;
+use std::panic;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use actix_iterable_queue::{IterableQueue, Totals};
+
+/// Fails the test if `body` hangs. The time is only for hangs: no verdict rests on it.
+pub(crate) fn within_watchdog<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, finished) = channel::<()>();
+    let running = thread::spawn(move || {
+        // Dropped by a panic too.
+        let _done = done;
+        body()
+    });
+    if finished.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+        panic!("the test hangs: no end after 60 s");
+    }
+    running.join().unwrap_or_else(|reason| panic::resume_unwind(reason))
+}
+
+/// Polls futures by hand and counts how often they were woken.
+pub(crate) struct Task {
+    wakes: Arc<Wakes>,
+    pub(crate) waker: Waker,
+}
+
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+impl Task {
+    pub(crate) fn new() -> Self {
+        let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+        Self { waker: Arc::clone(&wakes).into(), wakes }
+    }
+
+    pub(crate) fn wakes(&self) -> usize {
+        self.wakes.0.load(SeqCst)
+    }
+
+    pub(crate) fn poll<F: Future + ?Sized>(&self, future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut self.context())
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context::from_waker(&self.waker)
+    }
+}
+
+/// Waits, without a clock, until another thread has brought the queue so far.
+pub(crate) fn until(mut reached: impl FnMut() -> bool) {
+    while !reached() {
+        thread::yield_now();
+    }
+}
+
+/// C6, with no call running.
+#[track_caller]
+pub(crate) fn assert_conserved<T>(queue: &IterableQueue<T>) {
+    let snapshot = queue.snapshot();
+    let there = settled(&snapshot.totals) + snapshot.buffered as u64 + snapshot.leased;
+    assert_eq!(snapshot.totals.accepted, there, "not conserved: {snapshot}");
+}
+
+/// Items that have come to their end.
+pub(crate) fn settled(totals: &Totals) -> u64 {
+    totals.acked + totals.taken + totals.dead_lettered + totals.discarded
+}
+
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("not a text")
+}
+
+/// Numbers that look random and are the same in every run.
+pub(crate) struct Lcg(u64);
+
+impl Lcg {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(2).wrapping_add(1))
+    }
+
+    /// Less than `n`.
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+/// A waker that runs something once, in the middle of the call that wakes it.
+pub(crate) fn hook(run: impl FnOnce() + Send + 'static) -> Waker {
+    struct Hook(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+    impl Wake for Hook {
+        fn wake(self: Arc<Self>) {
+            let run = self.0.lock().expect("no panic while it is held").take();
+            if let Some(run) = run {
+                run();
+            }
+        }
+    }
+    Arc::new(Hook(Mutex::new(Some(Box::new(run))))).into()
+}

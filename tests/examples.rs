@@ -1,0 +1,39 @@
+//! The example programs, as programs. `checksum` has a file of its own.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+mod common;
+
+/// Runs an example that `cargo test` has built, and returns its lines.
+fn lines_of(example: &str) -> Vec<String> {
+    let mut program = std::env::current_exe().unwrap();
+    program.pop(); // of target/PROFILE/deps
+    program.set_file_name("examples");
+    program.push(example);
+    let output = Command::new(program).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// 17 producers put their id ten times each, and every line is `consumer C saw item P`.
+fn assert_everything_arrived(lines: &[String]) {
+    let mut seen = BTreeMap::new();
+    for line in lines {
+        let words: Vec<_> = line.split(' ').collect();
+        let ["consumer", consumer, "saw", "item", producer] = words[..] else { panic!("{line}") };
+        assert!(consumer.parse::<usize>().unwrap() < 13, "{line}");
+        *seen.entry(producer.parse::<usize>().unwrap()).or_insert(0) += 1;
+    }
+    assert_eq!(seen, (0..17).map(|producer| (producer, 10)).collect());
+}
+
+#[test]
+fn c5_the_python_original_s_program_ends_by_itself() {
+    common::within_watchdog(|| assert_everything_arrived(&lines_of("iterable_queue")));
+}
+
+#[test]
+fn c5_the_same_with_actors_ends_by_itself() {
+    common::within_watchdog(|| assert_everything_arrived(&lines_of("actors")));
+}

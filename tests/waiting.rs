@@ -1,0 +1,250 @@
+//! D6 and D11: whoever waits is woken in turn, and leaving loses nothing.
+
+mod common;
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll};
+
+use actix_iterable_queue::{IterableQueue, TryGetError};
+use common::Task;
+use futures::{FutureExt, Sink, Stream};
+
+type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// A pending operation with its task, polled once.
+struct Pending<'a> {
+    task: Task,
+    operation: Option<Boxed<'a>>,
+}
+
+impl<'a> Pending<'a> {
+    fn new<R: 'a>(operation: impl Future<Output = R> + Send + 'a) -> Self {
+        let task = Task::new();
+        let mut operation: Boxed<'a> = Box::pin(operation.map(drop));
+        assert!(task.poll(operation.as_mut()).is_pending());
+        Self { task, operation: Some(operation) }
+    }
+
+    fn poll(&mut self) -> bool {
+        self.operation.as_mut().is_some_and(|operation| self.task.poll(operation.as_mut()).is_ready())
+    }
+
+    fn wakes(&self) -> usize {
+        self.task.wakes()
+    }
+
+    fn leave(&mut self) {
+        self.operation = None;
+    }
+}
+
+#[test]
+fn d6_dropping_an_unfinished_get_loses_no_item() {
+    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    for lease in [false, true] {
+        let mut get = if lease { Pending::new(consumer.lease()) } else { Pending::new(consumer.get()) };
+        producer.try_put(1).unwrap();
+        assert_eq!(get.wakes(), 1);
+        get.leave();
+        drop(get);
+        assert_eq!(consumer.try_get(), Ok(1));
+    }
+}
+
+#[test]
+fn d6_a_getter_that_leaves_after_its_wake_up_passes_it_on() {
+    let queue = IterableQueue::unbounded();
+    let producer = queue.producer().unwrap();
+    let mut consumers: Vec<_> = (0..5).map(|_| queue.consumer().unwrap()).collect();
+    let mut gets: Vec<_> = consumers
+        .iter_mut()
+        .enumerate()
+        .map(|(n, consumer)| if n % 2 == 0 { Pending::new(consumer.get()) } else { Pending::new(consumer.lease()) })
+        .collect();
+    producer.try_put(1).unwrap();
+    for leaver in 0..4 {
+        assert_eq!(gets.iter().map(Pending::wakes).sum::<usize>(), leaver + 1);
+        assert_eq!(gets[leaver].wakes(), 1);
+        gets[leaver].leave();
+    }
+    assert_eq!(gets[4].wakes(), 1);
+    assert!(gets[4].poll());
+}
+
+#[test]
+fn d6_a_getter_that_leaves_unwoken_wakes_nobody() {
+    let queue = IterableQueue::unbounded();
+    let producer = queue.producer().unwrap();
+    let (mut a, mut b, mut c) = (queue.consumer().unwrap(), queue.consumer().unwrap(), queue.consumer().unwrap());
+    let (first, mut second, third) = (Pending::new(a.get()), Pending::new(b.get()), Pending::new(c.get()));
+    second.leave();
+    assert_eq!((first.wakes(), third.wakes()), (0, 0));
+    producer.try_put(1).unwrap();
+    producer.try_put(2).unwrap();
+    assert_eq!((first.wakes(), second.wakes(), third.wakes()), (1, 0, 1));
+}
+
+#[test]
+fn d6_streams_pass_their_wake_up_on_too() {
+    let queue = IterableQueue::unbounded();
+    let producer = queue.producer().unwrap();
+    let (mut stream, mut leases) = (queue.consumer().unwrap(), queue.consumer().unwrap().into_leases());
+    let (mut borrowed, mut blocked) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+    let mut last = queue.consumer().unwrap();
+    let tasks: Vec<_> = (0..4).map(|_| Task::new()).collect();
+    let pending = |n: usize| Context::from_waker(&tasks[n].waker);
+    assert!(pin!(&mut stream).poll_next(&mut pending(0)).is_pending());
+    assert!(pin!(&mut leases).poll_next(&mut pending(1)).is_pending());
+    let mut borrowing = borrowed.leases();
+    assert!(pin!(&mut borrowing).poll_next(&mut pending(2)).is_pending());
+    assert!(pin!(&mut blocked).poll_next(&mut pending(3)).is_pending());
+    let mut get = Pending::new(last.get());
+    producer.try_put(1).unwrap();
+    assert_eq!(tasks[0].wakes(), 1);
+    drop(stream);
+    assert_eq!(tasks[1].wakes(), 1);
+    drop(leases);
+    assert_eq!(tasks[2].wakes(), 1);
+    drop(borrowing);
+    assert_eq!(tasks[3].wakes(), 1);
+    // A stream that takes otherwise has used its place up.
+    assert_eq!(blocked.try_get(), Ok(1));
+    assert_eq!(get.wakes(), 0);
+    producer.try_put(2).unwrap();
+    assert!(get.wakes() == 1 && get.poll());
+}
+
+#[test]
+fn d6_dropping_an_unfinished_put_drops_its_item_and_passes_the_wake_up_on() {
+    struct Counted(u8, Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, SeqCst);
+        }
+    }
+    let drops = Arc::new(AtomicUsize::new(0));
+    let item = |n| Counted(n, Arc::clone(&drops));
+    let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    producer.try_put(item(0)).unwrap();
+    let (mut first, mut second) = (Pending::new(producer.put(item(1))), Pending::new(producer.put(item(2))));
+    assert_eq!(consumer.try_get().unwrap().0, 0);
+    assert_eq!((first.wakes(), second.wakes(), drops.load(SeqCst)), (1, 0, 1));
+    first.leave();
+    assert_eq!((second.wakes(), drops.load(SeqCst)), (1, 2));
+    assert!(second.poll());
+    assert_eq!(consumer.try_get().unwrap().0, 2, "the first was not accepted");
+    assert!(consumer.try_get().is_err());
+}
+
+#[test]
+fn d6_reservations_and_sinks_pass_their_wake_up_on() {
+    let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    producer.try_put(0).unwrap();
+    let mut reserve = Pending::new(producer.reserve());
+    let (mut sink, mut closing) = (producer.sink(), producer.sink());
+    let (ready, close) = (Task::new(), Task::new());
+    assert!(pin!(&mut sink).poll_ready(&mut ready.context()).is_pending());
+    assert!(pin!(&mut closing).poll_ready(&mut close.context()).is_pending());
+    let mut put = Pending::new(producer.put(1));
+    assert_eq!(consumer.try_get(), Ok(0));
+    assert_eq!(reserve.wakes(), 1);
+    reserve.leave();
+    assert_eq!(ready.wakes(), 1);
+    drop(sink);
+    assert_eq!(close.wakes(), 1);
+    assert!(pin!(&mut closing).poll_close(&mut close.context()).is_ready());
+    assert!(put.wakes() == 1 && put.poll());
+    assert_eq!(consumer.try_get(), Ok(1));
+}
+
+#[test]
+fn d11_waiters_are_woken_in_turn() {
+    let queue = IterableQueue::bounded(4);
+    let producer = queue.producer().unwrap();
+    let mut consumers: Vec<_> = (0..4).map(|_| queue.consumer().unwrap()).collect();
+    let mut gets: Vec<_> = consumers.iter_mut().map(|consumer| Pending::new(consumer.get())).collect();
+    for turn in 0..4 {
+        producer.try_put(turn).unwrap();
+        let woken: Vec<_> = gets.iter().map(Pending::wakes).collect();
+        assert_eq!(woken, (0..4).map(|n| usize::from(n <= turn)).collect::<Vec<_>>());
+    }
+    assert!(gets.iter_mut().all(Pending::poll));
+    drop(gets);
+
+    (0..4).for_each(|n| producer.try_put(n).unwrap());
+    // A handle each: the puts of one handle take turns among themselves.
+    let producers: Vec<_> = (0..4).map(|_| producer.clone()).collect();
+    let mut puts: Vec<_> = producers.iter().map(|producer| Pending::new(producer.put(9))).collect();
+    for turn in 0..4 {
+        consumers[0].try_get().unwrap();
+        let woken: Vec<_> = puts.iter().map(Pending::wakes).collect();
+        assert_eq!(woken, (0..4).map(|n| usize::from(n <= turn)).collect::<Vec<_>>());
+    }
+    assert!(puts.iter_mut().all(Pending::poll));
+}
+
+#[test]
+fn d11_a_running_consumer_may_take_first_and_the_loser_keeps_its_place() {
+    let queue = IterableQueue::bounded(1);
+    let producer = queue.producer().unwrap();
+    let (mut a, mut b, mut running) = (queue.consumer().unwrap(), queue.consumer().unwrap(), queue.consumer().unwrap());
+    let (mut first, second) = (Pending::new(a.get()), Pending::new(b.get()));
+    for turn in 1..4 {
+        producer.try_put(turn).unwrap();
+        assert_eq!((first.wakes(), second.wakes()), (turn, 0));
+        assert_eq!(running.try_get(), Ok(turn));
+        assert!(!first.poll(), "the other was faster");
+    }
+    producer.try_put(4).unwrap();
+    assert!(first.poll());
+
+    producer.try_put(0).unwrap();
+    let (one, two) = (producer.clone(), producer.clone());
+    let (mut first, second) = (Pending::new(one.put(1)), Pending::new(two.put(2)));
+    for turn in 1..4 {
+        assert!(running.try_get().is_ok());
+        assert_eq!((first.wakes(), second.wakes()), (turn, 0));
+        producer.try_put(9).unwrap();
+        assert!(!first.poll());
+    }
+}
+
+#[test]
+fn d11_returned_items_wake_too() {
+    let queue = IterableQueue::unbounded();
+    let producer = queue.producer().unwrap();
+    let (mut holder, mut a) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+    producer.try_put(1).unwrap();
+    let item = holder.try_lease().unwrap();
+    let mut get = Pending::new(a.get());
+    item.requeue();
+    assert!(get.wakes() == 1 && get.poll());
+}
+
+#[test]
+fn d6_a_get_keeps_no_place_once_it_is_dropped() {
+    let queue = IterableQueue::<u8>::unbounded();
+    let _producer = queue.producer().unwrap();
+    let mut consumer = queue.consumer().unwrap();
+    for _ in 0..3 {
+        assert!(matches!(Task::new().poll(pin!(consumer.get())), Poll::Pending));
+        assert_eq!(queue.snapshot().waiting_gets, 0);
+    }
+    assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
+}
+
+#[test]
+fn d1_a_later_put_does_not_overtake_a_waiting_one_of_its_handle() {
+    let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    producer.try_put(0).unwrap();
+    let (mut first, mut second) = (Pending::new(producer.put(1)), Pending::new(producer.put(2)));
+    assert_eq!(consumer.try_get(), Ok(0));
+    assert!(producer.try_put(3).unwrap_err().is_full(), "others of this handle were first");
+    assert!(!second.poll() && first.poll() && !second.poll());
+    assert_eq!(consumer.try_get(), Ok(1));
+    assert!(second.poll());
+    assert_eq!(consumer.try_get(), Ok(2));
+}

@@ -7,13 +7,13 @@ mod common;
 
 /// Runs an example that `cargo test` has built, and returns its lines.
 fn lines_of(example: &str) -> Vec<String> {
-    let mut program = std::env::current_exe().unwrap();
+    let mut program = std::env::current_exe().expect("a test has a program");
     program.pop(); // of target/PROFILE/deps
     program.set_file_name("examples");
     program.push(example);
-    let output = Command::new(program).output().unwrap();
+    let output = Command::new(program).output().expect("cargo test builds the examples");
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    String::from_utf8(output.stdout).expect("plain text").lines().map(str::to_owned).collect()
 }
 
 /// 17 producers put their id ten times each, and every line is `consumer C saw item P`.
@@ -22,8 +22,8 @@ fn assert_everything_arrived(lines: &[String]) {
     for line in lines {
         let words: Vec<_> = line.split(' ').collect();
         let ["consumer", consumer, "saw", "item", producer] = words[..] else { panic!("{line}") };
-        assert!(consumer.parse::<usize>().unwrap() < 13, "{line}");
-        *seen.entry(producer.parse::<usize>().unwrap()).or_insert(0) += 1;
+        assert!(consumer.parse::<usize>().is_ok_and(|consumer| consumer < 13), "{line}");
+        *seen.entry(producer.parse::<usize>().expect(line)).or_insert(0) += 1;
     }
     assert_eq!(seen, (0..17).map(|producer| (producer, 10)).collect());
 }

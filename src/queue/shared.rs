@@ -21,7 +21,7 @@ use super::waiters::{Ticket, Waiters};
 
 /// Something was returned: takes look there first.
 pub(super) const RETURNED: u8 = 1;
-/// The side list holds items: takes look there last, puts line up behind them.
+/// The side list holds items: puts and takes go by the lock, to keep their order.
 pub(super) const SIDE: u8 = 2;
 /// Permits are out: puts leave room for them.
 pub(super) const PERMITS: u8 = 4;

@@ -52,6 +52,7 @@ impl<T> Ring<T> {
         self.capacity
     }
 
+    #[inline]
     pub(crate) fn push(&self, item: T) -> Result<(), PushError<T>> {
         let (Some(count), Some(capacity)) = (&self.count, self.capacity) else {
             return self.cells.push(item);
@@ -70,6 +71,7 @@ impl<T> Ring<T> {
         pushed
     }
 
+    #[inline]
     pub(crate) fn pop(&self) -> Option<T> {
         let item = self.cells.pop().ok()?;
         if let Some(count) = &self.count {
@@ -85,6 +87,7 @@ impl<T> Ring<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         match &self.cells {
             Cells::Inline(cells) => cells.is_empty(),
@@ -92,6 +95,7 @@ impl<T> Ring<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.cells.is_closed()
     }
@@ -105,6 +109,7 @@ impl<T> Ring<T> {
 }
 
 impl<T> Cells<T> {
+    #[inline]
     fn push(&self, item: T) -> Result<(), PushError<T>> {
         match self {
             Cells::Inline(cells) => cells.push(item),
@@ -115,6 +120,7 @@ impl<T> Cells<T> {
         }
     }
 
+    #[inline]
     fn pop(&self) -> Result<T, PopError> {
         match self {
             Cells::Inline(cells) => cells.pop(),
@@ -122,6 +128,7 @@ impl<T> Cells<T> {
         }
     }
 
+    #[inline]
     fn is_closed(&self) -> bool {
         match self {
             Cells::Inline(cells) => cells.is_closed(),
@@ -162,11 +169,13 @@ impl<T> Side<T> {
         Self { items: VecDeque::new(), producer_items: 0, behind: 0 }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, item: T, origin: Origin) {
         self.producer_items += usize::from(origin == Origin::Producer);
         self.items.push_back(SideItem { item, origin, behind: 0 });
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<(T, Origin)> {
         let first = self.items.pop_front()?;
         self.producer_items -= usize::from(first.origin == Origin::Producer);
@@ -195,6 +204,7 @@ impl<T> Side<T> {
         self.items.len()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -236,6 +246,7 @@ impl<T> Returned<T> {
         self.len += 1;
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<ReturnedItem<T>> {
         let consumer = self.turns.pop_front()?;
         let items = self.by_consumer.get_mut(&consumer)?;
@@ -253,6 +264,7 @@ impl<T> Returned<T> {
         self.len
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -26,6 +26,7 @@ impl Clock {
         Self { built: coarsetime::Instant::now() }
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Ticks {
         Ticks(self.built.elapsed().as_millis())
     }

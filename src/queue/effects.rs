@@ -28,6 +28,7 @@ impl<T> Effects<T> {
 }
 
 /// Wakes those whom a change under the lock has picked, now that the lock is released.
+#[inline]
 pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         quietly("the waker of a waiting operation", || waker.wake());

@@ -185,6 +185,7 @@ impl<T> Shared<T> {
     }
 
     /// Ends a lease. Everything that it did has been done by now.
+    #[inline]
     pub(crate) fn settle(&self, row: &ConsumerRow) {
         if row.settle() {
             self.control().registry.fold_consumer(row);

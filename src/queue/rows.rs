@@ -72,6 +72,7 @@ impl ProducerEndpoint {
     /// `None` if the endpoint was closed from outside. A put holds this while it pushes: the watch
     /// closes the endpoint either before, and the put is refused, or after, and the put was made
     /// before the close (A3, C2).
+    #[inline]
     pub(crate) fn hold_open(&self) -> Option<HeldOpen<'_>> {
         let Some(open) = &self.open else { return Some(None) };
         let open = open.read().unwrap_or_else(PoisonError::into_inner);
@@ -111,10 +112,12 @@ impl ProducerRow {
         Self { endpoint, turns: Turns::default(), counters: CachePadded::default() }
     }
 
+    #[inline]
     pub(crate) fn count_put(&self) {
         self.counters.puts.fetch_add(1, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn puts(&self) -> u64 {
         self.counters.puts.load(Relaxed)
     }
@@ -194,6 +197,7 @@ impl ConsumerRow {
     }
 
     /// Publishes a lease before the buffer is asked for its item. Returns its number.
+    #[inline]
     pub(crate) fn claim(&self) -> u64 {
         let sequence = self.own.claimed.load(Relaxed) + 1;
         self.own.claimed.store(sequence, Release);
@@ -201,26 +205,32 @@ impl ConsumerRow {
     }
 
     /// Ends a claim for which there was no item.
+    #[inline]
     pub(crate) fn claim_failed(&self) {
         self.own.failed.fetch_add(1, SeqCst);
     }
 
+    #[inline]
     pub(crate) fn is_shut(&self) -> bool {
         self.shut.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn stamp_lease(&self, now: Ticks) {
         self.own.last_lease.store(now.0, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn last_lease(&self) -> Ticks {
         Ticks(self.own.last_lease.load(Relaxed))
     }
 
+    #[inline]
     pub(crate) fn count_taken(&self) {
         self.own.taken.store(self.own.taken.load(Relaxed) + 1, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn count_converted(&self) {
         self.shared.converted.fetch_add(1, Relaxed);
     }
@@ -235,6 +245,7 @@ impl ConsumerRow {
 
     /// Ends a lease, after all that it did. Returns whether the consumer's row may be due for
     /// removal.
+    #[inline]
     pub(crate) fn settle(&self) -> bool {
         self.shared.settled.fetch_add(1, SeqCst);
         let after = self.shared.after_settle.load(SeqCst);
@@ -245,15 +256,18 @@ impl ConsumerRow {
     }
 
     /// Claims that have come to an end.
+    #[inline]
     pub(crate) fn settled(&self) -> u64 {
         self.shared.settled.load(SeqCst) + self.own.failed.load(SeqCst)
     }
 
+    #[inline]
     pub(crate) fn claimed(&self) -> u64 {
         self.own.claimed.load(SeqCst)
     }
 
     /// Items handed out and not settled. Exact for the consumer itself.
+    #[inline]
     pub(crate) fn in_flight(&self) -> u64 {
         // `settled` first: it never passes `claimed`.
         let settled = self.settled();

@@ -140,6 +140,7 @@ impl<T> Shared<T> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     pub(super) fn flagged(&self, flags: u8) -> bool {
         self.flags.load(SeqCst) & flags != 0
     }
@@ -193,10 +194,14 @@ impl<T> Shared<T> {
     ///
     /// The push (or pop) behind a notification comes before it, so under the lock its item (or
     /// room) is either seen here or was taken by somebody.
+    #[inline]
     pub(crate) fn leave(&self, place: &mut Place, took: bool) {
-        if !place.ticket.is_held() {
-            return;
+        if place.ticket.is_held() {
+            self.leave_line(place, took);
         }
+    }
+
+    fn leave_line(&self, place: &mut Place, took: bool) {
         let (listed, next) = {
             let mut control = self.control();
             let listed = control.line(place.line).leave(&mut place.ticket);

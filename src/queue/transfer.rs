@@ -42,6 +42,7 @@ pub(crate) enum Take {
 
 impl<T> Shared<T> {
     /// Puts if there is room now.
+    #[inline]
     pub(crate) fn try_put(&self, row: &ProducerRow, item: T) -> Result<(), TryPutError<T>> {
         let waker = match row.endpoint.hold_open() {
             Some(_held) => self.push(row, item)?,
@@ -56,6 +57,7 @@ impl<T> Shared<T> {
         self.ring.is_closed() || row.endpoint.hold_open().is_none()
     }
 
+    #[inline]
     fn push(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, TryPutError<T>> {
         if self.flagged(SIDE | PERMITS) {
             return self.push_in_line(row, item);
@@ -203,6 +205,7 @@ impl<T> Shared<T> {
     }
 
     /// Takes if there is an item now.
+    #[inline]
     pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take) -> Result<Taken<T>, TryGetError> {
         if row.is_shut() {
             return Err(TryGetError::Ended);
@@ -241,6 +244,7 @@ impl<T> Shared<T> {
     }
 
     /// After an item has left the buffer.
+    #[inline]
     fn count_take(&self, row: &ConsumerRow, take: Take) {
         match take {
             Take::Lease => row.stamp_lease(self.clock.now()),
@@ -270,6 +274,7 @@ impl<T> Shared<T> {
 
     /// Takes the oldest item that was never handed out. The caller has claimed it already, if it
     /// leases.
+    #[inline]
     fn take_next(&self, flags: u8) -> Option<T> {
         if flags & SIDE == 0 {
             if let Some(item) = self.ring.pop() {

@@ -18,6 +18,7 @@ use super::effects::wake;
 pub(crate) struct Turn(Option<u64>);
 
 impl Turn {
+    #[inline]
     pub(crate) fn is_held(&self) -> bool {
         self.0.is_some()
     }
@@ -39,6 +40,7 @@ struct Line {
 }
 
 impl Turns {
+    #[inline]
     pub(crate) fn is_busy(&self) -> bool {
         self.busy.load(Acquire)
     }
@@ -71,6 +73,7 @@ impl Turns {
     }
 
     /// Gives the turn up, if it is held; the next one is woken.
+    #[inline]
     pub(crate) fn leave(&self, turn: &mut Turn) {
         let Some(number) = turn.0.take() else { return };
         let (left, next) = {

@@ -19,6 +19,7 @@ pub(crate) struct Ticket(Option<u64>);
 
 impl Ticket {
     /// Whether the operation has parked since it last left.
+    #[inline]
     pub(crate) fn is_held(&self) -> bool {
         self.0.is_some()
     }

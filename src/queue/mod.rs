@@ -6,8 +6,9 @@
 //! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
 //! - `buffer.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: the parts
 //! - `item.rs`, `dead_letters.rs`: leases and what becomes of them
-//! - `snapshot.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
+//! - `snapshot.rs`, `blockers.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
 
+mod blockers;
 mod buffer;
 mod clock;
 mod dead_letters;
@@ -29,6 +30,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+pub use blockers::{Blocker, Blockers};
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::DeadLetterQueue;
 pub(crate) use effects::drop_quietly;
@@ -39,9 +41,7 @@ pub(crate) use item::Slot;
 pub(crate) use registry::HandleKey;
 pub(crate) use rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
 pub(crate) use shared::{Line, Place, Shared, Waiting};
-pub use snapshot::{
-    Blocker, Blockers, ConsumerStatus, Drained, Outcome, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
-};
+pub use snapshot::{ConsumerStatus, Drained, Outcome, ProducerStatus, ShutdownReport, Snapshot, State, Totals};
 pub(crate) use transfer::{Take, Taken};
 pub(crate) use turns::Turn;
 

@@ -1,0 +1,146 @@
+//! Why a queue is not drained, by name.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::snapshot::{ConsumerStatus, ProducerStatus, Snapshot, State};
+
+/// One reason why a queue is not drained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Blocker {
+    /// Endpoints may still be opened.
+    NotSealed,
+    /// A producer may still put.
+    ProducerOpen(ProducerStatus),
+    /// Items wait for a consumer.
+    Buffered {
+        /// How many.
+        items: usize,
+        /// Consumers that could take them.
+        consumers: usize,
+    },
+    /// A consumer has not settled what it was handed.
+    Leased(ConsumerStatus),
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSealed => f.write_str("not sealed: call seal(), or drop the queue's handles and actor addresses"),
+            Self::ProducerOpen(producer) => {
+                write!(f, "producer {} is open, {}", producer.name, count(producer.puts, "put"))?;
+                if producer.handles > 1 {
+                    write!(f, " through {} handles", producer.handles)?;
+                }
+                match producer.last_put {
+                    Some(age) => write!(f, ", last one {} ago", Age(age)),
+                    None => Ok(()),
+                }
+            }
+            Self::Buffered { items, consumers: 0 } => {
+                write!(f, "{} buffered and no consumer is open", count(*items as u64, "item"))
+            }
+            Self::Buffered { items, consumers } => {
+                write!(f, "{} buffered for {}", count(*items as u64, "item"), count(*consumers as u64, "consumer"))
+            }
+            Self::Leased(consumer) => {
+                let gone = if consumer.open { "" } else { " (closed)" };
+                write!(f, "consumer {}{gone} holds {}", consumer.name, count(consumer.leased, "item"))?;
+                match (consumer.last_lease, consumer.leased) {
+                    (Some(age), 1) => write!(f, " since {}", Age(age)),
+                    (Some(age), _) => write!(f, ", the last one since {}", Age(age)),
+                    (None, _) => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Why a queue is not drained: every reason, or none if it has ended.
+///
+/// Prints as one line with `{}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blockers(Vec<Blocker>);
+
+impl std::ops::Deref for Blockers {
+    type Target = [Blocker];
+
+    fn deref(&self) -> &[Blocker] {
+        &self.0
+    }
+}
+
+impl IntoIterator for Blockers {
+    type Item = Blocker;
+    type IntoIter = std::vec::IntoIter<Blocker>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Display for Blockers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, blocker) in self.0.iter().enumerate() {
+            write!(f, "{}{blocker}", if index == 0 { "" } else { "; " })?;
+        }
+        if self.0.is_empty() { f.write_str("nothing") } else { Ok(()) }
+    }
+}
+
+impl Snapshot {
+    /// Why the queue is not drained, with the names of those who keep it from it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let queue = IterableQueue::unbounded();
+    /// let producer = queue.producer_named("http")?;
+    /// let mut worker = queue.consumer_named("worker-2")?;
+    /// producer.try_put("job")?;
+    /// let job = worker.try_lease()?;
+    /// let blockers = queue.snapshot().blockers().to_string();
+    /// assert!(blockers.contains("not sealed"));
+    /// assert!(blockers.contains("producer http is open, 1 put"));
+    /// assert!(blockers.contains("consumer worker-2 holds 1 item"));
+    /// # job.ack();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn blockers(&self) -> Blockers {
+        if matches!(self.state, State::Drained | State::Aborted) {
+            return Blockers(Vec::new());
+        }
+        let mut blockers = Vec::new();
+        if self.state == State::Open {
+            blockers.push(Blocker::NotSealed);
+        }
+        blockers.extend(self.producers.iter().cloned().map(Blocker::ProducerOpen));
+        if self.buffered > 0 {
+            let consumers = self.consumers.iter().filter(|consumer| consumer.open).count();
+            blockers.push(Blocker::Buffered { items: self.buffered, consumers });
+        }
+        blockers.extend(self.consumers.iter().filter(|consumer| consumer.leased > 0).cloned().map(Blocker::Leased));
+        Blockers(blockers)
+    }
+}
+
+fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A duration as one reads it: `80 ms`, `5 s`, `3 min`, `2 h`.
+struct Age(Duration);
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            secs @ 1..120 => write!(f, "{secs} s"),
+            secs @ 120..7200 => write!(f, "{} min", secs / 60),
+            secs => write!(f, "{} h", secs / 3600),
+        }
+    }
+}

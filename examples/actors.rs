@@ -10,6 +10,8 @@
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
+use futures::StreamExt;
+use futures::channel::mpsc;
 use futures::future::join_all;
 
 const PRODUCERS: usize = 17;
@@ -50,6 +52,8 @@ impl Actor for Source {
 struct Sink {
     id: usize,
     seen: usize,
+    /// Dropped with the actor.
+    _running: mpsc::Sender<()>,
 }
 
 impl Actor for Sink {
@@ -83,10 +87,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arbiters: Vec<_> = (0..4).map(|_| Arbiter::new()).collect();
     let address = QueueActor::new(queue).start();
 
+    let (running, mut stopped) = mpsc::channel(0);
+
     // Every endpoint is open before anything can end.
     for id in 0..CONSUMERS {
         let arbiter = arbiters[id % arbiters.len()].handle();
-        let sink = Sink::start_in_arbiter(&arbiter, move |_| Sink { id, seen: 0 });
+        let running = running.clone();
+        let sink = Sink::start_in_arbiter(&arbiter, move |_| Sink { id, seen: 0, _running: running });
         address.send(RegisterConsumer::new(sink).named(format!("consumer-{id}"))).await??;
     }
     let opened =
@@ -98,8 +105,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     address.send(Seal).await?;
 
+    drop(running);
+
     let drained = drained.await;
     log::info!("{:?}: {:?}", drained.outcome, drained.totals);
+    // `Drained` is a message: the sinks still have to read theirs.
+    stopped.next().await;
     for arbiter in arbiters {
         arbiter.stop();
         arbiter.join().map_err(|_| "an arbiter panicked")?;

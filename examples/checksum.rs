@@ -44,10 +44,10 @@ const CHUNK: usize = 128 * 1024;
 #[derive(Parser)]
 #[command(name = "checksum")]
 struct Args {
-    /// How many files to read at a time [default: one for each processor]
+    /// How many files to read at a time, 1 to 64 [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
     workers: Option<u16>,
-    /// Files and directories
+    /// Files and directories (no devices, and no - for standard input)
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 }

@@ -4,6 +4,7 @@
 //!
 //! ```sh
 //! cargo run --example iterable_queue
+//! RUST_LOG=info cargo run --example iterable_queue
 //! ```
 
 use std::thread;

@@ -85,6 +85,15 @@ impl<T> Builder<T> {
     }
 
     /// A name, for snapshots and the log.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::<u8>::builder().name("jobs").build()?;
+    /// assert_eq!(queue.name(), Some("jobs"));
+    /// # Ok::<(), actix_iterable_queue::BuildError>(())
+    /// ```
     #[must_use]
     pub fn name(mut self, queue_name: impl Into<String>) -> Self {
         self.name = name(queue_name);
@@ -93,6 +102,15 @@ impl<T> Builder<T> {
 
     /// The most items that wait for a consumer before puts have to wait. Without it there is no
     /// bound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::<u8>::builder().capacity(100).build()?;
+    /// assert_eq!(queue.capacity(), Some(100));
+    /// # Ok::<(), actix_iterable_queue::BuildError>(())
+    /// ```
     #[must_use]
     pub fn capacity(mut self, items: usize) -> Self {
         self.capacity = Some(items);
@@ -101,6 +119,19 @@ impl<T> Builder<T> {
 
     /// How often an item is handed out at most; 5 unless given. A lease that ends unsettled uses
     /// one attempt up, and after the last the item is a dead letter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::builder().max_attempts(1).build()?;
+    /// let mut dead_letters = queue.dead_letters()?;
+    /// let (producer, mut consumer) = queue.split()?;
+    /// producer.try_put('x')?;
+    /// drop(consumer.try_lease()?);
+    /// assert_eq!(dead_letters.try_get()?.item, 'x');
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;
@@ -112,6 +143,14 @@ impl<T> Builder<T> {
     /// # Errors
     ///
     /// If the capacity or the number of attempts is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{BuildError, IterableQueue};
+    /// let error = IterableQueue::<u8>::builder().max_attempts(0).build().unwrap_err();
+    /// assert_eq!(error, BuildError::ZeroMaxAttempts);
+    /// ```
     pub fn build(self) -> Result<IterableQueue<T>, BuildError> {
         if self.capacity == Some(0) {
             return Err(BuildError::ZeroCapacity);

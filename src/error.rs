@@ -36,6 +36,16 @@ pub enum PutError<T> {
 
 impl<T> PutError<T> {
     /// The item that was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// let mut producer = IterableQueue::unbounded().producer()?;
+    /// producer.close();
+    /// assert_eq!(producer.blocking_put(7).unwrap_err().into_inner(), 7);
+    /// # Ok::<(), OpenError>(())
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             Self::Closed(item) | Self::Abandoned(item) | Self::ShutDown(item) | Self::Aborted(item) => item,
@@ -43,6 +53,16 @@ impl<T> PutError<T> {
     }
 
     /// A look at the item that was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// let mut producer = IterableQueue::unbounded().producer()?;
+    /// producer.close();
+    /// assert_eq!(producer.blocking_put(7).unwrap_err().get_ref(), &7);
+    /// # Ok::<(), OpenError>(())
+    /// ```
     pub fn get_ref(&self) -> &T {
         match self {
             Self::Closed(item) | Self::Abandoned(item) | Self::ShutDown(item) | Self::Aborted(item) => item,
@@ -102,6 +122,13 @@ pub enum TryPutError<T> {
 
 impl<T> TryPutError<T> {
     /// The item that was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// assert_eq!(TryPutError::Full(7).into_inner(), 7);
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             Self::Full(item) => item,
@@ -110,6 +137,13 @@ impl<T> TryPutError<T> {
     }
 
     /// A look at the item that was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// assert_eq!(TryPutError::Full(7).get_ref(), &7);
+    /// ```
     pub fn get_ref(&self) -> &T {
         match self {
             Self::Full(item) => item,
@@ -118,6 +152,13 @@ impl<T> TryPutError<T> {
     }
 
     /// Whether waiting could help.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// assert!(TryPutError::Full(7).is_full());
+    /// ```
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
@@ -161,6 +202,13 @@ pub enum PutTimeoutError<T> {
 
 impl<T> PutTimeoutError<T> {
     /// The item that was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// assert_eq!(PutTimeoutError::Timeout(7).into_inner(), 7);
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             Self::Timeout(item) => item,
@@ -169,6 +217,13 @@ impl<T> PutTimeoutError<T> {
     }
 
     /// A look at the item that was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// assert_eq!(PutTimeoutError::Timeout(7).get_ref(), &7);
+    /// ```
     pub fn get_ref(&self) -> &T {
         match self {
             Self::Timeout(item) => item,
@@ -212,16 +267,61 @@ impl<T> SinkError<T> {
     }
 
     /// The item that was not accepted, if the sink had been given one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// use futures::SinkExt;
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let mut sink = IterableQueue::unbounded().producer()?.into_sink();
+    /// sink.close().await.unwrap();
+    /// let error = sink.feed(7).await.unwrap_err(); // refused before the sink was given the item
+    /// assert_eq!(error.into_inner(), None);
+    /// # Ok::<(), OpenError>(())
+    /// # }).unwrap();
+    /// ```
     pub fn into_inner(self) -> Option<T> {
         self.reason.into_inner()
     }
 
     /// A look at the item that was not accepted, if the sink had been given one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// use futures::SinkExt;
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let mut sink = IterableQueue::unbounded().producer()?.into_sink();
+    /// sink.close().await.unwrap();
+    /// let error = sink.feed(7).await.unwrap_err(); // refused before the sink was given the item
+    /// assert_eq!(error.get_ref(), None);
+    /// # Ok::<(), OpenError>(())
+    /// # }).unwrap();
+    /// ```
     pub fn get_ref(&self) -> Option<&T> {
         self.reason.get_ref().as_ref()
     }
 
     /// Why the sink takes no more, with the item if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::*;
+    /// use futures::SinkExt;
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let mut sink = IterableQueue::unbounded().producer()?.into_sink();
+    /// sink.close().await.unwrap();
+    /// let error = sink.feed(7).await.unwrap_err(); // refused before the sink was given the item
+    /// assert_eq!(error.reason(), &PutError::Closed(None));
+    /// # Ok::<(), OpenError>(())
+    /// # }).unwrap();
+    /// ```
     pub fn reason(&self) -> &PutError<Option<T>> {
         &self.reason
     }

@@ -27,8 +27,9 @@ pub use queue::{
 pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor};
     pub use crate::endpoint::{Consumer, Producer};
+    pub use crate::error::{PutError, TryPutError};
     pub use crate::message::{
         Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
     };
-    pub use crate::queue::{Drained, Item, IterableQueue, Outcome};
+    pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State};
 }

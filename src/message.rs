@@ -54,12 +54,39 @@ macro_rules! open_message {
 
         impl<T> $name<T> {
             /// One without a name, watched by nobody.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use actix::prelude::*;
+            /// # use actix_iterable_queue::prelude::*;
+            /// # System::new().block_on(async {
+            /// let queue = QueueActor::<u8>::new(IterableQueue::unbounded()).start();
+            #[doc = concat!("let endpoint = queue.send(", stringify!($name), "::new()).await??;")]
+            /// # drop(endpoint);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// # }).unwrap();
+            /// ```
             #[must_use]
             pub fn new() -> Self {
                 Self { name: None, watch: None, item: PhantomData }
             }
 
             /// Gives it a name, for snapshots and the log.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use actix::prelude::*;
+            /// # use actix_iterable_queue::prelude::*;
+            /// # System::new().block_on(async {
+            /// let queue = QueueActor::<u8>::new(IterableQueue::unbounded()).start();
+            #[doc = concat!("let endpoint = queue.send(", stringify!($name), "::new().named(\"http\")).await??;")]
+            /// assert!(queue.send(Inspect).await?.to_string().contains("open"));
+            /// # drop(endpoint);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// # }).unwrap();
+            /// ```
             #[must_use]
             pub fn named(mut self, endpoint_name: impl Into<String>) -> Self {
                 self.name = name(endpoint_name);
@@ -71,6 +98,22 @@ macro_rules! open_message {
             ///
             /// An actor that owns its endpoints closes them when it stops anyway. This is for
             /// endpoints that others hold on its behalf, in a thread or in a future of their own.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use actix::prelude::*;
+            /// # use actix_iterable_queue::prelude::*;
+            /// # struct Session;
+            /// # impl Actor for Session { type Context = Context<Self>; }
+            /// # System::new().block_on(async {
+            /// let queue = QueueActor::<u8>::new(IterableQueue::unbounded()).start();
+            /// let session = Session.start();
+            #[doc = concat!("let endpoint = queue.send(", stringify!($name), "::new().watch(&session)).await??;")]
+            /// # drop(endpoint);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// # }).unwrap();
+            /// ```
             #[must_use]
             pub fn watch<A: Actor>(mut self, addr: &Addr<A>) -> Self
             where
@@ -123,6 +166,47 @@ open_message! {
 ///
 /// Items that are still in the mailbox when the actor dies come back as if they had not been handed
 /// out; those that the actor has looked at come back with the attempt counted.
+///
+/// # Examples
+///
+/// ```
+/// use actix::prelude::*;
+/// use actix_iterable_queue::prelude::*;
+///
+/// struct Printer;
+///
+/// impl Actor for Printer {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Item<u32>> for Printer {
+///     type Result = ();
+///
+///     fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) {
+///         println!("{}", *item);
+///         item.ack();
+///     }
+/// }
+///
+/// impl Handler<Drained> for Printer {
+///     type Result = ();
+///
+///     fn handle(&mut self, drained: Drained, _: &mut Self::Context) {
+///         assert_eq!(drained.totals.acked, 3);
+///         System::current().stop();
+///     }
+/// }
+///
+/// let system = System::new();
+/// system.block_on(async {
+///     let queue = QueueActor::new(IterableQueue::bounded(10)).start();
+///     let producer = queue.send(OpenProducer::new()).await??;
+///     queue.send(RegisterConsumer::new(Printer.start()).named("printer")).await??;
+///     producer.put_all(1..=3).await?;
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// }).unwrap(); // the address and the producer are dropped here: now it can end
+/// system.run().unwrap();
+/// ```
 pub struct RegisterConsumer<T: 'static + Send> {
     pub(crate) items: Recipient<Item<T>>,
     pub(crate) drained: Recipient<Drained>,
@@ -132,6 +216,24 @@ pub struct RegisterConsumer<T: 'static + Send> {
 
 impl<T: Send + 'static> RegisterConsumer<T> {
     /// The actor at `addr`, one item at a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u8>> for Worker { type Result = (); fn handle(&mut self, item: Item<u8>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// let worker = Worker.start();
+    /// let register: RegisterConsumer<u8> = RegisterConsumer::new(worker);
+    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
+    /// queue.send(register).await??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn new<A>(addr: Addr<A>) -> Self
     where
@@ -142,12 +244,49 @@ impl<T: Send + 'static> RegisterConsumer<T> {
     }
 
     /// Items to one address and the end to another, one item at a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u8>> for Worker { type Result = (); fn handle(&mut self, item: Item<u8>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// let worker = Worker.start();
+    /// let supervisor = Worker.start();
+    /// let register = RegisterConsumer::<u8>::from_recipients(worker.recipient(), supervisor.recipient());
+    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
+    /// queue.send(register).await??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn from_recipients(items: Recipient<Item<T>>, drained: Recipient<Drained>) -> Self {
         Self { items, drained, name: None, max_in_flight: 1 }
     }
 
     /// Gives it a name, for snapshots and the log.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u8>> for Worker { type Result = (); fn handle(&mut self, item: Item<u8>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// let worker = Worker.start();
+    /// let register = RegisterConsumer::<u8>::new(worker).named("worker-1");
+    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
+    /// queue.send(register).await??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn named(mut self, consumer_name: impl Into<String>) -> Self {
         self.name = name(consumer_name);
@@ -156,6 +295,24 @@ impl<T: Send + 'static> RegisterConsumer<T> {
 
     /// How many unsettled items the actor may hold; 1 unless given. 0 is refused with
     /// [`OpenError::ZeroMaxInFlight`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u8>> for Worker { type Result = (); fn handle(&mut self, item: Item<u8>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// let worker = Worker.start();
+    /// let register = RegisterConsumer::<u8>::new(worker).max_in_flight(16);
+    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
+    /// queue.send(register).await??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn max_in_flight(mut self, items: usize) -> Self {
         self.max_in_flight = items;
@@ -202,12 +359,36 @@ pub struct Put<T> {
 
 impl<T> Put<T> {
     /// Puts `item` as `producer` would.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # System::new().block_on(async {
+    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
+    /// let producer = queue.send(OpenProducer::new()).await??;
+    /// queue.send(Put::new(&producer, "work")).await??;
+    /// assert_eq!(queue.send(Inspect).await?.buffered, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn new(producer: &Producer<T>, item: T) -> Self {
         Self { handle: producer.share(), item }
     }
 
     /// The item, taken back out of a message that could not be sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::prelude::*;
+    /// let producer = IterableQueue::unbounded().producer()?;
+    /// let put = Put::new(&producer, "work");
+    /// assert_eq!(put.into_inner(), "work");
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         self.item
@@ -233,6 +414,22 @@ pub struct Close<T> {
 
 impl<T> Close<T> {
     /// Closes `producer`, once this message is handled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # System::new().block_on(async {
+    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
+    /// let mut producer = queue.send(OpenProducer::new()).await??;
+    /// queue.do_send(Put::new(&producer, "last"));
+    /// queue.send(Close::new(&mut producer)).await?;
+    /// assert!(producer.is_closed());
+    /// assert_eq!(queue.send(Inspect).await?.buffered, 1); // the put came first
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn new(producer: &mut Producer<T>) -> Self {
         Self { handle: producer.take() }
@@ -273,6 +470,21 @@ pub struct Shutdown<T> {
 
 impl<T> Shutdown<T> {
     /// Consumers may finish for as long as `grace`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # System::new().block_on(async {
+    /// let queue = QueueActor::new(IterableQueue::<u8>::bounded(8)).start();
+    /// let report = queue.send(Shutdown::new(Duration::from_secs(5))).await?;
+    /// assert_eq!((report.drained.outcome, report.left), (Outcome::Complete, vec![]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn new(grace: Duration) -> Self {
         Self { grace, item: PhantomData }

@@ -70,6 +70,20 @@ impl<T: Send + 'static> Unpin for QueueActor<T> {}
 impl<T: Send + 'static> QueueActor<T> {
     /// Makes an actor of the queue; start it with `.start()`, in an arbiter, or under a
     /// `Supervisor`. Other handles of the queue may be used beside it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # System::new().block_on(async {
+    /// let queue = IterableQueue::<u8>::bounded(10);
+    /// let address = QueueActor::new(queue.clone()).start();
+    /// address.send(Seal).await?;
+    /// assert!(queue.producer().is_err());
+    /// # Ok::<(), MailboxError>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn new(queue: IterableQueue<T>) -> Self {
         Self {
@@ -84,6 +98,20 @@ impl<T: Send + 'static> QueueActor<T> {
     }
 
     /// How often it looks for dead addresses; every second unless given.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # System::new().block_on(async {
+    /// let queue = QueueActor::new(IterableQueue::<u8>::unbounded());
+    /// let address = queue.watch_interval(Duration::from_millis(100)).start();
+    /// # drop(address);
+    /// # });
+    /// ```
     #[must_use]
     pub fn watch_interval(mut self, interval: Duration) -> Self {
         self.watch.interval = interval;

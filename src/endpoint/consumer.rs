@@ -12,7 +12,8 @@ use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Line, Place, Sh
 
 /// Takes items out of a queue, until the queue has ended.
 ///
-/// A clone is another consumer of the same queue and name; that works after seal too. A consumer
+/// A clone is another consumer of the same queue, under the same name if it was given one; that
+/// works after seal too. A consumer
 /// closes when it is dropped. When the last one is gone, and the queue is sealed, puts fail.
 ///
 /// | | waits (async) | waits (thread) | at once |

@@ -81,6 +81,7 @@ impl<T> Consumer<T> {
 ///
 /// `next` panics if it would have to wait on the thread of an actix arbiter.
 #[derive(Debug)]
+#[must_use = "iterators do nothing unless consumed"]
 pub struct BlockingIter<'a, T> {
     consumer: &'a mut Consumer<T>,
 }
@@ -91,12 +92,14 @@ pub struct BlockingIter<'a, T> {
 ///
 /// `next` panics if it would have to wait on the thread of an actix arbiter.
 #[derive(Debug)]
+#[must_use = "iterators do nothing unless consumed"]
 pub struct IntoBlockingIter<T> {
     consumer: Consumer<T>,
 }
 
 /// Takes the items that are there; from [`Consumer::try_iter`].
 #[derive(Debug)]
+#[must_use = "iterators do nothing unless consumed"]
 pub struct TryIter<'a, T> {
     consumer: &'a mut Consumer<T>,
 }
@@ -107,6 +110,7 @@ pub struct TryIter<'a, T> {
 ///
 /// `next` panics if it would have to wait on the thread of an actix arbiter.
 #[derive(Debug)]
+#[must_use = "iterators do nothing unless consumed"]
 pub struct BlockingLeases<'a, T> {
     consumer: &'a mut Consumer<T>,
 }
@@ -117,6 +121,7 @@ pub struct BlockingLeases<'a, T> {
 ///
 /// `next` panics if it would have to wait on the thread of an actix arbiter.
 #[derive(Debug)]
+#[must_use = "iterators do nothing unless consumed"]
 pub struct IntoBlockingLeases<T> {
     consumer: Consumer<T>,
 }

@@ -13,6 +13,11 @@ pub enum Blocker {
     NotSealed,
     /// A producer may still put.
     ProducerOpen(ProducerStatus),
+    /// The queue is sealed and its last consumer has gone: what is buffered will never be taken.
+    Abandoned {
+        /// How many items will be dropped.
+        items: usize,
+    },
     /// Items wait for a consumer.
     Buffered {
         /// How many.
@@ -37,6 +42,13 @@ impl fmt::Display for Blocker {
                     Some(age) => write!(f, ", last one {} ago", Age(age)),
                     None => Ok(()),
                 }
+            }
+            Self::Abandoned { items } => {
+                write!(
+                    f,
+                    "no consumer is left: {} will be dropped once no producer is open",
+                    count(*items as u64, "item")
+                )
             }
             Self::Buffered { items, consumers: 0 } => {
                 write!(f, "{} buffered and no consumer is open", count(*items as u64, "item"))
@@ -120,14 +132,17 @@ impl Snapshot {
         blockers.extend(self.producers.iter().cloned().map(Blocker::ProducerOpen));
         if self.buffered > 0 {
             let consumers = self.consumers.iter().filter(|consumer| consumer.open).count();
-            blockers.push(Blocker::Buffered { items: self.buffered, consumers });
+            blockers.push(match consumers {
+                0 if self.state != State::Open => Blocker::Abandoned { items: self.buffered },
+                _ => Blocker::Buffered { items: self.buffered, consumers },
+            });
         }
         blockers.extend(self.consumers.iter().filter(|consumer| consumer.leased > 0).cloned().map(Blocker::Leased));
         Blockers(blockers)
     }
 }
 
-fn count(n: u64, noun: &str) -> String {
+pub(super) fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -20,7 +20,7 @@ pub struct DeadLetter<T> {
 
 impl<T> fmt::Display for DeadLetter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} after attempt {} by {}", self.reason, self.attempts, self.last_worker)
+        write!(f, "given up by {} at attempt {}: {}", self.last_worker, self.attempts, self.reason)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::dead_letters::DeadLetterQueue;
+use super::snapshot::Drained;
 
 /// What remains to be done once the lock is released.
 #[must_use]
@@ -11,19 +12,34 @@ pub(crate) struct Effects<T> {
     pub(super) wake: Vec<Waker>,
     pub(super) discard: Vec<T>,
     pub(super) close: Option<Arc<dyn DeadLetterQueue<T>>>,
+    /// What to say of the end that the change was.
+    pub(super) ended: Option<Drained>,
 }
 
 impl<T> Effects<T> {
     pub(super) fn new() -> Self {
-        Self { wake: Vec::new(), discard: Vec::new(), close: None }
+        Self { wake: Vec::new(), discard: Vec::new(), close: None, ended: None }
     }
 
     pub(super) fn run(self) {
         wake(self.wake);
+        if let Some(drained) = self.ended {
+            log_end(&drained, self.discard.len());
+        }
         self.discard.into_iter().for_each(drop_quietly);
         if let Some(dead_letters) = self.close {
             dead_letters.close();
         }
+    }
+}
+
+fn log_end(drained: &Drained, dropped: usize) {
+    let Drained { queue, name, outcome, totals } = drained;
+    let name = name.as_deref().unwrap_or_default();
+    if dropped > 0 {
+        log::error!("{name} ({queue}): {outcome:?}; {dropped} items are dropped: the last consumer left before them");
+    } else {
+        log::debug!("{name} ({queue}): {outcome:?}, {totals:?}");
     }
 }
 

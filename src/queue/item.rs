@@ -94,6 +94,18 @@ impl<T> Item<T> {
     /// Done: the item has been worked on.
     ///
     /// The value is dropped after the queue has counted the ack.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::unbounded();
+    /// let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.try_put("work")?;
+    /// consumer.try_lease()?.ack();
+    /// assert_eq!(queue.snapshot().totals.acked, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ack(mut self) {
         let value = self.value.take();
         self.slot.shared.settle(&self.slot.row);
@@ -102,6 +114,17 @@ impl<T> Item<T> {
 
     /// Takes the item for good: from here on it is the caller's alone, and the queue does not wait
     /// for it any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(String::from("work"))?;
+    /// let work: String = consumer.try_lease()?.into_inner();
+    /// assert_eq!(work, "work");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_inner(mut self) -> T {
         let Some(value) = self.value.take() else { unreachable!("a lease holds its item until it is settled") };
         self.slot.row.count_converted();
@@ -111,6 +134,22 @@ impl<T> Item<T> {
 
     /// Gives the item back. It comes before items that were never handed out, with this attempt
     /// counted; after the last attempt it is a dead letter.
+    ///
+    /// It may be handed out again at once: to have it wait, wait before you call this.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put("busy")?;
+    /// producer.try_put("new")?;
+    /// consumer.try_lease()?.requeue();
+    /// let again = consumer.try_lease()?;
+    /// assert_eq!((*again, again.attempt()), ("busy", 2));
+    /// # again.ack();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn requeue(mut self) {
         self.give_back(Return::Counted);
     }
@@ -118,17 +157,54 @@ impl<T> Item<T> {
     /// Gives the item up: it is a dead letter for the reason given.
     ///
     /// See [`IterableQueue::dead_letters`](crate::IterableQueue::dead_letters).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::unbounded();
+    /// let mut dead_letters = queue.dead_letters()?; // before the work begins
+    /// let (producer, mut consumer) = queue.split()?;
+    /// producer.try_put("???")?;
+    /// consumer.try_lease()?.reject("cannot be parsed");
+    /// assert_eq!(dead_letters.try_get()?.reason, "cannot be parsed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reject(mut self, reason: impl Into<String>) {
         self.give_back(Return::Rejected(reason.into()));
     }
 
     /// How many times the item has been handed out, this time included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(7)?;
+    /// assert_eq!(consumer.try_lease()?.attempt(), 1); // and dropped unsettled
+    /// assert_eq!(consumer.try_lease()?.attempt(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn attempt(&self) -> u32 {
         self.seen.store(true, Relaxed);
         self.attempt
     }
 
     /// The queue that the item came from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::unbounded();
+    /// let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.try_put(7)?;
+    /// let item = consumer.try_lease()?;
+    /// assert_eq!(item.queue(), queue.id());
+    /// # item.ack();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn queue(&self) -> QueueId {
         self.slot.shared.id
     }
@@ -172,6 +248,20 @@ impl<T> Item<T> {
     ///
     /// As [`put_child`](Item::put_child). With `put_children(&mut iterator)` the iterator keeps
     /// what comes after the refused item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(3)?;
+    /// drop(producer);
+    /// let item = consumer.try_lease()?;
+    /// assert_eq!(item.put_children(0..*item)?, 3);
+    /// item.ack();
+    /// assert_eq!(consumer.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn put_children(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
         let mut count = 0;
         for item in items {
@@ -257,7 +347,11 @@ impl<T> Shared<T> {
             None => Some(letter),
         };
         if let Some(letter) = unread {
-            log::error!("{}: dead letter that nobody reads, dropped: {letter}", self.label());
+            log::error!(
+                "{}: a dead letter is dropped, because nobody reads them (call dead_letters() before the work begins): \
+                 {letter}",
+                self.label()
+            );
             drop_quietly(letter.item);
         }
     }

@@ -155,7 +155,10 @@ impl<T> Shared<T> {
     /// Another consumer beside one that is open, also after seal.
     pub(crate) fn add_consumer(&self, beside: &ConsumerRow) -> Arc<ConsumerRow> {
         self.change(|control, _| {
-            let row = control.registry.add_consumer(Some(Arc::clone(&beside.name)), Arc::clone(&beside.shut));
+            // A name that was given stays; one that is only the id does not.
+            let named = *beside.name != *beside.id.to_string();
+            let name = named.then(|| Arc::clone(&beside.name));
+            let row = control.registry.add_consumer(name, Arc::clone(&beside.shut));
             if beside.is_shut() {
                 control.registry.close_consumer(&row);
             }
@@ -297,8 +300,9 @@ impl<T> Shared<T> {
             totals.taken = totals.accepted.saturating_sub(elsewhere);
         }
         control.life.sealed = true;
-        control.life.ended =
-            Some(Drained { queue: self.id, name: self.name.as_deref().map(str::to_owned), outcome, totals });
+        let drained = Drained { queue: self.id, name: self.name.as_deref().map(str::to_owned), outcome, totals };
+        effects.ended = Some(drained.clone());
+        control.life.ended = Some(drained);
         for line in [Line::Getters, Line::Watchers] {
             effects.wake.extend(control.line(line).pop_all());
         }

@@ -248,6 +248,9 @@ impl<T> IterableQueue<T> {
 
     /// Waits for the end. The future borrows nothing and does not keep the queue unsealed.
     ///
+    /// Consumer actors get [`Drained`] as a message of their own, which they may read after this is
+    /// ready: do not stop their arbiters at once.
+    ///
     /// Takes without a lease count at once: `for x in consumer` may still be working on its last
     /// `x` when this returns. Use leases where that matters. Whoever waits here while it holds the
     /// last lease waits for ever; [`blockers`](Snapshot::blockers) names it.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::blockers::count;
 use super::ids::{ConsumerId, ProducerId, QueueId};
 use super::shared::{Control, Shared};
 
@@ -20,7 +21,7 @@ pub enum State {
     Draining,
     /// Everything that was put is settled.
     Drained,
-    /// Ended before that.
+    /// Ended before that; the [`Outcome`] tells whether by an abort or abandoned.
     Aborted,
 }
 
@@ -72,7 +73,8 @@ pub struct Totals {
     pub redelivered: u64,
 }
 
-/// The end of a queue, as a consumer actor hears of it and `drained()` returns it.
+/// The end of a queue, however it came (look at `outcome`), as a consumer actor hears of it and
+/// `drained()` returns it.
 ///
 /// It names the queue but not its item type: an actor may consume from several queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,6 +234,11 @@ impl fmt::Display for Snapshot {
             ", {} leased; {} accepted, {} acked, {} taken, {} dead-lettered, {} discarded, {} redelivered",
             self.leased, t.accepted, t.acked, t.taken, t.dead_lettered, t.discarded, t.redelivered
         )?;
+        for (waiting, whom) in [(self.waiting_puts, "put"), (self.waiting_gets, "get")] {
+            if waiting > 0 {
+                write!(f, ", {} waiting", count(waiting as u64, whom))?;
+            }
+        }
         for blocker in &*self.blockers() {
             write!(f, "\n  waits: {blocker}")?;
         }

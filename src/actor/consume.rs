@@ -7,13 +7,13 @@ use std::time::Duration;
 use actix::dev::MessageResponse;
 use actix::{Actor, ActorFuture, AsyncContext, Handler, SpawnHandle};
 
+use super::ITEMS_PER_POLL;
 use super::limited::{Limited, Next};
 use crate::endpoint::Consumer;
 use crate::error::OpenError;
 use crate::queue::{Drained, Item};
 
-/// After this many items, or this much time, the actor's timers and messages get their turn (D11).
-const ITEMS_PER_POLL: usize = 32;
+/// After this much time in one poll, the actor's timers and messages get their turn, too.
 const TIME_PER_POLL: Duration = Duration::from_millis(5);
 
 /// Consumes a queue in an actor's own context: no mailbox and no hop between the buffer and the

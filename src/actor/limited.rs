@@ -22,10 +22,12 @@ pub(super) struct Limited<T> {
 }
 
 impl<T> Limited<T> {
-    pub(super) fn new(consumer: Consumer<T>, max_in_flight: usize) -> Result<Self, OpenError> {
+    pub(super) fn new(mut consumer: Consumer<T>, max_in_flight: usize) -> Result<Self, OpenError> {
         if max_in_flight == 0 {
             return Err(OpenError::ZeroMaxInFlight);
         }
+        // It may stand in the line from its time as a stream.
+        consumer.leave_line();
         Ok(Self { consumer, max_in_flight: max_in_flight as u64, end: Place::new(Line::Watchers) })
     }
 

@@ -16,3 +16,6 @@ mod watch;
 
 pub use consume::ConsumeExt;
 pub use queue_actor::QueueActor;
+
+/// After this many items in one poll, an actor's timers and messages get their turn (D11).
+const ITEMS_PER_POLL: usize = 32;

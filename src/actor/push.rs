@@ -1,41 +1,39 @@
 //! Push: items out to the addresses of consumer actors.
 
-use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use actix::dev::SendError;
 use actix::prelude::Recipient;
+use futures::stream::{FuturesUnordered, StreamExt};
 
+use super::ITEMS_PER_POLL;
 use super::limited::{Limited, Next};
 use crate::endpoint::Consumer;
 use crate::error::OpenError;
 use crate::message::RegisterConsumer;
 use crate::queue::{ConsumerId, Drained, Item, Shared};
 
-/// After this many items the actor's messages get their turn.
-const ITEMS_PER_POLL: usize = 32;
-
-/// The consumer actors, longest unserved first.
+/// The consumer actors. Only those that were woken are polled, in turn, however many there are.
 pub(super) struct PushConsumers<T: Send + 'static> {
-    line: VecDeque<PushConsumer<T>>,
+    line: FuturesUnordered<PushConsumer<T>>,
+    /// Items handed out since somebody last looked.
+    served: Arc<AtomicUsize>,
 }
 
+/// Done when it was told of the end or found dead.
 struct PushConsumer<T: Send + 'static> {
     limited: Limited<T>,
     items: Recipient<Item<T>>,
     drained: Recipient<Drained>,
-}
-
-enum Served {
-    Item,
-    Nothing,
-    /// Told of the end, or found dead.
-    Gone,
+    served: Arc<AtomicUsize>,
 }
 
 impl<T: Send + 'static> PushConsumers<T> {
     pub(super) fn new() -> Self {
-        Self { line: VecDeque::new() }
+        Self { line: FuturesUnordered::new(), served: Arc::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -56,72 +54,82 @@ impl<T: Send + 'static> PushConsumers<T> {
         if limited.consumer().slot().mailbox.set(Box::new(alive)).is_err() {
             unreachable!("the consumer was opened for this");
         }
-        self.line.push_back(PushConsumer { limited, items: register.items, drained: register.drained });
+        let served = Arc::clone(&self.served);
+        self.line.push(PushConsumer { limited, items: register.items, drained: register.drained, served });
         Ok(id)
     }
 
     /// Whether it was registered.
     pub(super) fn unregister(&mut self, id: ConsumerId) -> bool {
-        let before = self.line.len();
-        self.line.retain(|consumer| consumer.limited.id() != id);
-        self.line.len() < before
+        self.remove(|consumer| consumer.limited.id() == id)
     }
 
-    /// Serves everybody who may be served, in turn. Returns whether there is more to do at once.
+    /// Those whose address died while they had nothing to do: nothing else would find them.
+    pub(super) fn remove_dead(&mut self) {
+        self.remove(|consumer| !consumer.items.connected());
+    }
+
+    fn remove(&mut self, which: impl Fn(&PushConsumer<T>) -> bool) -> bool {
+        let found = self.line.iter().any(&which);
+        if found {
+            self.line = std::mem::take(&mut self.line).into_iter().filter(|consumer| !which(consumer)).collect();
+        }
+        found
+    }
+
+    /// Serves those who were woken, an item each in turn. Returns whether there is more to do at
+    /// once.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut budget = ITEMS_PER_POLL;
-        loop {
-            let mut served = VecDeque::new();
-            for mut consumer in std::mem::take(&mut self.line) {
-                match if budget == 0 { Served::Nothing } else { consumer.serve(cx) } {
-                    Served::Item => {
-                        budget -= 1;
-                        served.push_back(consumer);
-                    }
-                    Served::Nothing => self.line.push_back(consumer),
-                    Served::Gone => {}
-                }
-            }
-            let progress = !served.is_empty();
-            self.line.append(&mut served);
-            if budget == 0 || !progress {
-                return budget == 0;
+        while budget > 0 {
+            match self.line.poll_next_unpin(cx) {
+                Poll::Ready(Some(())) => {}
+                Poll::Ready(None) => return false,
+                Poll::Pending => match self.served.swap(0, Relaxed) {
+                    0 => return false,
+                    served => budget = budget.saturating_sub(served),
+                },
             }
         }
+        true
     }
 
     /// The queue's actor is going for good: tells everybody.
     pub(super) fn tell_all(&mut self, shared: &Shared<T>) {
         let Some(drained) = shared.ended() else { return };
-        for consumer in self.line.drain(..) {
+        for consumer in std::mem::take(&mut self.line) {
             consumer.drained.do_send(drained.clone());
         }
     }
 }
 
-impl<T: Send + 'static> PushConsumer<T> {
-    fn serve(&mut self, cx: &mut Context<'_>) -> Served {
-        if !self.items.connected() {
-            return Served::Gone;
+impl<T: Send + 'static> Future for PushConsumer<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let consumer = self.get_mut();
+        if !consumer.items.connected() {
+            return Poll::Ready(());
         }
-        match self.limited.poll_next(cx) {
-            Poll::Pending => Served::Nothing,
+        match consumer.limited.poll_next(cx) {
+            Poll::Pending => return Poll::Pending,
             Poll::Ready(Next::Drained(drained)) => {
-                self.drained.do_send(drained);
-                Served::Gone
+                consumer.drained.do_send(drained);
+                return Poll::Ready(());
             }
-            Poll::Ready(Next::Item(item)) => match self.items.try_send(item) {
-                Ok(()) => Served::Item,
+            Poll::Ready(Next::Item(item)) => match consumer.items.try_send(item) {
+                Ok(()) => {}
                 // The limit in flight is the bound, not the mailbox.
-                Err(SendError::Full(item)) => {
-                    self.items.do_send(item);
-                    Served::Item
-                }
+                Err(SendError::Full(item)) => consumer.items.do_send(item),
                 Err(SendError::Closed(item)) => {
                     item.undo();
-                    Served::Gone
+                    return Poll::Ready(());
                 }
             },
         }
+        // To the end of the line.
+        consumer.served.fetch_add(1, Relaxed);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }

@@ -12,6 +12,7 @@ use super::reply::{Asker, Reply};
 use crate::endpoint::{Handle, Operation, Putting};
 use crate::error::PutError;
 use crate::message::Put;
+use crate::queue::Shared;
 
 /// Polls only those that were woken, however many wait.
 pub(super) struct WaitingPuts<T> {
@@ -31,6 +32,11 @@ impl<T> WaitingPuts<T> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether some of them wait for room in this queue.
+    pub(super) fn wait_for(&self, queue: &Arc<Shared<T>>) -> bool {
+        self.waiting.iter().any(|put| Arc::ptr_eq(put.putting.shared(), queue))
     }
 
     /// Puts at once if that is possible. Otherwise the answer comes later.
@@ -55,7 +61,7 @@ impl<T> WaitingPuts<T> {
     pub(super) fn refuse_all(&mut self) {
         for mut put in std::mem::take(&mut self.waiting) {
             if let Some(item) = put.putting.take_item() {
-                let refused = put.putting.handle().shared.refuse(item);
+                let refused = put.putting.shared().refuse(item);
                 put.asker.answer::<Put<T>>(Err(refused));
             }
         }

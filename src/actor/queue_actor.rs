@@ -159,10 +159,15 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
             }
         }
         actor.unaddressed = unaddressed;
-        if actor.shared.ended().is_some() {
+        if actor.shared.has_ended() {
             actor.watch.clear();
+        } else if unaddressed {
+            // What it watches is what keeps it alive now.
+            actor.watch.prune();
         }
-        actor.watch.poll(&actor.shared, !actor.push.is_empty(), cx);
+        if actor.watch.poll(&actor.shared, !actor.push.is_empty(), cx) {
+            actor.push.remove_dead();
+        }
         actor.puts.poll(cx);
         if actor.push.poll(cx) {
             cx.waker().wake_by_ref();
@@ -284,10 +289,9 @@ impl<T: Send + 'static> Handler<Shutdown<T>> for QueueActor<T> {
 
 impl<T: Send + 'static> Drop for QueueActor<T> {
     fn drop(&mut self) {
-        if self.push.is_empty() && self.puts.is_empty() {
-            return;
-        }
-        let left = self.shared.abort();
+        // A waiting put may be one for another queue, which is not this actor's to end.
+        let ours = !self.push.is_empty() || self.puts.wait_for(&self.shared);
+        let left = if ours { self.shared.abort() } else { Vec::new() };
         if !left.is_empty() {
             log::error!("{}: its actor is gone for good; {} items are dropped", self.shared.label(), left.len());
         }

@@ -71,7 +71,8 @@ fn answer<M, O, E: fmt::Display>(result: Result<O, E>, asker: Option<Waits<O, E>
                 "{} was refused, and nobody waits for the answer: {error}. Use send instead of do_send",
                 std::any::type_name::<M>()
             );
+            drop_quietly(error);
         }
-        (None, Ok(_)) => {}
+        (None, Ok(endpoint)) => drop_quietly(endpoint),
     }
 }

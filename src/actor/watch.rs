@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
 use actix_rt::time::{Sleep, sleep};
@@ -41,19 +41,6 @@ impl Endpoint {
             Self::Consumer { shut, .. } => Arc::strong_count(shut) == 1,
         }
     }
-
-    fn close<T>(&self, shared: &Shared<T>) {
-        match self {
-            Self::Producer(endpoint) => {
-                log::warn!("{}: the actor of producer {} died; it is closed", shared.label(), endpoint.name);
-                shared.close_endpoint(endpoint);
-            }
-            Self::Consumer { shut, name } => {
-                log::warn!("{}: the actor of consumer {name} died; it is closed", shared.label());
-                shared.shut_consumers(shut);
-            }
-        }
-    }
 }
 
 impl Watch {
@@ -74,24 +61,51 @@ impl Watch {
         self.watched.clear();
     }
 
-    /// Closes the endpoints of dead actors whenever the interval is over, and has the caller
-    /// polled then; `also` keeps the timer running for addresses that the caller looks after.
-    pub(super) fn poll<T>(&mut self, shared: &Shared<T>, also: bool, cx: &mut Context<'_>) {
+    /// Forgets endpoints that closed by themselves.
+    pub(super) fn prune(&mut self) {
         self.watched.retain(|watched| !watched.endpoint.is_gone());
+    }
+
+    /// Closes the endpoints of dead actors whenever the interval is over, and says whether it was.
+    /// `also` keeps the timer running for addresses that the caller looks after.
+    pub(super) fn poll<T>(&mut self, shared: &Shared<T>, also: bool, cx: &mut Context<'_>) -> bool {
         if self.watched.is_empty() && !also {
             self.timer = None;
-            return;
+            return false;
         }
+        let mut over = false;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.interval)));
-        while let Poll::Ready(()) = timer.as_mut().poll(cx) {
-            self.watched.retain(|watched| {
-                let lives = (watched.actor_lives)();
-                if !lives {
-                    watched.endpoint.close(shared);
-                }
-                lives
-            });
+        while timer.as_mut().poll(cx).is_ready() {
+            over = true;
             *timer = Box::pin(sleep(self.interval));
+        }
+        if over {
+            self.prune();
+            self.close_dead(shared);
+        }
+        over
+    }
+
+    fn close_dead<T>(&mut self, shared: &Shared<T>) {
+        let (mut producers, mut consumers) = (Vec::new(), Vec::new());
+        for dead in self.watched.extract_if(.., |watched| !(watched.actor_lives)()) {
+            let (kind, name) = match dead.endpoint {
+                Endpoint::Producer(endpoint) => {
+                    producers.push(Arc::clone(&endpoint));
+                    ("producer", Arc::clone(&endpoint.name))
+                }
+                Endpoint::Consumer { shut, name } => {
+                    consumers.push(shut);
+                    ("consumer", name)
+                }
+            };
+            log::warn!("{}: the actor of {kind} {name} died; it is closed", shared.label());
+        }
+        if !producers.is_empty() {
+            shared.close_endpoints(&producers);
+        }
+        if !consumers.is_empty() {
+            shared.shut_consumers(consumers.iter().map(|shut| &**shut));
         }
     }
 }

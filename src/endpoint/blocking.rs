@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::Backoff;
 
 use super::consumer::{Consumer, Taking};
+use super::handle::Putting;
 use super::operation::Operation;
-use super::producer::{Producer, Putting};
+use super::producer::Producer;
 use crate::arbiter::assert_may_block;
 use crate::error::{GetTimeoutError, PutError, PutTimeoutError};
 use crate::queue::{Drained, Item, IterableQueue, Line, Shared, Take, Taken, Waiting};

@@ -21,7 +21,7 @@ impl<T: Send + 'static> DeadLetterQueue<T> for Opened<T> {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let producer = match &*guard {
             // Letters that nobody reads would pile up.
-            Some(ends) if ends.queue.snapshot().consumers.iter().any(|consumer| consumer.open) => ends.producer.clone(),
+            Some(ends) if ends.queue.shared().has_open_consumer() => ends.producer.clone(),
             _ => return Err(letter),
         };
         drop(guard);

@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 use futures::{Sink, Stream};
 
 use super::consumer::Consumer;
+use super::handle::{Handle, InLine};
 use super::permit::Permit;
-use super::producer::{Handle, Producer};
+use super::producer::Producer;
 use crate::error::{PutError, SinkError};
-use crate::queue::{Item, Line, Place, Take};
+use crate::queue::{Item, Take};
 
 // Nothing in a consumer is ever pinned.
 impl<T> Unpin for Consumer<T> {}
@@ -122,8 +123,7 @@ impl<T> Stream for IntoLeases<T> {
 /// If `start_send` is called without a `poll_ready` that was ready before, as the trait demands.
 pub struct PutSink<T> {
     /// `None` once closed.
-    handle: Option<Arc<Handle<T>>>,
-    place: Place,
+    line: Option<InLine<T, Arc<Handle<T>>>>,
     permit: Option<Permit<T>>,
 }
 
@@ -147,7 +147,7 @@ impl<T> Producer<T> {
     /// # }).unwrap();
     /// ```
     pub fn sink(&self) -> PutSink<T> {
-        PutSink::new(self.share())
+        PutSink::new(self.clone().take())
     }
 
     /// Turns this producer into a sink.
@@ -172,13 +172,7 @@ impl<T> Producer<T> {
 
 impl<T> PutSink<T> {
     fn new(handle: Option<Arc<Handle<T>>>) -> Self {
-        Self { handle, place: Place::new(Line::Putters), permit: None }
-    }
-
-    fn leave_line(&mut self) {
-        if let Some(handle) = &self.handle {
-            handle.shared.leave(&mut self.place, false);
-        }
+        Self { line: handle.map(InLine::new), permit: None }
     }
 }
 
@@ -192,10 +186,10 @@ impl<T> Sink<T> for PutSink<T> {
         if this.permit.is_some() {
             return Poll::Ready(Ok(()));
         }
-        let Some(handle) = &this.handle else {
+        let Some(line) = &mut this.line else {
             return Poll::Ready(Err(SinkError::new(PutError::Closed(None))));
         };
-        let permit = ready!(Permit::poll(handle, &mut this.place, cx));
+        let permit = ready!(Permit::poll(line, cx));
         this.permit = Some(permit.map_err(|error| SinkError::new(error.map(|()| None)))?);
         Poll::Ready(Ok(()))
     }
@@ -203,7 +197,7 @@ impl<T> Sink<T> for PutSink<T> {
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {
         let this = self.get_mut();
         let Some(permit) = this.permit.take() else {
-            if this.handle.is_none() {
+            if this.line.is_none() {
                 return Err(SinkError::new(PutError::Closed(Some(item))));
             }
             panic!("PutSink::start_send: call poll_ready first, until it is ready");
@@ -217,16 +211,9 @@ impl<T> Sink<T> for PutSink<T> {
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
-        this.leave_line();
         this.permit = None;
-        this.handle = None;
+        this.line = None;
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<T> Drop for PutSink<T> {
-    fn drop(&mut self) {
-        self.leave_line();
     }
 }
 
@@ -234,7 +221,7 @@ impl<T> fmt::Debug for PutSink<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PutSink")
             .field("ready", &self.permit.is_some())
-            .field("closed", &self.handle.is_none())
+            .field("closed", &self.line.is_none())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! What users hold: producers and consumers, and the ways to wait with them.
 //!
-//! - `producer.rs`, `permit.rs`: items in
+//! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait
 //! - `consumer.rs`: items out
 //! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `iterators.rs`
 //! - `futures.rs`: streams and the sink
@@ -10,6 +10,7 @@ mod blocking;
 mod consumer;
 mod dead_letters;
 mod futures;
+mod handle;
 mod iterators;
 mod operation;
 mod permit;
@@ -18,9 +19,9 @@ mod shutdown;
 
 pub use self::consumer::Consumer;
 pub use self::futures::{IntoLeases, Leases, PutSink};
+pub(crate) use self::handle::{Handle, Putting};
 pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
 pub(crate) use self::operation::Operation;
 pub use self::permit::Permit;
 pub use self::producer::Producer;
-pub(crate) use self::producer::{Handle, Putting};
 pub(crate) use self::shutdown::shutdown;

@@ -5,9 +5,9 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::producer::{Handle, Producer};
+use super::handle::{Handle, InLine};
+use super::producer::Producer;
 use crate::error::PutError;
-use crate::queue::{Line, Place, Waiting};
 
 /// Room for one item, from [`Producer::reserve`]. Dropping it gives the room back.
 ///
@@ -22,14 +22,11 @@ pub struct Permit<T> {
 impl<T> Permit<T> {
     /// One poll of a reservation that waits for room.
     pub(super) fn poll(
-        handle: &Arc<Handle<T>>,
-        place: &mut Place,
+        line: &mut InLine<T, Arc<Handle<T>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<T>, PutError<()>>> {
-        handle
-            .shared
-            .poll(place, cx, || handle.shared.try_reserve(&handle.row))
-            .map_ok(|()| Permit { handle: Arc::clone(handle), used: false })
+        line.poll(cx, |handle| handle.shared.try_reserve(&handle.row))
+            .map_ok(|()| Permit { handle: Arc::clone(&line.handle), used: false })
     }
 
     /// Puts the item, at once.
@@ -97,7 +94,7 @@ impl<T> Producer<T> {
     /// ```
     pub async fn reserve(&self) -> Result<Permit<T>, PutError<()>> {
         let Some(handle) = self.share() else { return Err(PutError::Closed(())) };
-        let mut waiting = Waiting::new(&handle.shared, Line::Putters);
-        poll_fn(|cx| Permit::poll(&handle, &mut waiting.place, cx)).await
+        let mut line = InLine::new(handle);
+        poll_fn(|cx| Permit::poll(&mut line, cx)).await
     }
 }

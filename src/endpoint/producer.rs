@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::ops::Deref;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
+use super::handle::{Handle, Putting};
 use super::operation::Operation;
 use crate::error::{OpenError, PutError, TryPutError};
-use crate::queue::{HandleKey, IterableQueue, Line, Place, ProducerEndpoint, ProducerRow, Shared, Turn, name};
+use crate::queue::{IterableQueue, ProducerEndpoint, Shared, name};
 
 /// Puts items into a queue, which does not end while it is open.
 ///
@@ -24,100 +24,19 @@ pub struct Producer<T> {
     handle: Option<Arc<Handle<T>>>,
 }
 
-/// An open handle. Permits, sinks and `Put` messages own a share of it, so that a close never
-/// overtakes what was put before it (C4).
-pub(crate) struct Handle<T> {
-    pub(crate) shared: Arc<Shared<T>>,
-    pub(crate) row: Arc<ProducerRow>,
-    key: HandleKey,
-}
+/// After this many puts that did not wait, others get their turn on the thread.
+const ITEMS_PER_YIELD: usize = 128;
 
-impl<T> Drop for Handle<T> {
-    fn drop(&mut self) {
-        self.shared.close_handle(self.key);
-    }
-}
-
-impl<T> Handle<T> {
-    /// Puts if there is room now, and no put that was made before waits.
-    fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-        if self.row.turns.is_busy() {
-            return Err(TryPutError::Full(item));
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
         }
-        self.shared.try_put(&self.row, item)
-    }
-}
-
-/// A put that may have to wait.
-pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>> {
-    handle: H,
-    /// `None` once it is accepted or refused.
-    item: Option<T>,
-    turn: Turn,
-    place: Place,
-}
-
-impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
-    pub(crate) fn new(handle: H, item: T) -> Self {
-        Self { handle, item: Some(item), turn: Turn::default(), place: Place::new(Line::Putters) }
-    }
-
-    /// The item, if it is neither accepted nor refused.
-    pub(crate) fn take_item(&mut self) -> Option<T> {
-        self.item.take()
-    }
-
-    pub(crate) fn handle(&self) -> &H {
-        &self.handle
-    }
-
-    /// Keeps the item if there is no room.
-    fn settle(item: &mut Option<T>, put: Result<(), TryPutError<T>>) -> Option<Result<(), PutError<T>>> {
-        match put {
-            Ok(()) => Some(Ok(())),
-            Err(TryPutError::Refused(error)) => Some(Err(error)),
-            Err(TryPutError::Full(back)) => {
-                *item = Some(back);
-                None
-            }
-        }
-    }
-}
-
-impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
-    type Output = Result<(), PutError<T>>;
-
-    fn attempt(&mut self) -> Option<Self::Output> {
-        let item = self.item.take()?;
-        let put = self.handle.try_put(item);
-        Self::settle(&mut self.item, put)
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !self.turn.is_held()
-            && let Some(result) = self.attempt()
-        {
-            return Poll::Ready(result);
-        }
-        let Self { handle, item, turn, place } = self;
-        // A refusal is for everybody, whosever turn it is. The waker is listed by then.
-        if handle.row.turns.poll(turn, cx).is_pending() && !handle.shared.refuses(&handle.row) {
-            return Poll::Pending;
-        }
-        let result = ready!(handle.shared.poll(place, cx, || {
-            let put = handle.shared.try_put(&handle.row, item.take()?);
-            Self::settle(item, put)
-        }));
-        handle.row.turns.leave(turn);
-        Poll::Ready(result)
-    }
-}
-
-impl<T, H: Deref<Target = Handle<T>>> Drop for Putting<T, H> {
-    fn drop(&mut self) {
-        self.handle.shared.leave(&mut self.place, false);
-        self.handle.row.turns.leave(&mut self.turn);
-    }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl<T> IterableQueue<T> {
@@ -167,8 +86,7 @@ impl<T> Producer<T> {
         producer_name: Option<Arc<str>>,
         watched: bool,
     ) -> Result<Self, OpenError> {
-        let (key, row) = shared.open_producer(producer_name, watched)?;
-        Ok(Self { handle: Some(Arc::new(Handle { shared: Arc::clone(shared), row, key })) })
+        Ok(Self { handle: Some(Arc::new(Handle::open(shared, producer_name, watched)?)) })
     }
 
     /// A share of this handle, if it is open.
@@ -200,6 +118,10 @@ impl<T> Producer<T> {
     ///
     /// Dropping the future before it is ready drops the item, which was not accepted then. Where
     /// that matters, use [`reserve`](Producer::reserve).
+    ///
+    /// The puts of one handle keep their order: while one of them waits, later ones wait behind it.
+    /// So do not keep a future that has begun to wait without polling it; drop it, or put through a
+    /// clone meanwhile.
     ///
     /// # Examples
     ///
@@ -271,6 +193,9 @@ impl<T> Producer<T> {
         for item in items {
             self.put(item).await?;
             count += 1;
+            if count % ITEMS_PER_YIELD == 0 {
+                yield_now().await;
+            }
         }
         Ok(count)
     }
@@ -312,12 +237,7 @@ impl<T> Producer<T> {
 
 impl<T> Clone for Producer<T> {
     fn clone(&self) -> Self {
-        let handle = self.handle.as_ref().and_then(|handle| {
-            let shared = Arc::clone(&handle.shared);
-            let (key, row) = shared.add_handle(&handle.row.endpoint)?;
-            Some(Arc::new(Handle { shared, row, key }))
-        });
-        Self { handle }
+        Self { handle: self.handle.as_ref().and_then(|handle| handle.another()).map(Arc::new) }
     }
 }
 

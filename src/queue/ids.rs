@@ -22,21 +22,25 @@ impl fmt::Display for QueueId {
     }
 }
 
-/// Names a consumer of one queue, in snapshots and for `Unregister`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// Names a consumer, in snapshots and for `Unregister`. It prints as `consumer-3`, counted within
+/// its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct ConsumerId(pub(crate) u64);
+pub struct ConsumerId {
+    pub(super) queue: QueueId,
+    pub(super) number: u64,
+}
 
 impl fmt::Display for ConsumerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "consumer-{}", self.0)
+        write!(f, "consumer-{}", self.number)
     }
 }
 
 /// Names a producer endpoint of one queue; its clones share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct ProducerId(pub(crate) u64);
+pub struct ProducerId(pub(super) u64);
 
 impl fmt::Display for ProducerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -96,15 +96,18 @@ impl<T> Control<T> {
 impl<T> Shared<T> {
     /// Runs a change under the lock, then moves the state on, then does what may run user code.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> R {
-        let mut effects = Effects::new();
-        let result = {
-            let mut control = self.control();
-            let result = change(&mut control, &mut effects);
-            self.advance(&mut control, &mut effects);
-            result
-        };
+        let (result, effects) = self.decide(change);
         effects.run();
         result
+    }
+
+    /// The same, for callers that hold another lock: they run the effects after it.
+    pub(super) fn decide<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> (R, Effects<T>) {
+        let mut effects = Effects::new();
+        let mut control = self.control();
+        let result = change(&mut control, &mut effects);
+        self.advance(&mut control, &mut effects);
+        (result, effects)
     }
 
     /// C3. Idempotent.
@@ -135,12 +138,17 @@ impl<T> Shared<T> {
         self.change(|control, _| control.registry.remove_handle(key));
     }
 
-    /// Closes a watched endpoint with all its handles; its waiting puts wake to it (A3).
-    pub(crate) fn close_endpoint(&self, endpoint: &ProducerEndpoint) {
-        endpoint.shut();
+    /// Closes watched endpoints with all their handles; their waiting puts wake to it (A3).
+    pub(crate) fn close_endpoints(&self, endpoints: &[Arc<ProducerEndpoint>]) {
+        for endpoint in endpoints {
+            endpoint.shut();
+        }
         self.change(|control, effects| {
-            self.release_putters(control, effects);
-            control.registry.remove_producer(endpoint.id);
+            for endpoint in endpoints {
+                effects.wake.extend(control.registry.remove_producer(endpoint.id));
+            }
+            effects.wake.extend(control.putters.pop_all());
+            self.flag_waiters(control);
         });
     }
 
@@ -160,7 +168,7 @@ impl<T> Shared<T> {
             let name = named.then(|| Arc::clone(&beside.name));
             let row = control.registry.add_consumer(name, Arc::clone(&beside.shut));
             if beside.is_shut() {
-                control.registry.close_consumer(&row);
+                control.registry.close_shut_consumers();
             }
             row
         })
@@ -170,13 +178,15 @@ impl<T> Shared<T> {
         self.change(|control, _| control.registry.close_consumer(row));
     }
 
-    /// Closes a watched consumer from outside, with its clones: their takes end (A3).
-    pub(crate) fn shut_consumers(&self, shut: &Arc<AtomicBool>) {
+    /// Closes watched consumers from outside, with their clones: their takes end (A3).
+    pub(crate) fn shut_consumers<'a>(&self, flags: impl IntoIterator<Item = &'a AtomicBool>) {
         // Raised before the lock is taken: a clone made meanwhile is in the registry by then, or
         // sees it.
-        shut.store(true, SeqCst);
+        for shut in flags {
+            shut.store(true, SeqCst);
+        }
         self.change(|control, effects| {
-            control.registry.close_consumers(shut);
+            control.registry.close_shut_consumers();
             effects.wake.extend(control.getters.pop_all());
             self.flag_waiters(control);
         });
@@ -258,8 +268,10 @@ impl<T> Shared<T> {
 
     /// The double reading; see the top of this file.
     fn finish(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
-        // A shortcut: whoever ends the claim that is seen here looks again, for DRAINING is up.
-        if control.registry.somebody_is_busy() {
+        // Two shortcuts: whoever takes what is still there, or ends the claim that is seen, looks
+        // again, for DRAINING is up.
+        let something_to_take = !control.nothing_beside_ring() || !self.ring.is_empty();
+        if (something_to_take && !control.life.abandoned) || control.registry.somebody_is_busy() {
             return;
         }
         let settled: u64 = control.registry.consumers().map(ConsumerRow::settled).sum();

@@ -314,6 +314,14 @@ impl<T> Shared<T> {
         self.control().ended().cloned()
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        self.flagged(shared::ENDED)
+    }
+
+    pub(crate) fn has_open_consumer(&self) -> bool {
+        !self.control().registry.no_consumer_open()
+    }
+
     /// One poll for the end.
     pub(crate) fn poll_end(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Drained> {
         self.poll(place, cx, || self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)

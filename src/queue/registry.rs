@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
-use super::ids::{ConsumerId, ProducerId};
+use super::ids::{ConsumerId, ProducerId, QueueId};
 use super::rows::{ConsumerRow, LastPut, ProducerEndpoint, ProducerRow};
 
 /// What closed endpoints leave behind.
@@ -17,8 +17,9 @@ pub(crate) struct Folded {
 }
 
 /// All endpoints that are open, and consumers that still hold items.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
+    queue: QueueId,
     last_producer: u64,
     last_handle: u64,
     last_consumer: u64,
@@ -27,7 +28,7 @@ pub(crate) struct Registry {
     consumers: BTreeMap<ConsumerId, Arc<ConsumerRow>>,
     open_consumers: usize,
     /// Who was busy when somebody looked last.
-    busy: ConsumerId,
+    busy: Option<ConsumerId>,
     folded: Folded,
 }
 
@@ -36,6 +37,20 @@ pub(crate) struct Registry {
 pub(crate) struct HandleKey(ProducerId, u64);
 
 impl Registry {
+    pub(crate) fn new(queue: QueueId) -> Self {
+        Self {
+            queue,
+            last_producer: 0,
+            last_handle: 0,
+            last_consumer: 0,
+            producers: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            open_consumers: 0,
+            busy: None,
+            folded: Folded::default(),
+        }
+    }
+
     pub(crate) fn open_producer(&mut self, name: Option<Arc<str>>, watched: bool) -> (HandleKey, Arc<ProducerRow>) {
         self.last_producer += 1;
         let id = ProducerId(self.last_producer);
@@ -56,23 +71,23 @@ impl Registry {
         self.producers.values().flat_map(|row| row.turns.wakers())
     }
 
-    /// Whether the handle was still open.
-    pub(crate) fn remove_handle(&mut self, key: HandleKey) -> bool {
-        let Some(row) = self.producers.remove(&key) else { return false };
+    /// Idempotent: the endpoint may have been closed from outside before.
+    pub(crate) fn remove_handle(&mut self, key: HandleKey) {
+        let Some(row) = self.producers.remove(&key) else { return };
         let mut folded = row.endpoint.folded();
         folded.puts += row.puts();
         folded.last_put = folded.last_put.or_later(row.last_put());
         self.folded.accepted += row.puts();
-        true
     }
 
-    /// Closes all handles of one endpoint.
-    pub(crate) fn remove_producer(&mut self, id: ProducerId) {
-        let keys: Vec<_> =
-            self.producers.range(HandleKey(id, 0)..=HandleKey(id, u64::MAX)).map(|(key, _)| *key).collect();
+    /// Closes all handles of one endpoint. Those who wait for their turn at them come back.
+    pub(crate) fn remove_producer(&mut self, id: ProducerId) -> Vec<Waker> {
+        let handles = self.producers.range(HandleKey(id, 0)..=HandleKey(id, u64::MAX));
+        let (keys, wakers): (Vec<_>, Vec<_>) = handles.map(|(key, row)| (*key, row.turns.wakers())).unzip();
         for key in keys {
             self.remove_handle(key);
         }
+        wakers.into_iter().flatten().collect()
     }
 
     pub(crate) fn producer_is_open(&self, id: ProducerId) -> bool {
@@ -90,28 +105,29 @@ impl Registry {
     /// Another one that is closed from outside together with those that share `shut`.
     pub(crate) fn add_consumer(&mut self, name: Option<Arc<str>>, shut: Arc<AtomicBool>) -> Arc<ConsumerRow> {
         self.last_consumer += 1;
-        let id = ConsumerId(self.last_consumer);
+        let id = ConsumerId { queue: self.queue, number: self.last_consumer };
         let row = Arc::new(ConsumerRow::new(id, name.unwrap_or_else(|| id.to_string().into()), shut));
         self.consumers.insert(id, Arc::clone(&row));
         self.open_consumers += 1;
         row
     }
 
-    /// Closes all consumers that share `shut`.
-    pub(crate) fn close_consumers(&mut self, shut: &Arc<AtomicBool>) {
-        let rows: Vec<_> = self.consumers.values().filter(|row| Arc::ptr_eq(&row.shut, shut)).cloned().collect();
-        for row in rows {
-            self.close_consumer(&row);
+    /// Closes all consumers that were shut from outside.
+    pub(crate) fn close_shut_consumers(&mut self) {
+        for row in self.consumers.values() {
+            if row.is_shut() && row.close_from_outside() {
+                self.open_consumers -= 1;
+            }
         }
     }
 
-    /// The consumer has gone. Its row stays until all it held is settled. Idempotent.
+    /// The consumer has gone. Its row stays until all it held is settled.
     pub(crate) fn close_consumer(&mut self, row: &ConsumerRow) {
         // Flag, then look: a settle that this look does not count sees the flag and comes here.
         if row.close() {
             self.open_consumers -= 1;
-            self.fold_consumer(row);
         }
+        self.fold_consumer(row);
     }
 
     /// Removes the row of a consumer that has gone and holds nothing.
@@ -130,9 +146,12 @@ impl Registry {
     /// Whether some consumer has a claim that is not settled. Starts with the one that had last
     /// time, so that a long end does not go through all consumers at every settle.
     pub(crate) fn somebody_is_busy(&mut self) -> bool {
-        let mut around = self.consumers.range(self.busy..).chain(self.consumers.range(..self.busy));
-        let found = around.find(|(_, row)| row.in_flight() > 0).map(|(id, _)| *id);
-        self.busy = found.unwrap_or(self.busy);
+        let last = self.busy.as_ref().and_then(|id| self.consumers.get(id));
+        if last.is_some_and(|row| row.in_flight() > 0) {
+            return true;
+        }
+        let found = self.consumers.values().find(|row| row.in_flight() > 0);
+        self.busy = found.map(|row| row.id);
         found.is_some()
     }
 

@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 use futures::task::AtomicWaker;
 
 use super::clock::Ticks;
+use super::effects::quietly;
 use super::ids::{ConsumerId, ProducerId};
 use super::turns::Turns;
 
@@ -183,6 +184,8 @@ struct SharedCounters {
 const CLOSED: u8 = 1;
 /// Somebody waits for this consumer to settle.
 const WATCHED: u8 = 2;
+/// Closed from outside, while the consumer itself may be in the middle of a take: its row stays.
+const SHUT: u8 = 4;
 
 impl ConsumerRow {
     pub(super) fn new(id: ConsumerId, name: Arc<str>, shut: Arc<AtomicBool>) -> Self {
@@ -250,7 +253,7 @@ impl ConsumerRow {
         self.shared.settled.fetch_add(1, SeqCst);
         let after = self.shared.after_settle.load(SeqCst);
         if after & WATCHED != 0 {
-            self.on_settle.wake();
+            quietly("the waker of a consumer", || self.on_settle.wake());
         }
         after & CLOSED != 0
     }
@@ -302,10 +305,15 @@ impl ConsumerRow {
 
     /// Has the last settle remove this row. Whether it was open until now.
     pub(super) fn close(&self) -> bool {
-        self.shared.after_settle.fetch_or(CLOSED, SeqCst) & CLOSED == 0
+        self.shared.after_settle.fetch_or(CLOSED, SeqCst) & (CLOSED | SHUT) == 0
+    }
+
+    /// Counts as closed from now on. Whether it was open until now.
+    pub(super) fn close_from_outside(&self) -> bool {
+        self.shared.after_settle.fetch_or(SHUT, SeqCst) & (CLOSED | SHUT) == 0
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.shared.after_settle.load(SeqCst) & CLOSED != 0
+        self.shared.after_settle.load(SeqCst) & (CLOSED | SHUT) != 0
     }
 }

@@ -119,7 +119,7 @@ impl<T> Shared<T> {
             putters_wait: CachePadded::default(),
             control: Mutex::new(Control {
                 life: Lifecycle::default(),
-                registry: Registry::default(),
+                registry: Registry::new(id),
                 returned: Returned::new(),
                 side: Side::new(),
                 permits: 0,

@@ -185,7 +185,7 @@ impl<T> Shared<T> {
             puts: open.puts,
             last_put: open.last_put.known().map(|stamp| now.since(stamp)),
         });
-        let consumers = control.registry.consumers().map(|row| {
+        let consumers = control.registry.consumers().filter(|row| !row.is_closed() || row.in_flight() > 0).map(|row| {
             let leased = row.in_flight();
             ConsumerStatus {
                 id: row.id,

@@ -127,21 +127,26 @@ impl<T> Shared<T> {
     /// Uses a permit up. It never waits: if others were faster, the item goes beside the ring. A
     /// shutdown waits for it (D6).
     pub(crate) fn put_reserved(&self, row: &ProducerRow, item: T) -> Result<(), PutError<T>> {
-        let Some(_held) = row.endpoint.hold_open() else {
-            self.cancel_reserve();
-            return Err(PutError::Closed(item));
+        let (result, effects) = {
+            let held = row.endpoint.hold_open();
+            self.decide(|control, effects| {
+                self.return_permit(control);
+                if held.is_none() {
+                    effects.wake.extend(self.notify(control, Line::Putters));
+                    return Err(PutError::Closed(item));
+                }
+                if control.refuses_children() {
+                    return Err(control.refusal(item));
+                }
+                self.push_past_capacity(control, item, Origin::Producer);
+                row.count_put();
+                row.stamp_put(self.clock.now());
+                effects.wake.extend(self.notify(control, Line::Getters));
+                Ok(())
+            })
         };
-        self.change(|control, effects| {
-            self.return_permit(control);
-            if control.refuses_children() {
-                return Err(control.refusal(item));
-            }
-            self.push_past_capacity(control, item, Origin::Producer);
-            row.count_put();
-            row.stamp_put(self.clock.now());
-            effects.wake.extend(self.notify(control, Line::Getters));
-            Ok(())
-        })
+        effects.run();
+        result
     }
 
     /// Gives an unused permit back: there is room for somebody else.

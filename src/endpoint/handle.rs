@@ -1,0 +1,140 @@
+//! An open producer handle, and how its puts wait.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use super::operation::Operation;
+use crate::error::{OpenError, PutError, TryPutError};
+use crate::queue::{HandleKey, Line, Place, ProducerRow, Shared, Turn};
+
+/// An open handle. Permits, sinks and `Put` messages own a share of it, so that a close never
+/// overtakes what was put before it (C4).
+pub(crate) struct Handle<T> {
+    pub(crate) shared: Arc<Shared<T>>,
+    pub(crate) row: Arc<ProducerRow>,
+    key: HandleKey,
+}
+
+impl<T> Drop for Handle<T> {
+    fn drop(&mut self) {
+        self.shared.close_handle(self.key);
+    }
+}
+
+impl<T> Handle<T> {
+    pub(super) fn open(shared: &Arc<Shared<T>>, name: Option<Arc<str>>, watched: bool) -> Result<Self, OpenError> {
+        let (key, row) = shared.open_producer(name, watched)?;
+        Ok(Self { shared: Arc::clone(shared), row, key })
+    }
+
+    /// Another handle of the same endpoint. `None` if that was closed from outside.
+    pub(super) fn another(&self) -> Option<Self> {
+        let shared = Arc::clone(&self.shared);
+        let (key, row) = shared.add_handle(&self.row.endpoint)?;
+        Some(Self { shared, row, key })
+    }
+
+    /// Puts if there is room now, and no put that was made before waits.
+    pub(super) fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
+        if self.row.turns.is_busy() {
+            return Err(TryPutError::Full(item));
+        }
+        self.shared.try_put(&self.row, item)
+    }
+}
+
+/// Waits for room: first for its turn among the puts of its handle, then in the queue's line.
+pub(super) struct InLine<T, H: Deref<Target = Handle<T>>> {
+    pub(super) handle: H,
+    turn: Turn,
+    place: Place,
+}
+
+impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
+    pub(super) fn new(handle: H) -> Self {
+        Self { handle, turn: Turn::default(), place: Place::new(Line::Putters) }
+    }
+
+    /// Tries until `attempt` has a result, in turn.
+    pub(super) fn poll<R, E>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut(&Handle<T>) -> Option<Result<R, E>>,
+    ) -> Poll<Result<R, E>> {
+        let Self { handle, turn, place } = self;
+        let turns = &handle.row.turns;
+        if !turn.is_held()
+            && !turns.is_busy()
+            && let Some(result) = attempt(handle)
+        {
+            return Poll::Ready(result);
+        }
+        // A refusal is for everybody, whosever turn it is. The waker is listed by then.
+        if turns.poll(turn, cx).is_pending() && !handle.shared.refuses(&handle.row) {
+            return Poll::Pending;
+        }
+        let result = ready!(handle.shared.poll(place, cx, || attempt(handle)));
+        turns.leave(turn);
+        Poll::Ready(result)
+    }
+}
+
+impl<T, H: Deref<Target = Handle<T>>> Drop for InLine<T, H> {
+    fn drop(&mut self) {
+        self.handle.shared.leave(&mut self.place, false);
+        self.handle.row.turns.leave(&mut self.turn);
+    }
+}
+
+/// A put that may have to wait.
+pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>> {
+    line: InLine<T, H>,
+    /// `None` once it is accepted or refused.
+    item: Option<T>,
+}
+
+impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
+    pub(crate) fn new(handle: H, item: T) -> Self {
+        Self { line: InLine::new(handle), item: Some(item) }
+    }
+
+    /// The item, if it is neither accepted nor refused.
+    pub(crate) fn take_item(&mut self) -> Option<T> {
+        self.item.take()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
+        &self.line.handle.shared
+    }
+}
+
+/// Keeps the item if there is no room.
+fn keep_if_full<T>(item: &mut Option<T>, put: Result<(), TryPutError<T>>) -> Option<Result<(), PutError<T>>> {
+    match put {
+        Ok(()) => Some(Ok(())),
+        Err(TryPutError::Refused(error)) => Some(Err(error)),
+        Err(TryPutError::Full(back)) => {
+            *item = Some(back);
+            None
+        }
+    }
+}
+
+impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
+    type Output = Result<(), PutError<T>>;
+
+    fn attempt(&mut self) -> Option<Self::Output> {
+        let item = self.item.take()?;
+        let put = self.line.handle.try_put(item);
+        keep_if_full(&mut self.item, put)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { line, item } = self;
+        line.poll(cx, |handle| {
+            let put = handle.shared.try_put(&handle.row, item.take()?);
+            keep_if_full(item, put)
+        })
+    }
+}

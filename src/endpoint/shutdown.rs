@@ -70,3 +70,21 @@ fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
     let drained = in_time.or_else(|| shared.ended()).unwrap_or_else(|| unreachable!("abort ends the queue"));
     ShutdownReport { drained, left }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::finish;
+    use crate::queue::{IterableQueue, Outcome};
+
+    /// The grace is over, but before the abort the last consumer goes, and that ends the queue.
+    #[test]
+    fn d7_what_is_left_is_reported_also_if_the_last_consumer_goes_as_the_grace_ends() {
+        let queue = IterableQueue::unbounded();
+        let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.try_put("left").unwrap();
+        queue.shared().shut_down();
+        drop(consumer);
+        let report = finish(queue.shared(), None);
+        assert_eq!((report.drained.outcome, report.left), (Outcome::Abandoned, vec!["left"]));
+    }
+}

@@ -1,0 +1,59 @@
+//! D1 for one handle: what waits for room keeps its order.
+
+use std::pin::Pin;
+
+use actix_iterable_queue::IterableQueue;
+use futures::{FutureExt, Sink, SinkExt};
+
+mod common;
+use common::Task;
+
+#[test]
+fn d1_a_reservation_does_not_overtake_a_waiting_put() {
+    let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    let task = Task::new();
+    producer.try_put(0).unwrap();
+    let mut first = Box::pin(producer.put(1));
+    assert!(task.poll(first.as_mut()).is_pending());
+    assert_eq!(consumer.try_get(), Ok(0));
+    // There is room, but it is the put's turn.
+    let mut second = Box::pin(producer.reserve());
+    assert!(task.poll(second.as_mut()).is_pending());
+    assert!(task.poll(first.as_mut()).is_ready());
+    assert_eq!(consumer.try_get(), Ok(1));
+    let permit = second.now_or_never().expect("its turn has come").unwrap();
+    permit.put(2).unwrap();
+    assert_eq!(consumer.try_get(), Ok(2));
+}
+
+#[test]
+fn d1_a_reservation_that_gives_up_lets_the_next_put_in() {
+    let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    let task = Task::new();
+    producer.try_put(0).unwrap();
+    let mut reserve = Box::pin(producer.reserve());
+    assert!(task.poll(reserve.as_mut()).is_pending());
+    let mut put = Box::pin(producer.put(1));
+    assert!(task.poll(put.as_mut()).is_pending());
+    drop(reserve);
+    assert_eq!(consumer.try_get(), Ok(0));
+    assert!(task.poll(put.as_mut()).is_ready());
+}
+
+/// It is a handle of its own: one that nobody polls must not stop its producer.
+#[test]
+fn c2_a_sink_that_waits_does_not_hold_up_its_producer() {
+    let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    let task = Task::new();
+    producer.try_put(0).unwrap();
+    let mut sink = producer.sink();
+    let mut cx = std::task::Context::from_waker(&task.waker);
+    assert!(Pin::new(&mut sink).poll_ready(&mut cx).is_pending());
+    assert_eq!(consumer.try_get(), Ok(0));
+    producer.try_put(1).unwrap();
+    assert_eq!(consumer.try_get(), Ok(1));
+    drop(producer);
+    sink.feed(2).now_or_never().expect("there is room").unwrap();
+    sink.close().now_or_never().expect("at once").unwrap();
+    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), [2]);
+}

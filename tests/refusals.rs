@@ -1,7 +1,9 @@
 //! What a queue's actor must not do to others: panicking drops, other queues, other lines.
 
 use std::pin::{Pin, pin};
-use std::task::{Context as TaskContext, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context as TaskContext, Wake, Waker};
 
 use actix::prelude::*;
 use actix_iterable_queue::State;
@@ -84,6 +86,15 @@ fn a1_a_registration_is_ended_by_its_own_queue_only() {
     });
 }
 
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
 /// It was polled as a stream before, and stands in the line with a waker that nobody listens to.
 #[test]
 fn d11_a_consumer_that_is_handed_over_leaves_the_line() {
@@ -102,9 +113,11 @@ fn d11_a_consumer_that_is_handed_over_leaves_the_line() {
         }) as Run<Hand>)
             .await
             .unwrap();
+        let woken = Arc::new(Woken::default());
         let mut waiting = pin!(second.get());
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        assert!(waiting.as_mut().poll(&mut TaskContext::from_waker(&Arc::clone(&woken).into())).is_pending());
         producer.try_put(1).unwrap();
+        assert!(woken.0.load(SeqCst), "an item is there, and the one who may take it sleeps");
         assert_eq!(waiting.await, Some(1));
         lease.ack();
     });

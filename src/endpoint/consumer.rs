@@ -260,6 +260,10 @@ impl<T> Operation for Taking<'_, T> {
         Consumer::attempt(&self.consumer.slot, self.take).map(Result::ok)
     }
 
+    fn slack(&self) -> usize {
+        self.consumer.slot.shared.slack()
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.consumer.poll_take(self.take, cx)
     }

@@ -130,6 +130,10 @@ impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
         keep_if_full(&mut self.item, put)
     }
 
+    fn slack(&self) -> usize {
+        self.shared().slack()
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { line, item } = self;
         line.poll(cx, |handle| {

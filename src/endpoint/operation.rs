@@ -9,6 +9,9 @@ pub(crate) trait Operation {
     /// One try that leaves nothing behind.
     fn attempt(&mut self) -> Option<Self::Output>;
 
+    /// By how many items the other side can get ahead while a thread spins.
+    fn slack(&self) -> usize;
+
     /// One poll, which parks the waker.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
 }

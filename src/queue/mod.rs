@@ -314,6 +314,11 @@ impl<T> Shared<T> {
         self.control().ended().cloned()
     }
 
+    /// By how many items one side can get ahead of the other.
+    pub(crate) fn slack(&self) -> usize {
+        self.ring.capacity().unwrap_or(usize::MAX)
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.flagged(shared::ENDED)
     }

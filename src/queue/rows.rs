@@ -118,6 +118,11 @@ impl ProducerRow {
         self.counters.puts.fetch_add(1, Relaxed);
     }
 
+    /// The put that was counted was not accepted.
+    pub(crate) fn uncount_put(&self) {
+        self.counters.puts.fetch_sub(1, Relaxed);
+    }
+
     #[inline]
     pub(crate) fn puts(&self) -> u64 {
         self.counters.puts.load(Relaxed)

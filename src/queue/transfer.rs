@@ -62,9 +62,11 @@ impl<T> Shared<T> {
         if self.flagged(SIDE | PERMITS) {
             return self.push_in_line(row, item);
         }
+        // Counted before: right after the push, this would wait for the cache line of the item's
+        // cell, which a consumer is after.
+        row.count_put();
         match self.ring.push(item) {
             Ok(()) => {
-                row.count_put();
                 if self.flagged(SIDE) {
                     // The side list got its first item meanwhile: this one is behind it.
                     self.control().side.count_behind();
@@ -75,8 +77,13 @@ impl<T> Shared<T> {
                 row.stamp_put(self.clock.now());
                 Ok(self.notify_next(Line::Getters))
             }
-            Err(PushError::Full(item)) => Err(TryPutError::Full(item)),
-            Err(PushError::Closed(item)) => Err(self.control().refusal(item).into()),
+            Err(error) => {
+                row.uncount_put();
+                match error {
+                    PushError::Full(item) => Err(TryPutError::Full(item)),
+                    PushError::Closed(item) => Err(self.control().refusal(item).into()),
+                }
+            }
         }
     }
 

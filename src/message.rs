@@ -162,7 +162,9 @@ open_message! {
 /// Sent with `do_send` to a queue that is sealed already, it leaves the actor waiting: the refusal
 /// is only logged at warn.
 ///
-/// The queue keeps the actor's address until it has told it of the end.
+/// The queue keeps the actor's address until it has told it of the end. An actor that in turn keeps
+/// an `Addr<QueueActor>` keeps the queue from sealing itself: let it hold a `WeakAddr`, or send
+/// [`Seal`].
 ///
 /// Items that are still in the mailbox when the actor dies come back as if they had not been handed
 /// out; those that the actor has looked at come back with the attempt counted.
@@ -463,6 +465,8 @@ impl Message for Inspect {
 }
 
 /// Ends the queue within a given time, as [`IterableQueue::shutdown`](crate::IterableQueue::shutdown).
+///
+/// With `do_send` the report is dropped, and with it the items that were left.
 pub struct Shutdown<T> {
     pub(crate) grace: Duration,
     item: PhantomData<fn() -> T>,

@@ -154,6 +154,8 @@ impl<T> Consumer<T> {
 
     /// Takes the next item for good; `None` when the queue has ended.
     ///
+    /// While there are items it is ready at once: a loop that does nothing else keeps its thread.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses neither an item nor a wake-up.

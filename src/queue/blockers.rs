@@ -1,4 +1,4 @@
-//! Why a queue is not drained, by name.
+//! Why a queue is not drained, by name, and how that and a snapshot are printed.
 
 use std::fmt;
 use std::time::Duration;
@@ -142,7 +142,35 @@ impl Snapshot {
     }
 }
 
-pub(super) fn count(n: u64, noun: &str) -> String {
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} ({}): {}", self.queue, self.state)?,
+            None => write!(f, "{}: {}", self.queue, self.state)?,
+        }
+        write!(f, ", {} buffered", self.buffered)?;
+        if let Some(capacity) = self.capacity {
+            write!(f, " of {capacity}")?;
+        }
+        let t = &self.totals;
+        write!(
+            f,
+            ", {} leased; {} accepted, {} acked, {} taken, {} dead-lettered, {} discarded, {} redelivered",
+            self.leased, t.accepted, t.acked, t.taken, t.dead_lettered, t.discarded, t.redelivered
+        )?;
+        for (waiting, whom) in [(self.waiting_puts, "put"), (self.waiting_gets, "get")] {
+            if waiting > 0 {
+                write!(f, ", {} waiting", count(waiting as u64, whom))?;
+            }
+        }
+        for blocker in &*self.blockers() {
+            write!(f, "\n  waits: {blocker}")?;
+        }
+        Ok(())
+    }
+}
+
+fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -6,7 +6,7 @@
 //! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
 //! - `buffer.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: the parts
 //! - `item.rs`, `dead_letters.rs`: leases and what becomes of them
-//! - `snapshot.rs`, `blockers.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
+//! - `snapshot.rs`, `inspect.rs`, `blockers.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
 
 mod blockers;
 mod buffer;
@@ -14,6 +14,7 @@ mod clock;
 mod dead_letters;
 mod effects;
 mod ids;
+mod inspect;
 mod item;
 mod lifecycle;
 mod registry;

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::blockers::count;
 use super::ids::{ConsumerId, ProducerId, QueueId};
-use super::shared::{Control, Shared};
 
 /// How far a queue has come. It moves one way only: `Open`, `Sealed`, `Draining`, `Drained`, or to
 /// `Aborted` from any but `Drained`. It may skip a step.
@@ -172,76 +170,4 @@ pub struct Snapshot {
     pub producers: Vec<ProducerStatus>,
     /// Consumers that are open or hold items.
     pub consumers: Vec<ConsumerStatus>,
-}
-
-impl<T> Shared<T> {
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let now = self.clock.now();
-        let control = self.control();
-        let producers = control.registry.producers().into_iter().map(|open| ProducerStatus {
-            id: open.endpoint.id,
-            name: open.endpoint.name.to_string(),
-            handles: open.handles,
-            puts: open.puts,
-            last_put: open.last_put.known().map(|stamp| now.since(stamp)),
-        });
-        let consumers = control.registry.consumers().filter(|row| !row.is_closed() || row.in_flight() > 0).map(|row| {
-            let leased = row.in_flight();
-            ConsumerStatus {
-                id: row.id,
-                name: row.name.to_string(),
-                open: !row.is_closed(),
-                taken: row.taken(),
-                acked: row.acked(),
-                leased,
-                last_lease: (leased > 0).then(|| now.since(row.last_lease())),
-            }
-        });
-        let (producers, consumers): (Vec<_>, Vec<_>) = (producers.collect(), consumers.collect());
-        Snapshot {
-            queue: self.id,
-            name: self.name.as_deref().map(str::to_owned),
-            state: control.state(),
-            capacity: self.ring.capacity(),
-            buffered: self.buffered(&control),
-            leased: consumers.iter().map(|row| row.leased).sum(),
-            waiting_puts: control.putters.len(),
-            waiting_gets: control.getters.len(),
-            totals: control.totals(),
-            producers,
-            consumers,
-        }
-    }
-
-    pub(super) fn buffered(&self, control: &Control<T>) -> usize {
-        self.ring.len() + control.side.len() + control.returned.len()
-    }
-}
-
-impl fmt::Display for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "{name} ({}): {}", self.queue, self.state)?,
-            None => write!(f, "{}: {}", self.queue, self.state)?,
-        }
-        write!(f, ", {} buffered", self.buffered)?;
-        if let Some(capacity) = self.capacity {
-            write!(f, " of {capacity}")?;
-        }
-        let t = &self.totals;
-        write!(
-            f,
-            ", {} leased; {} accepted, {} acked, {} taken, {} dead-lettered, {} discarded, {} redelivered",
-            self.leased, t.accepted, t.acked, t.taken, t.dead_lettered, t.discarded, t.redelivered
-        )?;
-        for (waiting, whom) in [(self.waiting_puts, "put"), (self.waiting_gets, "get")] {
-            if waiting > 0 {
-                write!(f, ", {} waiting", count(waiting as u64, whom))?;
-            }
-        }
-        for blocker in &*self.blockers() {
-            write!(f, "\n  waits: {blocker}")?;
-        }
-        Ok(())
-    }
 }

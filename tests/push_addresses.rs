@@ -10,14 +10,7 @@ use actix_iterable_queue::prelude::*;
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 
-use actors::{Hand, backlog, in_system};
-
-type Queue = IterableQueue<u32>;
-
-fn with(items: std::ops::Range<u32>) -> (Queue, Addr<QueueActor<u32>>) {
-    let queue = backlog(items);
-    (queue.clone(), QueueActor::new(queue).start())
-}
+use actors::{Hand, in_system, with};
 
 #[test]
 fn a1_items_and_the_end_may_go_to_two_actors() {

@@ -10,14 +10,7 @@ use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{PutError, State};
 
-use actors::{Hand, backlog, in_system, quiet, run, until};
-
-type Queue = IterableQueue<u32>;
-
-fn with(items: std::ops::Range<u32>) -> (Queue, Addr<QueueActor<u32>>) {
-    let queue = backlog(items);
-    (queue.clone(), QueueActor::new(queue).start())
-}
+use actors::{Hand, backlog, in_system, quiet, run, until, with};
 
 /// It stands in no line for items, so nothing but the end wakes the actor that serves it.
 #[test]

@@ -59,6 +59,12 @@ pub(crate) fn backlog(items: Range<u32>) -> IterableQueue<u32> {
     queue
 }
 
+/// The same with an actor, and a handle beside it.
+pub(crate) fn with(items: Range<u32>) -> (IterableQueue<u32>, Addr<QueueActor<u32>>) {
+    let queue = backlog(items);
+    (queue.clone(), QueueActor::new(queue).start())
+}
+
 /// Runs a piece of the test inside an actor.
 pub(crate) struct Run<A: Actor>(Work<A, <A as Actor>::Context>);
 

@@ -1,11 +1,11 @@
 //! How a queue is made.
 
 use std::fmt;
-use std::marker::PhantomData;
-use std::sync::Arc;
 
+use crate::backoff::Backoff;
+use crate::endpoint::start_timer;
 use crate::error::BuildError;
-use crate::queue::{IterableQueue, name};
+use crate::queue::{Config, IterableQueue, Redelivery, name};
 
 /// How often an item is handed out unless the builder says otherwise.
 const MAX_ATTEMPTS: u32 = 5;
@@ -51,7 +51,7 @@ impl<T> IterableQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unbounded() -> Self {
-        Self::new(None, None, MAX_ATTEMPTS)
+        Self::new(Builder::new().config)
     }
 
     /// A queue with a name, a capacity, a limit of attempts.
@@ -73,15 +73,12 @@ impl<T> IterableQueue<T> {
 
 /// Describes a queue before it is built; from [`IterableQueue::builder`].
 pub struct Builder<T> {
-    name: Option<Arc<str>>,
-    capacity: Option<usize>,
-    max_attempts: u32,
-    item: PhantomData<fn(T)>,
+    config: Config<T>,
 }
 
 impl<T> Builder<T> {
     fn new() -> Self {
-        Self { name: None, capacity: None, max_attempts: MAX_ATTEMPTS, item: PhantomData }
+        Self { config: Config { name: None, capacity: None, max_attempts: MAX_ATTEMPTS, redelivery: None } }
     }
 
     /// A name, for snapshots and the log.
@@ -96,7 +93,7 @@ impl<T> Builder<T> {
     /// ```
     #[must_use]
     pub fn name(mut self, queue_name: impl Into<String>) -> Self {
-        self.name = name(queue_name);
+        self.config.name = name(queue_name);
         self
     }
 
@@ -113,7 +110,7 @@ impl<T> Builder<T> {
     /// ```
     #[must_use]
     pub fn capacity(mut self, items: usize) -> Self {
-        self.capacity = Some(items);
+        self.config.capacity = Some(items);
         self
     }
 
@@ -134,7 +131,38 @@ impl<T> Builder<T> {
     /// ```
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.max_attempts = attempts;
+        self.config.max_attempts = attempts;
+        self
+    }
+
+    /// How long an item that failed waits before it comes back; not at all unless given.
+    ///
+    /// An item has failed when its lease was dropped unsettled or ended with `requeue`. While it
+    /// waits it counts as buffered, so the queue is not drained before it has come back and is
+    /// settled. The time is kept by a thread, which runs only while items wait: no runtime is needed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{Backoff, IterableQueue};
+    /// use std::time::Duration;
+    ///
+    /// let backoff = Backoff::exponential(Duration::from_millis(10), Duration::from_secs(5));
+    /// let queue = IterableQueue::builder().redelivery_backoff(backoff).build()?;
+    /// let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.try_put("flaky")?;
+    /// consumer.try_lease()?.requeue();
+    /// let item = consumer.blocking_lease().unwrap(); // after 5 to 10 ms
+    /// assert_eq!(item.attempt(), 2);
+    /// # item.ack();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn redelivery_backoff(mut self, backoff: Backoff) -> Self
+    where
+        T: Send + 'static,
+    {
+        self.config.redelivery = Some(Redelivery { backoff, start_timer });
         self
     }
 
@@ -152,22 +180,23 @@ impl<T> Builder<T> {
     /// assert_eq!(error, BuildError::ZeroMaxAttempts);
     /// ```
     pub fn build(self) -> Result<IterableQueue<T>, BuildError> {
-        if self.capacity == Some(0) {
+        if self.config.capacity == Some(0) {
             return Err(BuildError::ZeroCapacity);
         }
-        if self.max_attempts == 0 {
+        if self.config.max_attempts == 0 {
             return Err(BuildError::ZeroMaxAttempts);
         }
-        Ok(IterableQueue::new(self.name, self.capacity, self.max_attempts))
+        Ok(IterableQueue::new(self.config))
     }
 }
 
 impl<T> fmt::Debug for Builder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("name", &self.name)
-            .field("capacity", &self.capacity)
-            .field("max_attempts", &self.max_attempts)
+            .field("name", &self.config.name)
+            .field("capacity", &self.config.capacity)
+            .field("max_attempts", &self.config.max_attempts)
+            .field("redelivery_backoff", &self.config.redelivery.as_ref().map(|redelivery| redelivery.backoff))
             .finish()
     }
 }

@@ -4,7 +4,9 @@
 //! [`get_ref`](PutError::get_ref) looks at it. None of them needs `T: Debug`.
 
 use std::error::Error;
-use std::fmt;
+use std::{fmt, io};
+
+use crate::actor::Death;
 
 /// A put was refused for good; the item is inside.
 ///
@@ -426,3 +428,78 @@ impl fmt::Display for BuildError {
 }
 
 impl Error for BuildError {}
+
+/// A [`WorkerPool`](crate::WorkerPool) could not be started or resized.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// Workers are actors, which live in a running actix system.
+    NoSystem,
+    /// A pool without workers would never do anything.
+    ZeroWorkers,
+    /// A worker that may hold no item at all would never get one.
+    ZeroMaxInFlight,
+    /// The queue was sealed before.
+    Sealed,
+    /// An arbiter that was given for workers has stopped.
+    ArbiterStopped,
+    /// No arbiter could be started.
+    Arbiter(io::Error),
+    /// The pool, or its queue, has ended.
+    Ended,
+}
+
+impl fmt::Display for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSystem => {
+                "no actix system is running on this thread: start the pool in System::block_on, #[actix::main], or an actor"
+            }
+            Self::ZeroWorkers => "0 workers: give at least 1, or pause the pool",
+            Self::ZeroMaxInFlight => "max_in_flight is 0: a worker needs room for at least one item",
+            Self::Sealed => "the queue is sealed and opens no consumers: start its pools before seal",
+            Self::ArbiterStopped => "an arbiter that was given for workers has stopped: give only running ones",
+            Self::Arbiter(error) => {
+                return write!(f, "no arbiter could be started: {error}; with less workers, or arbiters given, it might");
+            }
+            Self::Ended => "the pool or its queue has ended: there is nothing to do for more workers",
+        })
+    }
+}
+
+impl Error for PoolError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Arbiter(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A [`WorkerPool`](crate::WorkerPool) ended before its queue was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolFailure {
+    /// More workers died than its restart limit allows.
+    GaveUp {
+        /// The worker that died last.
+        worker: String,
+        /// Why.
+        death: Death,
+    },
+    /// The actix system that the pool was started in has stopped.
+    Stopped,
+}
+
+impl fmt::Display for PoolFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GaveUp { worker, death } => {
+                write!(f, "the pool gave up: too many of its workers died, the last one was {worker}: {death}")
+            }
+            Self::Stopped => f.write_str("the actix system stopped before the pool's queue was done"),
+        }
+    }
+}
+
+impl Error for PoolFailure {}

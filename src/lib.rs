@@ -2,20 +2,23 @@
 
 mod actor;
 mod arbiter;
+mod backoff;
 mod config;
 mod endpoint;
 mod error;
 pub mod message;
 mod queue;
 
-pub use actor::{ConsumeExt, QueueActor};
+pub use actor::{ConsumeExt, Death, PoolReport, QueueActor, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
+pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{
     BlockingIter, BlockingLeases, Consumer, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, Permit, Producer,
     PutSink, TryIter,
 };
 pub use error::{
-    BuildError, GetTimeoutError, OpenError, PutError, PutTimeoutError, SinkError, TryGetError, TryPutError,
+    BuildError, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, SinkError, TryGetError,
+    TryPutError,
 };
 pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
 pub use queue::{
@@ -25,7 +28,7 @@ pub use queue::{
 
 /// What most programs use: `use actix_iterable_queue::prelude::*;`
 pub mod prelude {
-    pub use crate::actor::{ConsumeExt, QueueActor};
+    pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};
     pub use crate::endpoint::{Consumer, Producer};
     pub use crate::error::{PutError, TryPutError};
     pub use crate::message::{

@@ -1,14 +1,14 @@
 //! Pull: items taken out of the buffer in an actor's own context.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix::dev::MessageResponse;
 use actix::{Actor, ActorFuture, AsyncContext, Handler, SpawnHandle};
 
 use super::ITEMS_PER_POLL;
-use super::limited::{Limited, Next};
+use super::limited::{Last, Limited, Next};
 use crate::endpoint::Consumer;
 use crate::error::OpenError;
 use crate::queue::{Drained, Item};
@@ -180,30 +180,41 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, cx: &mut Context<'_>) -> Poll<()> {
-        let limited = &mut self.get_mut().limited;
-        let mut began = None;
-        for _ in 0..ITEMS_PER_POLL {
-            if ctx.waiting() {
-                // No waker needed: when the wait is over, the context polls everything.
-                return Poll::Pending;
-            }
-            match limited.poll_next(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Next::Drained(drained)) => {
-                    Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, None);
-                    return Poll::Ready(());
-                }
-                Poll::Ready(Next::Item(item)) => {
-                    Handler::<Item<T>>::handle(actor, item, ctx).handle(ctx, None);
-                }
-            }
-            // Each lease is stamped; that saves reading the clock again.
-            let now = limited.consumer().slot().row.last_lease();
-            if now.since(*began.get_or_insert(now)) >= TIME_PER_POLL {
-                break;
-            }
+        if let Last::Drained(drained) = ready!(poll_items(&mut self.get_mut().limited, actor, ctx, cx)) {
+            Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, None);
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Poll::Ready(())
     }
+}
+
+/// Hands items to the actor until there are no more, for now or for good.
+pub(super) fn poll_items<A, T>(
+    limited: &mut Limited<T>,
+    actor: &mut A,
+    ctx: &mut A::Context,
+    cx: &mut Context<'_>,
+) -> Poll<Last>
+where
+    T: 'static,
+    A: Actor + Handler<Item<T>>,
+    A::Context: AsyncContext<A>,
+{
+    let mut began = None;
+    for _ in 0..ITEMS_PER_POLL {
+        if ctx.waiting() {
+            // No waker needed: when the wait is over, the context polls everything.
+            return Poll::Pending;
+        }
+        match ready!(limited.poll_next(cx)) {
+            Next::Last(last) => return Poll::Ready(last),
+            Next::Item(item) => Handler::<Item<T>>::handle(actor, item, ctx).handle(ctx, None),
+        }
+        // Each lease is stamped; that saves reading the clock again.
+        let now = limited.consumer().slot().row.last_lease();
+        if now.since(*began.get_or_insert(now)) >= TIME_PER_POLL {
+            break;
+        }
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }

@@ -1,5 +1,6 @@
-//! A consumer that holds a limited number of unsettled items (A2).
+//! A consumer that holds a limited number of unsettled items (A2), and does as its pool says.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::endpoint::Consumer;
@@ -10,7 +11,15 @@ use crate::queue::{ConsumerId, Drained, Item, Line, Place};
 #[derive(Debug)]
 pub(super) enum Next<T> {
     Item(Item<T>),
+    Last(Last),
+}
+
+/// After this nothing comes.
+#[derive(Debug)]
+pub(super) enum Last {
     Drained(Drained),
+    /// It was told to leave, and holds nothing any more.
+    Left,
 }
 
 #[derive(Debug)]
@@ -40,6 +49,11 @@ impl<T> Limited<T> {
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next<T>> {
+        if !self.consumer.slot().row.is_free()
+            && let Some(next) = self.poll_orders(cx)
+        {
+            return next;
+        }
         // Whoever may not take must not stand in the line for items. It does not: what brought it
         // to its limit was a take, and a take leaves the line.
         if self.at_limit(cx) {
@@ -48,8 +62,30 @@ impl<T> Limited<T> {
         match self.consumer.poll_lease(cx) {
             Poll::Ready(Some(item)) => Poll::Ready(Next::Item(item)),
             Poll::Ready(None) => self.poll_end(cx),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                // Nothing else would bring an order to one that waits for an item.
+                self.consumer.slot().row.register(cx.waker());
+                if self.consumer.slot().row.is_free() {
+                    return Poll::Pending;
+                }
+                self.poll_orders(cx).unwrap_or(Poll::Pending)
+            }
         }
+    }
+
+    /// `None` if there is no order any more. Watch, then look: an order in between is seen or wakes
+    /// this task.
+    fn poll_orders(&mut self, cx: &mut Context<'_>) -> Option<Poll<Next<T>>> {
+        let row = Arc::clone(&self.consumer.slot().row);
+        row.watch(cx.waker());
+        if row.is_free() {
+            return None;
+        }
+        self.consumer.leave_line();
+        if row.is_leaving() && row.in_flight() == 0 {
+            return Some(Poll::Ready(Next::Last(Last::Left)));
+        }
+        Some(self.poll_end(cx))
     }
 
     fn at_limit(&self, cx: &Context<'_>) -> bool {
@@ -57,13 +93,13 @@ impl<T> Limited<T> {
         let at_limit = || row.in_flight() >= self.max_in_flight;
         // Watch, then look again: a settle in between is seen or wakes this task.
         at_limit() && {
-            row.watch_settle(cx.waker());
+            row.watch(cx.waker());
             at_limit()
         }
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<T>> {
-        self.consumer.slot().shared.poll_end(&mut self.end, cx).map(Next::Drained)
+        self.consumer.slot().shared.poll_end(&mut self.end, cx).map(|drained| Next::Last(Last::Drained(drained)))
     }
 }
 

@@ -4,17 +4,22 @@
 //! - `push.rs`: items out, to addresses; `puts.rs`: `Put` messages that wait for room
 //! - `consume.rs`: items pulled into an actor's own context
 //! - `limited.rs`: what push and pull share, the limit of items in flight
+//! - `pool.rs`, `pool/`: supervised workers
+//! - `signal.rs`: the end by ctrl-c or SIGTERM
 //! - `watch.rs`: dead addresses; `reply.rs`: answers
 
 mod consume;
 mod limited;
+mod pool;
 mod push;
 mod puts;
 mod queue_actor;
 mod reply;
+mod signal;
 mod watch;
 
 pub use consume::ConsumeExt;
+pub use pool::{Death, PoolReport, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
 pub use queue_actor::QueueActor;
 
 /// After this many items in one poll, an actor's timers and messages get their turn (D11).

@@ -10,7 +10,7 @@ use actix::prelude::Recipient;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::ITEMS_PER_POLL;
-use super::limited::{Limited, Next};
+use super::limited::{Last, Limited, Next};
 use crate::endpoint::Consumer;
 use crate::error::OpenError;
 use crate::message::RegisterConsumer;
@@ -113,7 +113,8 @@ impl<T: Send + 'static> Future for PushConsumer<T> {
         }
         match consumer.limited.poll_next(cx) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Next::Drained(drained)) => {
+            Poll::Ready(Next::Last(Last::Left)) => return Poll::Ready(()),
+            Poll::Ready(Next::Last(Last::Drained(drained))) => {
                 consumer.drained.do_send(drained);
                 return Poll::Ready(());
             }

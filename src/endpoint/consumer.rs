@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::operation::Operation;
 use super::producer::Producer;
 use crate::error::{OpenError, TryGetError};
-use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Line, Place, Shared, Slot, Take, Taken, name};
+use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, Taken, name};
 
 /// Takes items out of a queue, until the queue has ended.
 ///
@@ -94,8 +94,9 @@ impl<T> Consumer<T> {
         Ok(Self::new(Arc::clone(shared), shared.open_consumer(consumer_name)?))
     }
 
-    fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
-        Self { slot: Arc::new(Slot { shared, row, mailbox: OnceLock::new() }), place: Place::new(Line::Getters) }
+    pub(super) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
+        let place = Place::for_items(row.id);
+        Self { slot: Arc::new(Slot::new(shared, row)), place }
     }
 
     pub(crate) fn slot(&self) -> &Arc<Slot<T>> {

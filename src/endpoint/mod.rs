@@ -4,9 +4,12 @@
 //! - `consumer.rs`: items out
 //! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `iterators.rs`
 //! - `futures.rs`: streams and the sink
+//! - `redelivery.rs`: the time before failed items come back
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
+//! - `claim.rs`: a pool's right to open consumers
 
 mod blocking;
+mod claim;
 mod consumer;
 mod dead_letters;
 mod futures;
@@ -15,8 +18,10 @@ mod iterators;
 mod operation;
 mod permit;
 mod producer;
+mod redelivery;
 mod shutdown;
 
+pub(crate) use self::claim::Claim;
 pub use self::consumer::Consumer;
 pub use self::futures::{IntoLeases, Leases, PutSink};
 pub(crate) use self::handle::{Handle, Putting};
@@ -24,4 +29,5 @@ pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBl
 pub(crate) use self::operation::Operation;
 pub use self::permit::Permit;
 pub use self::producer::Producer;
+pub(crate) use self::redelivery::start_timer;
 pub(crate) use self::shutdown::shutdown;

@@ -65,10 +65,10 @@ pub(crate) async fn shutdown<T: Send + 'static>(shared: Arc<Shared<T>>, grace: D
 fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
     let in_time = grace.and_then(|grace| await_end(shared, Some(grace)));
     // It may have ended between the two: then there is nothing to abort, but something left.
-    let mut left = if in_time.is_some() { Vec::new() } else { shared.abort() };
+    let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_and_tell() };
     left.append(&mut shared.take_left());
     let drained = in_time.or_else(|| shared.ended()).unwrap_or_else(|| unreachable!("abort ends the queue"));
-    ShutdownReport { drained, left }
+    ShutdownReport { drained, left, holders }
 }
 
 #[cfg(test)]

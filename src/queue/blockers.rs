@@ -24,6 +24,13 @@ pub enum Blocker {
         items: usize,
         /// Consumers that could take them.
         consumers: usize,
+        /// How many more are paused.
+        paused: usize,
+    },
+    /// Items failed and wait before they come back.
+    Delayed {
+        /// How many.
+        items: usize,
     },
     /// A consumer has not settled what it was handed.
     Leased(ConsumerStatus),
@@ -50,15 +57,23 @@ impl fmt::Display for Blocker {
                     count(*items as u64, "item")
                 )
             }
-            Self::Buffered { items, consumers: 0 } => {
+            Self::Buffered { items, consumers: 0, paused: 0 } => {
                 write!(f, "{} buffered and no consumer is open", count(*items as u64, "item"))
             }
-            Self::Buffered { items, consumers } => {
-                write!(f, "{} buffered for {}", count(*items as u64, "item"), count(*consumers as u64, "consumer"))
+            Self::Buffered { items, consumers, paused } => {
+                write!(f, "{} buffered for {}", count(*items as u64, "item"), count(*consumers as u64, "consumer"))?;
+                if *paused > 0 {
+                    write!(f, ", and {paused} paused")?;
+                }
+                Ok(())
+            }
+            Self::Delayed { items } => {
+                write!(f, "{} failed and will come back after the backoff", count(*items as u64, "item"))
             }
             Self::Leased(consumer) => {
+                let stuck = if consumer.stuck { " is stuck," } else { "" };
                 let gone = if consumer.open { "" } else { " (closed)" };
-                write!(f, "consumer {}{gone} holds {}", consumer.name, count(consumer.leased, "item"))?;
+                write!(f, "consumer {}{gone}{stuck} holds {}", consumer.name, count(consumer.leased, "item"))?;
                 match (consumer.last_lease, consumer.leased) {
                     (Some(age), 1) => write!(f, " since {}", Age(age)),
                     (Some(age), _) => write!(f, ", the last one since {}", Age(age)),
@@ -130,12 +145,15 @@ impl Snapshot {
             blockers.push(Blocker::NotSealed);
         }
         blockers.extend(self.producers.iter().cloned().map(Blocker::ProducerOpen));
-        if self.buffered > 0 {
-            let consumers = self.consumers.iter().filter(|consumer| consumer.open).count();
-            blockers.push(match consumers {
-                0 if self.state != State::Open => Blocker::Abandoned { items: self.buffered },
-                _ => Blocker::Buffered { items: self.buffered, consumers },
-            });
+        let open = self.consumers.iter().filter(|consumer| consumer.open);
+        let (paused, consumers): (Vec<_>, Vec<_>) = open.partition(|consumer| consumer.paused);
+        let (paused, consumers) = (paused.len(), consumers.len());
+        if self.buffered > 0 && self.state != State::Open && consumers + paused + self.pools == 0 {
+            blockers.push(Blocker::Abandoned { items: self.buffered });
+        } else {
+            let (items, delayed) = (self.buffered - self.delayed, self.delayed);
+            blockers.extend((items > 0).then_some(Blocker::Buffered { items, consumers, paused }));
+            blockers.extend((delayed > 0).then_some(Blocker::Delayed { items: delayed }));
         }
         blockers.extend(self.consumers.iter().filter(|consumer| consumer.leased > 0).cloned().map(Blocker::Leased));
         Blockers(blockers)
@@ -151,6 +169,9 @@ impl fmt::Display for Snapshot {
         write!(f, ", {} buffered", self.buffered)?;
         if let Some(capacity) = self.capacity {
             write!(f, " of {capacity}")?;
+        }
+        if self.delayed > 0 {
+            write!(f, " ({} delayed)", self.delayed)?;
         }
         let t = &self.totals;
         write!(

@@ -223,6 +223,11 @@ pub(crate) struct ReturnedItem<T> {
 
 /// Items that came back: those of one consumer in the order in which it was handed them, and the
 /// consumers in turn, so that none of them starves the others.
+///
+/// A consumer leaves what it gave back itself to others, as long as one of them was woken for it:
+/// that is the promise. It holds until any woken consumer has had its look, whatever came of it:
+/// that one then has the item, or passed its wake-up on, or found only items of its own here, which
+/// it may take from then on. So nothing is left to nobody.
 #[derive(Debug)]
 pub(crate) struct Returned<T> {
     /// By the consumer's count of leases. Never empty.
@@ -230,11 +235,12 @@ pub(crate) struct Returned<T> {
     /// The consumers of the map, the next one first.
     turns: VecDeque<ConsumerId>,
     len: usize,
+    promised: bool,
 }
 
 impl<T> Returned<T> {
     pub(crate) fn new() -> Self {
-        Self { by_consumer: HashMap::new(), turns: VecDeque::new(), len: 0 }
+        Self { by_consumer: HashMap::new(), turns: VecDeque::new(), len: 0, promised: false }
     }
 
     pub(crate) fn insert(&mut self, returned: ReturnedItem<T>) {
@@ -246,9 +252,17 @@ impl<T> Returned<T> {
         self.len += 1;
     }
 
-    #[inline]
     pub(crate) fn pop(&mut self) -> Option<ReturnedItem<T>> {
-        let consumer = self.turns.pop_front()?;
+        self.pop_turn(0)
+    }
+
+    /// The next item that is not one that `taker` gave back.
+    pub(crate) fn pop_other(&mut self, taker: ConsumerId) -> Option<ReturnedItem<T>> {
+        self.pop_turn(usize::from(self.turns.front() == Some(&taker)))
+    }
+
+    fn pop_turn(&mut self, turn: usize) -> Option<ReturnedItem<T>> {
+        let consumer = self.turns.remove(turn)?;
         let items = self.by_consumer.get_mut(&consumer)?;
         let (_, returned) = items.pop_first()?;
         if items.is_empty() {
@@ -257,7 +271,20 @@ impl<T> Returned<T> {
             self.turns.push_back(consumer);
         }
         self.len -= 1;
+        self.promised &= self.len > 0;
         Some(returned)
+    }
+
+    pub(crate) fn promise(&mut self) {
+        self.promised = true;
+    }
+
+    pub(crate) fn end_promise(&mut self) {
+        self.promised = false;
+    }
+
+    pub(crate) fn is_promised(&self) -> bool {
+        self.promised
     }
 
     pub(crate) fn len(&self) -> usize {

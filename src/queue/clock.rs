@@ -1,7 +1,9 @@
 //! The queue's clock: milliseconds since it was built, read in a few nanoseconds.
 //!
-//! It serves only the ages that a snapshot shows; nothing in the contract rests on it.
+//! It serves the ages that a snapshot shows and the backoff before a redelivery; nothing in the
+//! contract rests on it.
 
+use std::ops::Add;
 use std::time::Duration;
 
 /// A point in time, in milliseconds since the queue was built.
@@ -9,8 +11,18 @@ use std::time::Duration;
 pub(crate) struct Ticks(pub(crate) u64);
 
 impl Ticks {
+    pub(crate) const MAX: Self = Self(u64::MAX);
+
     pub(crate) fn since(self, earlier: Ticks) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Ticks {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(later.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 

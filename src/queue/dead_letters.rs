@@ -16,11 +16,18 @@ pub struct DeadLetter<T> {
     pub reason: String,
     /// The name of the consumer that held it last.
     pub last_worker: String,
+    /// What the panic said that the last attempt ended with, if a worker of a
+    /// [`WorkerPool`](crate::WorkerPool) held the item.
+    pub panic: Option<String>,
 }
 
 impl<T> fmt::Display for DeadLetter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "given up by {} at attempt {}: {}", self.last_worker, self.attempts, self.reason)
+        write!(f, "given up by {} at attempt {}: {}", self.last_worker, self.attempts, self.reason)?;
+        match &self.panic {
+            Some(panic) => write!(f, " (it panicked: {panic})"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::thread::Thread;
 
 use super::dead_letters::DeadLetterQueue;
 use super::snapshot::Drained;
@@ -12,13 +13,15 @@ pub(crate) struct Effects<T> {
     pub(super) wake: Vec<Waker>,
     pub(super) discard: Vec<T>,
     pub(super) close: Option<Arc<dyn DeadLetterQueue<T>>>,
+    /// Looks after failed items, of which there are none any more.
+    pub(super) timer: Option<Thread>,
     /// What to say of the end that the change was.
     pub(super) ended: Option<Drained>,
 }
 
 impl<T> Effects<T> {
     pub(super) fn new() -> Self {
-        Self { wake: Vec::new(), discard: Vec::new(), close: None, ended: None }
+        Self { wake: Vec::new(), discard: Vec::new(), close: None, timer: None, ended: None }
     }
 
     pub(super) fn run(self) {
@@ -27,6 +30,9 @@ impl<T> Effects<T> {
             log_end(&drained, self.discard.len());
         }
         self.discard.into_iter().for_each(drop_quietly);
+        if let Some(timer) = self.timer {
+            timer.unpark();
+        }
         if let Some(dead_letters) = self.close {
             dead_letters.close();
         }

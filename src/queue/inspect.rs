@@ -14,7 +14,28 @@ impl<T> Shared<T> {
             puts: open.puts,
             last_put: open.last_put.known().map(|stamp| now.since(stamp)),
         });
-        let consumers = control.registry.consumers().filter(|row| !row.is_closed() || row.in_flight() > 0).map(|row| {
+        let (producers, consumers): (Vec<_>, _) = (producers.collect(), self.consumers(&control));
+        Snapshot {
+            queue: self.id,
+            name: self.name.as_deref().map(str::to_owned),
+            state: control.state(),
+            capacity: self.ring.capacity(),
+            buffered: self.buffered(&control),
+            delayed: control.delayed.len(),
+            leased: consumers.iter().map(|row| row.leased).sum(),
+            waiting_puts: control.putters.len(),
+            waiting_gets: control.getters.len(),
+            totals: control.totals(),
+            pools: control.pools,
+            producers,
+            consumers,
+        }
+    }
+
+    /// Those that are open, and those that hold items.
+    pub(super) fn consumers(&self, control: &Control<T>) -> Vec<ConsumerStatus> {
+        let now = self.clock.now();
+        let rows = control.registry.consumers().filter(|row| !row.is_closed() || row.in_flight() > 0).map(|row| {
             let leased = row.in_flight();
             ConsumerStatus {
                 id: row.id,
@@ -23,26 +44,15 @@ impl<T> Shared<T> {
                 taken: row.taken(),
                 acked: row.acked(),
                 leased,
+                paused: row.is_paused(),
+                stuck: row.is_stuck(),
                 last_lease: (leased > 0).then(|| now.since(row.last_lease())),
             }
         });
-        let (producers, consumers): (Vec<_>, Vec<_>) = (producers.collect(), consumers.collect());
-        Snapshot {
-            queue: self.id,
-            name: self.name.as_deref().map(str::to_owned),
-            state: control.state(),
-            capacity: self.ring.capacity(),
-            buffered: self.buffered(&control),
-            leased: consumers.iter().map(|row| row.leased).sum(),
-            waiting_puts: control.putters.len(),
-            waiting_gets: control.getters.len(),
-            totals: control.totals(),
-            producers,
-            consumers,
-        }
+        rows.collect()
     }
 
     pub(super) fn buffered(&self, control: &Control<T>) -> usize {
-        self.ring.len() + control.side.len() + control.returned.len()
+        self.ring.len() + control.side.len() + control.returned.len() + control.delayed.len()
     }
 }

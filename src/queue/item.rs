@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use super::buffer::ReturnedItem;
 use super::dead_letters::DeadLetter;
-use super::effects::{drop_quietly, wake};
+use super::effects::drop_quietly;
 use super::ids::QueueId;
+use super::post_mortem::PostMortem;
 use super::rows::ConsumerRow;
-use super::shared::{ENDED, Line, RETURNED, Shared};
+use super::shared::{ENDED, Shared};
 use super::transfer::Taken;
 use crate::error::PutError;
 
@@ -60,9 +61,16 @@ pub(crate) struct Slot<T> {
     pub(crate) row: Arc<ConsumerRow>,
     /// For consumers served by address: whether the mailbox that leases travel through is alive.
     pub(crate) mailbox: OnceLock<MailboxProbe>,
+    pub(super) post_mortem: PostMortem<T>,
 }
 
 pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
+
+impl<T> Slot<T> {
+    pub(crate) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
+        Self { shared, row, mailbox: OnceLock::new(), post_mortem: PostMortem::new() }
+    }
+}
 
 impl<T> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,9 +79,12 @@ impl<T> fmt::Debug for Slot<T> {
 }
 
 /// How an unsettled item comes back.
-enum Return {
-    Counted,
-    Uncounted,
+enum Return<'a> {
+    /// Its attempt failed, maybe by a panic that said this.
+    Failed(Option<&'a str>),
+    /// As if it had not been handed out.
+    Undone,
+    /// Not at all, for this reason.
     Rejected(String),
 }
 
@@ -135,7 +146,8 @@ impl<T> Item<T> {
     /// Gives the item back. It comes before items that were never handed out, with this attempt
     /// counted; after the last attempt it is a dead letter.
     ///
-    /// It may be handed out again at once: to have it wait, wait before you call this.
+    /// It may be handed out again at once, to another consumer if one is waiting. To have it wait
+    /// first, give the queue a [`redelivery_backoff`](crate::Builder::redelivery_backoff).
     ///
     /// # Examples
     ///
@@ -151,7 +163,7 @@ impl<T> Item<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn requeue(mut self) {
-        self.give_back(Return::Counted);
+        self.give_back(Return::Failed(None));
     }
 
     /// Gives the item up: it is a dead letter for the reason given.
@@ -273,38 +285,49 @@ impl<T> Item<T> {
 
     /// Gives back an item that could not be delivered, as if it had not been handed out.
     pub(crate) fn undo(mut self) {
-        self.give_back(Return::Uncounted);
+        self.give_back(Return::Undone);
     }
 
-    fn give_back(&mut self, how: Return) {
+    /// Ends a lease that died with its worker.
+    pub(super) fn fail(mut self, panic: Option<&str>) {
+        self.give_back(Return::Failed(panic));
+    }
+
+    fn give_back(&mut self, how: Return<'_>) {
         let Some(value) = self.value.take() else { return };
         let (shared, row) = (&self.slot.shared, &self.slot.row);
-        let uncounted = matches!(how, Return::Uncounted);
-        let reason = match how {
-            Return::Rejected(reason) => Some(reason),
-            // After the end there are no more attempts to use up: it is discarded with the rest.
-            Return::Counted if self.attempt >= shared.max_attempts && !shared.flagged(ENDED) => {
-                Some("attempts used up".to_owned())
-            }
-            Return::Counted | Return::Uncounted => None,
+        let returned = |item, attempts| ReturnedItem { item, attempts, consumer: row.id, sequence: self.sequence };
+        let letter = |item, reason, panic: Option<&str>| DeadLetter {
+            item,
+            attempts: self.attempt,
+            reason,
+            last_worker: row.name.to_string(),
+            panic: panic.map(str::to_owned),
         };
-        match reason {
-            Some(reason) => shared.bury(
-                row,
-                DeadLetter { item: value, attempts: self.attempt, reason, last_worker: row.name.to_string() },
-            ),
-            None => shared.take_back(
-                ReturnedItem {
-                    item: value,
-                    attempts: self.attempt - u32::from(uncounted),
-                    consumer: row.id,
-                    sequence: self.sequence,
-                },
-                row,
-            ),
+        row.count_unacked();
+        match how {
+            Return::Rejected(reason) => shared.bury(letter(value, reason, None)),
+            // After the end there are no more attempts to use up: it is discarded with the rest.
+            Return::Failed(panic) if self.attempt >= shared.max_attempts && !shared.flagged(ENDED) => {
+                shared.bury(letter(value, "attempts used up".to_owned(), panic));
+            }
+            Return::Failed(_) => shared.take_back(returned(value, self.attempt), true),
+            Return::Undone => shared.take_back(returned(value, self.attempt - 1), false),
         }
         // Last of all: the queue may be drained with this.
         shared.settle(row);
+    }
+
+    /// A lease that dies with its worker ends once it is known what the panic said.
+    fn held_for_its_panic(&mut self) -> bool {
+        let Self { value, slot, attempt, sequence, .. } = self;
+        slot.post_mortem.hold(|| Self {
+            value: value.take(),
+            slot: Arc::clone(slot),
+            attempt: *attempt,
+            sequence: *sequence,
+            seen: AtomicBool::new(true),
+        })
     }
 
     /// A lease in a mailbox that is dead by now was never looked at. So it seems with one in the
@@ -315,28 +338,7 @@ impl<T> Item<T> {
 }
 
 impl<T> Shared<T> {
-    fn take_back(&self, returned: ReturnedItem<T>, row: &ConsumerRow) {
-        row.count_unacked();
-        let (waker, late) = {
-            let mut control = self.control();
-            if control.ended().is_some() {
-                control.discarded += 1;
-                (None, Some(returned.item))
-            } else {
-                control.returned.insert(returned);
-                control.redelivered += 1;
-                self.raise(&mut control, RETURNED);
-                (self.notify(&mut control, Line::Getters), None)
-            }
-        };
-        wake(waker);
-        if let Some(item) = late {
-            drop_quietly(item);
-        }
-    }
-
-    fn bury(&self, row: &ConsumerRow, letter: DeadLetter<T>) {
-        row.count_unacked();
+    fn bury(&self, letter: DeadLetter<T>) {
         let dead_letters = {
             let mut control = self.control();
             control.dead_lettered += 1;
@@ -367,14 +369,14 @@ impl<T> Shared<T> {
 
 impl<T> Drop for Item<T> {
     fn drop(&mut self) {
-        if self.value.is_none() {
+        if self.value.is_none() || self.held_for_its_panic() {
             return;
         }
         if self.died_in_mailbox() {
-            self.give_back(Return::Uncounted);
+            self.give_back(Return::Undone);
             return;
         }
-        self.give_back(Return::Counted);
+        self.give_back(Return::Failed(None));
         let (shared, row) = (&self.slot.shared, &self.slot.row);
         // After the end it was discarded, and nothing comes back.
         if !std::thread::panicking() && !shared.flagged(ENDED) && row.first_warning() {

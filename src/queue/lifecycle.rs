@@ -24,7 +24,7 @@ use super::effects::Effects;
 use super::registry::HandleKey;
 use super::rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
 use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
-use super::snapshot::{Drained, Outcome, State, Totals};
+use super::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
 use crate::error::{OpenError, PutError};
 
 /// How far the queue has come. Every field changes once at most.
@@ -89,7 +89,12 @@ impl<T> Control<T> {
     }
 
     fn nothing_beside_ring(&self) -> bool {
-        self.returned.is_empty() && self.side.is_empty()
+        self.returned.is_empty() && self.delayed.is_empty() && self.side.is_empty()
+    }
+
+    /// Nobody takes items, and nobody could open a consumer if the queue is sealed.
+    pub(super) fn nobody_consumes(&self) -> bool {
+        self.registry.no_consumer_open() && self.pools == 0
     }
 }
 
@@ -160,6 +165,25 @@ impl<T> Shared<T> {
         Ok(control.registry.open_consumer(name))
     }
 
+    /// From now on a pool may open consumers, also after seal (D7).
+    pub(crate) fn open_pool(&self) -> Result<(), OpenError> {
+        let mut control = self.control();
+        if control.life.sealed {
+            return Err(OpenError::Sealed);
+        }
+        control.pools += 1;
+        Ok(())
+    }
+
+    pub(crate) fn close_pool(&self) {
+        self.change(|control, _| control.pools -= 1);
+    }
+
+    /// A consumer of a pool that is open.
+    pub(crate) fn add_pool_consumer(&self, name: Arc<str>) -> Arc<ConsumerRow> {
+        self.control().registry.open_consumer(Some(name))
+    }
+
     /// Another consumer beside one that is open, also after seal.
     pub(crate) fn add_consumer(&self, beside: &ConsumerRow) -> Arc<ConsumerRow> {
         self.change(|control, _| {
@@ -210,13 +234,20 @@ impl<T> Shared<T> {
 
     /// D8: everybody ends, and the caller gets what was left, in order.
     pub(crate) fn abort(&self) -> Vec<T> {
+        self.abort_and_tell().0
+    }
+
+    /// The same, with the consumers that hold items.
+    pub(crate) fn abort_and_tell(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
         self.change(|control, effects| {
             if control.life.ended.is_some() {
-                return Vec::new();
+                return (Vec::new(), Vec::new());
             }
-            let left = self.take_all(control);
+            let mut holders = self.consumers(control);
+            holders.retain(|consumer| consumer.leased > 0);
+            let left = self.take_all(control, effects);
             self.end(control, effects, Outcome::Aborted);
-            left
+            (left, holders)
         })
     }
 
@@ -248,7 +279,7 @@ impl<T> Shared<T> {
         if !control.life.sealed || control.life.ended.is_some() {
             return;
         }
-        if !control.life.abandoned && control.registry.no_consumer_open() {
+        if !control.life.abandoned && control.nobody_consumes() {
             control.life.abandoned = true;
             self.ring.close();
             self.release_putters(control, effects);
@@ -283,18 +314,22 @@ impl<T> Shared<T> {
         if empty {
             self.end(control, effects, Outcome::Complete);
         } else if control.life.abandoned {
-            let left = self.take_all(control);
+            let left = self.take_all(control, effects);
             let keeper = if control.life.shut_down { &mut control.left } else { &mut effects.discard };
             *keeper = left;
             self.end(control, effects, Outcome::Abandoned);
         }
     }
 
-    /// Everything in the buffer, oldest first, as discarded. No put can follow.
-    fn take_all(&self, control: &mut Control<T>) -> Vec<T> {
+    /// Everything in the buffer, oldest first, as discarded: what came back, what was to come back,
+    /// and what was never handed out. No put can follow.
+    fn take_all(&self, control: &mut Control<T>, effects: &mut Effects<T>) -> Vec<T> {
         self.ring.close();
         let mut left = Vec::new();
         left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
+        let (delayed, timer) = control.delayed.take_all();
+        left.extend(delayed.map(|returned| returned.item));
+        effects.timer = timer;
         left.extend(std::iter::from_fn(|| self.pop_in_order(control)).map(|(item, _)| item));
         control.discarded += left.len() as u64;
         left

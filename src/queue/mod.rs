@@ -5,7 +5,7 @@
 //! - `transfer.rs`: items in and out, without a lock
 //! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
 //! - `buffer.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: the parts
-//! - `item.rs`, `dead_letters.rs`: leases and what becomes of them
+//! - `item.rs`, `redelivery.rs`, `dead_letters.rs`, `post_mortem.rs`: leases, and what becomes of them
 //! - `snapshot.rs`, `inspect.rs`, `blockers.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
 
 mod blockers;
@@ -17,6 +17,8 @@ mod ids;
 mod inspect;
 mod item;
 mod lifecycle;
+mod post_mortem;
+mod redelivery;
 mod registry;
 mod rows;
 mod shared;
@@ -39,9 +41,10 @@ pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use item::Item;
 pub(crate) use item::Slot;
+pub(crate) use redelivery::Redelivery;
 pub(crate) use registry::HandleKey;
 pub(crate) use rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
-pub(crate) use shared::{Line, Place, Shared, Waiting};
+pub(crate) use shared::{Config, Line, Place, Shared, Waiting};
 pub use snapshot::{ConsumerStatus, Drained, Outcome, ProducerStatus, ShutdownReport, Snapshot, State, Totals};
 pub(crate) use transfer::{Take, Taken};
 pub(crate) use turns::Turn;
@@ -97,8 +100,8 @@ impl<T> Drop for Opener<T> {
 }
 
 impl<T> IterableQueue<T> {
-    pub(crate) fn new(name: Option<Arc<str>>, capacity: Option<usize>, max_attempts: u32) -> Self {
-        let shared = Arc::new(Shared::new(QueueId::next(), name, capacity, max_attempts));
+    pub(crate) fn new(config: Config<T>) -> Self {
+        let shared = Arc::new(Shared::new(QueueId::next(), config));
         Self { opener: Arc::new(Opener { shared }) }
     }
 
@@ -325,7 +328,7 @@ impl<T> Shared<T> {
     }
 
     pub(crate) fn has_open_consumer(&self) -> bool {
-        !self.control().registry.no_consumer_open()
+        !self.control().nobody_consumes()
     }
 
     /// One poll for the end.

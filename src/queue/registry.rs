@@ -146,11 +146,21 @@ impl Registry {
     /// Whether some consumer has a claim that is not settled. Starts with the one that had last
     /// time, so that a long end does not go through all consumers at every settle.
     pub(crate) fn somebody_is_busy(&mut self) -> bool {
+        self.find_busy(|_| true)
+    }
+
+    /// Whether a consumer other than this one has.
+    pub(crate) fn somebody_else_is_busy(&mut self, than: ConsumerId) -> bool {
+        self.find_busy(|row| row.id != than)
+    }
+
+    fn find_busy(&mut self, counts: impl Fn(&ConsumerRow) -> bool) -> bool {
+        let busy = |row: &&Arc<ConsumerRow>| counts(row) && row.in_flight() > 0;
         let last = self.busy.as_ref().and_then(|id| self.consumers.get(id));
-        if last.is_some_and(|row| row.in_flight() > 0) {
+        if last.as_ref().is_some_and(busy) {
             return true;
         }
-        let found = self.consumers.values().find(|row| row.in_flight() > 0);
+        let found = self.consumers.values().find(busy);
         self.busy = found.map(|row| row.id);
         found.is_some()
     }

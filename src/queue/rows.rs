@@ -9,6 +9,7 @@ use std::sync::atomic::{
     Ordering::{Relaxed, Release, SeqCst},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 use futures::task::AtomicWaker;
@@ -156,8 +157,10 @@ pub(crate) struct ConsumerRow {
     pub(crate) shut: Arc<AtomicBool>,
     own: CachePadded<OwnCounters>,
     shared: CachePadded<SharedCounters>,
-    /// Woken by each settle while `WATCHED`.
-    on_settle: AtomicWaker,
+    /// What its pool says of it: `PAUSED`, `LEAVING`, `STUCK`.
+    orders: AtomicU8,
+    /// Woken by each settle while `WATCHED`, and by every order.
+    waker: AtomicWaker,
 }
 
 /// Written by the consumer alone, with plain stores: takes need `&mut Consumer`.
@@ -192,6 +195,13 @@ const WATCHED: u8 = 2;
 /// Closed from outside, while the consumer itself may be in the middle of a take: its row stays.
 const SHUT: u8 = 4;
 
+/// It may take nothing for now.
+const PAUSED: u8 = 1;
+/// It is to end once it has settled what it holds.
+const LEAVING: u8 = 2;
+/// It has held the same items for suspiciously long.
+const STUCK: u8 = 4;
+
 impl ConsumerRow {
     pub(super) fn new(id: ConsumerId, name: Arc<str>, shut: Arc<AtomicBool>) -> Self {
         Self {
@@ -200,7 +210,8 @@ impl ConsumerRow {
             shut,
             own: CachePadded::default(),
             shared: CachePadded::default(),
-            on_settle: AtomicWaker::new(),
+            orders: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
         }
     }
 
@@ -258,7 +269,7 @@ impl ConsumerRow {
         self.shared.settled.fetch_add(1, SeqCst);
         let after = self.shared.after_settle.load(SeqCst);
         if after & WATCHED != 0 {
-            quietly("the waker of a consumer", || self.on_settle.wake());
+            self.wake();
         }
         after & CLOSED != 0
     }
@@ -282,11 +293,59 @@ impl ConsumerRow {
         self.claimed().saturating_sub(settled)
     }
 
-    /// Has `waker` woken by later settles. The caller looks at `in_flight` again afterwards: a
-    /// settle either is counted by then or sees the flag.
-    pub(crate) fn watch_settle(&self, waker: &std::task::Waker) {
-        self.on_settle.register(waker);
+    /// Has `waker` woken by later settles and orders. The caller looks again afterwards: a settle
+    /// either is counted by then or sees the flag.
+    pub(crate) fn watch(&self, waker: &Waker) {
+        self.register(waker);
         self.shared.after_settle.fetch_or(WATCHED, SeqCst);
+    }
+
+    /// Has `waker` woken by later orders. The caller looks again afterwards.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    fn wake(&self) {
+        quietly("the waker of a consumer", || self.waker.wake());
+    }
+
+    /// Whether it may take as it likes.
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        self.orders.load(Relaxed) & (PAUSED | LEAVING) == 0
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.orders.load(SeqCst) & PAUSED != 0
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.orders.load(SeqCst) & LEAVING != 0
+    }
+
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.orders.load(SeqCst) & STUCK != 0
+    }
+
+    pub(crate) fn pause(&self, paused: bool) {
+        self.order(PAUSED, paused);
+    }
+
+    pub(crate) fn leave(&self, leaving: bool) {
+        self.order(LEAVING, leaving);
+    }
+
+    pub(crate) fn stuck(&self, stuck: bool) {
+        self.order(STUCK, stuck);
+    }
+
+    fn order(&self, order: u8, given: bool) {
+        if given {
+            self.orders.fetch_or(order, SeqCst);
+        } else {
+            self.orders.fetch_and(!order, SeqCst);
+        }
+        self.wake();
     }
 
     /// Whether this is the first time that this consumer is to be warned about.
@@ -298,9 +357,14 @@ impl ConsumerRow {
         self.own.taken.load(Relaxed) + self.shared.converted.load(Relaxed)
     }
 
+    /// Leases that ended neither acked nor taken.
+    pub(crate) fn unacked(&self) -> u64 {
+        self.shared.unacked.load(Relaxed)
+    }
+
     /// A lease that ended in no other way was acked, so an ack needs no counter of its own.
     pub(crate) fn acked(&self) -> u64 {
-        let others = self.shared.converted.load(Relaxed) + self.shared.unacked.load(Relaxed);
+        let others = self.shared.converted.load(Relaxed) + self.unacked();
         self.shared.settled.load(SeqCst).saturating_sub(others)
     }
 

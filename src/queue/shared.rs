@@ -14,8 +14,9 @@ use super::buffer::{Returned, Ring, Side};
 use super::clock::Clock;
 use super::dead_letters::DeadLetterQueue;
 use super::effects::wake;
-use super::ids::QueueId;
+use super::ids::{ConsumerId, QueueId};
 use super::lifecycle::Lifecycle;
+use super::redelivery::{Delayed, Redelivery};
 use super::registry::Registry;
 use super::waiters::{Ticket, Waiters};
 
@@ -35,7 +36,9 @@ pub(crate) struct Shared<T> {
     pub(crate) id: QueueId,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) max_attempts: u32,
-    pub(super) clock: Clock,
+    /// How failed items wait, if they do.
+    pub(super) redelivery: Option<Redelivery<T>>,
+    pub(crate) clock: Clock,
     pub(super) ring: Ring<T>,
     /// Read on every put and take, written seldom and only under the lock.
     pub(super) flags: CachePadded<AtomicU8>,
@@ -49,7 +52,10 @@ pub(crate) struct Shared<T> {
 pub(crate) struct Control<T> {
     pub(super) life: Lifecycle,
     pub(super) registry: Registry,
+    /// Pools that run: each can open consumers at any time.
+    pub(super) pools: usize,
     pub(super) returned: Returned<T>,
+    pub(super) delayed: Delayed<T>,
     pub(super) side: Side<T>,
     pub(super) permits: usize,
     /// What a shutdown left when there was nobody to take it, for its report.
@@ -61,6 +67,14 @@ pub(crate) struct Control<T> {
     pub(super) redelivered: u64,
     pub(super) dead_lettered: u64,
     pub(super) discarded: u64,
+}
+
+/// What a queue is built from.
+pub(crate) struct Config<T> {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) capacity: Option<usize>,
+    pub(crate) max_attempts: u32,
+    pub(crate) redelivery: Option<Redelivery<T>>,
 }
 
 /// What to wait for.
@@ -78,12 +92,18 @@ pub(crate) enum Line {
 #[derive(Debug)]
 pub(crate) struct Place {
     line: Line,
+    /// Who waits, if it is for an item.
+    consumer: Option<ConsumerId>,
     ticket: Ticket,
 }
 
 impl Place {
     pub(crate) fn new(line: Line) -> Self {
-        Self { line, ticket: Ticket::default() }
+        Self { line, consumer: None, ticket: Ticket::default() }
+    }
+
+    pub(crate) fn for_items(consumer: ConsumerId) -> Self {
+        Self { line: Line::Getters, consumer: Some(consumer), ticket: Ticket::default() }
     }
 }
 
@@ -107,11 +127,13 @@ impl<T> Drop for Waiting<'_, T> {
 }
 
 impl<T> Shared<T> {
-    pub(super) fn new(id: QueueId, name: Option<Arc<str>>, capacity: Option<usize>, max_attempts: u32) -> Self {
+    pub(super) fn new(id: QueueId, config: Config<T>) -> Self {
+        let Config { name, capacity, max_attempts, redelivery } = config;
         Self {
             id,
             name,
             max_attempts,
+            redelivery,
             clock: Clock::start(),
             ring: Ring::new(capacity),
             flags: CachePadded::default(),
@@ -120,7 +142,9 @@ impl<T> Shared<T> {
             control: Mutex::new(Control {
                 life: Lifecycle::default(),
                 registry: Registry::new(id),
+                pools: 0,
                 returned: Returned::new(),
+                delayed: Delayed::new(),
                 side: Side::new(),
                 permits: 0,
                 left: Vec::new(),
@@ -181,7 +205,11 @@ impl<T> Shared<T> {
     fn park(&self, place: &mut Place, waker: Waker) {
         let replaced = {
             let mut control = self.control();
-            let replaced = control.line(place.line).park(&mut place.ticket, waker);
+            let was_in_line = place.ticket.is_held();
+            let replaced = control.line(place.line).park(&mut place.ticket, waker, place.consumer);
+            if was_in_line && replaced.is_none() {
+                control.returned.end_promise();
+            }
             self.flag_waiters(&control);
             replaced
         };
@@ -205,7 +233,11 @@ impl<T> Shared<T> {
         let (listed, next) = {
             let mut control = self.control();
             let listed = control.line(place.line).leave(&mut place.ticket);
-            let pass_on = listed.is_none() && (!took || self.has_more(&control, place.line));
+            let notified = listed.is_none();
+            if notified {
+                control.returned.end_promise();
+            }
+            let pass_on = notified && (!took || self.has_more(&control, place.line));
             let next = if pass_on { control.line(place.line).pop() } else { None };
             self.flag_waiters(&control);
             (listed, next)
@@ -216,7 +248,7 @@ impl<T> Shared<T> {
 
     fn has_more(&self, control: &Control<T>, line: Line) -> bool {
         match line {
-            Line::Getters => self.buffered(control) > 0,
+            Line::Getters => self.buffered(control) > control.delayed.len(),
             Line::Putters => self.has_room(control),
             // All of them are woken at once.
             Line::Watchers => false,
@@ -234,6 +266,19 @@ impl<T> Shared<T> {
     pub(super) fn notify_next(&self, line: Line) -> Option<Waker> {
         let mut control = self.control();
         self.notify(&mut control, line)
+    }
+
+    /// Takes whom an item is for that `giver` gave back: another consumer, if one waits.
+    ///
+    /// The item is promised to that one. What ends a promise is in `Returned`.
+    pub(super) fn notify_of_return(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
+        let other = control.getters.pop_other(giver);
+        if other.is_some() {
+            control.returned.promise();
+        }
+        let waker = other.or_else(|| control.getters.pop());
+        self.flag_waiters(control);
+        waker
     }
 
     pub(super) fn flag_waiters(&self, control: &Control<T>) {
@@ -288,7 +333,7 @@ mod tests {
         let producer = queue.producer().unwrap();
         let (first, second) = (queue.consumer().unwrap(), queue.consumer().unwrap());
         let (shared, mut first_place, mut second_place) =
-            (queue.shared(), Place::new(Line::Getters), Place::new(Line::Getters));
+            (queue.shared(), Place::for_items(first.id()), Place::for_items(second.id()));
         let woken = Arc::new(Count::default());
         let second_waker = Waker::from(Arc::clone(&woken));
 

@@ -100,6 +100,9 @@ pub struct ShutdownReport<T> {
     pub drained: Drained,
     /// The items that nobody had been handed when it ended, oldest first.
     pub left: Vec<T>,
+    /// The consumers that held items when it ended. What they acked after that counts, what they
+    /// did not is discarded.
+    pub holders: Vec<ConsumerStatus>,
 }
 
 /// An open producer, in a [`Snapshot`].
@@ -137,6 +140,11 @@ pub struct ConsumerStatus {
     pub acked: u64,
     /// Items leased and not settled.
     pub leased: u64,
+    /// Whether its pool is paused.
+    pub paused: bool,
+    /// Whether its pool found it stuck: it has held the same items for longer than
+    /// [`stuck_after`](crate::WorkerPoolBuilder::stuck_after).
+    pub stuck: bool,
     /// How long ago the last lease began, to some milliseconds; `None` if it holds nothing.
     pub last_lease: Option<Duration>,
 }
@@ -156,8 +164,10 @@ pub struct Snapshot {
     pub state: State,
     /// Its bound, in items.
     pub capacity: Option<usize>,
-    /// Items that wait for a consumer.
+    /// Items that wait for a consumer, those that are delayed included.
     pub buffered: usize,
+    /// Items that failed and wait for their [backoff](crate::Builder::redelivery_backoff) to be over.
+    pub delayed: usize,
     /// Items handed out and not settled.
     pub leased: u64,
     /// Puts and reservations that wait for room.
@@ -166,6 +176,8 @@ pub struct Snapshot {
     pub waiting_gets: usize,
     /// What became of the items so far.
     pub totals: Totals,
+    /// Pools that run: each can open consumers at any time.
+    pub pools: usize,
     /// Producers that are open.
     pub producers: Vec<ProducerStatus>,
     /// Consumers that are open or hold items.

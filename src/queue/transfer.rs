@@ -40,6 +40,14 @@ pub(crate) enum Take {
     Own,
 }
 
+/// What a consumer got of the items that came back.
+enum TakeReturned<T> {
+    Taken(Taken<T>),
+    Nothing,
+    /// Only what it gave back itself, and there are new ones.
+    NewFirst,
+}
+
 impl<T> Shared<T> {
     /// Puts if there is room now.
     #[inline]
@@ -222,12 +230,23 @@ impl<T> Shared<T> {
         if row.is_shut() {
             return Err(TryGetError::Ended);
         }
-        let flags = self.flags.load(SeqCst);
-        if flags & RETURNED != 0
-            && let Some(taken) = self.take_returned(row, take)
-        {
-            return Ok(taken);
+        loop {
+            let flags = self.flags.load(SeqCst);
+            let returned = if flags & RETURNED == 0 { TakeReturned::Nothing } else { self.take_returned(row, take) };
+            if let TakeReturned::Taken(taken) = returned {
+                return Ok(taken);
+            }
+            match self.take_new(row, take, flags) {
+                // Others took what it was to take first.
+                Err(TryGetError::Empty) if matches!(returned, TakeReturned::NewFirst) => {}
+                result => return result,
+            }
         }
+    }
+
+    /// Takes an item that was never handed out.
+    #[inline]
+    fn take_new(&self, row: &ConsumerRow, take: Take, flags: u8) -> Result<Taken<T>, TryGetError> {
         // Look before you claim: while draining, a claim that fails has to check for the end, and
         // waiting consumers would keep each other from finding it.
         if flags & (DRAINING | SIDE) == DRAINING && self.ring.is_empty() {
@@ -270,10 +289,22 @@ impl<T> Shared<T> {
         }
     }
 
-    fn take_returned(&self, row: &ConsumerRow, take: Take) -> Option<Taken<T>> {
+    /// Takes an item that came back. One that this consumer gave back itself it leaves to others: to
+    /// whoever was woken for it; and as long as there are new items to do, to those who are at work.
+    fn take_returned(&self, row: &ConsumerRow, take: Take) -> TakeReturned<T> {
         let (returned, sequence) = {
             let mut control = self.control();
-            let returned = control.returned.pop()?;
+            let returned = match control.returned.pop_other(row.id) {
+                Some(returned) => returned,
+                None if control.returned.is_promised() => return TakeReturned::Nothing,
+                None if self.has_new(&control) && control.registry.somebody_else_is_busy(row.id) => {
+                    return TakeReturned::NewFirst;
+                }
+                None => match control.returned.pop() {
+                    Some(returned) => returned,
+                    None => return TakeReturned::Nothing,
+                },
+            };
             if control.returned.is_empty() {
                 self.lower(&mut control, RETURNED);
             }
@@ -281,7 +312,11 @@ impl<T> Shared<T> {
             (returned, if take == Take::Lease { row.claim() } else { 0 })
         };
         self.count_take(row, take);
-        Some(Taken { item: returned.item, attempt: returned.attempts + 1, sequence })
+        TakeReturned::Taken(Taken { item: returned.item, attempt: returned.attempts + 1, sequence })
+    }
+
+    fn has_new(&self, control: &Control<T>) -> bool {
+        !self.ring.is_empty() || !control.side.is_empty()
     }
 
     /// Takes the oldest item that was never handed out. The caller has claimed it already, if it

@@ -13,6 +13,8 @@
 use std::collections::BTreeMap;
 use std::task::Waker;
 
+use super::ids::ConsumerId;
+
 /// A pending operation's place in a line, if it has one.
 #[derive(Debug, Default)]
 pub(crate) struct Ticket(Option<u64>);
@@ -29,34 +31,48 @@ impl Ticket {
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     next: u64,
-    parked: BTreeMap<u64, Waker>,
+    parked: BTreeMap<u64, Parked>,
+}
+
+#[derive(Debug)]
+struct Parked {
+    waker: Waker,
+    /// Who waits, if it waits for an item.
+    consumer: Option<ConsumerId>,
 }
 
 impl Waiters {
     /// Lists `waker` under `ticket`, at its old place if it had one. The replaced waker comes
     /// back, to be dropped outside of the lock.
-    pub(crate) fn park(&mut self, ticket: &mut Ticket, waker: Waker) -> Option<Waker> {
+    pub(crate) fn park(&mut self, ticket: &mut Ticket, waker: Waker, consumer: Option<ConsumerId>) -> Option<Waker> {
         let number = *ticket.0.get_or_insert_with(|| {
             self.next += 1;
             self.next
         });
-        self.parked.insert(number, waker)
+        self.parked.insert(number, Parked { waker, consumer }).map(|parked| parked.waker)
     }
 
     /// Gives a held ticket up. Its waker, to be dropped outside of the lock; `None` if it had been
     /// notified.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
-        self.parked.remove(&ticket.0.take()?)
+        self.parked.remove(&ticket.0.take()?).map(|parked| parked.waker)
     }
 
     /// Takes the first waiter out of the line, to be woken outside of the lock.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
-        self.parked.pop_first().map(|(_, waker)| waker)
+        self.parked.pop_first().map(|(_, parked)| parked.waker)
+    }
+
+    /// The same, but not `consumer`, which has one place at most.
+    pub(crate) fn pop_other(&mut self, consumer: ConsumerId) -> Option<Waker> {
+        let other = self.parked.iter().find(|(_, parked)| parked.consumer != Some(consumer));
+        let number = *other?.0;
+        self.parked.remove(&number).map(|parked| parked.waker)
     }
 
     /// Takes everybody out of the line, in turn.
     pub(crate) fn pop_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        std::mem::take(&mut self.parked).into_values()
+        std::mem::take(&mut self.parked).into_values().map(|parked| parked.waker)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,0 +1,248 @@
+//! One worker: an actor from the factory, its work, and the news of its end.
+
+use std::cell::Cell;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use actix::dev::{ContextFut, MessageResponse};
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler};
+use futures::channel::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use super::supervisor::Event;
+use crate::actor::consume::poll_items;
+use crate::actor::limited::{Last, Limited};
+use crate::endpoint::Consumer;
+use crate::queue::{Drained, Item, Slot};
+
+/// Why a worker died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Death {
+    /// It panicked, and said this.
+    Panicked(String),
+    /// It stopped by itself, with `ctx.stop()`.
+    Stopped,
+    /// Its arbiter stopped.
+    ArbiterStopped,
+    /// No arbiter could be started for it, for this reason.
+    NoArbiter(String),
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(message) => write!(f, "it panicked: {message}"),
+            Self::Stopped => f.write_str("it stopped by itself"),
+            Self::ArbiterStopped => f.write_str("its arbiter stopped"),
+            Self::NoArbiter(reason) => write!(f, "no arbiter could be started for it: {reason}"),
+        }
+    }
+}
+
+/// How a worker came to its end.
+#[derive(Debug)]
+pub(super) enum Exit {
+    /// It was told that the queue has ended.
+    Told,
+    /// It left, as it was told to.
+    Left,
+    Died(Death),
+}
+
+/// Brings the news of a worker's end, once. Dropped without any, its arbiter is gone.
+#[derive(Debug)]
+pub(super) struct ExitNote {
+    index: usize,
+    events: Option<UnboundedSender<Event>>,
+}
+
+impl ExitNote {
+    pub(super) fn new(index: usize, events: UnboundedSender<Event>) -> Self {
+        Self { index, events: Some(events) }
+    }
+
+    fn send(&mut self, exit: Exit) {
+        if let Some(events) = self.events.take() {
+            // Without a supervisor there is nobody to care.
+            let _ = events.unbounded_send(Event::Exited(self.index, exit));
+        }
+    }
+}
+
+impl Drop for ExitNote {
+    fn drop(&mut self) {
+        self.send(Exit::Died(Death::ArbiterStopped));
+    }
+}
+
+/// What a worker is made from.
+#[derive(Debug)]
+pub(super) struct Job<T> {
+    pub(super) consumer: Consumer<T>,
+    pub(super) max_in_flight: usize,
+    pub(super) note: ExitNote,
+}
+
+/// How far a worker has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Working,
+    /// Its handler of `Drained` has been called.
+    Telling,
+    Told,
+    Left,
+}
+
+/// Runs a worker to its end. It takes the place of the future that actix would spawn, to see how
+/// the actor ends, and what a panic said.
+pub(super) struct Running<A, T, F>
+where
+    A: Actor<Context = Context<A>>,
+{
+    life: Option<Life<A, T, F>>,
+    slot: Arc<Slot<T>>,
+    stage: Rc<Cell<Stage>>,
+    note: ExitNote,
+}
+
+struct Life<A, T, F>
+where
+    A: Actor<Context = Context<A>>,
+{
+    /// Until the first poll, so that the factory is called where its panics are caught.
+    birth: Option<(F, Work<T>)>,
+    actor: Option<ContextFut<A, Context<A>>>,
+}
+
+impl<A, T, F> Running<A, T, F>
+where
+    T: 'static,
+    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+    F: FnOnce(usize) -> A,
+{
+    pub(super) fn new(job: Job<T>, factory: F) -> Self {
+        let Job { consumer, max_in_flight, note } = job;
+        let stage = Rc::new(Cell::new(Stage::Working));
+        let slot = Arc::clone(consumer.slot());
+        let limited = Limited::new(consumer, max_in_flight)
+            .unwrap_or_else(|error| unreachable!("the pool's builder has looked at it: {error}"));
+        let work = Work { limited, stage: Rc::clone(&stage), telling: None };
+        Self { life: Some(Life { birth: Some((factory, work)), actor: None }), slot, stage, note }
+    }
+}
+
+impl<A, T, F> Unpin for Running<A, T, F> where A: Actor<Context = Context<A>> {}
+
+impl<A, T, F> Drop for Running<A, T, F>
+where
+    A: Actor<Context = Context<A>>,
+{
+    /// Its arbiter stops, if it is not over yet.
+    fn drop(&mut self) {
+        // First, so that the items are back before the news is out.
+        self.life = None;
+        match self.stage.get() {
+            Stage::Working => {}
+            Stage::Left => self.note.send(Exit::Left),
+            Stage::Telling | Stage::Told => self.note.send(Exit::Told),
+        }
+    }
+}
+
+impl<A, T, F> Future for Running<A, T, F>
+where
+    T: 'static,
+    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+    F: FnOnce(usize) -> A,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let index = this.note.index;
+        let polled = this.slot.attend(&mut this.life, |life| life.poll(index, cx));
+        match (polled, this.stage.get()) {
+            (Poll::Pending, Stage::Working | Stage::Telling) => return Poll::Pending,
+            // It was to stop and does not want to. As a worker it has done all that it had to.
+            (Poll::Pending, Stage::Told) => {
+                this.note.send(Exit::Told);
+                return Poll::Pending;
+            }
+            (Poll::Pending, Stage::Left) => {
+                this.note.send(Exit::Left);
+                return Poll::Pending;
+            }
+            (Poll::Ready(Ok(())), Stage::Working) => this.note.send(Exit::Died(Death::Stopped)),
+            (Poll::Ready(Err(panic)), Stage::Working) => this.note.send(Exit::Died(Death::Panicked(panic))),
+            (Poll::Ready(result), stage) => {
+                if let Err(panic) = result {
+                    log::error!("{} panicked when its work was done: {panic}", this.slot.row.name);
+                }
+                this.note.send(if stage == Stage::Left { Exit::Left } else { Exit::Told });
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<A, T, F> Life<A, T, F>
+where
+    T: 'static,
+    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+    F: FnOnce(usize) -> A,
+{
+    fn poll(&mut self, index: usize, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if let Some((factory, work)) = self.birth.take() {
+            let actor = factory(index);
+            let mut ctx = Context::new();
+            ctx.spawn(work);
+            self.actor = Some(ctx.into_future(actor));
+        }
+        match &mut self.actor {
+            Some(actor) => Pin::new(actor).poll(cx),
+            None => unreachable!("a worker whose factory panicked is not polled again"),
+        }
+    }
+}
+
+/// The worker's work, in its actor's context.
+struct Work<T> {
+    limited: Limited<T>,
+    stage: Rc<Cell<Stage>>,
+    /// What the handler of `Drained` has returned may take its time.
+    telling: Option<oneshot::Receiver<()>>,
+}
+
+impl<A, T> ActorFuture<A> for Work<T>
+where
+    T: 'static,
+    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if this.telling.is_none() {
+            match ready!(poll_items(&mut this.limited, actor, ctx, cx)) {
+                Last::Left => this.stage.set(Stage::Left),
+                Last::Drained(drained) => {
+                    // Before the handler: if that panics, the worker has been told all the same.
+                    this.stage.set(Stage::Telling);
+                    let (done, telling) = oneshot::channel();
+                    Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, Some(done));
+                    this.telling = Some(telling);
+                }
+            }
+        }
+        if let Some(telling) = &mut this.telling {
+            let _ = ready!(Pin::new(telling).poll(cx)); // a response that was dropped is done, too
+            this.stage.set(Stage::Told);
+        }
+        ctx.stop();
+        Poll::Ready(())
+    }
+}

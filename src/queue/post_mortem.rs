@@ -1,0 +1,83 @@
+//! What a worker's panic said, for the items that died with it.
+//!
+//! A lease that is dropped by a panic cannot know the panic's message yet. So whoever runs the
+//! worker catches the panic, and the leases that it drops are held back until its message is known.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
+use std::thread::{self, ThreadId};
+
+use super::item::{Item, Slot};
+
+/// The leases of one consumer that die with its worker.
+pub(crate) struct PostMortem<T>(Mutex<Option<Scene<T>>>);
+
+/// While the worker runs.
+struct Scene<T> {
+    /// Leases that are dropped by panics of other threads have nothing to do with it.
+    thread: ThreadId,
+    /// It has panicked, and all that it has is being dropped.
+    dying: bool,
+    leases: Vec<Item<T>>,
+}
+
+impl<T> PostMortem<T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn scene<R>(&self, change: impl FnOnce(&mut Option<Scene<T>>) -> R) -> R {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Holds a lease back that is dropped unsettled, if its worker is dying.
+    pub(super) fn hold(&self, lease: impl FnOnce() -> Item<T>) -> bool {
+        self.scene(|scene| match scene {
+            Some(scene) if scene.thread == thread::current().id() && (scene.dying || thread::panicking()) => {
+                scene.leases.push(lease());
+                true
+            }
+            _ => false,
+        })
+    }
+}
+
+impl<T> Slot<T> {
+    /// Polls a worker that holds leases of this consumer. When it is done or panics, it is dropped
+    /// here, where its drop may panic as it likes. `Err` is what a panic said.
+    pub(crate) fn attend<W>(
+        &self,
+        worker: &mut Option<W>,
+        poll: impl FnOnce(&mut W) -> Poll<()>,
+    ) -> Poll<Result<(), String>> {
+        let Some(running) = worker else { return Poll::Ready(Ok(())) };
+        let scene = Scene { thread: thread::current().id(), dying: false, leases: Vec::new() };
+        self.post_mortem.scene(|none| *none = Some(scene));
+        let polled = catch_unwind(AssertUnwindSafe(|| poll(running)));
+        if matches!(polled, Ok(Poll::Pending)) {
+            self.post_mortem.scene(|scene| *scene = None);
+            return Poll::Pending;
+        }
+        self.post_mortem.scene(|scene| scene.iter_mut().for_each(|scene| scene.dying = polled.is_err()));
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(worker.take())));
+        let panic = polled.err().or(dropped.err()).map(message);
+        let leases = self.post_mortem.scene(Option::take).map_or_else(Vec::new, |scene| scene.leases);
+        for lease in leases {
+            lease.fail(panic.as_deref());
+        }
+        Poll::Ready(panic.map_or(Ok(()), Err))
+    }
+}
+
+/// What a panic said, and what it says it with is not dropped: that is foreign code.
+fn message(payload: Box<dyn Any + Send>) -> String {
+    let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "a panic without a text".to_owned(),
+    };
+    std::mem::forget(payload);
+    text
+}

@@ -1,39 +1,29 @@
 //! Supervised workers.
 //!
-//! - here: how a pool is described, started and told what to do
+//! - here: what one can tell a pool; `pool/builder.rs`: how it is described and started
 //! - `pool/worker.rs`: one worker; `pool/supervisor.rs`: who replaces it
 //! - `pool/roster.rs`: what handles and the supervisor share; `pool/report.rs`: how it went
 
+mod builder;
 mod report;
 mod roster;
 mod supervisor;
 mod worker;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
-use actix::{Actor, Context, Handler};
-use actix_rt::{Arbiter, ArbiterHandle, System};
-use futures::FutureExt;
-use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::channel::mpsc::UnboundedSender;
 use futures::channel::oneshot;
 use futures::future::Shared;
 
+pub use self::builder::WorkerPoolBuilder;
 pub use self::report::{PoolReport, WorkerReport, WorkerTotals};
 use self::roster::Roster;
-use self::supervisor::{Event, Outcome, Supervisor};
+use self::supervisor::{Event, Outcome};
 pub use self::worker::Death;
-use self::worker::{Job, Running};
-use crate::backoff::Backoff;
-use crate::endpoint::Claim;
-use crate::error::{OpenError, PoolError, PoolFailure};
-use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
-
-/// Before a worker is replaced that died without having done an item.
-const RESTART_BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(10), Duration::from_secs(10));
+use crate::error::{PoolError, PoolFailure};
+use crate::queue::{IterableQueue, Shared as Queue};
 
 /// Workers that share the items of a queue, and are replaced when they die.
 ///
@@ -100,173 +90,28 @@ pub struct WorkerPool<T> {
     outcome: Shared<oneshot::Receiver<Outcome>>,
 }
 
-/// Describes a pool before it is started; from [`WorkerPool::builder`].
-#[must_use = "a pool does nothing before it is started"]
-pub struct WorkerPoolBuilder<T> {
-    queue: Arc<Queue<T>>,
-    workers: Option<usize>,
-    settings: Settings,
-}
-
-#[derive(Debug)]
-struct Settings {
-    name: String,
-    max_in_flight: usize,
-    arbiters: Vec<ArbiterHandle>,
-    restart_limit: Option<(usize, Duration)>,
-    restart_backoff: Backoff,
-    keep_queue: bool,
-    stuck_after: Option<Duration>,
-}
-
-/// Starts a worker in an arbiter.
-type Spawn<T> = Box<dyn Fn(&ArbiterHandle, Job<T>) + Send>;
-
-impl<T> WorkerPoolBuilder<T> {
-    /// How many workers; one for each processor unless given.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = Some(workers);
-        self
-    }
-
-    /// What the workers are called, in snapshots and in the log: `worker` unless given, so the
-    /// first one is `worker-0`.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.settings.name = name.into();
-        self
-    }
-
-    /// How many unsettled items each worker may hold, 1 unless given; for handlers that return
-    /// futures.
-    pub fn max_in_flight(mut self, items: usize) -> Self {
-        self.settings.max_in_flight = items;
-        self
-    }
-
-    /// Has the workers live in these arbiters, in turn, and not each in its own. A worker whose
-    /// arbiter stops is replaced in a new one.
-    ///
-    /// The pool stops only arbiters that it has started itself.
-    pub fn arbiters(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
-        self.settings.arbiters = arbiters.into_iter().collect();
-        self
-    }
-
-    /// Has the pool give up when more than `restarts` of its workers die within this time. Without
-    /// it the pool never gives up.
-    ///
-    /// A pool that gives up aborts the queue, unless told to
-    /// [keep it](WorkerPoolBuilder::keep_queue), and whoever awaits it gets
-    /// [`PoolFailure::GaveUp`]. The items that were left are with
-    /// [`take_left`](WorkerPool::take_left).
-    pub fn restart_limit(mut self, restarts: usize, within: Duration) -> Self {
-        self.settings.restart_limit = Some((restarts, within));
-        self
-    }
-
-    /// How long to wait before a worker is replaced that died without having done a single item;
-    /// 10 ms, and up to 10 s when that happens again and again, unless given.
-    ///
-    /// A worker that had done something is replaced at once.
-    pub fn restart_backoff(mut self, backoff: Backoff) -> Self {
-        self.settings.restart_backoff = backoff;
-        self
-    }
-
-    /// Has a pool that gives up leave the queue to others: its workers leave after the items in
-    /// hand.
-    pub fn keep_queue(mut self) -> Self {
-        self.settings.keep_queue = true;
-        self
-    }
-
-    /// Has a worker reported, at warn in the log and in [snapshots](crate::ConsumerStatus::stuck),
-    /// that has held the same items for longer than this. It is not killed.
-    pub fn stuck_after(mut self, time: Duration) -> Self {
-        self.settings.stuck_after = Some(time);
-        self
-    }
-
-    /// Starts the pool. The factory is called in the arbiter of the worker that it makes, with the
-    /// worker's index, and again for each replacement.
-    ///
-    /// # Errors
-    ///
-    /// If no actix system is running, the queue is sealed, an arbiter cannot be started or has
-    /// stopped before, or a number is 0. No worker runs then.
-    pub fn start<A, F>(self, factory: F) -> Result<WorkerPool<T>, PoolError>
-    where
-        T: Send + 'static,
-        A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
-        F: Fn(usize) -> A + Send + Sync + 'static,
-    {
-        let Self { queue, workers, settings } = self;
-        let target = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-        if target == 0 {
-            return Err(PoolError::ZeroWorkers);
-        }
-        if settings.max_in_flight == 0 {
-            return Err(PoolError::ZeroMaxInFlight);
-        }
-        if !System::try_current().is_some_and(|system| system.arbiter().alive()) {
-            return Err(PoolError::NoSystem);
-        }
-        if !settings.arbiters.iter().all(ArbiterHandle::alive) {
-            return Err(PoolError::ArbiterStopped);
-        }
-        let claim = Claim::on(Arc::clone(&queue)).map_err(|_: OpenError| PoolError::Sealed)?;
-        let office = Arbiter::try_new().map_err(PoolError::Arbiter)?;
-
-        let factory = Arc::new(factory);
-        let spawn: Spawn<T> = Box::new(move |arbiter, job| {
-            let factory = Arc::clone(&factory);
-            arbiter.spawn_fn(move || {
-                actix_rt::spawn(Running::new(job, move |index| factory(index)));
-            });
-        });
-        let roster = Arc::new(Roster::new());
-        let (news, events) = unbounded();
-        let (tell, outcome) = oneshot::channel();
-        let mut supervisor = Supervisor {
-            settings,
-            spawn,
-            claim: Some(claim),
-            roster: Arc::clone(&roster),
-            events,
-            news: news.clone(),
-            outcome: Some(tell),
-            workers: Vec::new(),
-            target,
-            deaths: VecDeque::new(),
-            retired: Vec::new(),
-            failure: None,
-        };
-        let started = supervisor.start_all();
-        if let Err(error) = started {
-            office.stop();
-            return Err(PoolError::Arbiter(error));
-        }
-        office.spawn(supervisor.run());
-        Ok(WorkerPool { queue, roster, events: news, outcome: outcome.shared() })
-    }
-}
-
 impl<T> WorkerPool<T> {
     /// Describes a pool of workers for the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// # let queue = IterableQueue::<u32>::unbounded();
+    /// let pool = WorkerPool::builder(&queue).workers(4).name("mailer").start(|_index| Worker)?;
+    /// # queue.seal();
+    /// # pool.drained().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn builder(queue: &IterableQueue<T>) -> WorkerPoolBuilder<T> {
-        WorkerPoolBuilder {
-            queue: Arc::clone(queue.shared()),
-            workers: None,
-            settings: Settings {
-                name: "worker".to_owned(),
-                max_in_flight: 1,
-                arbiters: Vec::new(),
-                restart_limit: None,
-                restart_backoff: RESTART_BACKOFF,
-                keep_queue: false,
-                stuck_after: None,
-            },
-        }
+        WorkerPoolBuilder::new(Arc::clone(queue.shared()))
     }
 
     /// Has more workers join, or some of them leave. It returns at once.
@@ -276,6 +121,25 @@ impl<T> WorkerPool<T> {
     /// # Errors
     ///
     /// For 0 workers: use [`pause`](WorkerPool::pause). If the queue or the pool has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// # let queue = IterableQueue::<u32>::unbounded();
+    /// let pool = WorkerPool::builder(&queue).workers(2).start(|_| Worker)?;
+    /// pool.resize(8)?;
+    /// # queue.seal();
+    /// # pool.drained().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
         if workers == 0 {
             return Err(PoolError::ZeroWorkers);
@@ -288,11 +152,34 @@ impl<T> WorkerPool<T> {
 
     /// Has the workers take no further items until [`resume`](WorkerPool::resume). They finish what
     /// they have in hand, and hear of the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// # let queue = IterableQueue::<u32>::unbounded();
+    /// let pool = WorkerPool::builder(&queue).start(|_| Worker)?;
+    /// pool.pause();
+    /// // … while the database is away …
+    /// pool.resume();
+    /// # queue.seal();
+    /// # pool.drained().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn pause(&self) {
         self.roster.pause(true);
     }
 
     /// Has the workers go on.
+    ///
+    /// See [`pause`](WorkerPool::pause).
     pub fn resume(&self) {
         self.roster.pause(false);
     }
@@ -309,6 +196,33 @@ impl<T> WorkerPool<T> {
     /// # Cancel safety
     ///
     /// Dropping the future changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// # let queue = IterableQueue::<u32>::unbounded();
+    /// let pool = WorkerPool::builder(&queue).workers(2).start(|_| Worker)?;
+    /// let producer = queue.producer()?;
+    /// producer.put_all(0..10).await?;
+    /// drop(producer);
+    /// queue.seal(); // or drop it
+    /// let report = pool.drained().await?;
+    /// for worker in &report.workers {
+    ///     println!("{}: {:?}", worker.name, worker.totals);
+    /// }
+    /// assert_eq!(report.totals.acked, 10);
+    /// # queue.seal();
+    /// # pool.drained().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn drained(&self) -> impl Future<Output = Result<PoolReport, PoolFailure>> + use<T> {
         let outcome = self.outcome.clone();
         async move { outcome.await.unwrap_or(Err(PoolFailure::Stopped)) }
@@ -316,6 +230,29 @@ impl<T> WorkerPool<T> {
 
     /// The items that were left in the queue when the pool gave up and aborted it, oldest first;
     /// the first call gets them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// # let queue = IterableQueue::<u32>::unbounded();
+    /// let pool = WorkerPool::builder(&queue).start(|_| Worker)?;
+    /// let ended = pool.drained();
+    /// # queue.seal();
+    /// if let Err(failure) = ended.await {
+    ///     eprintln!("{failure}; not done: {:?}", pool.take_left());
+    /// }
+    /// # queue.seal();
+    /// # pool.drained().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     pub fn take_left(&self) -> Vec<T> {
         self.roster.take_left()
     }
@@ -335,15 +272,5 @@ impl<T> Clone for WorkerPool<T> {
 impl<T> fmt::Debug for WorkerPool<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerPool").field("queue", &self.queue).finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for WorkerPoolBuilder<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkerPoolBuilder")
-            .field("queue", &self.queue)
-            .field("workers", &self.workers)
-            .field("settings", &self.settings)
-            .finish()
     }
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use actix_rt::time::timeout;
 use actix_rt::{Arbiter, ArbiterHandle};
 use futures::StreamExt;
-use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
 
+use super::builder::Settings;
 use super::report::{Account, PoolReport};
 use super::roster::Roster;
-use super::worker::{Death, Exit, ExitNote, Job};
-use super::{Settings, Spawn};
+use super::worker::{Death, Exit, ExitNote, Job, Spawn};
 use crate::endpoint::Claim;
 use crate::error::PoolFailure;
 
@@ -31,22 +31,22 @@ pub(super) enum Event {
 pub(super) type Outcome = Result<PoolReport, PoolFailure>;
 
 pub(super) struct Supervisor<T: Send + 'static> {
-    pub(super) settings: Settings,
-    pub(super) spawn: Spawn<T>,
-    /// Gone when the pool has ended.
-    pub(super) claim: Option<Claim<T>>,
-    pub(super) roster: Arc<Roster<T>>,
-    pub(super) events: UnboundedReceiver<Event>,
-    pub(super) news: UnboundedSender<Event>,
-    pub(super) outcome: Option<oneshot::Sender<Outcome>>,
-    pub(super) workers: Vec<Worker>,
+    settings: Settings,
+    spawn: Spawn<T>,
+    /// Gone when the pool has given up or ended.
+    claim: Option<Claim<T>>,
+    outcome: Option<oneshot::Sender<Outcome>>,
+    roster: Arc<Roster<T>>,
+    news: UnboundedSender<Event>,
+    events: UnboundedReceiver<Event>,
+    workers: Vec<Worker>,
     /// How many workers there are to be.
-    pub(super) target: usize,
+    target: usize,
     /// Those within the time of the restart limit.
-    pub(super) deaths: VecDeque<Instant>,
+    deaths: VecDeque<Instant>,
     /// Arbiters that are told to stop.
-    pub(super) retired: Vec<Arbiter>,
-    pub(super) failure: Option<PoolFailure>,
+    retired: Vec<Arbiter>,
+    failure: Option<PoolFailure>,
 }
 
 /// One place in the pool, whoever fills it.
@@ -101,10 +101,33 @@ impl Worker {
 }
 
 impl<T: Send + 'static> Supervisor<T> {
-    /// Starts the first workers.
-    pub(super) fn start_all(&mut self) -> io::Result<()> {
+    pub(super) fn new(settings: Settings, spawn: Spawn<T>, claim: Claim<T>, outcome: oneshot::Sender<Outcome>) -> Self {
+        let (news, events) = unbounded();
+        Self {
+            settings,
+            spawn,
+            claim: Some(claim),
+            outcome: Some(outcome),
+            roster: Arc::new(Roster::new()),
+            news,
+            events,
+            workers: Vec::new(),
+            target: 0,
+            deaths: VecDeque::new(),
+            retired: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// What the pool's handles need.
+    pub(super) fn reins(&self) -> (Arc<Roster<T>>, UnboundedSender<Event>) {
+        (Arc::clone(&self.roster), self.news.clone())
+    }
+
+    pub(super) fn start_all(&mut self, workers: usize) -> io::Result<()> {
+        self.target = workers;
         self.add_places();
-        (0..self.target).try_for_each(|index| self.start(index))
+        (0..workers).try_for_each(|index| self.start(index))
     }
 
     pub(super) async fn run(mut self) {
@@ -245,7 +268,7 @@ impl<T: Send + 'static> Supervisor<T> {
                 Duty::Working | Duty::Done => {}
             }
         }
-        let Some(claim) = self.claim.as_ref().filter(|_| !self.settings.keep_queue) else { return };
+        let Some(claim) = self.claim.take().filter(|_| !self.settings.keep_queue) else { return };
         let left = claim.shared().abort();
         if !left.is_empty() {
             log::error!("{}: aborted with {} items left", claim.shared().label(), left.len());

@@ -9,6 +9,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use actix::dev::{ContextFut, MessageResponse};
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler};
+use actix_rt::ArbiterHandle;
 use futures::channel::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
@@ -86,6 +87,9 @@ pub(super) struct Job<T> {
     pub(super) max_in_flight: usize,
     pub(super) note: ExitNote,
 }
+
+/// Starts a worker in an arbiter.
+pub(super) type Spawn<T> = Box<dyn Fn(&ArbiterHandle, Job<T>) + Send>;
 
 /// How far a worker has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::thread::{self, ThreadId};
 
+use super::effects::quietly;
 use super::item::{Item, Slot};
 
 /// The leases of one consumer that die with its worker.
@@ -56,18 +57,22 @@ impl<T> Slot<T> {
         let scene = Scene { thread: thread::current().id(), dying: false, leases: Vec::new() };
         self.post_mortem.scene(|none| *none = Some(scene));
         let polled = catch_unwind(AssertUnwindSafe(|| poll(running)));
-        if matches!(polled, Ok(Poll::Pending)) {
-            self.post_mortem.scene(|scene| *scene = None);
-            return Poll::Pending;
-        }
-        self.post_mortem.scene(|scene| scene.iter_mut().for_each(|scene| scene.dying = polled.is_err()));
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(worker.take())));
-        let panic = polled.err().or(dropped.err()).map(message);
+        let result = match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(())) => Poll::Ready(catch_unwind(AssertUnwindSafe(|| drop(worker.take())))),
+            Err(panic) => {
+                self.post_mortem.scene(|scene| scene.iter_mut().for_each(|scene| scene.dying = true));
+                // What this panics with says less than the panic before.
+                quietly("the drop of a worker that panicked", || drop(worker.take()));
+                Poll::Ready(Err(panic))
+            }
+        };
+        let result = result.map_err(message);
+        // There may be some although it lives: a panic that it has caught itself.
         let leases = self.post_mortem.scene(Option::take).map_or_else(Vec::new, |scene| scene.leases);
-        for lease in leases {
-            lease.fail(panic.as_deref());
-        }
-        Poll::Ready(panic.map_or(Ok(()), Err))
+        let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
+        leases.into_iter().for_each(|lease| lease.fail(panic));
+        result
     }
 }
 
@@ -80,4 +85,34 @@ fn message(payload: Box<dyn Any + Send>) -> String {
     };
     std::mem::forget(payload);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+    use std::task::Poll;
+
+    use crate::queue::{Item, IterableQueue};
+
+    /// The lease is dropped while a panic unwinds, but the worker lives on.
+    #[test]
+    fn d3_a_worker_that_catches_its_own_panic_gives_the_lease_back() {
+        let queue = IterableQueue::unbounded();
+        let mut consumer = queue.consumer().unwrap();
+        queue.producer().unwrap().try_put("item").unwrap();
+        let mut worker: Option<Option<Item<_>>> = Some(consumer.try_lease().ok());
+
+        let polled = consumer.slot().attend(&mut worker, |item| {
+            let item = std::panic::AssertUnwindSafe(item.take());
+            let caught = catch_unwind(|| {
+                let _held = item;
+                panic!("caught by the worker itself");
+            });
+            assert!(caught.is_err());
+            Poll::Pending
+        });
+
+        assert_eq!((polled, worker.is_some()), (Poll::Pending, true));
+        assert_eq!(consumer.try_lease().unwrap().attempt(), 2);
+    }
 }

@@ -313,7 +313,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::task::{Context, Poll, Wake, Waker};
 
-    use super::{Line, Place};
+    use super::Place;
     use crate::queue::{IterableQueue, Take};
 
     #[derive(Default)]

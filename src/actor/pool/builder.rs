@@ -163,7 +163,7 @@ impl<T> WorkerPoolBuilder<T> {
     ///
     /// A pool that gives up aborts the queue, unless told to
     /// [keep it](WorkerPoolBuilder::keep_queue), and whoever awaits it gets
-    /// [`PoolFailure::GaveUp`]. The items that were left are with
+    /// [`PoolFailure::GaveUp`](crate::PoolFailure::GaveUp). The items that were left are with
     /// [`take_left`](WorkerPool::take_left).
     ///
     /// # Examples

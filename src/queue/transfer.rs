@@ -230,26 +230,18 @@ impl<T> Shared<T> {
         if row.is_shut() {
             return Err(TryGetError::Ended);
         }
-        loop {
-            let flags = self.flags.load(SeqCst);
-            let returned = if flags & RETURNED == 0 { TakeReturned::Nothing } else { self.take_returned(row, take) };
-            if let TakeReturned::Taken(taken) = returned {
-                return Ok(taken);
-            }
-            match self.take_new(row, take, flags) {
-                // Others took what it was to take first.
-                Err(TryGetError::Empty) if matches!(returned, TakeReturned::NewFirst) => {}
-                result => return result,
+        let flags = self.flags.load(SeqCst);
+        let mut new_first = false;
+        if flags & RETURNED != 0 {
+            match self.take_returned(row, take, true) {
+                TakeReturned::Taken(taken) => return Ok(taken),
+                TakeReturned::NewFirst => new_first = true,
+                TakeReturned::Nothing => {}
             }
         }
-    }
-
-    /// Takes an item that was never handed out.
-    #[inline]
-    fn take_new(&self, row: &ConsumerRow, take: Take, flags: u8) -> Result<Taken<T>, TryGetError> {
         // Look before you claim: while draining, a claim that fails has to check for the end, and
         // waiting consumers would keep each other from finding it.
-        if flags & (DRAINING | SIDE) == DRAINING && self.ring.is_empty() {
+        if flags & (DRAINING | SIDE) == DRAINING && !new_first && self.ring.is_empty() {
             return Err(self.nothing());
         }
         let sequence = match take {
@@ -266,6 +258,10 @@ impl<T> Shared<T> {
             if self.flagged(DRAINING) {
                 self.try_finish();
             }
+        }
+        // Others were faster: now it may take what it gave back itself.
+        if new_first && let TakeReturned::Taken(taken) = self.take_returned(row, take, false) {
+            return Ok(taken);
         }
         Err(self.nothing())
     }
@@ -290,14 +286,16 @@ impl<T> Shared<T> {
     }
 
     /// Takes an item that came back. One that this consumer gave back itself it leaves to others: to
-    /// whoever was woken for it; and as long as there are new items to do, to those who are at work.
-    fn take_returned(&self, row: &ConsumerRow, take: Take) -> TakeReturned<T> {
+    /// whoever was woken for it; and, as long as there are new items to do, to those who are at work,
+    /// if it is to `spare` them.
+    #[cold]
+    fn take_returned(&self, row: &ConsumerRow, take: Take, spare: bool) -> TakeReturned<T> {
         let (returned, sequence) = {
             let mut control = self.control();
             let returned = match control.returned.pop_other(row.id) {
                 Some(returned) => returned,
                 None if control.returned.is_promised() => return TakeReturned::Nothing,
-                None if self.has_new(&control) && control.registry.somebody_else_is_busy(row.id) => {
+                None if spare && self.has_new(&control) && control.registry.somebody_else_is_busy(row.id) => {
                     return TakeReturned::NewFirst;
                 }
                 None => match control.returned.pop() {

@@ -46,6 +46,15 @@ impl Backoff {
 
     /// How long to wait after so many failures in a row, counted from 1: between half of the time
     /// for this failure and all of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::Backoff;
+    /// # use std::time::Duration;
+    /// let backoff = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(60));
+    /// assert!((Duration::from_secs(2)..=Duration::from_secs(4)).contains(&backoff.delay(3)));
+    /// ```
     #[must_use]
     pub fn delay(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1);

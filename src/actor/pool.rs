@@ -187,7 +187,8 @@ impl<T> WorkerPool<T> {
     /// Waits until the pool has ended: the queue has, every worker has been told and is gone, and
     /// so are the arbiters that the pool had started. After that the process may exit.
     ///
-    /// The future borrows nothing. Any number of them may wait.
+    /// The report is the same whether the queue was drained, aborted or abandoned: look at its
+    /// `drained.outcome`. The future borrows nothing, and any number of them may wait.
     ///
     /// # Errors
     ///

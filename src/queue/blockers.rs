@@ -26,6 +26,8 @@ pub enum Blocker {
         consumers: usize,
         /// How many more are paused.
         paused: usize,
+        /// Pools that may open further ones.
+        pools: usize,
     },
     /// Items failed and wait before they come back.
     Delayed {
@@ -57,10 +59,11 @@ impl fmt::Display for Blocker {
                     count(*items as u64, "item")
                 )
             }
-            Self::Buffered { items, consumers: 0, paused: 0 } => {
-                write!(f, "{} buffered and no consumer is open", count(*items as u64, "item"))
+            Self::Buffered { items, consumers: 0, paused: 0, pools } => {
+                write!(f, "{} buffered and no consumer is open", count(*items as u64, "item"))?;
+                if *pools > 0 { f.write_str(": the workers of the pool are about to be replaced") } else { Ok(()) }
             }
-            Self::Buffered { items, consumers, paused } => {
+            Self::Buffered { items, consumers, paused, .. } => {
                 write!(f, "{} buffered for {}", count(*items as u64, "item"), count(*consumers as u64, "consumer"))?;
                 if *paused > 0 {
                     write!(f, ", and {paused} paused")?;
@@ -147,12 +150,12 @@ impl Snapshot {
         blockers.extend(self.producers.iter().cloned().map(Blocker::ProducerOpen));
         let open = self.consumers.iter().filter(|consumer| consumer.open);
         let (paused, consumers): (Vec<_>, Vec<_>) = open.partition(|consumer| consumer.paused);
-        let (paused, consumers) = (paused.len(), consumers.len());
-        if self.buffered > 0 && self.state != State::Open && consumers + paused + self.pools == 0 {
+        let (paused, consumers, pools) = (paused.len(), consumers.len(), self.pools);
+        if self.buffered > 0 && self.state != State::Open && consumers + paused + pools == 0 {
             blockers.push(Blocker::Abandoned { items: self.buffered });
         } else {
             let (items, delayed) = (self.buffered - self.delayed, self.delayed);
-            blockers.extend((items > 0).then_some(Blocker::Buffered { items, consumers, paused }));
+            blockers.extend((items > 0).then_some(Blocker::Buffered { items, consumers, paused, pools }));
             blockers.extend((delayed > 0).then_some(Blocker::Delayed { items: delayed }));
         }
         blockers.extend(self.consumers.iter().filter(|consumer| consumer.leased > 0).cloned().map(Blocker::Leased));

@@ -140,6 +140,7 @@ impl<T: Send + 'static> Supervisor<T> {
             }
             self.fill_vacancies();
             self.look_for_stuck();
+            self.reap();
         }
         let failure = self.failure.take();
         self.close(failure);
@@ -335,15 +336,23 @@ impl<T: Send + 'static> Supervisor<T> {
         }
     }
 
+    /// A thread that nobody joins keeps its stack.
+    fn reap(&mut self) {
+        let ended: Vec<_> = self.retired.extract_if(.., |arbiter| !arbiter.alive()).collect();
+        ended.into_iter().for_each(|arbiter| self.join(arbiter));
+    }
+
+    fn join(&self, arbiter: Arbiter) {
+        if arbiter.join().is_err() {
+            log::error!("an arbiter of the pool {} panicked", self.settings.name);
+        }
+    }
+
     /// Ends the pool, if it has not ended yet.
     fn close(&mut self, failure: Option<PoolFailure>) {
         let Some(outcome) = self.outcome.take() else { return };
         (0..self.workers.len()).for_each(|index| self.retire(index));
-        for arbiter in std::mem::take(&mut self.retired) {
-            if arbiter.join().is_err() {
-                log::error!("an arbiter of the pool {} panicked", self.settings.name);
-            }
-        }
+        std::mem::take(&mut self.retired).into_iter().for_each(|arbiter| self.join(arbiter));
         let drained = self.claim.take().and_then(|claim| claim.shared().ended());
         let _ = outcome.send(match (failure, drained) {
             (Some(failure), _) => Err(failure),

@@ -6,8 +6,6 @@
 use std::error::Error;
 use std::{fmt, io};
 
-use crate::actor::Death;
-
 /// A put was refused for good; the item is inside.
 ///
 /// # Examples
@@ -472,6 +470,31 @@ impl Error for PoolError {
         match self {
             Self::Arbiter(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+/// Why a worker died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Death {
+    /// It panicked, and said this.
+    Panicked(String),
+    /// It stopped by itself, with `ctx.stop()`.
+    Stopped,
+    /// Its arbiter stopped.
+    ArbiterStopped,
+    /// No arbiter could be started for it, for this reason.
+    NoArbiter(String),
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(message) => write!(f, "it panicked: {message}"),
+            Self::Stopped => f.write_str("it stopped by itself"),
+            Self::ArbiterStopped => f.write_str("its arbiter stopped"),
+            Self::NoArbiter(reason) => write!(f, "no arbiter could be started for it: {reason}"),
         }
     }
 }

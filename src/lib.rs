@@ -9,7 +9,7 @@ mod error;
 pub mod message;
 mod queue;
 
-pub use actor::{ConsumeExt, Death, PoolReport, QueueActor, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
+pub use actor::{ConsumeExt, PoolReport, QueueActor, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{
@@ -17,8 +17,8 @@ pub use endpoint::{
     PutSink, TryIter,
 };
 pub use error::{
-    BuildError, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, SinkError, TryGetError,
-    TryPutError,
+    BuildError, Death, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, SinkError,
+    TryGetError, TryPutError,
 };
 pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
 pub use queue::{

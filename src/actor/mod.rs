@@ -19,7 +19,7 @@ mod signal;
 mod watch;
 
 pub use consume::ConsumeExt;
-pub use pool::{Death, PoolReport, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
+pub use pool::{PoolReport, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
 pub use queue_actor::QueueActor;
 
 /// After this many items in one poll, an actor's timers and messages get their turn (D11).

@@ -1,12 +1,16 @@
 //! Supervised workers.
 //!
-//! - here: what one can tell a pool; `pool/builder.rs`: how it is described and started
-//! - `pool/worker.rs`: one worker; `pool/supervisor.rs`: who replaces it
+//! - here: what one can tell a pool; `pool/builder.rs`, `pool/settings.rs`: how it is described and
+//!   started
+//! - `pool/worker.rs`: one worker; `pool/exit.rs`: the news of its end; `pool/supervisor.rs`: who
+//!   replaces it
 //! - `pool/roster.rs`: what handles and the supervisor share; `pool/report.rs`: how it went
 
 mod builder;
+mod exit;
 mod report;
 mod roster;
+mod settings;
 mod supervisor;
 mod worker;
 
@@ -18,10 +22,10 @@ use futures::channel::oneshot;
 use futures::future::Shared;
 
 pub use self::builder::WorkerPoolBuilder;
+use self::exit::Event;
 pub use self::report::{PoolReport, WorkerReport, WorkerTotals};
 use self::roster::Roster;
-use self::supervisor::{Event, Outcome};
-pub use self::worker::Death;
+use self::supervisor::Outcome;
 use crate::error::{PoolError, PoolFailure};
 use crate::queue::{IterableQueue, Shared as Queue};
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 
 use super::buffer::ReturnedItem;
 use super::dead_letters::DeadLetter;
@@ -61,7 +62,7 @@ pub(crate) struct Slot<T> {
     pub(crate) row: Arc<ConsumerRow>,
     /// For consumers served by address: whether the mailbox that leases travel through is alive.
     pub(crate) mailbox: OnceLock<MailboxProbe>,
-    pub(super) post_mortem: PostMortem<T>,
+    post_mortem: PostMortem<Item<T>>,
 }
 
 pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
@@ -69,6 +70,16 @@ pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
 impl<T> Slot<T> {
     pub(crate) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
         Self { shared, row, mailbox: OnceLock::new(), post_mortem: PostMortem::new() }
+    }
+
+    /// Polls a worker that holds leases of this consumer, and drops it when it is done. `Err` is
+    /// what a panic said; the leases that died of it bear it along.
+    pub(crate) fn attend<W>(
+        &self,
+        worker: &mut Option<W>,
+        poll: impl FnOnce(&mut W) -> Poll<()>,
+    ) -> Poll<Result<(), String>> {
+        self.post_mortem.attend(worker, poll, |lease, panic| lease.fail(panic))
     }
 }
 
@@ -289,7 +300,7 @@ impl<T> Item<T> {
     }
 
     /// Ends a lease that died with its worker.
-    pub(super) fn fail(mut self, panic: Option<&str>) {
+    fn fail(mut self, panic: Option<&str>) {
         self.give_back(Return::Failed(panic));
     }
 

@@ -4,7 +4,7 @@
 //!   be done after unlocking
 //! - `transfer.rs`: items in and out, without a lock
 //! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
-//! - `buffer.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: the parts
+//! - `buffer.rs`, `delayed.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: the parts
 //! - `item.rs`, `redelivery.rs`, `dead_letters.rs`, `post_mortem.rs`: leases, and what becomes of them
 //! - `snapshot.rs`, `inspect.rs`, `blockers.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
 
@@ -12,6 +12,7 @@ mod blockers;
 mod buffer;
 mod clock;
 mod dead_letters;
+mod delayed;
 mod effects;
 mod ids;
 mod inspect;
@@ -41,10 +42,9 @@ pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use item::Item;
 pub(crate) use item::Slot;
-pub(crate) use redelivery::Redelivery;
 pub(crate) use registry::HandleKey;
 pub(crate) use rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
-pub(crate) use shared::{Config, Line, Place, Shared, Waiting};
+pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};
 pub use snapshot::{ConsumerStatus, Drained, Outcome, ProducerStatus, ShutdownReport, Snapshot, State, Totals};
 pub(crate) use transfer::{Take, Taken};
 pub(crate) use turns::Turn;

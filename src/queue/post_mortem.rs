@@ -10,31 +10,30 @@ use std::task::Poll;
 use std::thread::{self, ThreadId};
 
 use super::effects::quietly;
-use super::item::{Item, Slot};
 
 /// The leases of one consumer that die with its worker.
-pub(crate) struct PostMortem<T>(Mutex<Option<Scene<T>>>);
+pub(crate) struct PostMortem<L>(Mutex<Option<Scene<L>>>);
 
 /// While the worker runs.
-struct Scene<T> {
+struct Scene<L> {
     /// Leases that are dropped by panics of other threads have nothing to do with it.
     thread: ThreadId,
     /// It has panicked, and all that it has is being dropped.
     dying: bool,
-    leases: Vec<Item<T>>,
+    leases: Vec<L>,
 }
 
-impl<T> PostMortem<T> {
+impl<L> PostMortem<L> {
     pub(super) fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    fn scene<R>(&self, change: impl FnOnce(&mut Option<Scene<T>>) -> R) -> R {
+    fn scene<R>(&self, change: impl FnOnce(&mut Option<Scene<L>>) -> R) -> R {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Holds a lease back that is dropped unsettled, if its worker is dying.
-    pub(super) fn hold(&self, lease: impl FnOnce() -> Item<T>) -> bool {
+    pub(super) fn hold(&self, lease: impl FnOnce() -> L) -> bool {
         self.scene(|scene| match scene {
             Some(scene) if scene.thread == thread::current().id() && (scene.dying || thread::panicking()) => {
                 scene.leases.push(lease());
@@ -43,25 +42,24 @@ impl<T> PostMortem<T> {
             _ => false,
         })
     }
-}
 
-impl<T> Slot<T> {
-    /// Polls a worker that holds leases of this consumer. When it is done or panics, it is dropped
-    /// here, where its drop may panic as it likes. `Err` is what a panic said.
-    pub(crate) fn attend<W>(
+    /// Polls a worker. When it is done or panics, it is dropped here, where its drop may panic as it
+    /// likes. `Err` is what a panic said, and so `end` learns it for each lease that was held back.
+    pub(super) fn attend<W>(
         &self,
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
+        end: impl Fn(L, Option<&str>),
     ) -> Poll<Result<(), String>> {
         let Some(running) = worker else { return Poll::Ready(Ok(())) };
         let scene = Scene { thread: thread::current().id(), dying: false, leases: Vec::new() };
-        self.post_mortem.scene(|none| *none = Some(scene));
+        self.scene(|none| *none = Some(scene));
         let polled = catch_unwind(AssertUnwindSafe(|| poll(running)));
         let result = match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => Poll::Ready(catch_unwind(AssertUnwindSafe(|| drop(worker.take())))),
             Err(panic) => {
-                self.post_mortem.scene(|scene| scene.iter_mut().for_each(|scene| scene.dying = true));
+                self.scene(|scene| scene.iter_mut().for_each(|scene| scene.dying = true));
                 // What this panics with says less than the panic before.
                 quietly("the drop of a worker that panicked", || drop(worker.take()));
                 Poll::Ready(Err(panic))
@@ -69,9 +67,9 @@ impl<T> Slot<T> {
         };
         let result = result.map_err(message);
         // There may be some although it lives: a panic that it has caught itself.
-        let leases = self.post_mortem.scene(Option::take).map_or_else(Vec::new, |scene| scene.leases);
+        let leases = self.scene(Option::take).map_or_else(Vec::new, |scene| scene.leases);
         let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
-        leases.into_iter().for_each(|lease| lease.fail(panic));
+        leases.into_iter().for_each(|lease| end(lease, panic));
         result
     }
 }

@@ -13,12 +13,13 @@ use crossbeam_utils::CachePadded;
 use super::buffer::{Returned, Ring, Side};
 use super::clock::Clock;
 use super::dead_letters::DeadLetterQueue;
+use super::delayed::Delayed;
 use super::effects::wake;
 use super::ids::{ConsumerId, QueueId};
 use super::lifecycle::Lifecycle;
-use super::redelivery::{Delayed, Redelivery};
 use super::registry::Registry;
 use super::waiters::{Ticket, Waiters};
+use crate::backoff::Backoff;
 
 /// Something was returned: takes look there first.
 pub(super) const RETURNED: u8 = 1;
@@ -75,6 +76,13 @@ pub(crate) struct Config<T> {
     pub(crate) capacity: Option<usize>,
     pub(crate) max_attempts: u32,
     pub(crate) redelivery: Option<Redelivery<T>>,
+}
+
+/// How failed items wait.
+pub(crate) struct Redelivery<T> {
+    pub(crate) backoff: Backoff,
+    /// Starts a thread that calls [`Shared::release_due`] in time: nothing in here waits.
+    pub(crate) start_timer: fn(&Arc<Shared<T>>),
 }
 
 /// What to wait for.

@@ -11,15 +11,13 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 
 use super::WorkerPool;
+use super::settings::Settings;
 use super::supervisor::Supervisor;
 use super::worker::{Running, Spawn};
 use crate::backoff::Backoff;
 use crate::endpoint::Claim;
 use crate::error::{OpenError, PoolError};
 use crate::queue::{Drained, Item, Shared as Queue};
-
-/// Before a worker is replaced that died without having done an item.
-const RESTART_BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(10), Duration::from_secs(10));
 
 /// Describes a pool before it is started; from [`WorkerPool::builder`].
 #[must_use = "a pool does nothing before it is started"]
@@ -29,30 +27,9 @@ pub struct WorkerPoolBuilder<T> {
     settings: Settings,
 }
 
-/// What the supervisor goes by.
-#[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) name: String,
-    pub(super) max_in_flight: usize,
-    pub(super) arbiters: Vec<ArbiterHandle>,
-    pub(super) restart_limit: Option<(usize, Duration)>,
-    pub(super) restart_backoff: Backoff,
-    pub(super) keep_queue: bool,
-    pub(super) stuck_after: Option<Duration>,
-}
-
 impl<T> WorkerPoolBuilder<T> {
     pub(super) fn new(queue: Arc<Queue<T>>) -> Self {
-        let settings = Settings {
-            name: "worker".to_owned(),
-            max_in_flight: 1,
-            arbiters: Vec::new(),
-            restart_limit: None,
-            restart_backoff: RESTART_BACKOFF,
-            keep_queue: false,
-            stuck_after: None,
-        };
-        Self { queue, workers: None, settings }
+        Self { queue, workers: None, settings: Settings::default() }
     }
 
     /// How many workers; one for each processor unless given.

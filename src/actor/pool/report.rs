@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::worker::Death;
+use crate::error::Death;
 use crate::queue::{ConsumerRow, Drained};
 
 /// What became of the items that a worker was handed.

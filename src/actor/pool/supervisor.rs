@@ -11,22 +11,16 @@ use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
 
-use super::builder::Settings;
+use super::exit::{Event, Exit, ExitNote};
 use super::report::{Account, PoolReport};
 use super::roster::Roster;
-use super::worker::{Death, Exit, ExitNote, Job, Spawn};
+use super::settings::Settings;
+use super::worker::{Job, Spawn};
 use crate::endpoint::Claim;
-use crate::error::PoolFailure;
+use crate::error::{Death, PoolFailure};
 
 /// How long it sleeps when there is nothing to do at a certain time.
 const LONG: Duration = Duration::from_secs(3600);
-
-/// What the supervisor must know.
-#[derive(Debug)]
-pub(super) enum Event {
-    Exited(usize, Exit),
-    Resize(usize),
-}
 
 pub(super) type Outcome = Result<PoolReport, PoolFailure>;
 

@@ -1,7 +1,6 @@
-//! One worker: an actor from the factory, its work, and the news of its end.
+//! One worker: an actor from the factory, and its work.
 
 use std::cell::Cell;
-use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,75 +9,14 @@ use std::task::{Context as TaskContext, Poll, ready};
 use actix::dev::{ContextFut, MessageResponse};
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler};
 use actix_rt::ArbiterHandle;
-use futures::channel::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use super::supervisor::Event;
+use super::exit::{Exit, ExitNote};
 use crate::actor::consume::poll_items;
 use crate::actor::limited::{Last, Limited};
 use crate::endpoint::Consumer;
+use crate::error::Death;
 use crate::queue::{Drained, Item, Slot};
-
-/// Why a worker died.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Death {
-    /// It panicked, and said this.
-    Panicked(String),
-    /// It stopped by itself, with `ctx.stop()`.
-    Stopped,
-    /// Its arbiter stopped.
-    ArbiterStopped,
-    /// No arbiter could be started for it, for this reason.
-    NoArbiter(String),
-}
-
-impl fmt::Display for Death {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Panicked(message) => write!(f, "it panicked: {message}"),
-            Self::Stopped => f.write_str("it stopped by itself"),
-            Self::ArbiterStopped => f.write_str("its arbiter stopped"),
-            Self::NoArbiter(reason) => write!(f, "no arbiter could be started for it: {reason}"),
-        }
-    }
-}
-
-/// How a worker came to its end.
-#[derive(Debug)]
-pub(super) enum Exit {
-    /// It was told that the queue has ended.
-    Told,
-    /// It left, as it was told to.
-    Left,
-    Died(Death),
-}
-
-/// Brings the news of a worker's end, once. Dropped without any, its arbiter is gone.
-#[derive(Debug)]
-pub(super) struct ExitNote {
-    index: usize,
-    events: Option<UnboundedSender<Event>>,
-}
-
-impl ExitNote {
-    pub(super) fn new(index: usize, events: UnboundedSender<Event>) -> Self {
-        Self { index, events: Some(events) }
-    }
-
-    fn send(&mut self, exit: Exit) {
-        if let Some(events) = self.events.take() {
-            // Without a supervisor there is nobody to care.
-            let _ = events.unbounded_send(Event::Exited(self.index, exit));
-        }
-    }
-}
-
-impl Drop for ExitNote {
-    fn drop(&mut self) {
-        self.send(Exit::Died(Death::ArbiterStopped));
-    }
-}
 
 /// What a worker is made from.
 #[derive(Debug)]
@@ -167,7 +105,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let index = this.note.index;
+        let index = this.note.index();
         let polled = this.slot.attend(&mut this.life, |life| life.poll(index, cx));
         match (polled, this.stage.get()) {
             (Poll::Pending, Stage::Working | Stage::Telling) => return Poll::Pending,

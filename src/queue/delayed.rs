@@ -1,0 +1,83 @@
+//! Items that failed and wait before they come back.
+
+use std::collections::BTreeMap;
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use super::buffer::ReturnedItem;
+use super::clock::Ticks;
+
+/// Items that wait, by when they are due.
+#[derive(Debug)]
+pub(crate) struct Delayed<T> {
+    items: BTreeMap<(Ticks, u64), ReturnedItem<T>>,
+    /// Counts all that ever waited, to tell apart those that are due together.
+    count: u64,
+    timer: Timer,
+}
+
+/// The thread that looks after them: there is one while any of them waits.
+#[derive(Debug)]
+enum Timer {
+    Off,
+    /// It will have its first look soon.
+    Starting,
+    Sleeping(Thread),
+}
+
+/// What the timer of a queue must be told.
+#[must_use]
+pub(super) enum Call {
+    Nothing,
+    Start,
+    LookAgain(Thread),
+}
+
+impl<T> Delayed<T> {
+    pub(super) fn new() -> Self {
+        Self { items: BTreeMap::new(), count: 0, timer: Timer::Off }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, due: Ticks, returned: ReturnedItem<T>) -> Call {
+        let earliest = self.items.first_key_value().is_none_or(|((first, _), _)| due < *first);
+        self.count += 1;
+        self.items.insert((due, self.count), returned);
+        match &self.timer {
+            Timer::Off => {
+                self.timer = Timer::Starting;
+                Call::Start
+            }
+            Timer::Sleeping(thread) if earliest => Call::LookAgain(thread.clone()),
+            Timer::Starting | Timer::Sleeping(_) => Call::Nothing,
+        }
+    }
+
+    pub(super) fn pop_due(&mut self, now: Ticks) -> Option<ReturnedItem<T>> {
+        let first = self.items.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+
+    /// How long this thread, which is the timer, may sleep. `None` if it is needed no more.
+    pub(super) fn sleep(&mut self, now: Ticks) -> Option<Duration> {
+        let next = self.items.first_key_value().map(|((due, _), _)| due.since(now));
+        self.timer = if next.is_some() { Timer::Sleeping(thread::current()) } else { Timer::Off };
+        next
+    }
+
+    /// Takes all of them, the next one first; and the timer, to be woken, for it has no more to do.
+    pub(super) fn take_all(&mut self) -> (impl Iterator<Item = ReturnedItem<T>> + use<T>, Option<Thread>) {
+        let timer = match &self.timer {
+            Timer::Sleeping(thread) => Some(thread.clone()),
+            Timer::Off | Timer::Starting => None,
+        };
+        (std::mem::take(&mut self.items).into_values(), timer)
+    }
+}

@@ -2,12 +2,13 @@
 //!
 //! - here: what one can tell a pool; `pool/builder.rs`, `pool/settings.rs`: how it is described and
 //!   started
-//! - `pool/worker.rs`: one worker; `pool/exit.rs`: the news of its end; `pool/supervisor.rs`: who
-//!   replaces it
+//! - `pool/worker.rs`: one worker; `pool/exit.rs`: the news of its end; `pool/supervisor.rs`,
+//!   `pool/place.rs`: who replaces it
 //! - `pool/roster.rs`: what handles and the supervisor share; `pool/report.rs`: how it went
 
 mod builder;
 mod exit;
+mod place;
 mod report;
 mod roster;
 mod settings;

@@ -5,22 +5,23 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_rt::Arbiter;
 use actix_rt::time::timeout;
-use actix_rt::{Arbiter, ArbiterHandle};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
 
 use super::exit::{Event, Exit, ExitNote};
-use super::report::{Account, PoolReport};
+use super::place::{Duty, Home, Place};
+use super::report::PoolReport;
 use super::roster::Roster;
 use super::settings::Settings;
 use super::worker::{Job, Spawn};
 use crate::endpoint::Claim;
 use crate::error::{Death, PoolFailure};
 
-/// How long it sleeps when there is nothing to do at a certain time.
-const LONG: Duration = Duration::from_secs(3600);
+/// No longer than this does it wait for anything: a year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(super) type Outcome = Result<PoolReport, PoolFailure>;
 
@@ -33,7 +34,7 @@ pub(super) struct Supervisor<T: Send + 'static> {
     roster: Arc<Roster<T>>,
     news: UnboundedSender<Event>,
     events: UnboundedReceiver<Event>,
-    workers: Vec<Worker>,
+    places: Vec<Place>,
     /// How many workers there are to be.
     target: usize,
     /// Those within the time of the restart limit.
@@ -41,57 +42,6 @@ pub(super) struct Supervisor<T: Send + 'static> {
     /// Arbiters that are told to stop.
     retired: Vec<Arbiter>,
     failure: Option<PoolFailure>,
-}
-
-/// One place in the pool, whoever fills it.
-#[derive(Debug)]
-pub(super) struct Worker {
-    name: String,
-    duty: Duty,
-    home: Option<Home>,
-    account: Account,
-    /// Deaths in a row without an item done in between.
-    futile: u32,
-    progress: Progress,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Duty {
-    Working,
-    /// Dead; to be replaced at this time.
-    Vacant(Instant),
-    /// Told of the end, or not wanted any more.
-    Done,
-}
-
-#[derive(Debug)]
-enum Home {
-    Own(Arbiter),
-    Given(ArbiterHandle),
-}
-
-impl Home {
-    fn handle(&self) -> ArbiterHandle {
-        match self {
-            Self::Own(arbiter) => arbiter.handle(),
-            Self::Given(handle) => handle.clone(),
-        }
-    }
-}
-
-/// How far a worker was when somebody looked, and since when.
-#[derive(Debug, Clone, Copy)]
-struct Progress {
-    claimed: u64,
-    settled: u64,
-    since: Instant,
-}
-
-impl Worker {
-    fn new(name: String) -> Self {
-        let progress = Progress { claimed: 0, settled: 0, since: Instant::now() };
-        Self { name, duty: Duty::Done, home: None, account: Account::default(), futile: 0, progress }
-    }
 }
 
 impl<T: Send + 'static> Supervisor<T> {
@@ -105,7 +55,7 @@ impl<T: Send + 'static> Supervisor<T> {
             roster: Arc::new(Roster::new()),
             news,
             events,
-            workers: Vec::new(),
+            places: Vec::new(),
             target: 0,
             deaths: VecDeque::new(),
             retired: Vec::new(),
@@ -125,7 +75,7 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     pub(super) async fn run(mut self) {
-        while !self.workers.iter().all(|worker| worker.duty == Duty::Done) {
+        while !self.places.iter().all(|place| place.duty == Duty::Done) {
             // The channel stays open: its other end is in here, too.
             match timeout(self.sleep(), self.events.next()).await {
                 Ok(Some(Event::Exited(index, exit))) => self.exited(index, exit),
@@ -143,37 +93,37 @@ impl<T: Send + 'static> Supervisor<T> {
 
     fn sleep(&self) -> Duration {
         let now = Instant::now();
-        let vacancies = self.workers.iter().filter_map(|worker| match worker.duty {
+        let vacancies = self.places.iter().filter_map(|place| match place.duty {
             Duty::Vacant(until) => Some(until.saturating_duration_since(now)),
             Duty::Working | Duty::Done => None,
         });
         let looks = self.settings.stuck_after.map(|after| (after / 4).max(Duration::from_millis(1)));
-        vacancies.chain(looks).min().unwrap_or(LONG)
+        vacancies.chain(looks).min().unwrap_or(LONGEST)
     }
 
     fn add_places(&mut self) {
-        for index in self.workers.len()..self.target {
-            self.workers.push(Worker::new(format!("{}-{index}", self.settings.name)));
+        for index in self.places.len()..self.target {
+            self.places.push(Place::new(format!("{}-{index}", self.settings.name)));
         }
     }
 
     fn start(&mut self, index: usize) -> io::Result<()> {
-        let home = match self.workers[index].home.take().filter(|home| home.handle().alive()) {
+        if self.places[index].home.as_ref().is_some_and(|home| !home.handle().alive()) {
+            self.retire(index);
+        }
+        let home = match self.places[index].home.take() {
             Some(home) => home,
             None => self.new_home(index)?,
         };
-        let Some(claim) = &self.claim else { return Ok(()) };
-        let worker = &mut self.workers[index];
-        let consumer = claim.consumer(&worker.name);
-        let row = &consumer.slot().row;
-        self.roster.begin(index, Arc::clone(row));
-        worker.account.open(Arc::clone(row));
-        worker.duty = Duty::Working;
-        worker.progress = Progress { claimed: 0, settled: 0, since: Instant::now() };
+        let Some(claim) = &self.claim else { unreachable!("nobody is wanted once the pool has given up") };
+        let place = &mut self.places[index];
+        let consumer = claim.consumer(&place.name);
+        let row = Arc::clone(&consumer.slot().row);
+        self.roster.begin(index, Arc::clone(&row));
         let note = ExitNote::new(index, self.news.clone());
         // If the arbiter stops before the worker begins, the note brings the news.
         (self.spawn)(&home.handle(), Job { consumer, max_in_flight: self.settings.max_in_flight, note });
-        worker.home = Some(home);
+        place.begin(home, row);
         Ok(())
     }
 
@@ -187,7 +137,7 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     fn retire(&mut self, index: usize) {
-        if let Some(Home::Own(arbiter)) = self.workers[index].home.take() {
+        if let Some(Home::Own(arbiter)) = self.places[index].home.take() {
             arbiter.stop();
             self.retired.push(arbiter);
         }
@@ -198,7 +148,7 @@ impl<T: Send + 'static> Supervisor<T> {
         self.roster.end(index);
         match exit {
             Exit::Told => self.dismiss(index),
-            Exit::Left if self.is_wanted(index) => self.workers[index].duty = Duty::Vacant(Instant::now()),
+            Exit::Left if self.is_wanted(index) => self.places[index].duty = Duty::Vacant(Instant::now()),
             Exit::Left => self.dismiss(index),
             Exit::Died(death) => {
                 if death == Death::ArbiterStopped {
@@ -215,17 +165,17 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     fn dismiss(&mut self, index: usize) {
-        self.workers[index].duty = Duty::Done;
+        self.places[index].duty = Duty::Done;
         self.retire(index);
     }
 
     /// `done`: it had done an item in this life.
     fn died(&mut self, index: usize, death: Death, done: bool) {
         let wanted = self.is_wanted(index);
-        let worker = &mut self.workers[index];
-        worker.futile = if done { 0 } else { worker.futile.saturating_add(1) };
-        worker.account.died(death.clone());
-        let name = worker.name.clone();
+        let place = &mut self.places[index];
+        place.futile = if done { 0 } else { place.futile.saturating_add(1) };
+        place.account.died(death.clone());
+        let name = place.name.clone();
         if !wanted {
             log::warn!("{name} died: {death}; it was to leave anyway");
             return self.dismiss(index);
@@ -233,12 +183,12 @@ impl<T: Send + 'static> Supervisor<T> {
         if self.is_over_the_limit() {
             return self.give_up(index, death);
         }
-        let delay = match self.workers[index].futile {
+        let delay = match self.places[index].futile {
             0 => Duration::ZERO,
-            futile => self.settings.restart_backoff.delay(futile),
+            futile => self.settings.restart_backoff.delay(futile).min(LONGEST),
         };
         log::warn!("{name} died: {death}; another one takes its place in {delay:?}");
-        self.workers[index].duty = Duty::Vacant(Instant::now() + delay);
+        self.places[index].duty = Duty::Vacant(Instant::now() + delay);
     }
 
     fn is_over_the_limit(&mut self) -> bool {
@@ -252,12 +202,12 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     fn give_up(&mut self, index: usize, death: Death) {
-        let worker = self.workers[index].name.clone();
+        let worker = self.places[index].name.clone();
         log::error!("the pool gives up: {worker} died, {death}, and there were too many deaths before");
         self.failure = Some(PoolFailure::GaveUp { worker, death });
         self.dismiss(index);
-        for index in 0..self.workers.len() {
-            match self.workers[index].duty {
+        for index in 0..self.places.len() {
+            match self.places[index].duty {
                 Duty::Vacant(_) => self.dismiss(index),
                 Duty::Working if self.settings.keep_queue => self.order_leave(index, true),
                 Duty::Working | Duty::Done => {}
@@ -278,13 +228,13 @@ impl<T: Send + 'static> Supervisor<T> {
         self.target = target;
         self.add_places();
         let ended = self.claim.as_ref().is_none_or(|claim| claim.shared().has_ended());
-        for index in 0..self.workers.len() {
+        for index in 0..self.places.len() {
             let wanted = index < target;
-            match self.workers[index].duty {
+            match self.places[index].duty {
                 // It may be about to leave since the last time.
                 Duty::Working => self.order_leave(index, !wanted),
                 Duty::Vacant(_) if !wanted => self.dismiss(index),
-                Duty::Done if wanted && !ended => self.workers[index].duty = Duty::Vacant(Instant::now()),
+                Duty::Done if wanted && !ended => self.places[index].duty = Duty::Vacant(Instant::now()),
                 Duty::Vacant(_) | Duty::Done => {}
             }
         }
@@ -298,8 +248,8 @@ impl<T: Send + 'static> Supervisor<T> {
 
     fn fill_vacancies(&mut self) {
         let now = Instant::now();
-        for index in 0..self.workers.len() {
-            if matches!(self.workers[index].duty, Duty::Vacant(until) if until <= now)
+        for index in 0..self.places.len() {
+            if self.places[index].is_vacant_at(now)
                 && let Err(error) = self.start(index)
             {
                 self.died(index, Death::NoArbiter(error.to_string()), false);
@@ -307,25 +257,11 @@ impl<T: Send + 'static> Supervisor<T> {
         }
     }
 
-    /// Reports those who make no progress, once each.
     fn look_for_stuck(&mut self) {
         let Some(after) = self.settings.stuck_after else { return };
-        for (index, worker) in self.workers.iter_mut().enumerate() {
-            let Some(row) = self.roster.row(index) else { continue };
-            let (settled, claimed) = (row.settled(), row.claimed());
-            let seen = worker.progress;
-            if (claimed, settled) != (seen.claimed, seen.settled) || claimed == settled {
-                worker.progress = Progress { claimed, settled, since: Instant::now() };
-                if row.is_stuck() {
-                    row.stuck(false);
-                }
-            } else if seen.since.elapsed() >= after && !row.is_stuck() {
-                row.stuck(true);
-                log::warn!(
-                    "{} seems stuck: it has held the same {} items for {after:?}",
-                    worker.name,
-                    claimed - settled
-                );
+        for (index, place) in self.places.iter_mut().enumerate() {
+            if let Some(row) = self.roster.row(index) {
+                place.look_for_progress(&row, after);
             }
         }
     }
@@ -345,14 +281,14 @@ impl<T: Send + 'static> Supervisor<T> {
     /// Ends the pool, if it has not ended yet.
     fn close(&mut self, failure: Option<PoolFailure>) {
         let Some(outcome) = self.outcome.take() else { return };
-        (0..self.workers.len()).for_each(|index| self.retire(index));
+        (0..self.places.len()).for_each(|index| self.retire(index));
         std::mem::take(&mut self.retired).into_iter().for_each(|arbiter| self.join(arbiter));
         let drained = self.claim.take().and_then(|claim| claim.shared().ended());
         let _ = outcome.send(match (failure, drained) {
             (Some(failure), _) => Err(failure),
             (None, None) => Err(PoolFailure::Stopped),
             (None, Some(drained)) => {
-                let workers = self.workers.iter().map(|worker| worker.account.report(&worker.name)).collect();
+                let workers = self.places.iter().map(|place| place.account.report(&place.name)).collect();
                 Ok(PoolReport::new(drained, workers))
             }
         }); // a pool whose handles are gone has nobody to tell

@@ -72,7 +72,7 @@ impl<T> Delayed<T> {
         next
     }
 
-    /// Takes all of them, the next one first; and the timer, to be woken, for it has no more to do.
+    /// Takes all of them, and the timer, to be woken, for it has no more to do.
     pub(super) fn take_all(&mut self) -> (impl Iterator<Item = ReturnedItem<T>> + use<T>, Option<Thread>) {
         let timer = match &self.timer {
             Timer::Sleeping(thread) => Some(thread.clone()),

@@ -328,7 +328,9 @@ impl<T> Shared<T> {
         let mut left = Vec::new();
         left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
         let (delayed, timer) = control.delayed.take_all();
-        left.extend(delayed.map(|returned| returned.item));
+        // When they were due is chance; they have their order from the consumers that gave them back.
+        delayed.for_each(|returned| control.returned.insert(returned));
+        left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
         effects.timer = timer;
         left.extend(std::iter::from_fn(|| self.pop_in_order(control)).map(|(item, _)| item));
         control.discarded += left.len() as u64;

@@ -149,9 +149,9 @@ impl Registry {
         self.find_busy(|_| true)
     }
 
-    /// Whether a consumer other than this one has.
-    pub(crate) fn somebody_else_is_busy(&mut self, than: ConsumerId) -> bool {
-        self.find_busy(|row| row.id != than)
+    /// Whether a consumer other than this one has, that will come for more: it is open and may take.
+    pub(crate) fn somebody_else_is_at_work(&mut self, than: ConsumerId) -> bool {
+        self.find_busy(|row| row.id != than && !row.is_closed() && row.is_free())
     }
 
     fn find_busy(&mut self, counts: impl Fn(&ConsumerRow) -> bool) -> bool {

@@ -225,9 +225,9 @@ pub(crate) struct ReturnedItem<T> {
 /// consumers in turn, so that none of them starves the others.
 ///
 /// A consumer leaves what it gave back itself to others, as long as one of them was woken for it:
-/// that is the promise. It holds until any woken consumer has had its look, whatever came of it:
-/// that one then has the item, or passed its wake-up on, or found only items of its own here, which
-/// it may take from then on. So nothing is left to nobody.
+/// that is the promise. It holds until that one has had its look, whatever came of it: it then has
+/// an item, or passed its wake-up on, or found only items of its own here. So nothing is left to
+/// nobody.
 #[derive(Debug)]
 pub(crate) struct Returned<T> {
     /// By the consumer's count of leases. Never empty.
@@ -235,12 +235,13 @@ pub(crate) struct Returned<T> {
     /// The consumers of the map, the next one first.
     turns: VecDeque<ConsumerId>,
     len: usize,
-    promised: bool,
+    /// Who was woken and has not looked yet.
+    promised: Vec<ConsumerId>,
 }
 
 impl<T> Returned<T> {
     pub(crate) fn new() -> Self {
-        Self { by_consumer: HashMap::new(), turns: VecDeque::new(), len: 0, promised: false }
+        Self { by_consumer: HashMap::new(), turns: VecDeque::new(), len: 0, promised: Vec::new() }
     }
 
     pub(crate) fn insert(&mut self, returned: ReturnedItem<T>) {
@@ -271,20 +272,23 @@ impl<T> Returned<T> {
             self.turns.push_back(consumer);
         }
         self.len -= 1;
-        self.promised &= self.len > 0;
+        if self.len == 0 {
+            self.promised.clear();
+        }
         Some(returned)
     }
 
-    pub(crate) fn promise(&mut self) {
-        self.promised = true;
+    pub(crate) fn promise(&mut self, to: ConsumerId) {
+        self.promised.push(to);
     }
 
-    pub(crate) fn end_promise(&mut self) {
-        self.promised = false;
+    pub(crate) fn end_promise(&mut self, to: Option<ConsumerId>) {
+        self.promised.retain(|promised| Some(*promised) != to);
     }
 
-    pub(crate) fn is_promised(&self) -> bool {
-        self.promised
+    /// Nobody waits for the look that it is about to have itself.
+    pub(crate) fn is_promised_to_another(&self, taker: ConsumerId) -> bool {
+        self.promised.iter().any(|promised| *promised != taker)
     }
 
     pub(crate) fn len(&self) -> usize {

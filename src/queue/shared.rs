@@ -216,7 +216,7 @@ impl<T> Shared<T> {
             let was_in_line = place.ticket.is_held();
             let replaced = control.line(place.line).park(&mut place.ticket, waker, place.consumer);
             if was_in_line && replaced.is_none() {
-                control.returned.end_promise();
+                control.returned.end_promise(place.consumer);
             }
             self.flag_waiters(&control);
             replaced
@@ -243,7 +243,7 @@ impl<T> Shared<T> {
             let listed = control.line(place.line).leave(&mut place.ticket);
             let notified = listed.is_none();
             if notified {
-                control.returned.end_promise();
+                control.returned.end_promise(place.consumer);
             }
             let pass_on = notified && (!took || self.has_more(&control, place.line));
             let next = if pass_on { control.line(place.line).pop() } else { None };
@@ -280,11 +280,13 @@ impl<T> Shared<T> {
     ///
     /// The item is promised to that one. What ends a promise is in `Returned`.
     pub(super) fn notify_of_return(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
-        let other = control.getters.pop_other(giver);
-        if other.is_some() {
-            control.returned.promise();
-        }
-        let waker = other.or_else(|| control.getters.pop());
+        let waker = match control.getters.pop_other(giver) {
+            Some((other, waker)) => {
+                control.returned.promise(other);
+                Some(waker)
+            }
+            None => control.getters.pop(),
+        };
         self.flag_waiters(control);
         waker
     }

@@ -294,7 +294,7 @@ impl<T> Shared<T> {
             let mut control = self.control();
             let returned = match control.returned.pop_other(row.id) {
                 Some(returned) => returned,
-                None if control.returned.is_promised() => return TakeReturned::Nothing,
+                None if control.returned.is_promised_to_another(row.id) => return TakeReturned::Nothing,
                 None if spare && self.has_new(&control) && control.registry.somebody_else_is_at_work(row.id) => {
                     return TakeReturned::NewFirst;
                 }

@@ -63,11 +63,11 @@ impl Waiters {
         self.parked.pop_first().map(|(_, parked)| parked.waker)
     }
 
-    /// The same, but not `consumer`, which has one place at most.
-    pub(crate) fn pop_other(&mut self, consumer: ConsumerId) -> Option<Waker> {
-        let other = self.parked.iter().find(|(_, parked)| parked.consumer != Some(consumer));
-        let number = *other?.0;
-        self.parked.remove(&number).map(|parked| parked.waker)
+    /// The first consumer that is not this one, which has one place at most.
+    pub(crate) fn pop_other(&mut self, than: ConsumerId) -> Option<(ConsumerId, Waker)> {
+        let mut consumers = self.parked.iter().filter_map(|(number, parked)| Some((*number, parked.consumer?)));
+        let (number, other) = consumers.find(|(_, consumer)| *consumer != than)?;
+        self.parked.remove(&number).map(|parked| (other, parked.waker))
     }
 
     /// Takes everybody out of the line, in turn.

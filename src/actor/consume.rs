@@ -180,19 +180,23 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, cx: &mut Context<'_>) -> Poll<()> {
-        if let Last::Drained(drained) = ready!(poll_items(&mut self.get_mut().limited, actor, ctx, cx)) {
+        if let Last::Drained(drained) =
+            ready!(poll_items(&mut self.get_mut().limited, actor, ctx, cx, |result, ctx| result.handle(ctx, None)))
+        {
             Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, None);
         }
         Poll::Ready(())
     }
 }
 
-/// Hands items to the actor until there are no more, for now or for good.
+/// Hands items to the actor until there are no more, for now or for good, and what its handler
+/// returns to `respond`.
 pub(super) fn poll_items<A, T>(
     limited: &mut Limited<T>,
     actor: &mut A,
     ctx: &mut A::Context,
     cx: &mut Context<'_>,
+    respond: impl Fn(<A as Handler<Item<T>>>::Result, &mut A::Context),
 ) -> Poll<Last>
 where
     T: 'static,
@@ -207,7 +211,7 @@ where
         }
         match ready!(limited.poll_next(cx)) {
             Next::Last(last) => return Poll::Ready(last),
-            Next::Item(item) => Handler::<Item<T>>::handle(actor, item, ctx).handle(ctx, None),
+            Next::Item(item) => respond(Handler::<Item<T>>::handle(actor, item, ctx), ctx),
         }
         // Each lease is stamped; that saves reading the clock again.
         let now = limited.consumer().slot().row.last_lease();

@@ -39,7 +39,11 @@ use crate::queue::{IterableQueue, Shared as Queue};
 /// A worker that dies is replaced, by a new actor from the factory: whether its handler, or
 /// `started`, or the factory panicked, it called `ctx.stop()`, or its arbiter stopped. The items that
 /// it held go to the others at once. If it had not done a single item, its replacement
-/// [waits a little](WorkerPoolBuilder::restart_backoff).
+/// [waits a little](WorkerPoolBuilder::restart_backoff), but not beyond the end of the queue; and one
+/// that dies when it begins after the end is not replaced.
+///
+/// A `ResponseFuture` that a handler returns is no part of the actor, in actix: if it panics, its item
+/// fails, and the worker lives on. The other kinds of response die with the actor.
 ///
 /// Until the pool has ended, the queue has somebody who could take items: it is not abandoned.
 /// Dropping the pool's handles changes nothing about the work. The pool keeps no handle of the

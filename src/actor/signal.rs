@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 
 use crate::endpoint::shutdown;
-use crate::queue::{IterableQueue, Line, ShutdownReport, Waiting};
+use crate::queue::{IterableQueue, ShutdownReport, drained};
 
 impl<T: Send + 'static> IterableQueue<T> {
     /// Shuts the queue down, as [`shutdown`](IterableQueue::shutdown) does, when the process gets
@@ -51,11 +51,7 @@ impl<T: Send + 'static> IterableQueue<T> {
         let shared = Arc::clone(self.shared());
         async move {
             let mut signals = Signals::listen()?;
-            {
-                let mut waiting = Waiting::new(&shared, Line::Watchers);
-                let end = std::future::poll_fn(|cx| shared.poll_end(&mut waiting.place, cx));
-                select(pin!(end), pin!(signals.next())).await;
-            }
+            select(pin!(drained(&shared)), pin!(signals.next())).await;
             // After the end it only reports.
             let report = pin!(shutdown(Arc::clone(&shared), grace));
             match select(report, pin!(signals.next())).await {

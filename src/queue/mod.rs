@@ -280,11 +280,7 @@ impl<T> IterableQueue<T> {
     /// # }).unwrap();
     /// ```
     pub fn drained(&self) -> impl Future<Output = Drained> + use<T> {
-        let shared = Arc::clone(self.shared());
-        async move {
-            let mut waiting = Waiting::new(&shared, Line::Watchers);
-            poll_fn(|cx| shared.poll_end(&mut waiting.place, cx)).await
-        }
+        drained(self.shared())
     }
 
     /// Ends the queue now. Waiting puts fail with their item, consumers end, and the caller gets
@@ -309,6 +305,15 @@ impl<T> IterableQueue<T> {
     /// ```
     pub fn abort(&self) -> Vec<T> {
         self.shared().abort()
+    }
+}
+
+/// Waits for the end, without keeping the queue from being sealed.
+pub(crate) fn drained<T>(shared: &Arc<Shared<T>>) -> impl Future<Output = Drained> + use<T> {
+    let shared = Arc::clone(shared);
+    async move {
+        let mut waiting = Waiting::new(&shared, Line::Watchers);
+        poll_fn(|cx| shared.poll_end(&mut waiting.place, cx)).await
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Place {
     pub(super) account: Account,
     /// Deaths in a row without an item done in between.
     pub(super) futile: u32,
+    /// Whoever fills it began after the end of the queue, only to hear of it.
+    pub(super) late: bool,
     progress: Progress,
 }
 
@@ -60,14 +62,15 @@ impl Progress {
 impl Place {
     pub(super) fn new(name: String) -> Self {
         let (account, progress) = (Account::default(), Progress::none());
-        Self { name, duty: Duty::Done, home: None, account, futile: 0, progress }
+        Self { name, duty: Duty::Done, home: None, account, futile: 0, late: false, progress }
     }
 
     /// A worker fills it.
-    pub(super) fn begin(&mut self, home: Home, row: Arc<ConsumerRow>) {
+    pub(super) fn begin(&mut self, home: Home, row: Arc<ConsumerRow>, late: bool) {
         self.home = Some(home);
         self.account.open(row);
         self.duty = Duty::Working;
+        self.late = late;
         self.progress = Progress::none();
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::queue::ConsumerRow;
+use crate::queue::{ConsumerRow, drop_quietly};
 
 /// The workers at work, and what is told to all of them at once.
 #[derive(Debug)]
@@ -59,5 +59,12 @@ impl<T> Roster<T> {
 
     pub(super) fn take_left(&self) -> Vec<T> {
         std::mem::take(&mut self.listed().left)
+    }
+}
+
+impl<T> Drop for Roster<T> {
+    /// What nobody has asked for.
+    fn drop(&mut self) {
+        self.take_left().into_iter().for_each(drop_quietly);
     }
 }

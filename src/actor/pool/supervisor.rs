@@ -1,15 +1,17 @@
 //! Who replaces workers that die. It has an arbiter to itself, so that nothing holds it up.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_rt::Arbiter;
-use actix_rt::time::timeout;
-use futures::StreamExt;
+use actix_rt::time::sleep;
+use actix_rt::{Arbiter, System};
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
+use futures::{FutureExt, StreamExt, select_biased};
 
 use super::exit::{Event, Exit, ExitNote};
 use super::place::{Duty, Home, Place};
@@ -19,6 +21,7 @@ use super::settings::Settings;
 use super::worker::{Job, Spawn};
 use crate::endpoint::Claim;
 use crate::error::{Death, PoolFailure};
+use crate::queue::{Shared as Queue, drained};
 
 /// No longer than this does it wait for anything: a year.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -26,6 +29,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(super) type Outcome = Result<PoolReport, PoolFailure>;
 
 pub(super) struct Supervisor<T: Send + 'static> {
+    queue: Arc<Queue<T>>,
     settings: Settings,
     spawn: Spawn<T>,
     /// Gone when the pool has given up or ended.
@@ -48,6 +52,7 @@ impl<T: Send + 'static> Supervisor<T> {
     pub(super) fn new(settings: Settings, spawn: Spawn<T>, claim: Claim<T>, outcome: oneshot::Sender<Outcome>) -> Self {
         let (news, events) = unbounded();
         Self {
+            queue: Arc::clone(claim.shared()),
             settings,
             spawn,
             claim: Some(claim),
@@ -75,23 +80,30 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     pub(super) async fn run(mut self) {
+        let mut end = pin!(drained(&self.queue).fuse());
+        let mut stopped = pin!(system_stopped().fuse());
         while !self.places.iter().all(|place| place.duty == Duty::Done) {
-            // The channel stays open: its other end is in here, too.
-            match timeout(self.sleep(), self.events.next()).await {
-                Ok(Some(Event::Exited(index, exit))) => self.exited(index, exit),
-                Ok(Some(Event::Resize(target))) => self.resize(target),
-                Ok(None) | Err(_) => {}
+            let mut time = pin!(sleep(self.time_left()).fuse());
+            select_biased! {
+                // The channel stays open: its other end is in here, too.
+                event = self.events.next() => match event {
+                    Some(Event::Exited(index, exit)) => self.exited(index, exit),
+                    Some(Event::Resize(target)) => self.resize(target),
+                    None => {}
+                },
+                _ = end => self.call_in(),
+                () = stopped => break,
+                () = time => {}
             }
             self.fill_vacancies();
             self.look_for_stuck();
             self.reap();
         }
-        let failure = self.failure.take();
-        self.close(failure);
+        self.close();
         Arbiter::current().stop();
     }
 
-    fn sleep(&self) -> Duration {
+    fn time_left(&self) -> Duration {
         let now = Instant::now();
         let vacancies = self.places.iter().filter_map(|place| match place.duty {
             Duty::Vacant(until) => Some(until.saturating_duration_since(now)),
@@ -116,6 +128,7 @@ impl<T: Send + 'static> Supervisor<T> {
             None => self.new_home(index)?,
         };
         let Some(claim) = &self.claim else { unreachable!("nobody is wanted once the pool has given up") };
+        let late = self.queue.has_ended();
         let place = &mut self.places[index];
         let consumer = claim.consumer(&place.name);
         let row = Arc::clone(&consumer.slot().row);
@@ -123,7 +136,7 @@ impl<T: Send + 'static> Supervisor<T> {
         let note = ExitNote::new(index, self.news.clone());
         // If the arbiter stops before the worker begins, the note brings the news.
         (self.spawn)(&home.handle(), Job { consumer, max_in_flight: self.settings.max_in_flight, note });
-        place.begin(home, row);
+        place.begin(home, row, late);
         Ok(())
     }
 
@@ -176,8 +189,8 @@ impl<T: Send + 'static> Supervisor<T> {
         place.futile = if done { 0 } else { place.futile.saturating_add(1) };
         place.account.died(death.clone());
         let name = place.name.clone();
-        if !wanted {
-            log::warn!("{name} died: {death}; it was to leave anyway");
+        if !wanted || place.late {
+            log::warn!("{name} died: {death}; it had nothing more to do");
             return self.dismiss(index);
         }
         if self.is_over_the_limit() {
@@ -185,6 +198,7 @@ impl<T: Send + 'static> Supervisor<T> {
         }
         let delay = match self.places[index].futile {
             0 => Duration::ZERO,
+            _ if self.queue.has_ended() => Duration::ZERO,
             futile => self.settings.restart_backoff.delay(futile).min(LONGEST),
         };
         log::warn!("{name} died: {death}; another one takes its place in {delay:?}");
@@ -214,9 +228,10 @@ impl<T: Send + 'static> Supervisor<T> {
             }
         }
         let Some(claim) = self.claim.take().filter(|_| !self.settings.keep_queue) else { return };
-        let left = claim.shared().abort();
+        drop(claim);
+        let left = self.queue.abort();
         if !left.is_empty() {
-            log::error!("{}: aborted with {} items left", claim.shared().label(), left.len());
+            log::error!("{}: aborted with {} items left", self.queue.label(), left.len());
         }
         self.roster.keep_left(left);
     }
@@ -227,7 +242,7 @@ impl<T: Send + 'static> Supervisor<T> {
         }
         self.target = target;
         self.add_places();
-        let ended = self.claim.as_ref().is_none_or(|claim| claim.shared().has_ended());
+        let ended = self.queue.has_ended();
         for index in 0..self.places.len() {
             let wanted = index < target;
             match self.places[index].duty {
@@ -236,6 +251,15 @@ impl<T: Send + 'static> Supervisor<T> {
                 Duty::Vacant(_) if !wanted => self.dismiss(index),
                 Duty::Done if wanted && !ended => self.places[index].duty = Duty::Vacant(Instant::now()),
                 Duty::Vacant(_) | Duty::Done => {}
+            }
+        }
+    }
+
+    /// The queue has ended: those who are still to come need only hear of it.
+    fn call_in(&mut self) {
+        for place in &mut self.places {
+            if let Duty::Vacant(until) = &mut place.duty {
+                *until = Instant::now();
             }
         }
     }
@@ -279,14 +303,17 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     /// Ends the pool, if it has not ended yet.
-    fn close(&mut self, failure: Option<PoolFailure>) {
+    fn close(&mut self) {
         let Some(outcome) = self.outcome.take() else { return };
         (0..self.places.len()).for_each(|index| self.retire(index));
         std::mem::take(&mut self.retired).into_iter().for_each(|arbiter| self.join(arbiter));
-        let drained = self.claim.take().and_then(|claim| claim.shared().ended());
-        let _ = outcome.send(match (failure, drained) {
+        // Whoever hears of the end finds nobody to give orders to.
+        self.events.close();
+        self.claim = None;
+        let _ = outcome.send(match (self.failure.take(), self.queue.ended()) {
             (Some(failure), _) => Err(failure),
             (None, None) => Err(PoolFailure::Stopped),
+            // Also if the system was stopped: those who hear of the end first may do that.
             (None, Some(drained)) => {
                 let workers = self.places.iter().map(|place| place.account.report(&place.name)).collect();
                 Ok(PoolReport::new(drained, workers))
@@ -296,8 +323,16 @@ impl<T: Send + 'static> Supervisor<T> {
 }
 
 impl<T: Send + 'static> Drop for Supervisor<T> {
-    /// The system stops, or the pool could not be started.
+    /// Its arbiter stops with the system, or the pool could not be started.
     fn drop(&mut self) {
-        self.close(Some(PoolFailure::Stopped));
+        self.close();
     }
+}
+
+/// Resolves when the system has stopped. An arbiter that is younger than the order to stop does not
+/// get it; so this is told by what becomes of a future in the system's own arbiter.
+async fn system_stopped() {
+    let (mut lives, stopped) = oneshot::channel::<Infallible>();
+    System::current().arbiter().spawn(async move { lives.cancellation().await });
+    let _ = stopped.await;
 }

@@ -1,13 +1,15 @@
 //! One worker: an actor from the factory, and its work.
 
+use std::any::Any;
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use actix::dev::{ContextFut, MessageResponse};
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, ResponseFuture};
 use actix_rt::ArbiterHandle;
 use tokio::sync::oneshot;
 
@@ -169,7 +171,9 @@ where
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
         if this.telling.is_none() {
-            match ready!(poll_items(&mut this.limited, actor, ctx, cx)) {
+            let slot = Arc::clone(this.limited.consumer().slot());
+            let respond = |result, ctx: &mut Context<A>| respond::<A, T>(&slot, result, ctx);
+            match ready!(poll_items(&mut this.limited, actor, ctx, cx, respond)) {
                 Last::Left => this.stage.set(Stage::Left),
                 Last::Drained(drained) => {
                     // Before the handler: if that panics, the worker has been told all the same.
@@ -187,4 +191,26 @@ where
         ctx.stop();
         Poll::Ready(())
     }
+}
+
+/// A `ResponseFuture` is spawned beside the actor, where nobody would see its panic.
+fn respond<A, T>(slot: &Arc<Slot<T>>, result: <A as Handler<Item<T>>>::Result, ctx: &mut Context<A>)
+where
+    T: 'static,
+    A: Actor<Context = Context<A>> + Handler<Item<T>>,
+{
+    let mut result = Some(result);
+    match (&mut result as &mut dyn Any).downcast_mut::<Option<ResponseFuture<()>>>() {
+        Some(future) => MessageResponse::<A, Item<T>>::handle(attended(Arc::clone(slot), future.take()), ctx, None),
+        None => result.into_iter().for_each(|result| result.handle(ctx, None)),
+    }
+}
+
+fn attended<T: 'static>(slot: Arc<Slot<T>>, mut future: Option<ResponseFuture<()>>) -> ResponseFuture<()> {
+    Box::pin(poll_fn(move |cx| {
+        slot.attend(&mut future, |future| future.as_mut().poll(cx)).map(|result| match result {
+            Ok(()) => {}
+            Err(panic) => log::error!("{}: the future of a handler panicked: {panic}", slot.row.name),
+        })
+    }))
 }

@@ -13,6 +13,7 @@
 //! A file's line is printed before its item is acked. Should a worker die, its item goes to
 //! another one: no file is missed, but lines may come twice.
 
+use std::error::Error;
 use std::fmt::{self, Display};
 use std::fs::{self, DirEntry, File, ReadDir};
 use std::io::{self, IsTerminal, Read, Write};
@@ -60,40 +61,40 @@ enum Work {
 }
 
 #[actix::main]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
     env_logger::init();
-    let args = Args::parse();
+    run(Args::parse()).await.unwrap_or_else(|error| {
+        eprintln!("checksum: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let queue = IterableQueue::builder().name("checksum").build()?;
     let report = Arc::new(Report::new(&queue));
-
-    let mut arbiters = Vec::new();
-    for index in 0..args.workers.unwrap_or_else(processors) {
-        let worker = Worker {
-            consumer: Some(queue.consumer_named(format!("worker-{index}"))?),
+    let workers = args.workers.unwrap_or_else(processors);
+    let pool = WorkerPool::builder(&queue).workers(workers.into()).start({
+        let (queue, report) = (queue.clone(), Arc::clone(&report));
+        move |_index| Worker {
             queue: queue.clone(),
             report: Arc::clone(&report),
             lines: Vec::new(),
             chunk: vec![0; CHUNK],
-        };
-        let arbiter = Arbiter::new();
-        Worker::start_in_arbiter(&arbiter.handle(), |_| worker);
-        arbiters.push(arbiter);
-    }
+        }
+    })?;
 
     let mut producer = queue.producer_named("arguments")?;
     // Explicit, because the workers keep handles, and a queue with handles does not seal itself.
     queue.seal();
-    producer.put_all(args.paths.into_iter().map(Work::Argument)).await?;
+    // It is refused only after an abort, and then the report knows why.
+    let _ = producer.put_all(args.paths.into_iter().map(Work::Argument)).await;
     producer.close();
 
     let drained = queue.drained().await;
     let complete = report.close(&drained);
     // After an abort a worker may still be in the middle of a large file: nobody waits for it.
     if drained.outcome == Outcome::Complete {
-        for arbiter in arbiters {
-            arbiter.stop();
-            arbiter.join().map_err(|_| "an arbiter panicked")?;
-        }
+        pool.drained().await?;
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -105,7 +106,6 @@ fn processors() -> u16 {
 
 /// Reads files and directories. It has an arbiter to itself, so it may block.
 struct Worker {
-    consumer: Option<Consumer<Work>>,
     queue: IterableQueue<Work>,
     report: Arc<Report>,
     /// Not printed yet.
@@ -115,12 +115,6 @@ struct Worker {
 
 impl Actor for Worker {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        if let Some(consumer) = self.consumer.take() {
-            ctx.consume(consumer);
-        }
-    }
 }
 
 impl Handler<Item<Work>> for Worker {
@@ -141,9 +135,7 @@ impl Handler<Item<Work>> for Worker {
 impl Handler<Drained> for Worker {
     type Result = ();
 
-    fn handle(&mut self, _: Drained, ctx: &mut Self::Context) {
-        ctx.stop();
-    }
+    fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
 }
 
 /// Errors of the tree are reported where they occur. Those that are returned mean that nobody
@@ -314,12 +306,9 @@ impl Report {
     /// Prints the summary, and says whether everything went well.
     fn close(&self, drained: &Drained) -> bool {
         self.bar.finish_and_clear();
-        match self.lost.get() {
-            // The reader has seen enough, as `head` does.
-            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            Some(error) => self.error(Path::new("standard output"), error),
-            None if drained.outcome == Outcome::Complete => {}
-            None => self.error(Path::new("workers"), "all of them died"),
+        // Where the reader has seen enough, as `head` does, there is nothing to say.
+        if let Some(error) = self.lost.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+            self.error(Path::new("standard output"), error);
         }
         let seconds = self.began.elapsed().as_secs_f64();
         let (files, bytes) = (self.files.load(Relaxed), self.bar.position());

@@ -1,17 +1,14 @@
-//! The example programs, as programs. `checksum` has a file of its own.
+//! The example programs, as programs. `checksum`, `pool` and `web` have files of their own.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 mod common;
+#[path = "common/program.rs"]
+mod program;
 
 /// Runs an example that `cargo test` has built, and returns its lines.
 fn lines_of(example: &str) -> Vec<String> {
-    let mut program = std::env::current_exe().expect("a test has a program");
-    program.pop(); // of target/PROFILE/deps
-    program.set_file_name("examples");
-    program.push(example);
-    let output = Command::new(program).output().expect("cargo test builds the examples");
+    let output = program::example(example).output().expect("it can be run");
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("plain text").lines().map(str::to_owned).collect()
 }

@@ -1,0 +1,175 @@
+//! Pools that cannot be started or resized: the right error, nothing runs, the queue is as before.
+
+#[path = "common/actors.rs"]
+mod actors;
+#[path = "common/crew.rs"]
+mod crew;
+
+use std::thread;
+
+use actix::prelude::*;
+use actix_iterable_queue::prelude::*;
+use actix_iterable_queue::{PoolError, State, WorkerPoolBuilder};
+use futures::FutureExt;
+
+use actors::{backlog, in_system, watched};
+use crew::{crew, here};
+
+/// Tries to start it, and looks that nothing has come of it.
+fn refused(queue: &IterableQueue<u32>, builder: WorkerPoolBuilder<u32>) -> PoolError {
+    let (factory, mut crew) = crew();
+    let before = queue.snapshot();
+    let error = builder.start(factory).expect_err("it is to be refused");
+    // The factory is gone already, and so is whoever could call it.
+    crew.gone().now_or_never().expect("nothing of it is left");
+    assert_eq!(queue.snapshot(), before);
+    assert_eq!((before.pools, before.buffered), (0, 3));
+    error
+}
+
+#[test]
+fn a_pool_without_workers_is_refused() {
+    in_system(|| async {
+        let queue = backlog(0..3);
+        let error = refused(&queue, WorkerPool::builder(&queue).workers(0));
+        assert!(matches!(error, PoolError::ZeroWorkers), "{error}");
+    });
+}
+
+#[test]
+fn a2_a_limit_of_0_is_refused() {
+    in_system(|| async {
+        let queue = backlog(0..3);
+        let error = refused(&queue, WorkerPool::builder(&queue).max_in_flight(0));
+        assert!(matches!(error, PoolError::ZeroMaxInFlight), "{error}");
+    });
+}
+
+#[test]
+fn without_a_system_a_pool_is_refused() {
+    watched(|| {
+        let queue = backlog(0..3);
+        let error = refused(&queue, WorkerPool::builder(&queue));
+        assert!(matches!(error, PoolError::NoSystem), "{error}");
+    });
+}
+
+#[test]
+fn after_its_system_a_pool_is_refused() {
+    watched(|| {
+        let queue = backlog(0..3);
+        System::new().block_on(async {}); // which is gone then
+        let error = refused(&queue, WorkerPool::builder(&queue));
+        assert!(matches!(error, PoolError::NoSystem), "{error}");
+
+        let system = System::new();
+        system.block_on(async { System::current().stop() });
+        system.run().unwrap();
+        let error = refused(&queue, WorkerPool::builder(&queue));
+        assert!(matches!(error, PoolError::NoSystem), "{error}");
+    });
+}
+
+#[test]
+fn c3_a_pool_for_a_sealed_queue_is_refused() {
+    in_system(|| async {
+        let queue = backlog(0..3);
+        let _keeps_it_alive = queue.consumer().unwrap();
+        queue.seal();
+        let error = refused(&queue, WorkerPool::builder(&queue));
+        assert!(matches!(error, PoolError::Sealed), "{error}");
+        assert_eq!(queue.state(), State::Draining);
+    });
+}
+
+#[test]
+fn a_given_arbiter_that_has_stopped_is_refused() {
+    in_system(|| async {
+        let queue = backlog(0..3);
+        let (alive, dead) = (Arbiter::new(), Arbiter::new());
+        let handles = [alive.handle(), dead.handle()];
+        dead.stop();
+        dead.join().unwrap();
+        // Also if it were not needed.
+        let error = refused(&queue, WorkerPool::builder(&queue).workers(1).arbiters(handles));
+        assert!(matches!(error, PoolError::ArbiterStopped), "{error}");
+        assert!(alive.handle().alive());
+        alive.stop();
+        alive.join().unwrap();
+    });
+}
+
+#[test]
+fn the_refused_queue_is_as_good_as_before() {
+    in_system(|| async {
+        let queue = backlog(0..3);
+        for builder in [here(&queue).workers(0), here(&queue).max_in_flight(0)] {
+            refused(&queue, builder);
+        }
+        let (factory, mut crew) = crew();
+        let pool = here(&queue).workers(1).start(factory).unwrap();
+        queue.seal();
+        for n in 0..3 {
+            let (_, item) = crew.item().await;
+            assert_eq!((*item, item.attempt()), (n, 1));
+            item.ack();
+        }
+        assert_eq!(pool.drained().await.unwrap().totals.acked, 3);
+    });
+}
+
+#[test]
+fn a_resize_to_0_is_refused_and_changes_nothing() {
+    in_system(|| async {
+        let queue = backlog(0..1);
+        let (factory, mut crew) = crew();
+        let pool = here(&queue).workers(1).start(factory).unwrap();
+        assert!(matches!(pool.resize(0), Err(PoolError::ZeroWorkers)));
+        pool.resize(2).unwrap(); // heard of after anything before it
+        crew.births(2).await;
+        crew.item().await.1.ack();
+        assert_eq!(queue.snapshot().consumers.len(), 2);
+        queue.seal();
+        pool.drained().await.unwrap();
+    });
+}
+
+#[test]
+fn a_resize_after_the_end_is_refused() {
+    in_system(|| async {
+        let queue = backlog(0..0);
+        let (factory, mut crew) = crew();
+        let pool = here(&queue).workers(1).start(factory).unwrap();
+        crew.birth().await;
+        queue.seal();
+        assert!(matches!(pool.resize(2), Err(PoolError::Ended))); // the pool may still be at work
+        assert_eq!(pool.drained().await.unwrap().workers.len(), 1);
+        assert!(matches!(pool.resize(2), Err(PoolError::Ended)));
+        assert!(matches!(pool.resize(0), Err(PoolError::ZeroWorkers)));
+        pool.pause(); // to no effect
+        pool.resume();
+        crew.told().await;
+        crew.gone().await;
+    });
+}
+
+#[test]
+fn a_pool_may_be_told_anything_on_any_thread() {
+    in_system(|| async {
+        let queue = backlog(0..1);
+        let (factory, mut crew) = crew();
+        let pool = here(&queue).workers(1).start(factory).unwrap();
+        let handle = pool.clone();
+        thread::spawn(move || {
+            handle.pause();
+            handle.resize(2).unwrap();
+            handle.resume();
+        })
+        .join()
+        .unwrap();
+        crew.births(2).await;
+        crew.item().await.1.ack();
+        queue.seal();
+        pool.drained().await.unwrap();
+    });
+}

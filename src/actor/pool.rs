@@ -125,7 +125,8 @@ impl<T> WorkerPool<T> {
 
     /// Has more workers join, or some of them leave. It returns at once.
     ///
-    /// Those that leave settle the items in hand before, and are told nothing.
+    /// Those that leave settle the items in hand before, and are told nothing, unless the queue
+    /// ends before that.
     ///
     /// # Errors
     ///

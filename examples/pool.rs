@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use actix_iterable_queue::PutError;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Backoff, PutError};
 use clap::Parser;
 use futures::join;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -65,10 +65,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let run = Arc::new(Run::new(&args, &queue));
     // Before the work begins: dead letters that nobody asked for are not kept.
     let mut dead_letters = queue.dead_letters()?;
-    // Workers that crash again and again without doing anything are replaced more and more slowly.
-    // Here that is no sign of trouble, so nobody waits.
-    let at_once = Backoff::exponential(Duration::ZERO, Duration::ZERO);
-    let pool = WorkerPool::builder(&queue).workers(args.workers.into()).restart_backoff(at_once).start({
+    let pool = WorkerPool::builder(&queue).workers(args.workers.into()).start({
         let run = Arc::clone(&run);
         move |_index| Worker(Arc::clone(&run))
     })?;
@@ -88,9 +85,9 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             run.end(letter.item, DEAD);
         }
     };
-    // The first one is polled first: before anything is put, ctrl-c does not kill the process any more.
-    let (shutdown, put, (), workers) = join!(queue.shutdown_on_signal(GRACE), put, read_dead_letters, pool.drained());
-    let (shutdown, workers) = (shutdown?, workers?);
+    let shutdown = queue.shutdown_on_signal(GRACE)?;
+    let (shutdown, put, (), workers) = join!(shutdown, put, read_dead_letters, pool.drained());
+    let workers = workers?;
     run.bar.finish_and_clear();
 
     for &item in &shutdown.left {

@@ -29,7 +29,6 @@ use actix_iterable_queue::prelude::*;
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use clap::Parser;
-use futures::join;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -71,9 +70,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     });
     // A worker has one job at a time: a crash takes all that it holds with it, and that is one attempt
-    // at each. Some jobs in a row that crash must not keep the others waiting for long.
-    let restarts = Backoff::exponential(Duration::from_millis(1), Duration::from_millis(100));
-    let pool = WorkerPool::builder(&queue).workers(args.workers.into()).restart_backoff(restarts).start({
+    // at each.
+    let pool = WorkerPool::builder(&queue).workers(args.workers.into()).start({
         let jobs = Arc::clone(&jobs);
         move |_index| Worker(Arc::clone(&jobs))
     })?;
@@ -97,11 +95,9 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let handle = server.handle();
     let serving = actix::spawn(server);
 
-    // The first one is polled first: when the address is out, signals do not kill the process any more.
-    let (report, ()) = join!(queue.shutdown_on_signal(Duration::from_secs(args.grace)), async {
-        println!("listening on http://{address}");
-    });
-    report?;
+    let shutdown = queue.shutdown_on_signal(Duration::from_secs(args.grace))?;
+    println!("listening on http://{address}");
+    shutdown.await;
     // The queue has ended and accepts nothing. What became a dead letter before that is written down
     // before the rest is given up; from there on, workers that are not done cannot finish a job.
     read_dead_letters.await?;

@@ -128,7 +128,7 @@ async fn begun(queue: &IterableQueue<u32>) {
 async fn orderly() {
     let queue = IterableQueue::unbounded();
     let (producer, mut consumer) = (queue.producer().expect("open"), queue.consumer().expect("open"));
-    let mut ending = Box::pin(queue.shutdown_on_signal(LONG));
+    let mut ending = Box::pin(queue.shutdown_on_signal(LONG).expect("it can listen"));
     assert!(poll!(ending.as_mut()).is_pending());
     producer.try_put(0).expect("it goes on as before");
     assert_eq!(queue.state(), State::Open);
@@ -138,7 +138,7 @@ async fn orderly() {
     begun(&queue).await;
     assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::ShutDown(1))));
     consumer.lease().await.expect("what was accepted is finished").ack();
-    let report = ending.await.expect("it does not panic").expect("signals can be listened to");
+    let report = ending.await.expect("it does not panic");
     assert_eq!(report.drained.totals.acked, 1);
     say_report(&report);
 }
@@ -159,13 +159,13 @@ fn each_signal_shuts_down_in_order() {
 
 async fn impatient() {
     let (queue, _producer, _consumer, item) = at_work();
-    let mut ending = Box::pin(queue.shutdown_on_signal(LONG));
+    let mut ending = Box::pin(queue.shutdown_on_signal(LONG).expect("it can listen"));
     assert!(poll!(ending.as_mut()).is_pending());
     let ending = actix_rt::spawn(ending);
     say("listening");
     begun(&queue).await;
     item.put_child(3).expect("work that is under way may make work");
-    let report = ending.await.expect("it does not panic").expect("signals can be listened to");
+    let report = ending.await.expect("it does not panic");
     say_report(&report);
     assert_eq!(queue.state(), State::Aborted);
     item.ack();
@@ -190,10 +190,10 @@ fn d8_a_second_signal_ends_the_grace_at_once() {
 
 async fn no_grace() {
     let (queue, _producer, _consumer, item) = at_work();
-    let mut ending = Box::pin(queue.shutdown_on_signal(Duration::ZERO));
+    let mut ending = Box::pin(queue.shutdown_on_signal(Duration::ZERO).expect("it can listen"));
     assert!(poll!(ending.as_mut()).is_pending());
     say("listening");
-    say_report(&ending.await.expect("signals can be listened to"));
+    say_report(&ending.await);
     item.ack();
 }
 
@@ -211,11 +211,11 @@ fn d8_when_the_grace_is_over_the_report_holds_what_was_left() {
 /// Both are there before it looks.
 async fn both_at_once() {
     let (queue, _producer, _consumer, item) = at_work();
-    let mut ending = Box::pin(queue.shutdown_on_signal(LONG));
+    let mut ending = Box::pin(queue.shutdown_on_signal(LONG).expect("it can listen"));
     assert!(poll!(ending.as_mut()).is_pending());
     kill("TERM", std::process::id());
     kill("INT", std::process::id());
-    say_report(&ending.await.expect("signals can be listened to"));
+    say_report(&ending.await);
     item.ack();
 }
 
@@ -232,12 +232,12 @@ fn d8_two_signals_at_once_are_two() {
 async fn by_itself() {
     for polled_before in [true, false] {
         let (queue, producer, mut consumer, item) = at_work();
-        let mut ending = Box::pin(queue.shutdown_on_signal(LONG));
+        let mut ending = Box::pin(queue.shutdown_on_signal(LONG).expect("it can listen"));
         assert!(!polled_before || poll!(ending.as_mut()).is_pending());
         drop((queue, producer));
         assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2]);
         item.ack();
-        say_report(&ending.await.expect("signals can be listened to"));
+        say_report(&ending.await);
     }
 }
 
@@ -253,7 +253,7 @@ fn c3_a_queue_that_ends_by_itself_needs_no_signal() {
 
 async fn not_polled() {
     let queue = IterableQueue::<u32>::unbounded();
-    let _ending = queue.shutdown_on_signal(LONG);
+    let _ending = queue.shutdown_on_signal(LONG).expect("it can listen");
     say("not listening");
     std::future::pending::<()>().await;
 }
@@ -271,7 +271,7 @@ fn before_its_first_poll_the_signals_are_as_ever() {
 async fn dropped_before() {
     use actix_rt::signal::unix::{SignalKind, signal};
     let (queue, producer, _consumer, _item) = at_work();
-    let mut ending = Box::pin(queue.shutdown_on_signal(LONG));
+    let mut ending = Box::pin(queue.shutdown_on_signal(LONG).expect("it can listen"));
     assert!(poll!(ending.as_mut()).is_pending());
     drop(ending);
     let mut other = signal(SignalKind::terminate()).expect("signals can be listened to");
@@ -295,7 +295,7 @@ fn dropped_before_a_signal_it_changes_nothing() {
 
 async fn dropped_after() {
     let (queue, _producer, mut consumer, item) = at_work();
-    let mut ending = Box::pin(queue.shutdown_on_signal(LONG));
+    let mut ending = Box::pin(queue.shutdown_on_signal(LONG).expect("it can listen"));
     assert!(poll!(ending.as_mut()).is_pending());
     say("listening");
     until(|| {

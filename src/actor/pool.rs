@@ -38,7 +38,7 @@ use crate::queue::{IterableQueue, Shared as Queue};
 ///
 /// A worker that dies is replaced, by a new actor from the factory: whether its handler, or
 /// `started`, or the factory panicked, it called `ctx.stop()`, or its arbiter stopped. The items that
-/// it held go to the others at once. If it had not done a single item, its replacement
+/// it held go to the others at once. If it had not been handed a single item, its replacement
 /// [waits a little](WorkerPoolBuilder::restart_backoff), but not beyond the end of the queue; and one
 /// that dies when it begins after the end is not replaced.
 ///

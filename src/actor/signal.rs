@@ -15,8 +15,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// SIGINT (ctrl-c) or SIGTERM. A second signal ends the grace at once. If the queue ends by
     /// itself before any signal, this returns as well.
     ///
-    /// The future borrows nothing and does not keep the queue unsealed. From its first poll on,
-    /// these signals do not kill the process any more: exit when it returns.
+    /// The future borrows nothing and does not keep the queue unsealed. From this call on, these
+    /// signals do not kill the process any more: exit when the future is done.
     ///
     /// # Errors
     ///
@@ -24,7 +24,7 @@ impl<T: Send + 'static> IterableQueue<T> {
     ///
     /// # Panics
     ///
-    /// If it is polled outside of an actix system, or a tokio runtime with its I/O driver enabled.
+    /// Outside of an actix system, or of a tokio runtime with its I/O driver enabled.
     ///
     /// # Cancel safety
     ///
@@ -40,32 +40,32 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// # actix_rt::System::new().block_on(async {
     /// let queue = IterableQueue::<String>::bounded(100);
     /// // … open endpoints, start a pool …
-    /// let report = queue.shutdown_on_signal(Duration::from_secs(30)).await?;
+    /// let report = queue.shutdown_on_signal(Duration::from_secs(30))?.await;
     /// for job in report.left {
     ///     eprintln!("not done: {job}");
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// # }).unwrap();
     /// ```
-    pub fn shutdown_on_signal(&self, grace: Duration) -> impl Future<Output = io::Result<ShutdownReport<T>>> + use<T> {
+    pub fn shutdown_on_signal(&self, grace: Duration) -> io::Result<impl Future<Output = ShutdownReport<T>> + use<T>> {
         let shared = Arc::clone(self.shared());
-        async move {
-            let mut signals = Signals::listen()?;
+        let mut signals = Signals::listen()?;
+        Ok(async move {
             select(pin!(drained(&shared)), pin!(signals.next())).await;
             // After the end it only reports.
             let report = pin!(shutdown(Arc::clone(&shared), grace));
             match select(report, pin!(signals.next())).await {
-                Either::Left((report, _)) => Ok(report),
+                Either::Left((report, _)) => report,
                 Either::Right(((), report)) => {
                     let (mut left, mut holders) = shared.abort_and_tell();
                     let report = report.await;
                     // The grace may have ended at the same time: then it is all in there.
                     left.extend(report.left);
                     holders.extend(report.holders);
-                    Ok(ShutdownReport { drained: report.drained, left, holders })
+                    ShutdownReport { drained: report.drained, left, holders }
                 }
             }
-        }
+        })
     }
 }
 

@@ -226,8 +226,9 @@ pub(crate) struct ReturnedItem<T> {
 ///
 /// A consumer leaves what it gave back itself to others, as long as one of them was woken for it:
 /// that is the promise. It holds until that one has had its look, whatever came of it: it then has
-/// an item, or passed its wake-up on, or found only items of its own here. So nothing is left to
-/// nobody.
+/// an item, or passed its wake-up on, or found only items of its own here. And it does not hold for
+/// ever, for whoever was woken may be kept from looking: it ends when givers have looked in vain
+/// [`PATIENCE`] times. So nothing is left to nobody.
 #[derive(Debug)]
 pub(crate) struct Returned<T> {
     /// By the consumer's count of leases. Never empty.
@@ -237,11 +238,16 @@ pub(crate) struct Returned<T> {
     len: usize,
     /// Who was woken and has not looked yet.
     promised: Vec<ConsumerId>,
+    /// How many more looks of givers the promises outlast.
+    patience: u32,
 }
+
+/// About as long as it takes to wake a thread. A giver that waits looks again and again meanwhile.
+const PATIENCE: u32 = 256;
 
 impl<T> Returned<T> {
     pub(crate) fn new() -> Self {
-        Self { by_consumer: HashMap::new(), turns: VecDeque::new(), len: 0, promised: Vec::new() }
+        Self { by_consumer: HashMap::new(), turns: VecDeque::new(), len: 0, promised: Vec::new(), patience: 0 }
     }
 
     pub(crate) fn insert(&mut self, returned: ReturnedItem<T>) {
@@ -280,15 +286,22 @@ impl<T> Returned<T> {
 
     pub(crate) fn promise(&mut self, to: ConsumerId) {
         self.promised.push(to);
+        self.patience = PATIENCE;
     }
 
     pub(crate) fn end_promise(&mut self, to: Option<ConsumerId>) {
         self.promised.retain(|promised| Some(*promised) != to);
     }
 
-    /// Nobody waits for the look that it is about to have itself.
-    pub(crate) fn is_promised_to_another(&self, taker: ConsumerId) -> bool {
-        self.promised.iter().any(|promised| *promised != taker)
+    /// Whether `taker` is to leave its items to somebody else. Asking costs patience.
+    pub(crate) fn is_promised_to_another(&mut self, taker: ConsumerId) -> bool {
+        // Nobody waits for the look that it is about to have itself.
+        let promised = self.promised.iter().any(|promised| *promised != taker);
+        self.patience = self.patience.saturating_sub(u32::from(promised));
+        if self.patience == 0 {
+            self.promised.clear();
+        }
+        promised && self.patience > 0
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -361,7 +361,7 @@ impl<T> Shared<T> {
         };
         if let Some(letter) = unread {
             log::error!(
-                "{}: a dead letter is dropped, because nobody reads them (call dead_letters() before the work begins): \
+                "{}: a dead letter is dropped, because nobody reads them yet or any more (call dead_letters() before the work begins): \
                  {letter}",
                 self.label()
             );

@@ -149,9 +149,10 @@ impl Registry {
         self.find_busy(|_| true)
     }
 
-    /// Whether a consumer other than this one has, that will come for more: it is open and may take.
+    /// Whether a consumer other than this one has, that will come for more: it is open, may take, and is
+    /// not stuck.
     pub(crate) fn somebody_else_is_at_work(&mut self, than: ConsumerId) -> bool {
-        self.find_busy(|row| row.id != than && !row.is_closed() && row.is_free())
+        self.find_busy(|row| row.id != than && !row.is_closed() && row.is_free() && !row.is_stuck())
     }
 
     fn find_busy(&mut self, counts: impl Fn(&ConsumerRow) -> bool) -> bool {

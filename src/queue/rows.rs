@@ -285,6 +285,11 @@ impl ConsumerRow {
         self.own.claimed.load(SeqCst)
     }
 
+    /// Items handed out as leases, settled ones included.
+    pub(crate) fn handed(&self) -> u64 {
+        self.claimed().saturating_sub(self.own.failed.load(SeqCst))
+    }
+
     /// Items handed out and not settled. Exact for the consumer itself.
     #[inline]
     pub(crate) fn in_flight(&self) -> u64 {

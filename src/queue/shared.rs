@@ -202,7 +202,13 @@ impl<T> Shared<T> {
             result = attempt();
         }
         match result {
-            None => Poll::Pending,
+            None => {
+                // What is promised to another is to be had if that one does not come for it.
+                if place.line == Line::Getters && self.flagged(RETURNED) {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
             Some(result) => {
                 self.leave(place, result.is_ok());
                 Poll::Ready(result)

@@ -100,8 +100,8 @@ pub struct ShutdownReport<T> {
     pub drained: Drained,
     /// The items that nobody had been handed when it ended, oldest first.
     pub left: Vec<T>,
-    /// The consumers that held items when it ended. What they acked after that counts, what they
-    /// did not is discarded.
+    /// The consumers that held items when the end of the grace aborted the queue. What they acked after
+    /// that counts, what they did not is discarded.
     pub holders: Vec<ConsumerStatus>,
 }
 

@@ -168,10 +168,11 @@ impl<T> WorkerPoolBuilder<T> {
         self
     }
 
-    /// How long to wait before a worker is replaced that died without having done a single item;
-    /// 10 ms, and up to 10 s when that happens again and again, unless given.
+    /// How long to wait before a worker is replaced that died before it was handed a single item; 10 ms,
+    /// and up to 10 s when that happens again and again, unless given.
     ///
-    /// A worker that had done something is replaced at once.
+    /// A worker that dies of an item is replaced at once: bad items have their limit in `max_attempts`,
+    /// and their pause in [`redelivery_backoff`](crate::Builder::redelivery_backoff).
     ///
     /// # Examples
     ///

@@ -14,7 +14,7 @@ pub(super) struct Place {
     pub(super) duty: Duty,
     pub(super) home: Option<Home>,
     pub(super) account: Account,
-    /// Deaths in a row without an item done in between.
+    /// Deaths in a row before an item was handed out.
     pub(super) futile: u32,
     /// Whoever fills it began after the end of the queue, only to hear of it.
     pub(super) late: bool,

@@ -6,7 +6,7 @@ use actix_rt::ArbiterHandle;
 
 use crate::backoff::Backoff;
 
-/// Before a worker is replaced that died without having done an item.
+/// Before a worker is replaced that died before it was handed an item.
 const RESTART_BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(10), Duration::from_secs(10));
 
 /// As its builder was told.

@@ -167,8 +167,8 @@ impl<T: Send + 'static> Supervisor<T> {
                 if death == Death::ArbiterStopped {
                     self.retire(index);
                 }
-                let done = row.is_some_and(|row| row.acked() + row.taken() > 0);
-                self.died(index, death, done);
+                let idle = row.is_none_or(|row| row.handed() == 0);
+                self.died(index, death, idle);
             }
         }
     }
@@ -182,11 +182,11 @@ impl<T: Send + 'static> Supervisor<T> {
         self.retire(index);
     }
 
-    /// `done`: it had done an item in this life.
-    fn died(&mut self, index: usize, death: Death, done: bool) {
+    /// `idle`: it had not been handed a single item.
+    fn died(&mut self, index: usize, death: Death, idle: bool) {
         let wanted = self.is_wanted(index);
         let place = &mut self.places[index];
-        place.futile = if done { 0 } else { place.futile.saturating_add(1) };
+        place.futile = if idle { place.futile.saturating_add(1) } else { 0 };
         place.account.died(death.clone());
         let name = place.name.clone();
         if !wanted || place.late {
@@ -276,7 +276,7 @@ impl<T: Send + 'static> Supervisor<T> {
             if self.places[index].is_vacant_at(now)
                 && let Err(error) = self.start(index)
             {
-                self.died(index, Death::NoArbiter(error.to_string()), false);
+                self.died(index, Death::NoArbiter(error.to_string()), true);
             }
         }
     }

@@ -135,11 +135,12 @@ impl<T> Builder<T> {
         self
     }
 
-    /// How long an item that failed waits before it comes back; not at all unless given.
+    /// How long an item that failed waits before it comes back, to some milliseconds; not at all unless
+    /// given.
     ///
     /// An item has failed when its lease was dropped unsettled or ended with `requeue`. While it
     /// waits it counts as buffered, so the queue is not drained before it has come back and is
-    /// settled. The time is kept by a thread, which runs only while items wait: no runtime is needed.
+    /// settled. The capacity does not count it. The time is kept by a thread, which runs only while items wait: no runtime is needed.
     ///
     /// # Examples
     ///

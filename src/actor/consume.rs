@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::Duration;
 
 use actix::dev::MessageResponse;
@@ -196,7 +197,7 @@ pub(super) fn poll_items<A, T>(
     actor: &mut A,
     ctx: &mut A::Context,
     cx: &mut Context<'_>,
-    respond: impl Fn(<A as Handler<Item<T>>>::Result, &mut A::Context),
+    mut respond: impl FnMut(<A as Handler<Item<T>>>::Result, &mut A::Context),
 ) -> Poll<Last>
 where
     T: 'static,
@@ -205,7 +206,8 @@ where
 {
     let mut began = None;
     for _ in 0..ITEMS_PER_POLL {
-        if ctx.waiting() {
+        // actix may poll an actor that panicked once more while it drops it.
+        if ctx.waiting() || thread::panicking() {
             // No waker needed: when the wait is over, the context polls everything.
             return Poll::Pending;
         }

@@ -2,12 +2,12 @@
 //!
 //! - here: what one can tell a pool; `pool/builder.rs`, `pool/settings.rs`: how it is described and
 //!   started
-//! - `pool/worker.rs`: one worker; `pool/exit.rs`: the news of its end; `pool/supervisor.rs`,
+//! - `pool/worker.rs`: one worker; `pool/news.rs`: the news of its end; `pool/supervisor.rs`,
 //!   `pool/place.rs`: who replaces it
 //! - `pool/roster.rs`: what handles and the supervisor share; `pool/report.rs`: how it went
 
 mod builder;
-mod exit;
+mod news;
 mod place;
 mod report;
 mod roster;
@@ -19,11 +19,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
-use futures::channel::oneshot;
-use futures::future::Shared;
+use tokio::sync::watch;
 
 pub use self::builder::WorkerPoolBuilder;
-use self::exit::Event;
+use self::news::Event;
 pub use self::report::{PoolReport, WorkerReport, WorkerTotals};
 use self::roster::Roster;
 use self::supervisor::Outcome;
@@ -49,9 +48,9 @@ use crate::queue::{IterableQueue, Shared as Queue};
 /// Dropping the pool's handles changes nothing about the work. The pool keeps no handle of the
 /// queue, so the queue may seal itself.
 ///
-/// When the queue has ended, each worker's `Handler<Drained>` is called, and once the future that
-/// it may have returned is done, the worker is stopped. Other futures that the actor has spawned
-/// end with it.
+/// When the queue has ended, however it did, each worker's `Handler<Drained>` is called. Once that and
+/// all futures that its handlers have returned are done, the worker is stopped. Other futures that
+/// the actor has spawned end with it.
 ///
 /// # Examples
 ///
@@ -96,7 +95,7 @@ pub struct WorkerPool<T> {
     queue: Arc<Queue<T>>,
     roster: Arc<Roster<T>>,
     events: UnboundedSender<Event>,
-    outcome: Shared<oneshot::Receiver<Outcome>>,
+    outcome: watch::Receiver<Outcome>,
 }
 
 impl<T> WorkerPool<T> {
@@ -154,7 +153,7 @@ impl<T> WorkerPool<T> {
         if workers == 0 {
             return Err(PoolError::ZeroWorkers);
         }
-        if self.queue.has_ended() {
+        if self.queue.has_ended() || self.roster.is_closed() {
             return Err(PoolError::Ended);
         }
         self.events.unbounded_send(Event::Resize(workers)).map_err(|_| PoolError::Ended)
@@ -198,7 +197,8 @@ impl<T> WorkerPool<T> {
     /// so are the arbiters that the pool had started. After that the process may exit.
     ///
     /// The report is the same whether the queue was drained, aborted or abandoned: look at its
-    /// `drained.outcome`. The future borrows nothing, and any number of them may wait.
+    /// `drained.outcome`. The future borrows nothing, and any number of them may wait; but a worker
+    /// that awaits it in a handler waits for itself.
     ///
     /// # Errors
     ///
@@ -235,8 +235,11 @@ impl<T> WorkerPool<T> {
     /// # }).unwrap();
     /// ```
     pub fn drained(&self) -> impl Future<Output = Result<PoolReport, PoolFailure>> + use<T> {
-        let outcome = self.outcome.clone();
-        async move { outcome.await.unwrap_or(Err(PoolFailure::Stopped)) }
+        let mut outcome = self.outcome.clone();
+        async move {
+            let ended = outcome.wait_for(Option::is_some).await;
+            ended.ok().and_then(|outcome| outcome.clone()).unwrap_or(Err(PoolFailure::Stopped))
+        }
     }
 
     /// The items that were left in the queue when the pool gave up and aborted it, oldest first;

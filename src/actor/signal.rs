@@ -12,7 +12,8 @@ use crate::queue::{IterableQueue, ShutdownReport, drained};
 
 impl<T: Send + 'static> IterableQueue<T> {
     /// Shuts the queue down, as [`shutdown`](IterableQueue::shutdown) does, when the process gets
-    /// SIGINT (ctrl-c) or SIGTERM. A second signal ends the grace at once. If the queue ends by
+    /// SIGINT (ctrl-c) or SIGTERM. A second signal, of
+    /// either kind, ends the grace at once. If the queue ends by
     /// itself before any signal, this returns as well.
     ///
     /// The future borrows nothing and does not keep the queue unsealed. From this call on, these
@@ -28,8 +29,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before a signal came, it changes nothing. Dropped after that, the shutdown goes on,
-    /// but its report is lost.
+    /// Dropped before a signal came, it does nothing, but the signals stay caught. Dropped after that,
+    /// the shutdown goes on, but its report is lost.
     ///
     /// # Examples
     ///

@@ -1,6 +1,5 @@
 //! The right to open consumers, also after seal.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::consumer::Consumer;
@@ -31,11 +30,5 @@ impl<T> Claim<T> {
 impl<T> Drop for Claim<T> {
     fn drop(&mut self) {
         self.shared.close_pool();
-    }
-}
-
-impl<T> fmt::Debug for Claim<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim").field("queue", &self.shared.id).finish_non_exhaustive()
     }
 }

@@ -154,7 +154,7 @@ impl Snapshot {
         if self.buffered > 0 && self.state != State::Open && consumers + paused + pools == 0 {
             blockers.push(Blocker::Abandoned { items: self.buffered });
         } else {
-            let (items, delayed) = (self.buffered - self.delayed, self.delayed);
+            let (items, delayed) = (self.buffered.saturating_sub(self.delayed), self.delayed);
             blockers.extend((items > 0).then_some(Blocker::Buffered { items, consumers, paused, pools }));
             blockers.extend((delayed > 0).then_some(Blocker::Delayed { items: delayed }));
         }

@@ -279,7 +279,7 @@ impl<T> Returned<T> {
         }
         self.len -= 1;
         if self.len == 0 {
-            self.promised.clear();
+            self.end_promises();
         }
         Some(returned)
     }
@@ -293,13 +293,17 @@ impl<T> Returned<T> {
         self.promised.retain(|promised| Some(*promised) != to);
     }
 
+    pub(crate) fn end_promises(&mut self) {
+        self.promised.clear();
+    }
+
     /// Whether `taker` is to leave its items to somebody else. Asking costs patience.
     pub(crate) fn is_promised_to_another(&mut self, taker: ConsumerId) -> bool {
         // Nobody waits for the look that it is about to have itself.
         let promised = self.promised.iter().any(|promised| *promised != taker);
         self.patience = self.patience.saturating_sub(u32::from(promised));
         if self.patience == 0 {
-            self.promised.clear();
+            self.end_promises();
         }
         promised && self.patience > 0
     }

@@ -21,8 +21,10 @@ impl Ticks {
 impl Add<Duration> for Ticks {
     type Output = Self;
 
+    /// Not earlier: parts of a millisecond count as a whole one.
     fn add(self, later: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(later.as_millis()).unwrap_or(u64::MAX)))
+        let millis = later.as_nanos().div_ceil(1_000_000);
+        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
     }
 }
 

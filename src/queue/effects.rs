@@ -64,7 +64,7 @@ pub(crate) fn drop_quietly<T>(item: T) {
 
 /// Runs foreign code where a panic must not escape: it may be called by our own drops, maybe while
 /// unwinding, or with an item in hand.
-pub(super) fn quietly(what: &str, foreign: impl FnOnce()) {
+pub(crate) fn quietly(what: &str, foreign: impl FnOnce()) {
     if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(foreign)) {
         log::error!("{what} panicked");
         // Its drop is foreign code, too.

@@ -211,6 +211,7 @@ impl<T> Shared<T> {
         }
         self.change(|control, effects| {
             control.registry.close_shut_consumers();
+            control.returned.end_promises();
             effects.wake.extend(control.getters.pop_all());
             self.flag_waiters(control);
         });

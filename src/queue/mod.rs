@@ -37,7 +37,7 @@ use std::task::{Context, Poll};
 pub use blockers::{Blocker, Blockers};
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::DeadLetterQueue;
-pub(crate) use effects::drop_quietly;
+pub(crate) use effects::{drop_quietly, quietly};
 pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use item::Item;
@@ -174,8 +174,8 @@ impl<T> IterableQueue<T> {
         self.shared().control().state()
     }
 
-    /// Items that wait for a consumer, those that came back included. With others at work on the
-    /// queue it may be out of date on return.
+    /// Items that wait for a consumer, those that came back, and those that are to come back after a
+    /// backoff, included. With others at work on the queue it may be out of date on return.
     ///
     /// # Examples
     ///

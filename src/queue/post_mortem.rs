@@ -20,7 +20,10 @@ struct Scene<L> {
     thread: ThreadId,
     /// It has panicked, and all that it has is being dropped.
     dying: bool,
-    leases: Vec<L>,
+    /// Dropped by the panic itself.
+    culprits: Vec<L>,
+    /// Dropped with the worker after that.
+    bystanders: Vec<L>,
 }
 
 impl<L> PostMortem<L> {
@@ -35,8 +38,13 @@ impl<L> PostMortem<L> {
     /// Holds a lease back that is dropped unsettled, if its worker is dying.
     pub(super) fn hold(&self, lease: impl FnOnce() -> L) -> bool {
         self.scene(|scene| match scene {
-            Some(scene) if scene.thread == thread::current().id() && (scene.dying || thread::panicking()) => {
-                scene.leases.push(lease());
+            Some(scene) if scene.thread != thread::current().id() => false,
+            Some(scene) if scene.dying => {
+                scene.bystanders.push(lease());
+                true
+            }
+            Some(scene) if thread::panicking() => {
+                scene.culprits.push(lease());
                 true
             }
             _ => false,
@@ -52,7 +60,8 @@ impl<L> PostMortem<L> {
         end: impl Fn(L, Option<&str>),
     ) -> Poll<Result<(), String>> {
         let Some(running) = worker else { return Poll::Ready(Ok(())) };
-        let scene = Scene { thread: thread::current().id(), dying: false, leases: Vec::new() };
+        let scene =
+            Scene { thread: thread::current().id(), dying: false, culprits: Vec::new(), bystanders: Vec::new() };
         self.scene(|none| *none = Some(scene));
         let polled = catch_unwind(AssertUnwindSafe(|| poll(running)));
         let result = match polled {
@@ -67,22 +76,26 @@ impl<L> PostMortem<L> {
         };
         let result = result.map_err(message);
         // There may be some although it lives: a panic that it has caught itself.
-        let leases = self.scene(Option::take).map_or_else(Vec::new, |scene| scene.leases);
-        let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
-        leases.into_iter().for_each(|lease| end(lease, panic));
+        if let Some(scene) = self.scene(Option::take) {
+            let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
+            scene.culprits.into_iter().for_each(|lease| end(lease, panic));
+            scene.bystanders.into_iter().for_each(|lease| end(lease, None));
+        }
         result
     }
 }
 
-/// What a panic said, and what it says it with is not dropped: that is foreign code.
 fn message(payload: Box<dyn Any + Send>) -> String {
-    let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (None, Some(text)) => text.clone(),
-        (None, None) => "a panic without a text".to_owned(),
+    let other = match payload.downcast::<String>() {
+        Ok(text) => return *text,
+        Err(payload) => match payload.downcast::<&str>() {
+            Ok(text) => return (*text).to_owned(),
+            Err(payload) => payload,
+        },
     };
-    std::mem::forget(payload);
-    text
+    // Its drop is foreign code.
+    std::mem::forget(other);
+    "a panic without a text".to_owned()
 }
 
 #[cfg(test)]

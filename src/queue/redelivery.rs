@@ -14,7 +14,8 @@ impl<T> Shared<T> {
     /// Takes an item back whose lease ended unsettled. One that failed may have to wait.
     pub(super) fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, failed: bool) {
         let redelivery = self.redelivery.as_ref().filter(|_| failed);
-        let due = redelivery.map(|redelivery| self.clock.now() + redelivery.backoff.delay(returned.attempts));
+        let delay = redelivery.map(|redelivery| redelivery.backoff.delay(returned.attempts));
+        let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.now() + delay);
         let (waker, call) = {
             let mut control = self.control();
             if control.ended().is_some() {
@@ -52,19 +53,21 @@ impl<T> Shared<T> {
 
     /// There is no timer: everything comes back now.
     pub(crate) fn release_all(&self) {
-        self.release(Ticks::MAX);
+        // More may come before it is known that there is no timer.
+        while self.release(Ticks::MAX).is_some() {}
     }
 
     fn release(&self, now: Ticks) -> Option<Duration> {
-        let (wakers, sleep) = {
+        let wakers = {
             let mut control = self.control();
             let mut wakers = Vec::new();
             while let Some(returned) = control.delayed.pop_due(now) {
                 wakers.extend(self.put_back(&mut control, returned));
             }
-            (wakers, control.delayed.sleep(now))
+            wakers
         };
+        // Before it is asked how long to sleep: a waker that parks this thread may use up its unpark.
         wake(wakers);
-        sleep
+        self.control().delayed.sleep(now)
     }
 }

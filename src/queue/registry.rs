@@ -143,27 +143,32 @@ impl Registry {
         self.open_consumers == 0
     }
 
+    pub(crate) fn open_consumers(&self) -> usize {
+        self.open_consumers
+    }
+
     /// Whether some consumer has a claim that is not settled. Starts with the one that had last
     /// time, so that a long end does not go through all consumers at every settle.
     pub(crate) fn somebody_is_busy(&mut self) -> bool {
-        self.find_busy(|_| true)
-    }
-
-    /// Whether a consumer other than this one has, that will come for more: it is open, may take, and is
-    /// not stuck.
-    pub(crate) fn somebody_else_is_at_work(&mut self, than: ConsumerId) -> bool {
-        self.find_busy(|row| row.id != than && !row.is_closed() && row.is_free() && !row.is_stuck())
-    }
-
-    fn find_busy(&mut self, counts: impl Fn(&ConsumerRow) -> bool) -> bool {
-        let busy = |row: &&Arc<ConsumerRow>| counts(row) && row.in_flight() > 0;
-        let last = self.busy.as_ref().and_then(|id| self.consumers.get(id));
-        if last.as_ref().is_some_and(busy) {
+        if self.last_busy().is_some_and(|row| row.in_flight() > 0) {
             return true;
         }
-        let found = self.consumers.values().find(busy);
+        let found = self.consumers.values().find(|row| row.in_flight() > 0);
         self.busy = found.map(|row| row.id);
         found.is_some()
+    }
+
+    /// Whether a consumer other than this one has, and will come for more: it is open, may take, and
+    /// is not stuck. It may miss one where there are many: nobody waits for the answer to be right.
+    pub(crate) fn somebody_else_is_at_work(&self, than: ConsumerId) -> bool {
+        let at_work = |row: &Arc<ConsumerRow>| {
+            row.id != than && row.in_flight() > 0 && !row.is_closed() && row.is_free() && !row.is_stuck()
+        };
+        self.last_busy().is_some_and(at_work) || self.consumers.values().take(64).any(at_work)
+    }
+
+    fn last_busy(&self) -> Option<&Arc<ConsumerRow>> {
+        self.busy.as_ref().and_then(|id| self.consumers.get(id))
     }
 
     pub(crate) fn consumers(&self) -> impl Iterator<Item = &ConsumerRow> {

@@ -158,7 +158,7 @@ pub(crate) struct ConsumerRow {
     own: CachePadded<OwnCounters>,
     shared: CachePadded<SharedCounters>,
     /// What its pool says of it: `PAUSED`, `LEAVING`, `STUCK`.
-    orders: AtomicU8,
+    said: AtomicU8,
     /// Woken by each settle while `WATCHED`, and by every order.
     waker: AtomicWaker,
 }
@@ -210,7 +210,7 @@ impl ConsumerRow {
             shut,
             own: CachePadded::default(),
             shared: CachePadded::default(),
-            orders: AtomicU8::new(0),
+            said: AtomicU8::new(0),
             waker: AtomicWaker::new(),
         }
     }
@@ -317,40 +317,41 @@ impl ConsumerRow {
     /// Whether it may take as it likes.
     #[inline]
     pub(crate) fn is_free(&self) -> bool {
-        self.orders.load(Relaxed) & (PAUSED | LEAVING) == 0
+        self.said.load(Relaxed) & (PAUSED | LEAVING) == 0
     }
 
     pub(crate) fn is_paused(&self) -> bool {
-        self.orders.load(SeqCst) & PAUSED != 0
+        self.said.load(SeqCst) & PAUSED != 0
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
-        self.orders.load(SeqCst) & LEAVING != 0
+        self.said.load(SeqCst) & LEAVING != 0
     }
 
     pub(crate) fn is_stuck(&self) -> bool {
-        self.orders.load(SeqCst) & STUCK != 0
+        self.said.load(SeqCst) & STUCK != 0
     }
 
     pub(crate) fn pause(&self, paused: bool) {
-        self.order(PAUSED, paused);
+        self.say(PAUSED, paused);
+        self.wake();
     }
 
     pub(crate) fn leave(&self, leaving: bool) {
-        self.order(LEAVING, leaving);
+        self.say(LEAVING, leaving);
+        self.wake();
     }
 
     pub(crate) fn stuck(&self, stuck: bool) {
-        self.order(STUCK, stuck);
+        self.say(STUCK, stuck);
     }
 
-    fn order(&self, order: u8, given: bool) {
-        if given {
-            self.orders.fetch_or(order, SeqCst);
+    fn say(&self, what: u8, holds: bool) {
+        if holds {
+            self.said.fetch_or(what, SeqCst);
         } else {
-            self.orders.fetch_and(!order, SeqCst);
+            self.said.fetch_and(!what, SeqCst);
         }
-        self.wake();
     }
 
     /// Whether this is the first time that this consumer is to be warned about.

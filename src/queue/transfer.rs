@@ -292,10 +292,16 @@ impl<T> Shared<T> {
     fn take_returned(&self, row: &ConsumerRow, take: Take, spare: bool) -> TakeReturned<T> {
         let (returned, sequence) = {
             let mut control = self.control();
+            // No more than one item for each of them: what came back has no capacity to bound it.
+            let leave = control.registry.open_consumers() > control.returned.len();
             let returned = match control.returned.pop_other(row.id) {
                 Some(returned) => returned,
-                None if control.returned.is_promised_to_another(row.id) => return TakeReturned::Nothing,
-                None if spare && self.has_new(&control) && control.registry.somebody_else_is_at_work(row.id) => {
+                None if leave && control.returned.is_promised_to_another(row.id) => return TakeReturned::Nothing,
+                None if leave
+                    && spare
+                    && self.has_new(&control)
+                    && control.registry.somebody_else_is_at_work(row.id) =>
+                {
                     return TakeReturned::NewFirst;
                 }
                 None => match control.returned.pop() {

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use actix_rt::{Arbiter, ArbiterHandle, System};
-use futures::FutureExt;
-use futures::channel::oneshot;
+use tokio::sync::watch;
 
 use super::WorkerPool;
 use super::settings::Settings;
@@ -84,6 +83,9 @@ impl<T> WorkerPoolBuilder<T> {
 
     /// How many unsettled items each worker may hold, 1 unless given; for handlers that return
     /// futures.
+    ///
+    /// A worker that dies takes an attempt from each item that it holds, not only from the one that it
+    /// died of. With a `ResponseFuture` a panic takes one from its own item alone.
     ///
     /// # Examples
     ///
@@ -310,7 +312,7 @@ impl<T> WorkerPoolBuilder<T> {
                 actix_rt::spawn(Running::new(job, move |index| factory(index)));
             });
         });
-        let (tell, outcome) = oneshot::channel();
+        let (tell, outcome) = watch::channel(None);
         let mut supervisor = Supervisor::new(settings, spawn, claim, tell);
         let (roster, events) = supervisor.reins();
         let office = Arbiter::try_new().map_err(PoolError::Arbiter)?;
@@ -320,7 +322,7 @@ impl<T> WorkerPoolBuilder<T> {
             return Err(PoolError::Arbiter(error));
         }
         office.spawn(supervisor.run());
-        Ok(WorkerPool { queue, roster, events, outcome: outcome.shared() })
+        Ok(WorkerPool { queue, roster, events, outcome })
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) struct Roster<T>(Mutex<Listed<T>>);
 #[derive(Debug)]
 struct Listed<T> {
     paused: bool,
+    /// The pool has given up or ended.
+    closed: bool,
     /// By the worker's index.
     rows: Vec<Option<Arc<ConsumerRow>>>,
     /// What the queue held when the pool gave up and aborted it.
@@ -19,7 +21,7 @@ struct Listed<T> {
 
 impl<T> Roster<T> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Listed { paused: false, rows: Vec::new(), left: Vec::new() }))
+        Self(Mutex::new(Listed { paused: false, closed: false, rows: Vec::new(), left: Vec::new() }))
     }
 
     fn listed(&self) -> MutexGuard<'_, Listed<T>> {
@@ -51,6 +53,14 @@ impl<T> Roster<T> {
         listed.paused = paused;
         // It wakes the workers under the lock: their wakers are the arbiters' own.
         listed.rows.iter().flatten().for_each(|row| row.pause(paused));
+    }
+
+    pub(super) fn close(&self) {
+        self.listed().closed = true;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.listed().closed
     }
 
     pub(super) fn keep_left(&self, items: Vec<T>) {

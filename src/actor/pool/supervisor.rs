@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use actix_rt::time::sleep;
@@ -12,8 +13,9 @@ use actix_rt::{Arbiter, System};
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
 use futures::{FutureExt, StreamExt, select_biased};
+use tokio::sync::watch;
 
-use super::exit::{Event, Exit, ExitNote};
+use super::news::{Event, Exit, ExitNote};
 use super::place::{Duty, Home, Place};
 use super::report::PoolReport;
 use super::roster::Roster;
@@ -21,12 +23,13 @@ use super::settings::Settings;
 use super::worker::{Job, Spawn};
 use crate::endpoint::Claim;
 use crate::error::{Death, PoolFailure};
-use crate::queue::{Shared as Queue, drained};
+use crate::queue::{Shared as Queue, drained, quietly};
 
 /// No longer than this does it wait for anything: a year.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-pub(super) type Outcome = Result<PoolReport, PoolFailure>;
+/// `None` until the pool has ended.
+pub(super) type Outcome = Option<Result<PoolReport, PoolFailure>>;
 
 pub(super) struct Supervisor<T: Send + 'static> {
     queue: Arc<Queue<T>>,
@@ -34,7 +37,7 @@ pub(super) struct Supervisor<T: Send + 'static> {
     spawn: Spawn<T>,
     /// Gone when the pool has given up or ended.
     claim: Option<Claim<T>>,
-    outcome: Option<oneshot::Sender<Outcome>>,
+    outcome: Option<watch::Sender<Outcome>>,
     roster: Arc<Roster<T>>,
     news: UnboundedSender<Event>,
     events: UnboundedReceiver<Event>,
@@ -43,13 +46,13 @@ pub(super) struct Supervisor<T: Send + 'static> {
     target: usize,
     /// Those within the time of the restart limit.
     deaths: VecDeque<Instant>,
-    /// Arbiters that are told to stop.
-    retired: Vec<Arbiter>,
+    /// Arbiters that were told to stop, and are being joined.
+    retired: Vec<JoinHandle<thread::Result<()>>>,
     failure: Option<PoolFailure>,
 }
 
 impl<T: Send + 'static> Supervisor<T> {
-    pub(super) fn new(settings: Settings, spawn: Spawn<T>, claim: Claim<T>, outcome: oneshot::Sender<Outcome>) -> Self {
+    pub(super) fn new(settings: Settings, spawn: Spawn<T>, claim: Claim<T>, outcome: watch::Sender<Outcome>) -> Self {
         let (news, events) = unbounded();
         Self {
             queue: Arc::clone(claim.shared()),
@@ -152,7 +155,12 @@ impl<T: Send + 'static> Supervisor<T> {
     fn retire(&mut self, index: usize) {
         if let Some(Home::Own(arbiter)) = self.places[index].home.take() {
             arbiter.stop();
-            self.retired.push(arbiter);
+            // Whatever the arbiter's thread still has to do must not hold up this one.
+            let joining = thread::Builder::new().name("pool-join".to_owned()).spawn(|| arbiter.join());
+            match joining {
+                Ok(joining) => self.retired.push(joining),
+                Err(error) => log::error!("no thread to join an arbiter of the pool {}: {error}", self.settings.name),
+            }
         }
     }
 
@@ -167,7 +175,7 @@ impl<T: Send + 'static> Supervisor<T> {
                 if death == Death::ArbiterStopped {
                     self.retire(index);
                 }
-                let idle = row.is_none_or(|row| row.handed() == 0);
+                let idle = death == Death::ArbiterStopped || row.is_none_or(|row| row.handed() == 0);
                 self.died(index, death, idle);
             }
         }
@@ -182,7 +190,7 @@ impl<T: Send + 'static> Supervisor<T> {
         self.retire(index);
     }
 
-    /// `idle`: it had not been handed a single item.
+    /// `idle`: not of an item.
     fn died(&mut self, index: usize, death: Death, idle: bool) {
         let wanted = self.is_wanted(index);
         let place = &mut self.places[index];
@@ -193,7 +201,13 @@ impl<T: Send + 'static> Supervisor<T> {
             log::warn!("{name} died: {death}; it had nothing more to do");
             return self.dismiss(index);
         }
-        if self.is_over_the_limit() {
+        let counts = match death {
+            // Nobody's fault; or the system stops, and this arbiter is to be told next.
+            Death::ArbiterStopped => false,
+            Death::NoArbiter(_) => self.places.iter().all(|place| place.duty != Duty::Working),
+            Death::Panicked(_) | Death::Stopped => true,
+        };
+        if counts && self.is_over_the_limit() {
             return self.give_up(index, death);
         }
         let delay = match self.places[index].futile {
@@ -219,6 +233,7 @@ impl<T: Send + 'static> Supervisor<T> {
         let worker = self.places[index].name.clone();
         log::error!("the pool gives up: {worker} died, {death}, and there were too many deaths before");
         self.failure = Some(PoolFailure::GaveUp { worker, death });
+        self.roster.close();
         self.dismiss(index);
         for index in 0..self.places.len() {
             match self.places[index].duty {
@@ -249,8 +264,10 @@ impl<T: Send + 'static> Supervisor<T> {
                 // It may be about to leave since the last time.
                 Duty::Working => self.order_leave(index, !wanted),
                 Duty::Vacant(_) if !wanted => self.dismiss(index),
+                // Also one that waits for its backoff: those who are left may all be waiting.
+                Duty::Vacant(_) => self.places[index].duty = Duty::Vacant(Instant::now()),
                 Duty::Done if wanted && !ended => self.places[index].duty = Duty::Vacant(Instant::now()),
-                Duty::Vacant(_) | Duty::Done => {}
+                Duty::Done => {}
             }
         }
     }
@@ -290,27 +307,24 @@ impl<T: Send + 'static> Supervisor<T> {
         }
     }
 
-    /// A thread that nobody joins keeps its stack.
     fn reap(&mut self) {
-        let ended: Vec<_> = self.retired.extract_if(.., |arbiter| !arbiter.alive()).collect();
-        ended.into_iter().for_each(|arbiter| self.join(arbiter));
-    }
-
-    fn join(&self, arbiter: Arbiter) {
-        if arbiter.join().is_err() {
-            log::error!("an arbiter of the pool {} panicked", self.settings.name);
-        }
+        self.retired.extract_if(.., |joining| joining.is_finished()).for_each(join);
     }
 
     /// Ends the pool, if it has not ended yet.
     fn close(&mut self) {
         let Some(outcome) = self.outcome.take() else { return };
-        (0..self.places.len()).for_each(|index| self.retire(index));
-        std::mem::take(&mut self.retired).into_iter().for_each(|arbiter| self.join(arbiter));
-        // Whoever hears of the end finds nobody to give orders to.
-        self.events.close();
+        for index in 0..self.places.len() {
+            // Arbiters that were given go on.
+            self.order_leave(index, true);
+            self.retire(index);
+        }
+        std::mem::take(&mut self.retired).into_iter().for_each(join);
+        self.roster.close();
+        // Before the claim goes: that may abandon the queue.
+        let drained = self.queue.ended();
         self.claim = None;
-        let _ = outcome.send(match (self.failure.take(), self.queue.ended()) {
+        let result = match (self.failure.take(), drained) {
             (Some(failure), _) => Err(failure),
             (None, None) => Err(PoolFailure::Stopped),
             // Also if the system was stopped: those who hear of the end first may do that.
@@ -318,7 +332,8 @@ impl<T: Send + 'static> Supervisor<T> {
                 let workers = self.places.iter().map(|place| place.account.report(&place.name)).collect();
                 Ok(PoolReport::new(drained, workers))
             }
-        }); // a pool whose handles are gone has nobody to tell
+        };
+        quietly("the waker of one who awaits a pool", || drop(outcome.send(Some(result))));
     }
 }
 
@@ -335,4 +350,10 @@ async fn system_stopped() {
     let (mut lives, stopped) = oneshot::channel::<Infallible>();
     System::current().arbiter().spawn(async move { lives.cancellation().await });
     let _ = stopped.await;
+}
+
+fn join(joining: JoinHandle<thread::Result<()>>) {
+    if !matches!(joining.join(), Ok(Ok(()))) {
+        log::error!("an arbiter of a pool panicked");
+    }
 }

@@ -11,14 +11,14 @@ use std::task::{Context as TaskContext, Poll, ready};
 use actix::dev::{ContextFut, MessageResponse};
 use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, ResponseFuture};
 use actix_rt::ArbiterHandle;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::exit::{Exit, ExitNote};
+use super::news::{Exit, ExitNote};
 use crate::actor::consume::poll_items;
 use crate::actor::limited::{Last, Limited};
 use crate::endpoint::Consumer;
 use crate::error::Death;
-use crate::queue::{Drained, Item, Slot};
+use crate::queue::{Drained, Item, Slot, drop_quietly};
 
 /// What a worker is made from.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ where
         let slot = Arc::clone(consumer.slot());
         let limited = Limited::new(consumer, max_in_flight)
             .unwrap_or_else(|error| unreachable!("the pool's builder has looked at it: {error}"));
-        let work = Work { limited, stage: Rc::clone(&stage), telling: None };
+        let work = Work { limited, stage: Rc::clone(&stage), ending: None, handlers: OpenHandlers::new() };
         Self { life: Some(Life { birth: Some((factory, work)), actor: None }), slot, stage, note }
     }
 }
@@ -88,7 +88,7 @@ where
     /// Its arbiter stops, if it is not over yet.
     fn drop(&mut self) {
         // First, so that the items are back before the news is out.
-        self.life = None;
+        drop_quietly(self.life.take());
         match self.stage.get() {
             Stage::Working => {}
             Stage::Left => self.note.send(Exit::Left),
@@ -157,8 +157,9 @@ where
 struct Work<T> {
     limited: Limited<T>,
     stage: Rc<Cell<Stage>>,
-    /// What the handler of `Drained` has returned may take its time.
-    telling: Option<oneshot::Receiver<()>>,
+    /// How it will have ended when its handlers are done.
+    ending: Option<Stage>,
+    handlers: OpenHandlers,
 }
 
 impl<A, T> ActorFuture<A> for Work<T>
@@ -169,40 +170,84 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        if this.telling.is_none() {
-            let slot = Arc::clone(this.limited.consumer().slot());
-            let respond = |result, ctx: &mut Context<A>| respond::<A, T>(&slot, result, ctx);
-            match ready!(poll_items(&mut this.limited, actor, ctx, cx, respond)) {
-                Last::Left => this.stage.set(Stage::Left),
-                Last::Drained(drained) => {
-                    // Before the handler: if that panics, the worker has been told all the same.
-                    this.stage.set(Stage::Telling);
-                    let (done, telling) = oneshot::channel();
-                    Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, Some(done));
-                    this.telling = Some(telling);
-                }
+        let Self { limited, stage, ending, handlers } = self.get_mut();
+        let ending = match *ending {
+            Some(ending) => ending,
+            None => {
+                let slot = Arc::clone(limited.consumer().slot());
+                let respond = |result, ctx: &mut Context<A>| respond::<A, T>(&slot, handlers, result, ctx);
+                *ending.insert(match ready!(poll_items(limited, actor, ctx, cx, respond)) {
+                    Last::Left => Stage::Left,
+                    Last::Drained(drained) => {
+                        // Before the handler: if that panics, the worker has been told all the same.
+                        stage.set(Stage::Telling);
+                        Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, Some(handlers.open()));
+                        Stage::Told
+                    }
+                })
             }
-        }
-        if let Some(telling) = &mut this.telling {
-            let _ = ready!(Pin::new(telling).poll(cx)); // a response that was dropped is done, too
-            this.stage.set(Stage::Told);
-        }
+        };
+        ready!(handlers.poll_done(cx));
+        stage.set(ending);
         ctx.stop();
         Poll::Ready(())
     }
 }
 
-/// A `ResponseFuture` is spawned beside the actor, where nobody would see its panic.
-fn respond<A, T>(slot: &Arc<Slot<T>>, result: <A as Handler<Item<T>>>::Result, ctx: &mut Context<A>)
-where
+/// What handlers have returned and is not done yet: futures may go on after their item is settled.
+struct OpenHandlers {
+    open: Vec<oneshot::Receiver<()>>,
+    /// At this length the list is rid of those that are done.
+    full: usize,
+}
+
+impl OpenHandlers {
+    fn new() -> Self {
+        Self { open: Vec::new(), full: 16 }
+    }
+
+    fn open(&mut self) -> oneshot::Sender<()> {
+        if self.open.len() >= self.full {
+            self.open.retain_mut(|done| done.try_recv() == Err(TryRecvError::Empty));
+            self.full = 2 * self.open.len().max(8);
+        }
+        let (done, open) = oneshot::channel();
+        self.open.push(open);
+        done
+    }
+
+    fn poll_done(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        while let Some(open) = self.open.last_mut() {
+            let _ = ready!(Pin::new(open).poll(cx)); // a response that was dropped is done, too
+            self.open.pop();
+        }
+        Poll::Ready(())
+    }
+}
+
+fn respond<A, T>(
+    slot: &Arc<Slot<T>>,
+    handlers: &mut OpenHandlers,
+    result: <A as Handler<Item<T>>>::Result,
+    ctx: &mut Context<A>,
+) where
     T: 'static,
     A: Actor<Context = Context<A>> + Handler<Item<T>>,
 {
     let mut result = Some(result);
-    match (&mut result as &mut dyn Any).downcast_mut::<Option<ResponseFuture<()>>>() {
-        Some(future) => MessageResponse::<A, Item<T>>::handle(attended(Arc::clone(slot), future.take()), ctx, None),
-        None => result.into_iter().for_each(|result| result.handle(ctx, None)),
+    let any = &mut result as &mut dyn Any;
+    if any.is::<Option<()>>() {
+        return; // done already
+    }
+    let done = Some(handlers.open());
+    // A `ResponseFuture` is spawned beside the actor, where nobody would see its panic.
+    match any.downcast_mut::<Option<ResponseFuture<()>>>() {
+        Some(future) => MessageResponse::<A, Item<T>>::handle(attended(Arc::clone(slot), future.take()), ctx, done),
+        None => {
+            if let Some(result) = result {
+                result.handle(ctx, done);
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How workers end, and how their supervisor hears of it.
+//! What the supervisor of a pool hears.
 
 use futures::channel::mpsc::UnboundedSender;
 

@@ -122,7 +122,8 @@ fn d1_returned_items_keep_their_order_for_whoever_takes_them() {
     let items: Vec<_> = (0..3).map(|_| giver.try_lease().unwrap()).collect();
     let in_work = busy.try_lease().unwrap();
     items.into_iter().rev().for_each(Item::requeue);
-    assert_eq!(giver.try_iter().collect::<Vec<_>>(), [4, 5, 0, 1, 2]);
+    // No more of them are left to others than there are others.
+    assert_eq!(giver.try_iter().collect::<Vec<_>>(), [0, 1, 4, 5, 2]);
     in_work.ack();
 }
 

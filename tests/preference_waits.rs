@@ -23,12 +23,9 @@ fn d11_an_item_does_not_wait_with_an_actor_that_waits_for_something_else() {
         let begin = |_: &mut Hand, ctx: &mut Context<Hand>| ctx.wait(actix::fut::wrap_future(other_work.map(drop)));
         hand.send(actors::run(begin)).await.unwrap();
         item.requeue();
-        actors::quiet().await;
-        let got = giver.try_get();
+        // It looks for a moment, as the item is meant for somebody else.
+        assert_eq!(giver.get().await, Some(0));
         drop(free);
-        if got.is_err() {
-            events.item().await.ack();
-        }
-        assert_eq!(got, Ok(0), "the item waits for an actor that waits");
+        events.nothing().await;
     });
 }

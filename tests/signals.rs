@@ -10,7 +10,6 @@ mod common;
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -252,19 +251,25 @@ fn c3_a_queue_that_ends_by_itself_needs_no_signal() {
 }
 
 async fn not_polled() {
-    let queue = IterableQueue::<u32>::unbounded();
-    let _ending = queue.shutdown_on_signal(LONG).expect("it can listen");
-    say("not listening");
-    std::future::pending::<()>().await;
+    use actix_rt::signal::unix::{SignalKind, signal};
+    let (queue, _producer, consumer, item) = at_work();
+    let ending = queue.shutdown_on_signal(LONG).expect("it can listen");
+    let mut other = signal(SignalKind::terminate()).expect("signals can be listened to");
+    say("listening");
+    other.recv().await;
+    assert_eq!(queue.state(), State::Open);
+    drop((consumer, item));
+    say_report(&ending.await);
 }
 
 #[test]
-fn before_its_first_poll_the_signals_are_as_ever() {
+fn a_signal_before_the_first_poll_counts() {
     within_watchdog(|| {
         let mut process = Process::start("not polled");
-        process.says("not listening");
+        process.says("listening");
         process.kill("TERM");
-        assert_eq!(process.wait().signal(), Some(15));
+        process.says("Abandoned, left [0, 1, 2], held by []");
+        process.ends_well();
     });
 }
 

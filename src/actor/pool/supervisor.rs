@@ -255,6 +255,7 @@ impl<T: Send + 'static> Supervisor<T> {
         if self.failure.is_some() {
             return;
         }
+        let shrinks = target < self.target;
         self.target = target;
         self.add_places();
         let ended = self.queue.has_ended();
@@ -264,10 +265,10 @@ impl<T: Send + 'static> Supervisor<T> {
                 // It may be about to leave since the last time.
                 Duty::Working => self.order_leave(index, !wanted),
                 Duty::Vacant(_) if !wanted => self.dismiss(index),
-                // Also one that waits for its backoff: those who are left may all be waiting.
-                Duty::Vacant(_) => self.places[index].duty = Duty::Vacant(Instant::now()),
+                // It waits for its backoff, and those who work may be among those who leave.
+                Duty::Vacant(_) if shrinks => self.places[index].duty = Duty::Vacant(Instant::now()),
                 Duty::Done if wanted && !ended => self.places[index].duty = Duty::Vacant(Instant::now()),
-                Duty::Done => {}
+                Duty::Vacant(_) | Duty::Done => {}
             }
         }
     }

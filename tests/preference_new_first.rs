@@ -4,8 +4,9 @@
 #[path = "common/actors.rs"]
 mod actors;
 mod common;
+#[path = "common/leases.rs"]
+mod leases;
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
@@ -13,39 +14,7 @@ use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use actors::in_system;
 use common::Task;
-use futures::Stream;
-
-/// A queue with 0..n in it that stays open.
-fn filled(n: u32) -> (IterableQueue<u32>, Producer<u32>) {
-    let queue = IterableQueue::builder().max_attempts(u32::MAX).build().expect("valid");
-    let producer = queue.producer().expect("open");
-    (0..n).for_each(|n| producer.try_put(n).expect("room"));
-    (queue, producer)
-}
-
-fn consumer(queue: &IterableQueue<u32>) -> Consumer<u32> {
-    queue.consumer().expect("open")
-}
-
-/// What a lease holds; it is acked.
-fn done(item: Item<u32>) -> (u32, u32) {
-    let done = (*item, item.attempt());
-    item.ack();
-    done
-}
-
-fn try_done(consumer: &mut Consumer<u32>) -> Option<(u32, u32)> {
-    consumer.try_lease().ok().map(done)
-}
-
-/// Stands in the line as a stream does.
-fn park(consumer: &mut Consumer<u32>, task: &Task) -> bool {
-    pin!(consumer).poll_next(&mut task.context()).is_pending()
-}
-
-fn poll(consumer: &mut Consumer<u32>, task: &Task) -> Poll<Option<u32>> {
-    pin!(consumer).poll_next(&mut task.context())
-}
+use leases::{consumer, filled, park, poll, try_done};
 
 #[test]
 fn d1_while_another_is_at_work_the_giver_takes_new_ones_first() {

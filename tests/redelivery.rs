@@ -177,27 +177,6 @@ fn d3_what_is_given_up_does_not_wait() {
     assert_eq!(letters.try_iter().map(|letter| letter.item).collect::<Vec<_>>(), ["rejected", "worn"]);
 }
 
-/// Panics at its first item, with the others in its mailbox.
-struct Fragile;
-
-impl Actor for Fragile {
-    type Context = Context<Self>;
-}
-
-impl Handler<Item<u32>> for Fragile {
-    type Result = ();
-
-    fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) {
-        panic!("item {} is poison", *item);
-    }
-}
-
-impl Handler<Drained> for Fragile {
-    type Result = ();
-
-    fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
-}
-
 #[test]
 fn d3_what_dies_in_a_mailbox_comes_back_at_once() {
     actors::in_system(|| async {
@@ -205,7 +184,7 @@ fn d3_what_dies_in_a_mailbox_comes_back_at_once() {
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         (0..4).for_each(|n| producer.try_put(n).expect("room"));
         let actor = QueueActor::new(queue.clone()).start();
-        actor.send(RegisterConsumer::new(Fragile.start()).max_in_flight(3)).await.unwrap().unwrap();
+        actor.send(RegisterConsumer::new(actors::Fragile.start()).max_in_flight(3)).await.unwrap().unwrap();
         actors::until(|| queue.snapshot().totals.redelivered == 3).await;
         assert_eq!(queue.snapshot().delayed, 1, "the one that was looked at");
         let items: Vec<_> = std::iter::from_fn(|| consumer.try_lease().ok()).collect();

@@ -17,27 +17,6 @@ fn queue() -> IterableQueue<u32> {
     IterableQueue::builder().max_attempts(100).redelivery_backoff(LONG).build().expect("valid")
 }
 
-/// Fails the first item that it gets; the others die in its mailbox.
-struct Fragile;
-
-impl Actor for Fragile {
-    type Context = Context<Self>;
-}
-
-impl Handler<Item<u32>> for Fragile {
-    type Result = ();
-
-    fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) {
-        panic!("item {} is poison", *item);
-    }
-}
-
-impl Handler<Drained> for Fragile {
-    type Result = ();
-
-    fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
-}
-
 /// What came back, what waits to come back (of one consumer, so in order), what was never handed out.
 #[test]
 fn d8_what_is_left_is_in_order_with_items_that_wait() {
@@ -47,7 +26,7 @@ fn d8_what_is_left_is_in_order_with_items_that_wait() {
             let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
             (0..3).for_each(|n| producer.try_put(n).unwrap());
             let actor = QueueActor::new(queue.clone()).start();
-            actor.send(RegisterConsumer::new(Fragile.start()).max_in_flight(3)).await.unwrap().unwrap();
+            actor.send(RegisterConsumer::new(actors::Fragile.start()).max_in_flight(3)).await.unwrap().unwrap();
             actors::until(|| queue.snapshot().totals.redelivered == 3).await;
             assert_eq!(queue.snapshot().delayed, 1);
 

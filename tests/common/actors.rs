@@ -200,3 +200,24 @@ impl Events {
         }
     }
 }
+
+/// Panics at its first item, with the others in its mailbox.
+pub(crate) struct Fragile;
+
+impl Actor for Fragile {
+    type Context = Context<Self>;
+}
+
+impl Handler<Item<u32>> for Fragile {
+    type Result = ();
+
+    fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) {
+        panic!("item {} is poison", *item);
+    }
+}
+
+impl Handler<Drained> for Fragile {
+    type Result = ();
+
+    fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
+}

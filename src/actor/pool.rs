@@ -16,7 +16,9 @@ mod supervisor;
 mod worker;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use futures::channel::mpsc::UnboundedSender;
 use tokio::sync::watch;
@@ -27,7 +29,7 @@ pub use self::report::{PoolReport, WorkerReport, WorkerTotals};
 use self::roster::Roster;
 use self::supervisor::Outcome;
 use crate::error::{PoolError, PoolFailure};
-use crate::queue::{IterableQueue, Shared as Queue};
+use crate::queue::{IterableQueue, Shared as Queue, quietly};
 
 /// Workers that share the items of a queue, and are replaced when they die.
 ///
@@ -236,10 +238,15 @@ impl<T> WorkerPool<T> {
     /// ```
     pub fn drained(&self) -> impl Future<Output = Result<PoolReport, PoolFailure>> + use<T> {
         let mut outcome = self.outcome.clone();
-        async move {
+        let mut ended = Box::pin(async move {
             let ended = outcome.wait_for(Option::is_some).await;
             ended.ok().and_then(|outcome| outcome.clone()).unwrap_or(Err(PoolFailure::Stopped))
-        }
+        });
+        // The channel wakes many at once: one whose waker panics must not keep it from the others.
+        poll_fn(move |cx| {
+            let waker = Waker::from(Arc::new(Quiet(cx.waker().clone())));
+            ended.as_mut().poll(&mut Context::from_waker(&waker))
+        })
     }
 
     /// The items that were left in the queue when the pool gave up and aborted it, oldest first;
@@ -269,6 +276,15 @@ impl<T> WorkerPool<T> {
     /// ```
     pub fn take_left(&self) -> Vec<T> {
         self.roster.take_left()
+    }
+}
+
+/// A waker whose panics go no further.
+struct Quiet(Waker);
+
+impl Wake for Quiet {
+    fn wake(self: Arc<Self>) {
+        quietly("the waker of one who awaits a pool", || self.0.wake_by_ref());
     }
 }
 

@@ -11,7 +11,7 @@ use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{Backoff, State, WorkerPoolBuilder};
 
 use actors::{backlog, in_system, until};
-use crew::{Crew, LATE, SOON, Worker, crew, here};
+use crew::{Crew, LATE, SOON, Worker, crew, does, here};
 
 #[test]
 fn a6_a_worker_that_had_done_an_item_is_replaced_at_once() {
@@ -121,6 +121,41 @@ fn a6_a_factory_that_always_panics_does_not_keep_the_pool_from_ending() {
         queue.seal();
         let report = pool.drained().await.unwrap();
         assert_eq!((report.drained.outcome, report.totals.acked), (Outcome::Complete, 0));
+    });
+}
+
+/// Whoever ends the queue, and whether there was something left to do.
+#[test]
+fn a6_a_factory_that_always_panics_does_not_outlive_an_abort_or_a_shutdown() {
+    for (shut_down, backoff) in [(false, SOON), (false, LATE), (true, SOON), (true, LATE)] {
+        in_system(move || async move {
+            let queue = backlog(0..1);
+            let (tell, mut told) = futures::channel::mpsc::unbounded();
+            let factory = move |_| -> Worker {
+                let _ = tell.unbounded_send(());
+                panic!("the database is away")
+            };
+            let pool = here(&queue).workers(1).restart_backoff(backoff).start(factory).unwrap();
+            futures::StreamExt::next(&mut told).await.unwrap();
+            let left = if shut_down { queue.shutdown(Duration::ZERO).await.left } else { queue.abort() };
+            assert_eq!(left, [0]);
+            let report = pool.drained().await.unwrap();
+            assert_eq!((report.drained.outcome, report.totals.acked), (Outcome::Aborted, 0));
+        });
+    }
+}
+
+/// Nobody needs its replacement any more.
+#[test]
+fn a6_a_worker_that_dies_of_the_last_item_does_not_keep_the_pool_from_ending() {
+    in_system(|| async {
+        let queue = IterableQueue::builder().max_attempts(1).build().unwrap();
+        queue.producer().unwrap().try_put(1).unwrap();
+        let poisoned = does(|_, item: Item<u32>| panic!("with {}", *item));
+        let pool = here(&queue).workers(1).restart_backoff(LATE).start(poisoned).unwrap();
+        queue.seal();
+        let report = pool.drained().await.unwrap();
+        assert_eq!((report.drained.outcome, report.totals.deaths), (Outcome::Complete, 1));
     });
 }
 

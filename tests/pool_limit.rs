@@ -186,6 +186,26 @@ fn a6_told_to_keep_the_queue_it_leaves_it_to_others() {
     });
 }
 
+/// Its last worker is still at work.
+#[test]
+fn a6_a_pool_that_gave_up_is_not_resized_any_more() {
+    in_system(|| async {
+        let queue = backlog(0..1);
+        let (factory, mut crew) = crew();
+        let pool = here(&queue).workers(2).restart_limit(0, HOUR).keep_queue().start(factory).unwrap();
+        let births = crew.births(2).await;
+        let (holder, item) = crew.item().await;
+        births[1 - holder].panics();
+        until(|| queue.snapshot().pools == 0).await;
+        assert!(matches!(pool.resize(4), Err(PoolError::Ended)));
+        assert!(pool.drained().now_or_never().is_none());
+        item.ack();
+        assert!(matches!(pool.drained().await, Err(PoolFailure::GaveUp { .. })));
+        assert_eq!(queue.state(), State::Open);
+        crew.gone().await;
+    });
+}
+
 #[test]
 fn d7_a_pool_that_gave_up_counts_no_more() {
     for others in [false, true] {

@@ -5,6 +5,7 @@ mod actors;
 #[path = "common/crew.rs"]
 mod crew;
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 
@@ -23,7 +24,7 @@ struct Open {
     begun: Arc<AtomicUsize>,
     over: Arc<AtomicUsize>,
     /// The factory of the pool and each worker hold it.
-    work: Weak<dyn Fn(Item<u32>) -> std::pin::Pin<Box<dyn Future<Output = ()>>> + Send + Sync>,
+    work: Weak<<Work as Deref>::Target>,
 }
 
 impl Open {

@@ -138,7 +138,8 @@ impl<T> WorkerPoolBuilder<T> {
     }
 
     /// Has the pool give up when more than `restarts` of its workers die within this time. Without
-    /// it the pool never gives up.
+    /// it the pool never gives up. The end of a worker's arbiter does not count: that is not the
+    /// worker's fault.
     ///
     /// A pool that gives up aborts the queue, unless told to
     /// [keep it](WorkerPoolBuilder::keep_queue), and whoever awaits it gets

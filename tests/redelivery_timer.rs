@@ -52,6 +52,42 @@ fn there_is_none_without_failures_and_one_however_many_items_wait() {
     });
 }
 
+/// It needs no thread, so it comes back within the call.
+#[test]
+fn there_is_none_for_a_backoff_of_zero() {
+    let _turn = one_at_a_time();
+    within_watchdog(|| {
+        let day = Duration::from_secs(24 * 3600);
+        for backoff in [(Duration::ZERO, Duration::ZERO), (Duration::ZERO, day), (day, Duration::ZERO)] {
+            let (queue, _producer, mut consumer) = filled(1, Backoff::exponential(backoff.0, backoff.1));
+            for attempt in 1..300 {
+                let item = consumer.try_lease().unwrap();
+                assert_eq!(item.attempt(), attempt);
+                item.requeue();
+                assert_eq!(queue.snapshot().delayed, 0);
+            }
+        }
+        assert_eq!(timers(), 0);
+    });
+}
+
+/// Also less than the coarse clock can tell.
+#[test]
+fn a_backoff_of_less_than_a_millisecond_ends() {
+    let _turn = one_at_a_time();
+    within_watchdog(|| {
+        for nanos in [1, 2, 1_000, 999_999] {
+            let wait = Duration::from_nanos(nanos);
+            let (_queue, _producer, mut consumer) = filled(3, Backoff::exponential(wait, wait));
+            for _ in 0..30 {
+                consumer.blocking_lease().unwrap().requeue();
+            }
+            (0..3).for_each(|_| consumer.blocking_lease().unwrap().ack());
+        }
+        until(|| timers() == 0);
+    });
+}
+
 #[test]
 fn it_ends_when_nothing_waits_and_starts_again() {
     let _turn = one_at_a_time();
@@ -77,6 +113,14 @@ fn it_ends_with_its_queue() {
         consumer.try_lease().unwrap().requeue();
         until(|| timers() == 1);
         assert_eq!(queue.abort(), [0]);
+        until(|| timers() == 0);
+
+        // aborted before, in or after its first look
+        for _ in 0..200 {
+            let (queue, _producer, mut consumer) = filled(1, LONG);
+            consumer.try_lease().unwrap().requeue();
+            assert_eq!(queue.abort(), [0]);
+        }
         until(|| timers() == 0);
 
         // shut down

@@ -22,6 +22,8 @@ mod post_mortem;
 mod redelivery;
 mod registry;
 mod rows;
+#[cfg(test)]
+mod schedules;
 mod shared;
 mod snapshot;
 mod transfer;

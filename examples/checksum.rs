@@ -126,7 +126,7 @@ impl Handler<Item<Work>> for Worker {
             // Without an output all further work is in vain, this item's included.
             Err(error) => {
                 let _ = self.report.lost.set(error); // the first reason counts
-                self.queue.abort();
+                drop(self.queue.abort());
             }
         }
     }

@@ -86,8 +86,10 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     };
     let shutdown = queue.shutdown_on_signal(GRACE)?;
-    let (shutdown, put, (), workers) = join!(shutdown, put, read_dead_letters, pool.drained());
-    let workers = workers?;
+    let (shutdown, put, ()) = join!(shutdown, put, read_dead_letters);
+    if shutdown.drained.outcome == Outcome::Complete {
+        pool.drained().await?;
+    } // otherwise nobody waits for what is in hand
     run.bar.finish_and_clear();
 
     for &item in &shutdown.left {
@@ -104,7 +106,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("{put} put = {acked} acked + {dead} dead-lettered, {left} left over");
     println!("{lost} lost, {twice} handled twice after an ack, {surprises} ended otherwise than foretold");
     let seconds = began.elapsed().as_secs_f64();
-    let (deaths, redelivered) = (workers.totals.deaths, totals.redelivered);
+    let deaths: u64 = pool.workers().iter().map(|worker| worker.totals.deaths).sum();
+    let redelivered = totals.redelivered;
     println!("{deaths} crashes, {redelivered} redeliveries, {seconds:.2} s, {:.0} items/s", put as f64 / seconds);
     // The queue counts the same as the table.
     let agreed = [totals.accepted, totals.acked, totals.dead_lettered] == [put, acked, dead].map(|n| n as u64);

@@ -458,7 +458,7 @@ impl fmt::Display for PoolError {
             Self::Sealed => "the queue is sealed and opens no consumers: start its pools before seal",
             Self::ArbiterStopped => "an arbiter that was given for workers has stopped: give only running ones",
             Self::Arbiter(error) => {
-                return write!(f, "no arbiter could be started: {error}; with less workers, or arbiters given, it might");
+                return write!(f, "no arbiter could be started: {error}; with fewer workers, or arbiters given, it might");
             }
             Self::Ended => "the pool or its queue has ended: there is nothing to do for more workers",
         })
@@ -510,7 +510,8 @@ pub enum PoolFailure {
         /// Why.
         death: Death,
     },
-    /// The actix system that the pool was started in has stopped.
+    /// The actix system that the pool was started in has stopped. The queue goes on as far as others use
+    /// it; otherwise what is left in it is dropped as abandoned.
     Stopped,
 }
 

@@ -29,8 +29,9 @@ pub use queue::{
 /// What most programs use: `use actix_iterable_queue::prelude::*;`
 pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};
+    pub use crate::backoff::Backoff;
     pub use crate::endpoint::{Consumer, Producer};
-    pub use crate::error::{PutError, TryPutError};
+    pub use crate::error::{PoolError, PoolFailure, PutError, TryPutError};
     pub use crate::message::{
         Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
     };

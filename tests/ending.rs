@@ -244,7 +244,7 @@ fn d8_put_child_after_drained_of_a_bounded_queue_fails_too() {
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.try_put(1).unwrap();
     let item = consumer.try_lease().unwrap();
-    queue.abort();
+    drop(queue.abort());
     assert_eq!(item.put_child(2).unwrap_err().into_inner(), 2);
     assert_eq!(queue.len(), 0);
 }

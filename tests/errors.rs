@@ -83,7 +83,7 @@ fn d12_a_sink_hands_back_what_it_was_given() {
     let task = Task::new();
     let mut sink = producer.sink();
     assert!(matches!(pin!(&mut sink).poll_ready(&mut task.context()), std::task::Poll::Ready(Ok(()))));
-    queue.abort();
+    drop(queue.abort());
     let error: SinkError<Opaque> = pin!(&mut sink).start_send(Opaque(1)).unwrap_err();
     is_error(&error);
     assert!(matches!(error.reason(), PutError::Aborted(Some(_))));
@@ -100,7 +100,7 @@ fn d12_lease_children_come_back_too() {
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.try_put(Opaque(1)).unwrap();
     let item = consumer.try_lease().unwrap();
-    queue.abort();
+    drop(queue.abort());
     assert_eq!(item.put_child(Opaque(2)).unwrap_err().into_inner().0, 2);
     assert_eq!(item.into_inner().0, 1);
 }

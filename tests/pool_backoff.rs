@@ -107,7 +107,7 @@ fn a6_one_that_waits_for_its_restart_while_others_hear_of_the_end_does_not_eithe
         let (pool, mut crew) = waits_for_its_restart(here(&queue), &queue).await;
         pool.resize(2).unwrap();
         crew.birth().await;
-        queue.abort();
+        drop(queue.abort());
         assert_eq!(pool.drained().await.unwrap().drained.outcome, Outcome::Aborted);
     });
 }
@@ -169,7 +169,7 @@ fn a6_a_worker_that_dies_after_the_end_is_replaced_at_once_to_hear_of_it() {
         let worker = crew.birth().await;
         until(|| queue.snapshot().waiting_gets == 1).await;
         worker.panics(); // in its mailbox, which comes before its work
-        queue.abort();
+        drop(queue.abort());
         let report = pool.drained().await.unwrap();
         assert_eq!((report.drained.outcome, report.totals.deaths), (Outcome::Aborted, 1));
         assert_eq!(crew.told().await, (0, report.drained));

@@ -189,7 +189,7 @@ fn nothing_but_the_end_of_all_workers_ends_the_pool() {
         let mut late = Box::pin(pool.drained());
         assert!(tokio::time::timeout(Duration::from_millis(1), &mut late).await.is_err()); // dropped on the way
         drop(late);
-        queue.abort();
+        drop(queue.abort());
         assert_eq!(pool.drained().await.unwrap().drained.outcome, Outcome::Aborted);
     });
 }

@@ -8,7 +8,7 @@ mod crew;
 use std::time::Duration;
 
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Death, PoolError, PoolFailure, State};
+use actix_iterable_queue::{Death, PoolError, PoolFailure, State, WorkerPoolBuilder};
 use futures::FutureExt;
 use futures::future::{Either, select};
 
@@ -239,4 +239,24 @@ fn d7_a_pool_that_gave_up_counts_no_more() {
             }
         });
     }
+}
+
+/// Nobody else is there who could take what is left: it must not be dropped as abandoned.
+async fn hands_all_of_it_out(start: impl FnOnce(WorkerPoolBuilder<u32>) -> WorkerPool<u32>) {
+    let queue = backlog(0..4);
+    let pool = start(here(&queue).workers(1).restart_limit(0, HOUR));
+    queue.seal();
+    assert!(pool.drained().await.is_err());
+    assert_eq!((queue.drained().await.outcome, pool.take_left()), (Outcome::Aborted, vec![0, 1, 2, 3]));
+    assert_eq!(pool.workers()[0].totals.deaths, 1);
+}
+
+#[test]
+fn d8_what_is_left_is_handed_out_though_the_only_worker_is_dead() {
+    in_system(|| hands_all_of_it_out(|pool| pool.start(does(|_, item| panic!("with {}", *item))).unwrap()));
+}
+
+#[test]
+fn d8_what_is_left_is_handed_out_though_no_worker_ever_lived() {
+    in_system(|| hands_all_of_it_out(|pool| pool.start(|_| -> crew::Worker { panic!("no config") }).unwrap()));
 }

@@ -172,7 +172,7 @@ fn d8_paused_workers_hear_of_an_abort_with_items_in_hand_or_without() {
         quiet().await;
         pool.pause();
         quiet().await;
-        queue.abort();
+        drop(queue.abort());
         for _ in 0..2 {
             assert_eq!(crew.told().await.1.outcome, Outcome::Aborted);
         }

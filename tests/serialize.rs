@@ -23,7 +23,7 @@ fn what_a_queue_tells_can_be_sent_and_read_again() {
     assert_eq!(serde_json::from_str::<DeadLetter<i32>>(&json).unwrap(), letter);
 
     drop(held);
-    queue.abort();
+    drop(queue.abort());
     let drained = queue.blocking_drained();
     let json = serde_json::to_string(&drained).unwrap();
     assert_eq!(serde_json::from_str::<Drained>(&json).unwrap(), drained);

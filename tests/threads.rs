@@ -52,7 +52,7 @@ fn every_blocking_call_panics_by_name() {
     consumer.blocking_lease().expect("works").ack();
     producer.blocking_put_timeout(2, long).expect("works");
     assert_eq!(consumer.iter().next(), Some(2));
-    queue.abort();
+    drop(queue.abort());
     assert_eq!((consumer.blocking_get(), producer.blocking_put(3)), (None, Err(PutError::Aborted(3))));
     queue.blocking_drained();
     assert_eq!(queue.snapshot().waiting_gets + queue.snapshot().waiting_puts, 0);
@@ -202,7 +202,7 @@ fn d6_wakers_are_woken_and_dropped_outside_the_lock() {
         drop(put);
         let mut drained = Box::pin(queue.drained().map(drop));
         let events = pending(drained.as_mut());
-        queue.abort();
+        drop(queue.abort());
         assert_eq!(events.try_iter().collect::<Vec<_>>(), ["woken", "dropped"]);
     });
 }
@@ -261,7 +261,7 @@ fn d6_items_are_dropped_outside_the_lock() {
         drop(item); // a dead letter that nobody reads
         assert_eq!((last(), queue.len()), (vec![true], 1));
         let (queue, .., item) = start();
-        queue.abort();
+        drop(queue.abort());
         drop(item); // after the end
         assert_eq!(last(), [false]);
         // Left when the queue is abandoned: the item's own producer is what keeps it open.

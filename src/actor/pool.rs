@@ -93,6 +93,7 @@ use crate::queue::{IterableQueue, Shared as Queue, quietly};
 ///     Ok::<(), Box<dyn std::error::Error>>(())
 /// }).unwrap();
 /// ```
+#[must_use = "the work ends with the process: await drained() before that"]
 pub struct WorkerPool<T> {
     queue: Arc<Queue<T>>,
     roster: Arc<Roster<T>>,
@@ -193,6 +194,36 @@ impl<T> WorkerPool<T> {
     /// See [`pause`](WorkerPool::pause).
     pub fn resume(&self) {
         self.roster.pause(false);
+    }
+
+    /// What each worker has done so far, with all its replacements; also when the pool has ended or
+    /// given up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # struct Worker;
+    /// # impl Actor for Worker { type Context = Context<Self>; }
+    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
+    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
+    /// # System::new().block_on(async {
+    /// # let queue = IterableQueue::<u32>::unbounded();
+    /// let pool = WorkerPool::builder(&queue).workers(2).start(|_| Worker)?;
+    /// for worker in pool.workers() {
+    ///     match worker.last_death {
+    ///         Some(death) => println!("{} died {} times, last: {death}", worker.name, worker.totals.deaths),
+    ///         None => println!("{} is well", worker.name),
+    ///     }
+    /// }
+    /// # queue.seal();
+    /// # pool.drained().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn workers(&self) -> Vec<WorkerReport> {
+        self.roster.report()
     }
 
     /// Waits until the pool has ended: the queue has, every worker has been told and is gone, and

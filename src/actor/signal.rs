@@ -21,11 +21,11 @@ impl<T: Send + 'static> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the signals cannot be listened to.
+    /// If the signals cannot be listened to: outside of an actix system or tokio runtime, for instance.
     ///
     /// # Panics
     ///
-    /// Outside of an actix system, or of a tokio runtime with its I/O driver enabled.
+    /// In a tokio runtime whose I/O driver is not enabled.
     ///
     /// # Cancel safety
     ///
@@ -50,6 +50,9 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// ```
     pub fn shutdown_on_signal(&self, grace: Duration) -> io::Result<impl Future<Output = ShutdownReport<T>> + use<T>> {
         let shared = Arc::clone(self.shared());
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(io::Error::other("no actix system and no tokio runtime is running on this thread"));
+        }
         let mut signals = Signals::listen()?;
         Ok(async move {
             select(pin!(drained(&shared)), pin!(signals.next())).await;

@@ -194,12 +194,12 @@ impl fmt::Display for Snapshot {
     }
 }
 
-fn count(n: u64, noun: &str) -> String {
+pub(crate) fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 /// A duration as one reads it: `80 ms`, `5 s`, `3 min`, `2 h`.
-struct Age(Duration);
+pub(crate) struct Age(pub(crate) Duration);
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::thread::Thread;
 
+use super::blockers::count;
 use super::dead_letters::DeadLetterQueue;
+use super::ids::QueueId;
 use super::snapshot::Drained;
 
 /// What remains to be done once the lock is released.
@@ -41,11 +43,19 @@ impl<T> Effects<T> {
 
 fn log_end(drained: &Drained, dropped: usize) {
     let Drained { queue, name, outcome, totals } = drained;
-    let name = name.as_deref().unwrap_or_default();
+    let label = label(name.as_deref(), *queue);
     if dropped > 0 {
-        log::error!("{name} ({queue}): {outcome:?}; {dropped} items are dropped: the last consumer left before them");
+        log::error!("{label}: {outcome:?}; {} dropped: the last consumer left before", count(dropped as u64, "item"));
     } else {
-        log::debug!("{name} ({queue}): {outcome:?}, {totals:?}");
+        log::debug!("{label}: {outcome:?}, {totals:?}");
+    }
+}
+
+/// A queue's name for the log.
+pub(super) fn label(name: Option<&str>, queue: QueueId) -> String {
+    match name {
+        Some(name) => format!("{name} ({queue})"),
+        None => queue.to_string(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use super::buffer::ReturnedItem;
 use super::dead_letters::DeadLetter;
-use super::effects::drop_quietly;
+use super::effects::{drop_quietly, label};
 use super::ids::QueueId;
 use super::post_mortem::PostMortem;
 use super::rows::ConsumerRow;
@@ -371,10 +371,7 @@ impl<T> Shared<T> {
 
     /// The queue's name for the log.
     pub(crate) fn label(&self) -> String {
-        match &self.name {
-            Some(name) => format!("{name} ({})", self.id),
-            None => self.id.to_string(),
-        }
+        label(self.name.as_deref(), self.id)
     }
 }
 

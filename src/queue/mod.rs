@@ -36,6 +36,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+pub(crate) use blockers::{Age, count};
 pub use blockers::{Blocker, Blockers};
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::DeadLetterQueue;
@@ -305,6 +306,7 @@ impl<T> IterableQueue<T> {
     /// assert_eq!(producer.try_put(4).unwrap_err().into_inner(), 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use = "what is left in the queue is in here, and nowhere else: drop it if it is not needed"]
     pub fn abort(&self) -> Vec<T> {
         self.shared().abort()
     }

@@ -40,7 +40,7 @@ impl fmt::Display for State {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Every item was settled.
+    /// Every item was settled: acked, taken, or given up as a dead letter.
     Complete,
     /// Somebody called `abort`, or a shutdown ran out of time.
     Aborted,

@@ -139,7 +139,7 @@ impl<T> WorkerPoolBuilder<T> {
 
     /// Has the pool give up when more than `restarts` of its workers die within this time. Without
     /// it the pool never gives up. The end of a worker's arbiter does not count: that is not the
-    /// worker's fault.
+    /// worker's fault. One bad item is as many deaths as it has attempts.
     ///
     /// A pool that gives up aborts the queue, unless told to
     /// [keep it](WorkerPoolBuilder::keep_queue), and whoever awaits it gets
@@ -262,7 +262,8 @@ impl<T> WorkerPoolBuilder<T> {
     }
 
     /// Starts the pool. The factory is called in the arbiter of the worker that it makes, with the
-    /// worker's index, and again for each replacement.
+    /// worker's index, and again for each replacement; it is dropped when the pool has ended. So a
+    /// second queue, whose producer it holds for its workers, may end after the first one.
     ///
     /// # Errors
     ///

@@ -1,19 +1,16 @@
 //! One place in a pool, whoever fills it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_rt::{Arbiter, ArbiterHandle};
 
-use super::report::Account;
-use crate::queue::ConsumerRow;
+use crate::queue::{Age, ConsumerRow, count};
 
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) duty: Duty,
     pub(super) home: Option<Home>,
-    pub(super) account: Account,
     /// Deaths in a row before an item was handed out.
     pub(super) futile: u32,
     /// Whoever fills it began after the end of the queue, only to hear of it.
@@ -61,14 +58,12 @@ impl Progress {
 
 impl Place {
     pub(super) fn new(name: String) -> Self {
-        let (account, progress) = (Account::default(), Progress::none());
-        Self { name, duty: Duty::Done, home: None, account, futile: 0, late: false, progress }
+        Self { name, duty: Duty::Done, home: None, futile: 0, late: false, progress: Progress::none() }
     }
 
     /// A worker fills it.
-    pub(super) fn begin(&mut self, home: Home, row: Arc<ConsumerRow>, late: bool) {
+    pub(super) fn begin(&mut self, home: Home, late: bool) {
         self.home = Some(home);
-        self.account.open(row);
         self.duty = Duty::Working;
         self.late = late;
         self.progress = Progress::none();
@@ -89,7 +84,8 @@ impl Place {
             }
         } else if seen.since.elapsed() >= after && !row.is_stuck() {
             row.stuck(true);
-            log::warn!("{} seems stuck: it has held the same {} items for {after:?}", self.name, claimed - settled);
+            let items = count(claimed - settled, "item");
+            log::warn!("{} seems stuck: it has held the same {items} for {}", self.name, Age(after));
         }
     }
 }

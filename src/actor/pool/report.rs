@@ -57,8 +57,9 @@ impl PoolReport {
 }
 
 /// The account of one worker, over all its lives.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Account {
+    name: String,
     closed: WorkerTotals,
     /// Lives whose items may still be settled by somebody.
     open: Vec<Arc<ConsumerRow>>,
@@ -66,6 +67,10 @@ pub(super) struct Account {
 }
 
 impl Account {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, closed: WorkerTotals::default(), open: Vec::new(), last_death: None }
+    }
+
     /// A life begins.
     pub(super) fn open(&mut self, row: Arc<ConsumerRow>) {
         for settled in self.open.extract_if(.., |row| row.in_flight() == 0) {
@@ -79,10 +84,10 @@ impl Account {
         self.last_death = Some(death);
     }
 
-    pub(super) fn report(&self, name: &str) -> WorkerReport {
+    pub(super) fn report(&self) -> WorkerReport {
         let mut totals = self.closed;
         self.open.iter().for_each(|row| add(&mut totals, row));
-        WorkerReport { name: name.to_owned(), totals, last_death: self.last_death.clone() }
+        WorkerReport { name: self.name.clone(), totals, last_death: self.last_death.clone() }
     }
 }
 

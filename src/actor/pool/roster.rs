@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::report::{Account, WorkerReport};
+use crate::error::Death;
 use crate::queue::{ConsumerRow, drop_quietly};
 
 /// The workers at work, and what is told to all of them at once.
@@ -14,45 +16,63 @@ struct Listed<T> {
     /// The pool has given up or ended.
     closed: bool,
     /// By the worker's index.
-    rows: Vec<Option<Arc<ConsumerRow>>>,
+    workers: Vec<Listing>,
     /// What the queue held when the pool gave up and aborted it.
     left: Vec<T>,
 }
 
+#[derive(Debug)]
+struct Listing {
+    /// Of the worker that fills the place now.
+    row: Option<Arc<ConsumerRow>>,
+    account: Account,
+}
+
 impl<T> Roster<T> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Listed { paused: false, closed: false, rows: Vec::new(), left: Vec::new() }))
+        Self(Mutex::new(Listed { paused: false, closed: false, workers: Vec::new(), left: Vec::new() }))
     }
 
     fn listed(&self) -> MutexGuard<'_, Listed<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A place for the worker with the next index.
+    pub(super) fn add(&self, name: String) {
+        self.listed().workers.push(Listing { row: None, account: Account::new(name) });
+    }
+
     /// A worker begins, before it can take anything.
     pub(super) fn begin(&self, index: usize, row: Arc<ConsumerRow>) {
         let mut listed = self.listed();
         row.pause(listed.paused);
-        if listed.rows.len() <= index {
-            listed.rows.resize(index + 1, None);
-        }
-        listed.rows[index] = Some(row);
+        let worker = &mut listed.workers[index];
+        worker.account.open(Arc::clone(&row));
+        worker.row = Some(row);
     }
 
-    pub(super) fn end(&self, index: usize) {
-        if let Some(row) = self.listed().rows.get_mut(index) {
-            *row = None;
-        }
+    /// The row of a worker that has come to its end.
+    pub(super) fn end(&self, index: usize) -> Option<Arc<ConsumerRow>> {
+        self.listed().workers[index].row.take()
+    }
+
+    pub(super) fn died(&self, index: usize, death: Death) {
+        self.listed().workers[index].account.died(death);
     }
 
     pub(super) fn row(&self, index: usize) -> Option<Arc<ConsumerRow>> {
-        self.listed().rows.get(index).cloned().flatten()
+        self.listed().workers[index].row.clone()
+    }
+
+    pub(super) fn report(&self) -> Vec<WorkerReport> {
+        self.listed().workers.iter().map(|worker| worker.account.report()).collect()
     }
 
     pub(super) fn pause(&self, paused: bool) {
         let mut listed = self.listed();
         listed.paused = paused;
         // It wakes the workers under the lock: their wakers are the arbiters' own.
-        listed.rows.iter().flatten().for_each(|row| row.pause(paused));
+        listed.workers.iter().filter_map(|worker| worker.row.as_ref()).for_each(|row| row.pause(paused));
     }
 
     pub(super) fn close(&self) {

@@ -23,7 +23,7 @@ use super::settings::Settings;
 use super::worker::{Job, Spawn};
 use crate::endpoint::Claim;
 use crate::error::{Death, PoolFailure};
-use crate::queue::{Shared as Queue, drained, quietly};
+use crate::queue::{Age, Shared as Queue, count, drained, quietly};
 
 /// No longer than this does it wait for anything: a year.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -118,7 +118,9 @@ impl<T: Send + 'static> Supervisor<T> {
 
     fn add_places(&mut self) {
         for index in self.places.len()..self.target {
-            self.places.push(Place::new(format!("{}-{index}", self.settings.name)));
+            let name = format!("{}-{index}", self.settings.name);
+            self.roster.add(name.clone());
+            self.places.push(Place::new(name));
         }
     }
 
@@ -135,11 +137,11 @@ impl<T: Send + 'static> Supervisor<T> {
         let place = &mut self.places[index];
         let consumer = claim.consumer(&place.name);
         let row = Arc::clone(&consumer.slot().row);
-        self.roster.begin(index, Arc::clone(&row));
+        self.roster.begin(index, row);
         let note = ExitNote::new(index, self.news.clone());
         // If the arbiter stops before the worker begins, the note brings the news.
         (self.spawn)(&home.handle(), Job { consumer, max_in_flight: self.settings.max_in_flight, note });
-        place.begin(home, row, late);
+        place.begin(home, late);
         Ok(())
     }
 
@@ -165,8 +167,7 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     fn exited(&mut self, index: usize, exit: Exit) {
-        let row = self.roster.row(index);
-        self.roster.end(index);
+        let row = self.roster.end(index);
         match exit {
             Exit::Told => self.dismiss(index),
             Exit::Left if self.is_wanted(index) => self.places[index].duty = Duty::Vacant(Instant::now()),
@@ -195,7 +196,7 @@ impl<T: Send + 'static> Supervisor<T> {
         let wanted = self.is_wanted(index);
         let place = &mut self.places[index];
         place.futile = if idle { place.futile.saturating_add(1) } else { 0 };
-        place.account.died(death.clone());
+        self.roster.died(index, death.clone());
         let name = place.name.clone();
         if !wanted || place.late {
             log::warn!("{name} died: {death}; it had nothing more to do");
@@ -215,7 +216,10 @@ impl<T: Send + 'static> Supervisor<T> {
             _ if self.queue.has_ended() => Duration::ZERO,
             futile => self.settings.restart_backoff.delay(futile).min(LONGEST),
         };
-        log::warn!("{name} died: {death}; another one takes its place in {delay:?}");
+        match delay {
+            Duration::ZERO => log::warn!("{name} died: {death}; another one takes its place"),
+            delay => log::warn!("{name} died: {death}; another one takes its place in {}", Age(delay)),
+        }
         self.places[index].duty = Duty::Vacant(Instant::now() + delay);
     }
 
@@ -231,7 +235,10 @@ impl<T: Send + 'static> Supervisor<T> {
 
     fn give_up(&mut self, index: usize, death: Death) {
         let worker = self.places[index].name.clone();
-        log::error!("the pool gives up: {worker} died, {death}, and there were too many deaths before");
+        log::error!(
+            "{}: its pool gives up, too many workers died, the last one was {worker}: {death}",
+            self.queue.label()
+        );
         self.failure = Some(PoolFailure::GaveUp { worker, death });
         self.roster.close();
         self.dismiss(index);
@@ -242,13 +249,16 @@ impl<T: Send + 'static> Supervisor<T> {
                 Duty::Working | Duty::Done => {}
             }
         }
-        let Some(claim) = self.claim.take().filter(|_| !self.settings.keep_queue) else { return };
-        drop(claim);
-        let left = self.queue.abort();
-        if !left.is_empty() {
-            log::error!("{}: aborted with {} items left", self.queue.label(), left.len());
+        if !self.settings.keep_queue {
+            let left = self.queue.abort();
+            if !left.is_empty() {
+                let items = count(left.len() as u64, "item");
+                log::error!("{}: aborted, {items} left: take_left() has them", self.queue.label());
+            }
+            self.roster.keep_left(left);
         }
-        self.roster.keep_left(left);
+        // After the abort: what is left must not be dropped as abandoned.
+        self.claim = None;
     }
 
     fn resize(&mut self, target: usize) {
@@ -329,10 +339,7 @@ impl<T: Send + 'static> Supervisor<T> {
             (Some(failure), _) => Err(failure),
             (None, None) => Err(PoolFailure::Stopped),
             // Also if the system was stopped: those who hear of the end first may do that.
-            (None, Some(drained)) => {
-                let workers = self.places.iter().map(|place| place.account.report(&place.name)).collect();
-                Ok(PoolReport::new(drained, workers))
-            }
+            (None, Some(drained)) => Ok(PoolReport::new(drained, self.roster.report())),
         };
         quietly("the waker of one who awaits a pool", || drop(outcome.send(Some(result))));
     }

@@ -204,10 +204,13 @@ where
     A: Actor + Handler<Item<T>>,
     A::Context: AsyncContext<A>,
 {
+    // actix may poll an actor that panicked once more while it drops it.
+    if thread::panicking() {
+        return Poll::Pending;
+    }
     let mut began = None;
     for _ in 0..ITEMS_PER_POLL {
-        // actix may poll an actor that panicked once more while it drops it.
-        if ctx.waiting() || thread::panicking() {
+        if ctx.waiting() {
             // No waker needed: when the wait is over, the context polls everything.
             return Poll::Pending;
         }

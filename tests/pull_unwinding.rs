@@ -4,6 +4,7 @@
 mod actors;
 
 use std::thread;
+use std::time::Duration;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
@@ -59,5 +60,21 @@ fn d3_an_actor_that_panicked_is_handed_nothing_while_it_is_dropped() {
         assert_eq!(seen.try_recv().ok(), Some((0, false)));
         assert!(seen.try_recv().is_err(), "it was handed an item while its panic unwound");
         assert_eq!((queue.len(), queue.snapshot().totals.acked), (3, 0));
+    });
+}
+
+/// The pool catches the panic, so nothing unwinds when it drops the actor.
+#[test]
+fn d3_a_worker_that_panicked_is_handed_nothing_while_it_is_dropped() {
+    in_system(|| async {
+        let queue = backlog(0..3);
+        let (handed, mut seen) = unbounded();
+        let stubborn = move |_| Stubborn { consumer: None, handed: handed.clone() };
+        let builder = WorkerPool::builder(&queue).workers(1).max_in_flight(3).restart_limit(0, Duration::MAX);
+        let pool = builder.start(stubborn).unwrap();
+        assert!(pool.drained().await.is_err());
+        assert_eq!(seen.try_recv().ok(), Some((0, false)));
+        assert!(seen.try_recv().is_err(), "it was handed an item after its panic");
+        assert_eq!(pool.take_left(), [0, 1, 2]);
     });
 }

@@ -60,6 +60,18 @@ where
     /// Until the first poll, so that the factory is called where its panics are caught.
     birth: Option<(F, Work<T>)>,
     actor: Option<ContextFut<A, Context<A>>>,
+    slot: Arc<Slot<T>>,
+}
+
+impl<A, T, F> Drop for Life<A, T, F>
+where
+    A: Actor<Context = Context<A>>,
+{
+    /// An actor that answers `Running::Continue` is polled once more when it is dropped. It gets
+    /// nothing more.
+    fn drop(&mut self) {
+        self.slot.row.pause(true);
+    }
 }
 
 impl<A, T, F> Running<A, T, F>
@@ -75,7 +87,8 @@ where
         let limited = Limited::new(consumer, max_in_flight)
             .unwrap_or_else(|error| unreachable!("the pool's builder has looked at it: {error}"));
         let work = Work { limited, stage: Rc::clone(&stage), ending: None, handlers: OpenHandlers::new() };
-        Self { life: Some(Life { birth: Some((factory, work)), actor: None }), slot, stage, note }
+        let life = Life { birth: Some((factory, work)), actor: None, slot: Arc::clone(&slot) };
+        Self { life: Some(life), slot, stage, note }
     }
 }
 

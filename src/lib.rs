@@ -8,6 +8,7 @@ mod endpoint;
 mod error;
 pub mod message;
 mod queue;
+mod sync;
 
 pub use actor::{ConsumeExt, PoolReport, QueueActor, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
 pub use backoff::Backoff;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
 
-use crate::endpoint::{Consumer, Handle, Producer};
+use crate::endpoint::{Consumer, HandleShare, Producer};
 use crate::error::{OpenError, PutError};
 use crate::queue::{ConsumerId, Drained, Item, ShutdownReport, Snapshot, name};
 
@@ -355,7 +355,7 @@ impl Message for Unregister {
 /// `send`. If the queue's actor is dead, `send` fails with actix's `MailboxError`, which cannot
 /// give the item back; `try_send` can.
 pub struct Put<T> {
-    pub(crate) handle: Option<Arc<Handle<T>>>,
+    pub(crate) handle: Option<HandleShare<T>>,
     pub(crate) item: T,
 }
 
@@ -411,7 +411,7 @@ impl<T> fmt::Debug for Put<T> {
 ///
 /// The producer itself is closed for further puts at once.
 pub struct Close<T> {
-    pub(crate) handle: Option<Arc<Handle<T>>>,
+    pub(crate) handle: Option<HandleShare<T>>,
 }
 
 impl<T> Close<T> {

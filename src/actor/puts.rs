@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::reply::{Asker, Reply};
-use crate::endpoint::{Handle, Operation, Putting};
+use crate::endpoint::{HandleShare, Operation, Putting};
 use crate::error::PutError;
 use crate::message::Put;
 use crate::queue::Shared;
@@ -20,7 +20,7 @@ pub(super) struct WaitingPuts<T> {
 }
 
 struct WaitingPut<T> {
-    putting: Putting<T, Arc<Handle<T>>>,
+    putting: Putting<T, HandleShare<T>>,
     /// Whoever has stopped waiting for the answer has done so knowing that it may be `Ok`.
     asker: Asker<(), PutError<T>>,
 }
@@ -40,7 +40,7 @@ impl<T> WaitingPuts<T> {
     }
 
     /// Puts at once if that is possible. Otherwise the answer comes later.
-    pub(super) fn put(&mut self, handle: Arc<Handle<T>>, item: T) -> Reply<(), PutError<T>> {
+    pub(super) fn put(&mut self, handle: HandleShare<T>, item: T) -> Reply<(), PutError<T>> {
         let mut putting = Putting::new(handle, item);
         // Takes its turn among the puts of its handle now (D1); the waker comes with the next poll,
         // which a new entry gets in any case.

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::task::Context;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use actix_rt::time::{Sleep, sleep};
 
 use crate::message::Probe;
 use crate::queue::{ProducerEndpoint, Shared};
+use crate::sync::atomic::AtomicBool;
 
 /// Endpoints that are to close when an actor dies.
 pub(super) struct Watch {

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-
-use crossbeam_utils::Backoff;
 
 use super::consumer::{Consumer, Taking};
 use super::handle::Putting;
@@ -14,6 +11,8 @@ use super::producer::Producer;
 use crate::arbiter::assert_may_block;
 use crate::error::{GetTimeoutError, PutError, PutTimeoutError};
 use crate::queue::{Drained, Item, IterableQueue, Line, Shared, Take, Taken, Waiting};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Backoff, thread_local};
 
 /// A thread parks behind a waker of its own, so that threads and tasks wait in the same lines.
 struct Unpark(Thread);

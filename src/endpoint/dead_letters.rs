@@ -1,12 +1,13 @@
 //! The queue of dead letters.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::consumer::Consumer;
 use super::producer::Producer;
 use crate::error::OpenError;
 use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue};
+use crate::sync::Mutex;
 
 /// Taken apart when the main queue ends.
 struct Opened<T>(Mutex<Option<Ends<T>>>);

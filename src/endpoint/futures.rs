@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::{Sink, Stream};
 
 use super::consumer::Consumer;
-use super::handle::{Handle, InLine};
+use super::handle::{HandleShare, InLine};
 use super::permit::Permit;
 use super::producer::Producer;
 use crate::error::{PutError, SinkError};
@@ -123,7 +122,7 @@ impl<T> Stream for IntoLeases<T> {
 /// If `start_send` is called without a `poll_ready` that was ready before, as the trait demands.
 pub struct PutSink<T> {
     /// `None` once closed.
-    line: Option<InLine<T, Arc<Handle<T>>>>,
+    line: Option<InLine<T, HandleShare<T>>>,
     permit: Option<Permit<T>>,
 }
 
@@ -171,7 +170,7 @@ impl<T> Producer<T> {
 }
 
 impl<T> PutSink<T> {
-    fn new(handle: Option<Arc<Handle<T>>>) -> Self {
+    fn new(handle: Option<HandleShare<T>>) -> Self {
         Self { line: handle.map(InLine::new), permit: None }
     }
 }

@@ -7,6 +7,10 @@ use std::task::{Context, Poll, ready};
 use super::operation::Operation;
 use crate::error::{OpenError, PutError, TryPutError};
 use crate::queue::{HandleKey, Line, Place, ProducerRow, Shared, Turn};
+use crate::sync;
+
+/// A share of an open handle, which closes with the last of them.
+pub(crate) type HandleShare<T> = sync::Arc<Handle<T>>;
 
 /// An open handle. Permits, sinks and `Put` messages own a share of it, so that a close never
 /// overtakes what was put before it (C4).

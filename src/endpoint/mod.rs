@@ -24,7 +24,7 @@ mod shutdown;
 pub(crate) use self::claim::Claim;
 pub use self::consumer::Consumer;
 pub use self::futures::{IntoLeases, Leases, PutSink};
-pub(crate) use self::handle::{Handle, Putting};
+pub(crate) use self::handle::{HandleShare, Putting};
 pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
 pub(crate) use self::operation::Operation;
 pub use self::permit::Permit;

@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::handle::{Handle, InLine};
+use super::handle::{HandleShare, InLine};
 use super::producer::Producer;
 use crate::error::PutError;
 
@@ -15,18 +14,18 @@ use crate::error::PutError;
 /// the reservation, the item goes beyond the capacity. It fails only if the queue has ended or was
 /// abandoned, or the producer was found dead; a shutdown waits for it.
 pub struct Permit<T> {
-    handle: Arc<Handle<T>>,
+    handle: HandleShare<T>,
     used: bool,
 }
 
 impl<T> Permit<T> {
     /// One poll of a reservation that waits for room.
     pub(super) fn poll(
-        line: &mut InLine<T, Arc<Handle<T>>>,
+        line: &mut InLine<T, HandleShare<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<T>, PutError<()>>> {
         line.poll(cx, |handle| handle.shared.try_reserve(&handle.row))
-            .map_ok(|()| Permit { handle: Arc::clone(&line.handle), used: false })
+            .map_ok(|()| Permit { handle: HandleShare::clone(&line.handle), used: false })
     }
 
     /// Puts the item, at once.

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::handle::{Handle, Putting};
+use super::handle::{Handle, HandleShare, Putting};
 use super::operation::Operation;
 use crate::error::{OpenError, PutError, TryPutError};
 use crate::queue::{IterableQueue, ProducerEndpoint, Shared, name};
@@ -21,7 +21,7 @@ use crate::queue::{IterableQueue, ProducerEndpoint, Shared, name};
 /// | [`put`](Producer::put), [`put_all`](Producer::put_all), [`reserve`](Producer::reserve), [`sink`](Producer::sink) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout) | [`try_put`](Producer::try_put) |
 pub struct Producer<T> {
     /// `None` once closed.
-    handle: Option<Arc<Handle<T>>>,
+    handle: Option<HandleShare<T>>,
 }
 
 /// After this many puts that did not wait, others get their turn on the thread.
@@ -86,16 +86,16 @@ impl<T> Producer<T> {
         producer_name: Option<Arc<str>>,
         watched: bool,
     ) -> Result<Self, OpenError> {
-        Ok(Self { handle: Some(Arc::new(Handle::open(shared, producer_name, watched)?)) })
+        Ok(Self { handle: Some(HandleShare::new(Handle::open(shared, producer_name, watched)?)) })
     }
 
     /// A share of this handle, if it is open.
-    pub(crate) fn share(&self) -> Option<Arc<Handle<T>>> {
+    pub(crate) fn share(&self) -> Option<HandleShare<T>> {
         self.handle.clone()
     }
 
     /// Takes this handle's share out, which leaves it closed.
-    pub(crate) fn take(&mut self) -> Option<Arc<Handle<T>>> {
+    pub(crate) fn take(&mut self) -> Option<HandleShare<T>> {
         self.handle.take()
     }
 
@@ -237,7 +237,7 @@ impl<T> Producer<T> {
 
 impl<T> Clone for Producer<T> {
     fn clone(&self) -> Self {
-        Self { handle: self.handle.as_ref().and_then(|handle| handle.another()).map(Arc::new) }
+        Self { handle: self.handle.as_ref().and_then(|handle| handle.another()).map(HandleShare::new) }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The time between a failure and the next attempt, and who keeps it.
 
 use std::sync::Arc;
-use std::thread;
 
 use crate::queue::Shared;
+use crate::sync::thread;
 
 /// Brings failed items back when they are due. A thread does it, so that it works with no runtime;
 /// it ends when nothing waits any more.

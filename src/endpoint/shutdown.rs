@@ -1,13 +1,13 @@
 //! An orderly end within a given time.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use futures::channel::oneshot;
 
 use super::blocking::await_end;
 use crate::queue::{IterableQueue, Shared, ShutdownReport};
+use crate::sync::thread;
 
 impl<T: Send + 'static> IterableQueue<T> {
     /// Seals the queue, refuses all further puts (waiting ones get their item back), lets

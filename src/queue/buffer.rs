@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem::size_of;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use concurrent_queue::{ConcurrentQueue, PopError, PushError};
+use concurrent_queue::{PopError, PushError};
 
 use super::ids::ConsumerId;
+use crate::sync::ConcurrentQueue;
+use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// Items above this size are boxed: the unbounded store builds blocks of 31 items on the stack.
 const INLINE_BYTES: usize = 1024;

@@ -1,11 +1,11 @@
 //! Items that failed and wait before they come back.
 
 use std::collections::BTreeMap;
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::buffer::ReturnedItem;
 use super::clock::Ticks;
+use crate::sync::thread::{self, Thread};
 
 /// Items that wait, by when they are due.
 #[derive(Debug)]

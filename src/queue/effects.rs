@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::thread::Thread;
 
 use super::blockers::count;
 use super::dead_letters::DeadLetterQueue;
 use super::ids::QueueId;
 use super::snapshot::Drained;
+use crate::sync::thread::Thread;
 
 /// What remains to be done once the lock is released.
 #[must_use]

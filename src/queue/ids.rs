@@ -11,6 +11,7 @@ pub struct QueueId(u64);
 
 impl QueueId {
     pub(super) fn next() -> Self {
+        // Of std, as it outlives what a model checker looks at.
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Relaxed) + 1)
     }

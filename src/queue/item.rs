@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
@@ -15,6 +14,8 @@ use super::rows::ConsumerRow;
 use super::shared::{ENDED, Shared};
 use super::transfer::Taken;
 use crate::error::PutError;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::sync::thread;
 
 /// An item that a consumer holds and has not settled yet: a lease.
 ///
@@ -387,7 +388,7 @@ impl<T> Drop for Item<T> {
         self.give_back(Return::Failed(None));
         let (shared, row) = (&self.slot.shared, &self.slot.row);
         // After the end it was discarded, and nothing comes back.
-        if !std::thread::panicking() && !shared.flagged(ENDED) && row.first_warning() {
+        if !thread::panicking() && !shared.flagged(ENDED) && row.first_warning() {
             log::warn!(
                 "{}: {} dropped an item without settling it; it comes back until its attempts are used up. \
                  Call ack() when the work is done. (Said once for each consumer.)",
@@ -412,7 +413,7 @@ impl<T> Deref for Item<T> {
 
 impl<T> DerefMut for Item<T> {
     fn deref_mut(&mut self) -> &mut T {
-        *self.seen.get_mut() = true;
+        self.seen.store(true, Relaxed);
         match &mut self.value {
             Some(value) => value,
             None => unreachable!("a lease holds its item until it is settled"),

@@ -18,7 +18,6 @@
 //! *Once*: the state changes under the lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use super::effects::Effects;
 use super::registry::HandleKey;
@@ -26,6 +25,7 @@ use super::rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
 use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
 use super::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
 use crate::error::{OpenError, PutError};
+use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// How far the queue has come. Every field changes once at most.
 #[derive(Debug, Default)]

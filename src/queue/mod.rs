@@ -52,6 +52,8 @@ pub use snapshot::{ConsumerStatus, Drained, Outcome, ProducerStatus, ShutdownRep
 pub(crate) use transfer::{Take, Taken};
 pub(crate) use turns::Turn;
 
+use crate::sync;
+
 /// A queue that knows when it is done.
 ///
 /// This is the handle that opens endpoints: [`producer`](IterableQueue::producer) and
@@ -88,7 +90,7 @@ pub(crate) use turns::Turn;
 /// # Ok::<(), actix_iterable_queue::OpenError>(())
 /// ```
 pub struct IterableQueue<T> {
-    opener: Arc<Opener<T>>,
+    opener: sync::Arc<Opener<T>>,
 }
 
 /// Whoever can open endpoints holds this; with the last of them gone, the queue seals itself.
@@ -105,7 +107,7 @@ impl<T> Drop for Opener<T> {
 impl<T> IterableQueue<T> {
     pub(crate) fn new(config: Config<T>) -> Self {
         let shared = Arc::new(Shared::new(QueueId::next(), config));
-        Self { opener: Arc::new(Opener { shared }) }
+        Self { opener: sync::Arc::new(Opener { shared }) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
@@ -364,7 +366,7 @@ impl<T> Shared<T> {
 
 impl<T> Clone for IterableQueue<T> {
     fn clone(&self) -> Self {
-        Self { opener: Arc::clone(&self.opener) }
+        Self { opener: sync::Arc::clone(&self.opener) }
     }
 }
 

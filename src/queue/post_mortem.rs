@@ -5,11 +5,12 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::task::Poll;
-use std::thread::{self, ThreadId};
 
 use super::effects::quietly;
+use crate::sync::Mutex;
+use crate::sync::thread::{self, ThreadId};
 
 /// The leases of one consumer that die with its worker.
 pub(crate) struct PostMortem<L>(Mutex<Option<Scene<L>>>);

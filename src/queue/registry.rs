@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 
 use super::ids::{ConsumerId, ProducerId, QueueId};
 use super::rows::{ConsumerRow, LastPut, ProducerEndpoint, ProducerRow};
+use crate::sync::atomic::AtomicBool;
 
 /// What closed endpoints leave behind.
 #[derive(Debug, Default, Clone, Copy)]

@@ -4,20 +4,20 @@
 //! under the lock. Each producer *handle* has a row, so that clones on several threads do not
 //! share a counter; each consumer has one.
 
-use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU64,
-    Ordering::{Relaxed, Release, SeqCst},
-};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
-use futures::task::AtomicWaker;
 
 use super::clock::Ticks;
 use super::effects::quietly;
 use super::ids::{ConsumerId, ProducerId};
 use super::turns::Turns;
+use crate::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU64,
+    Ordering::{Relaxed, Release, SeqCst},
+};
+use crate::sync::{AtomicWaker, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 /// What the clones of one producer share.
 #[derive(Debug)]

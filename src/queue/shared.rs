@@ -1,11 +1,7 @@
 //! What all handles of one queue share: the data plane beside the control plane.
 
 use std::fmt;
-use std::sync::atomic::{
-    AtomicBool, AtomicU8,
-    Ordering::{Relaxed, SeqCst},
-};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crossbeam_utils::CachePadded;
@@ -20,6 +16,11 @@ use super::lifecycle::Lifecycle;
 use super::registry::Registry;
 use super::waiters::{Ticket, Waiters};
 use crate::backoff::Backoff;
+use crate::sync::atomic::{
+    AtomicBool, AtomicU8,
+    Ordering::{Relaxed, SeqCst},
+};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Something was returned: takes look there first.
 pub(super) const RETURNED: u8 = 1;

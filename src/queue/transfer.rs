@@ -10,7 +10,6 @@
 //! `fetch_and` before it reads the flag; no machine reorders a release read-modify-write with a
 //! later `SeqCst` load of another word.
 
-use std::sync::atomic::Ordering::SeqCst;
 use std::task::Waker;
 
 use concurrent_queue::PushError;
@@ -20,6 +19,7 @@ use super::effects::wake;
 use super::rows::{ConsumerRow, ProducerRow};
 use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
 use crate::error::{PutError, TryGetError, TryPutError};
+use crate::sync::atomic::Ordering::SeqCst;
 
 /// An item on its way to a consumer.
 #[derive(Debug)]

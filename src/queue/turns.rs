@@ -4,14 +4,15 @@
 //! that would not have to wait included, line up behind it. Handles do not wait for each other.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering::{Acquire, Release},
-};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
 use super::effects::wake;
+use crate::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A put's place among those of its handle, if it has one.
 #[derive(Debug, Default)]

@@ -1,0 +1,26 @@
+//! The queue's own sources, built on loom's primitives. The models are in `../small.rs`.
+//!
+//! loom tries every schedule of a model, and every value that a load may see under the memory model,
+//! with at most as many preemptions as `MODEL_PREEMPTIONS` says (2 by default; `all` means no bound).
+#![forbid(unsafe_code)]
+#![allow(dead_code, unused_imports, reason = "the models use a part of the sources")]
+
+mod ring;
+pub mod sync;
+
+#[path = "../sources.rs"]
+mod sources;
+
+pub use sources::*;
+
+/// Checks a model.
+pub fn check(model: fn()) {
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 10_000;
+    builder.preemption_bound = match std::env::var("MODEL_PREEMPTIONS").as_deref() {
+        Ok("all") => None,
+        Ok(bound) => Some(bound.parse().expect("MODEL_PREEMPTIONS is a number, or `all`")),
+        Err(_) => Some(2),
+    };
+    builder.check(model);
+}

@@ -1,0 +1,102 @@
+//! What `src/sync.rs` is to the crate itself.
+//!
+//! loom takes sequentially consistent accesses for acquire and release, and knows no more than
+//! fences that are more. So here each such access has a fence before it: that is how machines with
+//! weak memory make them.
+
+pub use loom::future::block_on;
+pub use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+pub(crate) use loom::thread_local;
+
+/// Its accesses are single steps here: what the queue stores in one never decides a model.
+pub(crate) use futures::task::AtomicWaker;
+
+pub(crate) use crate::ring::ConcurrentQueue;
+
+pub mod thread {
+    use std::time::Duration;
+
+    pub use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, spawn, yield_now};
+    pub use std::thread::panicking;
+
+    /// Any time may have passed.
+    pub fn park_timeout(_: Duration) {
+        yield_now();
+    }
+}
+
+pub mod atomic {
+    pub use loom::sync::atomic::Ordering;
+    use loom::sync::atomic::fence;
+
+    fn ordered<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
+        if order == Ordering::SeqCst {
+            fence(Ordering::SeqCst);
+        }
+        access()
+    }
+
+    macro_rules! atomic {
+        ($name:ident of $value:ty: $($change:ident),*) => {
+            #[derive(Debug, Default)]
+            pub struct $name(loom::sync::atomic::$name);
+
+            impl $name {
+                pub fn new(value: $value) -> Self {
+                    Self(loom::sync::atomic::$name::new(value))
+                }
+
+                pub fn load(&self, order: Ordering) -> $value {
+                    ordered(order, || self.0.load(order))
+                }
+
+                pub fn store(&self, value: $value, order: Ordering) {
+                    ordered(order, || self.0.store(value, order));
+                }
+
+                $(pub fn $change(&self, value: $value, order: Ordering) -> $value {
+                    ordered(order, || self.0.$change(value, order))
+                })*
+            }
+        };
+    }
+
+    atomic!(AtomicBool of bool: swap);
+    atomic!(AtomicU8 of u8: fetch_or, fetch_and);
+    atomic!(AtomicU64 of u64: fetch_add, fetch_sub);
+    atomic!(AtomicUsize of usize: fetch_add, fetch_or, fetch_sub);
+
+    impl AtomicUsize {
+        pub fn fetch_update(
+            &self,
+            set: Ordering,
+            fetch: Ordering,
+            mut change: impl FnMut(usize) -> Option<usize>,
+        ) -> Result<usize, usize> {
+            let mut seen = self.load(fetch);
+            while let Some(next) = change(seen) {
+                match ordered(set, || self.0.compare_exchange(seen, next, set, fetch)) {
+                    Ok(old) => return Ok(old),
+                    Err(newer) => seen = newer,
+                }
+            }
+            Err(seen)
+        }
+    }
+}
+
+/// Threads do not spin here: a schedule in which they do differs in nothing from one in which
+/// they come later.
+pub(crate) struct Backoff;
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn is_completed(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn snooze(&self) {}
+}

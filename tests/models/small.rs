@@ -1,0 +1,393 @@
+//! Models that are small enough for every schedule of them to be tried: by loom, which also knows
+//! weak memory, and at random by shuttle. Each is named after the rule of the contract that it checks.
+//!
+//! More schedules: `MODEL_PREEMPTIONS` (loom) and `MODEL_SCHEDULES` (shuttle).
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use model::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use model::sync::thread::{JoinHandle, spawn};
+use model::{
+    Claim, Consumer, Drained, Item, IterableQueue, Outcome, Producer, PutError, PutMessage, State, check,
+    close_from_outside, watched,
+};
+
+type Queue = IterableQueue<u8>;
+
+fn unbounded() -> (Queue, Producer<u8>, Consumer<u8>) {
+    opened(Queue::unbounded())
+}
+
+fn opened(queue: Queue) -> (Queue, Producer<u8>, Consumer<u8>) {
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    (queue, producer, consumer)
+}
+
+/// Sealed, no producer open, and one item that the first of two consumers holds.
+fn one_leased() -> (Queue, Item<u8>, Consumer<u8>, Consumer<u8>) {
+    let (queue, producer, mut holder) = unbounded();
+    let other = queue.consumer().unwrap();
+    producer.try_put(1).unwrap();
+    queue.seal();
+    let item = holder.try_lease().unwrap();
+    (queue, item, holder, other)
+}
+
+fn join<R>(thread: JoinHandle<R>) -> R {
+    thread.join().unwrap()
+}
+
+/// C6, when all calls have returned.
+#[track_caller]
+fn assert_conserved(queue: &Queue) {
+    let seen = queue.snapshot();
+    let totals = &seen.totals;
+    let settled = totals.acked + totals.taken + totals.dead_lettered + totals.discarded;
+    assert_eq!(totals.accepted, settled + seen.buffered as u64 + seen.leased, "{seen}");
+}
+
+/// C5, with all items acked.
+#[track_caller]
+fn assert_drained(queue: &Queue, acked: u64) {
+    assert_eq!(queue.state(), State::Drained);
+    let Drained { outcome, totals, .. } = queue.blocking_drained();
+    assert_eq!((outcome, totals.acked, totals.accepted), (Outcome::Complete, acked, acked));
+}
+
+fn ack_all(mut consumer: Consumer<u8>) -> Vec<u8> {
+    let mut acked = Vec::new();
+    while let Some(item) = consumer.blocking_lease() {
+        acked.push(*item);
+        item.ack();
+    }
+    acked
+}
+
+#[test]
+fn c5_the_last_close_against_seal() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        let closing = spawn(move || {
+            producer.try_put(1).unwrap();
+            drop(producer);
+        });
+        let sealing = spawn({
+            let queue = queue.clone();
+            move || queue.seal()
+        });
+        assert_eq!(ack_all(consumer), [1]);
+        join(closing);
+        join(sealing);
+        assert_drained(&queue, 1);
+    });
+}
+
+#[test]
+fn c3_the_last_handle_seals_against_the_last_close() {
+    check(|| {
+        let (queue, producer, mut consumer) = unbounded();
+        let another = queue.clone();
+        let threads = [spawn(move || drop(queue)), spawn(move || drop(another)), spawn(move || drop(producer))];
+        assert_eq!(consumer.blocking_get(), None);
+        threads.into_iter().for_each(join);
+    });
+}
+
+#[test]
+fn c5_the_last_settle_against_a_waiting_consumer() {
+    check(|| {
+        let (queue, item, _holder, mut waiting) = one_leased();
+        let settling = spawn(move || item.ack());
+        assert!(waiting.blocking_lease().is_none());
+        join(settling);
+        assert_drained(&queue, 1);
+    });
+}
+
+#[test]
+fn c5_the_last_take_without_a_lease_against_a_waiting_consumer() {
+    check(|| {
+        let (queue, producer, mut taker) = unbounded();
+        let mut other = queue.consumer().unwrap();
+        producer.try_put(1).unwrap();
+        queue.seal();
+        drop(producer);
+        let taking = spawn(move || taker.blocking_get().is_some());
+        let taken = other.blocking_get().is_some();
+        assert!(taken || other.blocking_get().is_none());
+        assert_ne!(join(taking), taken);
+        assert_eq!(queue.state(), State::Drained);
+    });
+}
+
+#[test]
+fn c5_two_consumers_claim_while_the_last_producer_closes() {
+    check(|| {
+        let (queue, producer, one) = unbounded();
+        let other = queue.consumer().unwrap();
+        queue.seal();
+        let putting = spawn(move || producer.try_put(1).unwrap());
+        let working = spawn(move || ack_all(one));
+        let acked = ack_all(other).len() + join(working).len();
+        join(putting);
+        assert_eq!(acked, 1);
+        assert_drained(&queue, 1);
+    });
+}
+
+#[test]
+fn d9_a_child_of_the_last_lease_is_waited_for() {
+    check(|| {
+        let (queue, item, _holder, waiting) = one_leased();
+        let settling = spawn(move || {
+            item.put_child(2).unwrap();
+            item.ack();
+        });
+        assert_eq!(ack_all(waiting), [2]);
+        join(settling);
+        assert_drained(&queue, 2);
+    });
+}
+
+#[test]
+fn d9_a_child_beside_a_bounded_ring_is_waited_for() {
+    check(|| {
+        let (queue, producer, mut holder) = opened(Queue::bounded(1));
+        let waiting = queue.consumer().unwrap();
+        producer.try_put(1).unwrap();
+        queue.seal();
+        let item = holder.try_lease().unwrap();
+        let settling = spawn(move || {
+            item.put_child(3).unwrap();
+            item.ack();
+        });
+        let putting = spawn(move || producer.try_put(2).unwrap());
+        let mut acked = ack_all(waiting);
+        acked.sort_unstable();
+        assert_eq!(acked, [2, 3]);
+        join(settling);
+        join(putting);
+        assert_drained(&queue, 3);
+    });
+}
+
+#[test]
+fn d3_redelivery_against_drained() {
+    check(|| {
+        let (queue, item, _holder, waiting) = one_leased();
+        let failing = spawn(move || item.requeue());
+        assert_eq!(ack_all(waiting), [1]);
+        join(failing);
+        assert_drained(&queue, 1);
+    });
+}
+
+/// The giver has new work to do besides, and the other one is busy: nobody may leave what came back
+/// to somebody who has gone.
+#[test]
+fn d1_what_came_back_is_left_to_nobody() {
+    check(|| {
+        let (queue, producer, mut giver) = unbounded();
+        let mut other = queue.consumer().unwrap();
+        (1..=3).try_for_each(|n| producer.try_put(n)).unwrap();
+        queue.seal();
+        drop(producer);
+        let (failed, held) = (giver.try_lease().unwrap(), other.try_lease().unwrap());
+        failed.requeue();
+        let settling = spawn(move || {
+            held.ack();
+            drop(other);
+        });
+        assert_eq!(ack_all(giver).len(), 2);
+        join(settling);
+        assert_drained(&queue, 3);
+    });
+}
+
+#[test]
+fn d6_a_cancelled_waiter_that_was_woken_passes_it_on() {
+    check(|| {
+        let (queue, producer, mut cancelled) = unbounded();
+        let mut other = queue.consumer().unwrap();
+        let putting = spawn(move || {
+            producer.try_put(1).unwrap();
+            producer
+        });
+        {
+            let get = pin!(cancelled.get());
+            if get.poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                return drop(join(putting));
+            }
+        }
+        assert_eq!(other.blocking_get(), Some(1));
+        drop(join(putting));
+    });
+}
+
+#[test]
+fn d6_as_many_wake_ups_as_items() {
+    check(|| {
+        let (queue, producer, mut one) = unbounded();
+        let mut other = queue.consumer().unwrap();
+        let getting = spawn(move || one.blocking_get().unwrap());
+        let putting = spawn({
+            let producer = producer.clone();
+            move || producer.try_put(1).unwrap()
+        });
+        producer.try_put(2).unwrap();
+        assert_eq!(other.blocking_get().unwrap() + join(getting), 3);
+        join(putting);
+    });
+}
+
+#[test]
+fn d5_two_puts_wait_for_one_place() {
+    check(|| {
+        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        queue.seal();
+        let put = |n, producer: Producer<u8>| spawn(move || producer.blocking_put(n).unwrap());
+        let putting = [put(1, producer.clone()), put(2, producer)];
+        assert_eq!(consumer.blocking_get().unwrap() + consumer.blocking_get().unwrap(), 3);
+        assert_eq!(consumer.blocking_get(), None);
+        putting.into_iter().for_each(join);
+    });
+}
+
+#[test]
+fn d6_a_permit_that_is_dropped_makes_room() {
+    check(|| {
+        let (_queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let permit = model::sync::block_on(producer.reserve()).unwrap();
+        let putting = spawn({
+            let producer = producer.clone();
+            move || producer.blocking_put(1).unwrap()
+        });
+        drop(permit);
+        assert_eq!(consumer.blocking_get(), Some(1));
+        join(putting);
+    });
+}
+
+#[test]
+fn d7_a_put_against_the_last_consumer() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        queue.seal();
+        let leaving = spawn(move || drop(consumer));
+        let put = producer.try_put(1);
+        drop(producer);
+        join(leaving);
+        let Drained { outcome, totals, .. } = queue.blocking_drained();
+        match put {
+            Ok(()) => assert_eq!((outcome, totals.accepted, totals.discarded), (Outcome::Abandoned, 1, 1)),
+            Err(error) => {
+                assert_eq!((error.into_inner(), totals.accepted), (1, 0));
+                assert_eq!(outcome, Outcome::Complete);
+            }
+        }
+        assert_conserved(&queue);
+    });
+}
+
+#[test]
+fn d7_a_waiting_put_outlasts_the_first_of_two_pools() {
+    check(|| {
+        let queue = Queue::bounded(1);
+        let producer = queue.producer().unwrap();
+        let (one, other) = (Claim::on(&queue), Claim::on(&queue));
+        producer.try_put(1).unwrap();
+        queue.seal();
+        let ended = Arc::new(AtomicUsize::new(0));
+        let end = |claim: Claim<u8>, worker: bool| {
+            let ended = Arc::clone(&ended);
+            spawn(move || {
+                // One of them still replaces a worker.
+                drop(worker.then(|| claim.consumer()));
+                ended.fetch_add(1, SeqCst);
+                drop(claim);
+            })
+        };
+        let ending = [end(one, true), end(other, false)];
+        assert_eq!(producer.blocking_put(2), Err(PutError::Abandoned(2)));
+        assert_eq!(ended.load(SeqCst), 2, "a pool was there");
+        ending.into_iter().for_each(join);
+        assert_conserved(&queue);
+    });
+}
+
+#[test]
+fn d8_abort_against_a_put_and_a_take() {
+    check(|| {
+        let (queue, producer, mut consumer) = unbounded();
+        let putting = spawn(move || producer.try_put(1).is_ok());
+        let taking = spawn(move || match consumer.try_lease() {
+            Ok(item) => {
+                item.ack();
+                true
+            }
+            Err(_) => false,
+        });
+        let left = queue.abort().len();
+        let (put, taken) = (join(putting), join(taking));
+        assert_eq!(usize::from(put), left + usize::from(taken));
+        assert_eq!(queue.state(), State::Aborted);
+        assert_conserved(&queue);
+    });
+}
+
+#[test]
+fn d8_abort_wakes_everybody() {
+    check(|| {
+        let (queue, producer, _consumer) = opened(Queue::bounded(1));
+        let mut waiting = queue.consumer().unwrap();
+        let item = {
+            producer.try_put(1).unwrap();
+            waiting.try_lease().unwrap()
+        };
+        producer.try_put(2).unwrap();
+        let putting = spawn(move || producer.blocking_put(3));
+        let failing = spawn(move || drop(item));
+        let left = queue.abort();
+        assert_eq!(join(putting), Err(PutError::Aborted(3)));
+        join(failing);
+        assert!(left == [1, 2] || left == [2], "{left:?}");
+        while waiting.blocking_get().is_some() {}
+        assert_conserved(&queue);
+    });
+}
+
+#[test]
+fn c4_a_close_that_races_with_a_put_message() {
+    check(|| {
+        let (queue, mut producer, consumer) = opened(Queue::bounded(1));
+        queue.seal();
+        producer.try_put(1).unwrap();
+        let message = PutMessage::new(&producer, 2);
+        let putting = spawn(move || assert_eq!(message.put(), Some(Ok(()))));
+        let closing = spawn(move || producer.close());
+        assert_eq!(ack_all(consumer), [1, 2]);
+        join(putting);
+        join(closing);
+        assert_drained(&queue, 2);
+    });
+}
+
+#[test]
+fn a3_a_put_against_a_close_from_outside() {
+    check(|| {
+        let queue = Queue::unbounded();
+        let (producer, mut consumer) = (watched(&queue), queue.consumer().unwrap());
+        queue.seal();
+        let putting = spawn({
+            let producer = producer.clone();
+            move || producer.try_put(1).is_ok()
+        });
+        close_from_outside(&queue, &producer);
+        let got = consumer.blocking_get().is_some();
+        assert_eq!(join(putting), got);
+        assert_eq!(queue.state(), State::Drained);
+        assert_conserved(&queue);
+    });
+}

@@ -1,0 +1,67 @@
+//! The queue's sources, all that is below the actors; and what models need of their inside.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+#[path = "../../src/backoff.rs"]
+pub(crate) mod backoff;
+#[path = "../../src/config.rs"]
+pub(crate) mod config;
+#[path = "../../src/endpoint/mod.rs"]
+pub(crate) mod endpoint;
+#[path = "../../src/error.rs"]
+pub(crate) mod error;
+#[path = "../../src/queue/mod.rs"]
+pub(crate) mod queue;
+
+/// In a model there is no actix.
+pub(crate) mod arbiter {
+    pub(crate) fn assert_may_block(_instead: &str) {}
+}
+
+pub use backoff::Backoff;
+pub use config::Builder;
+pub use endpoint::{Consumer, Permit, Producer};
+pub use error::{OpenError, PutError, TryGetError, TryPutError};
+pub use queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State};
+
+/// A `Put` message: the item, and a share of the handle.
+pub struct PutMessage<T>(Option<(endpoint::HandleShare<T>, T)>);
+
+impl<T> PutMessage<T> {
+    pub fn new(producer: &Producer<T>, item: T) -> Self {
+        Self(producer.share().map(|handle| (handle, item)))
+    }
+
+    /// As the actor does it; waits for room. `None` if the handle was closed before.
+    pub fn put(self) -> Option<Result<(), PutError<T>>> {
+        use endpoint::Operation;
+        let (handle, item) = self.0?;
+        let mut putting = endpoint::Putting::new(handle, item);
+        Some(crate::sync::block_on(poll_fn(|cx| putting.poll(cx))))
+    }
+}
+
+/// A pool's right to open consumers.
+pub struct Claim<T>(endpoint::Claim<T>);
+
+impl<T> Claim<T> {
+    pub fn on(queue: &IterableQueue<T>) -> Self {
+        Self(endpoint::Claim::on(Arc::clone(queue.shared())).expect("the queue is open"))
+    }
+
+    pub fn consumer(&self) -> Consumer<T> {
+        self.0.consumer("worker")
+    }
+}
+
+/// A producer that is watched, and so can be closed from outside.
+pub fn watched<T>(queue: &IterableQueue<T>) -> Producer<T> {
+    Producer::open(queue.shared(), None, true).expect("the queue is open")
+}
+
+/// What the watch does with the producers of an actor that died.
+pub fn close_from_outside<T>(queue: &IterableQueue<T>, producer: &Producer<T>) {
+    let endpoint = producer.endpoint().map(Arc::clone);
+    queue.shared().close_endpoints(endpoint.as_slice());
+}

@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 use model::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use model::sync::thread::{JoinHandle, spawn};
 use model::{
-    Claim, Consumer, Drained, Item, IterableQueue, Outcome, Producer, PutError, PutMessage, State, check,
+    Claim, Consumer, Drained, Item, IterableQueue, Outcome, Producer, PutError, PutMessage, State, block_on, check,
     close_from_outside, watched,
 };
 
@@ -259,7 +259,7 @@ fn d5_two_puts_wait_for_one_place() {
 fn d6_a_permit_that_is_dropped_makes_room() {
     check(|| {
         let (_queue, producer, mut consumer) = opened(Queue::bounded(1));
-        let permit = model::sync::block_on(producer.reserve()).unwrap();
+        let permit = block_on(producer.reserve()).unwrap();
         let putting = spawn({
             let producer = producer.clone();
             move || producer.blocking_put(1).unwrap()

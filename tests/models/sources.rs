@@ -1,7 +1,11 @@
 //! The queue's sources, all that is below the actors; and what models need of their inside.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
+
+use crate::sync::thread::{self, Thread};
 
 #[path = "../../src/backoff.rs"]
 pub(crate) mod backoff;
@@ -25,6 +29,25 @@ pub use endpoint::{Consumer, Permit, Producer};
 pub use error::{OpenError, PutError, TryGetError, TryPutError};
 pub use queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State};
 
+/// Drives a future on this thread.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let (mut future, waker) = (pin!(future), Arc::new(Unpark(thread::current())).into());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
 /// A `Put` message: the item, and a share of the handle.
 pub struct PutMessage<T>(Option<(endpoint::HandleShare<T>, T)>);
 
@@ -38,7 +61,7 @@ impl<T> PutMessage<T> {
         use endpoint::Operation;
         let (handle, item) = self.0?;
         let mut putting = endpoint::Putting::new(handle, item);
-        Some(crate::sync::block_on(poll_fn(|cx| putting.poll(cx))))
+        Some(block_on(poll_fn(|cx| putting.poll(cx))))
     }
 }
 

@@ -5,6 +5,9 @@
 #![forbid(unsafe_code)]
 #![allow(dead_code, unused_imports, reason = "the models use a part of the sources")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 mod ring;
 pub mod sync;
 
@@ -13,7 +16,7 @@ mod sources;
 
 pub use sources::*;
 
-/// Checks a model.
+/// Checks a model, and says how many executions that took.
 pub fn check(model: fn()) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 10_000;
@@ -22,5 +25,11 @@ pub fn check(model: fn()) {
         Ok(bound) => Some(bound.parse().expect("MODEL_PREEMPTIONS is a number, or `all`")),
         Err(_) => Some(2),
     };
-    builder.check(model);
+    let executions = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&executions);
+    builder.check(move || {
+        counted.fetch_add(1, Relaxed);
+        model();
+    });
+    println!("{} executions", executions.load(Relaxed));
 }

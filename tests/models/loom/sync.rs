@@ -4,7 +4,6 @@
 //! fences that are more. So here each such access has a fence before it: that is how machines with
 //! weak memory make them.
 
-pub use loom::future::block_on;
 pub use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 pub(crate) use loom::thread_local;
 
@@ -14,10 +13,54 @@ pub(crate) use futures::task::AtomicWaker;
 pub(crate) use crate::ring::ConcurrentQueue;
 
 pub mod thread {
+    use std::sync::Arc;
     use std::time::Duration;
 
-    pub use loom::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, spawn, yield_now};
+    use loom::sync::{Condvar, Mutex};
+    pub use loom::thread::{Builder, JoinHandle, ThreadId, spawn, yield_now};
     pub use std::thread::panicking;
+
+    /// A thread that can be unparked. Not loom's, which forgets that a thread was unparked when that
+    /// waits for a lock.
+    #[derive(Debug, Clone)]
+    pub struct Thread {
+        id: ThreadId,
+        token: Arc<Token>,
+    }
+
+    #[derive(Debug, Default)]
+    struct Token {
+        given: Mutex<bool>,
+        waits: Condvar,
+    }
+
+    loom::thread_local! {
+        static CURRENT: Thread = Thread { id: loom::thread::current().id(), token: Arc::default() };
+    }
+
+    impl Thread {
+        pub fn id(&self) -> ThreadId {
+            self.id
+        }
+
+        pub fn unpark(&self) {
+            *self.token.given.lock().unwrap() = true;
+            self.token.waits.notify_one();
+        }
+    }
+
+    pub fn current() -> Thread {
+        CURRENT.with(Thread::clone)
+    }
+
+    pub fn park() {
+        let token = current().token;
+        let mut given = token.given.lock().unwrap();
+        while !*given {
+            given = token.waits.wait(given).unwrap();
+        }
+        *given = false;
+    }
 
     /// Any time may have passed.
     pub fn park_timeout(_: Duration) {

@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-pub use shuttle::future::block_on;
 pub use shuttle::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, atomic};
 pub(crate) use shuttle::thread_local;
 

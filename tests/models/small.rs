@@ -173,6 +173,34 @@ fn d9_a_child_beside_a_bounded_ring_is_waited_for() {
     });
 }
 
+/// The double reading itself: one that looks for the end is overtaken between any two of its looks
+/// by leases that put, are settled, and whose children are taken by others.
+#[test]
+fn d9_a_child_of_a_child_while_somebody_looks_for_the_end() {
+    check(|| {
+        let (queue, producer, mut taker) = unbounded();
+        let (mut holder, leaving) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+        producer.try_put(1).unwrap();
+        queue.seal();
+        let item = holder.try_lease().unwrap();
+        drop(producer);
+        let settling = spawn(move || {
+            item.put_child(2).unwrap();
+            item.ack();
+        });
+        let looking = spawn(move || drop(leaving));
+        while let Some(item) = taker.blocking_lease() {
+            if *item == 2 {
+                item.put_child(3).unwrap();
+            }
+            item.ack();
+        }
+        join(settling);
+        join(looking);
+        assert_drained(&queue, 3);
+    });
+}
+
 #[test]
 fn d3_redelivery_against_drained() {
     check(|| {

@@ -10,8 +10,8 @@ use std::task::{Context, Waker};
 use model::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use model::sync::thread::{JoinHandle, spawn};
 use model::{
-    Claim, Consumer, Drained, Item, IterableQueue, Outcome, Producer, PutError, PutMessage, State, block_on, check,
-    close_from_outside, watched,
+    Claim, Consumer, Drained, Item, IterableQueue, Next, Outcome, Producer, PutError, PutMessage, State, Worker,
+    block_on, check, close_from_outside, watched,
 };
 
 type Queue = IterableQueue<u8>;
@@ -417,5 +417,55 @@ fn a3_a_put_against_a_close_from_outside() {
         assert_eq!(join(putting), got);
         assert_eq!(queue.state(), State::Drained);
         assert_conserved(&queue);
+    });
+}
+
+/// A consumer actor that holds as many items as it may, and stands in no line.
+#[test]
+fn a2_a_worker_at_its_limit_hears_of_the_settle() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        (1..=2).try_for_each(|n| producer.try_put(n)).unwrap();
+        queue.seal();
+        drop(producer);
+        let mut worker = Worker::new(consumer, 1);
+        let Next::Item(first) = worker.next() else { panic!("two items are there") };
+        let settling = spawn(move || first.ack());
+        let Next::Item(second) = worker.next() else { panic!("one item is there") };
+        second.ack();
+        assert!(matches!(worker.next(), Next::Drained));
+        join(settling);
+        assert_drained(&queue, 2);
+    });
+}
+
+#[test]
+fn a6_a_paused_worker_hears_that_it_may_go_on() {
+    check(|| {
+        let (_queue, producer, consumer) = unbounded();
+        producer.try_put(1).unwrap();
+        let mut worker = Worker::new(consumer, 1);
+        let orders = worker.orders();
+        orders.pause(true);
+        let resuming = spawn(move || orders.pause(false));
+        let Next::Item(item) = worker.next() else { panic!("an item is there") };
+        item.ack();
+        join(resuming);
+    });
+}
+
+#[test]
+fn a6_a_worker_leaves_when_it_waits_or_has_settled() {
+    check(|| {
+        let (_queue, producer, consumer) = unbounded();
+        producer.try_put(1).unwrap();
+        let mut worker = Worker::new(consumer, 1);
+        let orders = worker.orders();
+        let Next::Item(item) = worker.next() else { panic!("an item is there") };
+        let settling = spawn(move || item.ack());
+        let telling = spawn(move || orders.leave());
+        assert!(matches!(worker.next(), Next::Left));
+        join(settling);
+        join(telling);
     });
 }

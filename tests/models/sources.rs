@@ -1,4 +1,4 @@
-//! The queue's sources, all that is below the actors; and what models need of their inside.
+//! The queue's sources, all that knows nothing of actix; and what models need of their inside.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -15,6 +15,8 @@ pub(crate) mod config;
 pub(crate) mod endpoint;
 #[path = "../../src/error.rs"]
 pub(crate) mod error;
+#[path = "../../src/actor/limited.rs"]
+mod limited;
 #[path = "../../src/queue/mod.rs"]
 pub(crate) mod queue;
 
@@ -75,6 +77,47 @@ impl<T> Claim<T> {
 
     pub fn consumer(&self) -> Consumer<T> {
         self.0.consumer("worker")
+    }
+}
+
+/// A consumer actor's side of the queue.
+pub struct Worker<T>(limited::Limited<T>);
+
+/// What comes next for it.
+pub enum Next<T> {
+    Item(Item<T>),
+    Drained,
+    Left,
+}
+
+impl<T> Worker<T> {
+    pub fn new(consumer: Consumer<T>, max_in_flight: usize) -> Self {
+        Self(limited::Limited::new(consumer, max_in_flight).expect("it is not 0"))
+    }
+
+    pub fn orders(&self) -> Orders {
+        Orders(Arc::clone(&self.0.consumer().slot().row))
+    }
+
+    pub fn next(&mut self) -> Next<T> {
+        match block_on(poll_fn(|cx| self.0.poll_next(cx))) {
+            limited::Next::Item(item) => Next::Item(item),
+            limited::Next::Last(limited::Last::Drained(_)) => Next::Drained,
+            limited::Next::Last(limited::Last::Left) => Next::Left,
+        }
+    }
+}
+
+/// What a pool tells its worker.
+pub struct Orders(Arc<queue::ConsumerRow>);
+
+impl Orders {
+    pub fn pause(&self, paused: bool) {
+        self.0.pause(paused);
+    }
+
+    pub fn leave(&self) {
+        self.0.leave(true);
     }
 }
 

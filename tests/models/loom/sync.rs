@@ -4,11 +4,10 @@
 //! fences that are more. So here each such access has a fence before it: that is how machines with
 //! weak memory make them.
 
+use std::task::Waker;
+
 pub use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 pub(crate) use loom::thread_local;
-
-/// Its accesses are single steps here: what the queue stores in one never decides a model.
-pub(crate) use futures::task::AtomicWaker;
 
 pub(crate) use crate::ring::ConcurrentQueue;
 
@@ -125,6 +124,26 @@ pub mod atomic {
             }
             Err(seen)
         }
+    }
+}
+
+/// As the one of `futures`: a wake-up that comes before a registration is seen by whoever registered.
+#[derive(Debug, Default)]
+pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
+
+impl AtomicWaker {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn register(&self, waker: &Waker) {
+        let replaced = self.0.lock().unwrap().replace(waker.clone());
+        drop(replaced);
+    }
+
+    pub(crate) fn wake(&self) {
+        let waker = self.0.lock().unwrap().take();
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -9,6 +9,8 @@ mod error;
 pub mod message;
 mod queue;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use actor::{ConsumeExt, PoolReport, QueueActor, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
 pub use backoff::Backoff;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::dev::MessageResponse;
 use actix::{Actor, ActorFuture, AsyncContext, Handler, SpawnHandle};
+use tokio::sync::oneshot;
 
 use super::ITEMS_PER_POLL;
 use super::limited::{Last, Limited, Next};
@@ -156,7 +157,7 @@ where
         T: 'static,
         A: Handler<Item<T>> + Handler<Drained>,
     {
-        Ok(self.spawn(Consume { limited: Limited::new(consumer, max_in_flight)? }))
+        Ok(self.spawn(Consume { limited: Limited::new(consumer, max_in_flight)?, told: None }))
     }
 }
 
@@ -167,9 +168,25 @@ where
 {
 }
 
+/// The same as `consume`, and says so once the actor has handled the end; drops `told` unsent if it dies before.
+#[cfg(feature = "testing")]
+pub(crate) fn consume_and_tell<A, T>(ctx: &mut A::Context, consumer: Consumer<T>, told: oneshot::Sender<()>)
+where
+    T: 'static,
+    A: Actor + Handler<Item<T>> + Handler<Drained>,
+    A::Context: AsyncContext<A>,
+{
+    match Limited::new(consumer, 1) {
+        Ok(limited) => ctx.spawn(Consume { limited, told: Some(told) }),
+        Err(error) => unreachable!("one item in flight is enough: {error}"),
+    };
+}
+
 /// Lives in the actor's context, and dies with it: then its consumer closes.
 struct Consume<T> {
     limited: Limited<T>,
+    /// Whoever else waits until the actor has handled the end.
+    told: Option<oneshot::Sender<()>>,
 }
 
 impl<A, T> ActorFuture<A> for Consume<T>
@@ -181,10 +198,11 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { limited, told } = self.get_mut();
         if let Last::Drained(drained) =
-            ready!(poll_items(&mut self.get_mut().limited, actor, ctx, cx, |result, ctx| result.handle(ctx, None)))
+            ready!(poll_items(limited, actor, ctx, cx, |result, ctx| result.handle(ctx, None)))
         {
-            Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, None);
+            Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, told.take());
         }
         Poll::Ready(())
     }

@@ -19,6 +19,8 @@ mod signal;
 mod watch;
 
 pub use consume::ConsumeExt;
+#[cfg(feature = "testing")]
+pub(crate) use consume::consume_and_tell;
 pub use pool::{PoolReport, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
 pub use queue_actor::QueueActor;
 

@@ -1,0 +1,270 @@
+//! What a ledger says in the end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::Hash;
+
+use super::ledger::{End, Event, Put};
+
+/// What became of every item, from [`Ledger::audit`](super::Ledger::audit).
+///
+/// [`is_clean`](Audit::is_clean) says whether all is well, and `{}` prints what is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Audit<K> {
+    /// How many items were accepted; of those that nobody is sure of, those that turned up.
+    pub accepted: u64,
+    /// How many ends were noted by consumers, with `finished` or `taken`.
+    pub finished: u64,
+    /// How many were noted as dead letters.
+    pub dead_lettered: u64,
+    /// How many were noted as left over.
+    pub left_over: u64,
+    /// Accepted, and came to no end. After an abort these are the items that were in somebody's hands
+    /// and that nobody has acked: then there are as many as the queue has discarded beside those it gave
+    /// back.
+    pub lost: Vec<K>,
+    /// Came to more than one end, was handed out after its end, or handed out twice with the same
+    /// attempt.
+    pub twice: Vec<K>,
+    /// Was handed out, or came to an end, although nobody has put it.
+    pub from_nowhere: Vec<K>,
+    /// A consumer was handed the first of the two before the second for the first time, but one
+    /// producer had put them the other way round.
+    ///
+    /// Items that died in the mailbox of an actor that is served by address are handed out as if for the
+    /// first time once more, and may be here with good reason.
+    pub out_of_order: Vec<(K, K)>,
+    /// How often consumers of this name were told of the end. More than once is never right; whether 0
+    /// is depends on what became of them: an actor that died before it is not told.
+    pub told: BTreeMap<String, u64>,
+}
+
+/// All that is known of one item.
+struct Fate {
+    producer: usize,
+    /// Among the puts of its producer.
+    position: usize,
+    certain: bool,
+    /// Noted by somebody as handed out or ended.
+    seen: bool,
+    ends: u32,
+    twice: bool,
+    /// The attempts at which it was handed out: a bit for each of the first 64.
+    attempts: u64,
+    /// The highest of them.
+    last_attempt: u32,
+    /// Who was handed it last, in the order in which the lists are read, and at which attempt.
+    holder: (usize, u32),
+    /// The attempt that finished it, if that is known.
+    finished_at: Option<u32>,
+}
+
+impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
+    #[track_caller]
+    pub(super) fn of(producers: &[Vec<Put<K>>], consumers: &[(String, Vec<Event<K>>)], ends: &[(K, End)]) -> Self {
+        let mut audit = Self {
+            accepted: 0,
+            finished: 0,
+            dead_lettered: 0,
+            left_over: 0,
+            lost: Vec::new(),
+            twice: Vec::new(),
+            from_nowhere: Vec::new(),
+            out_of_order: Vec::new(),
+            told: BTreeMap::new(),
+        };
+        let mut fates = fates(producers);
+        for (name, list) in consumers {
+            let told = list.iter().filter(|event| matches!(event, Event::Told)).count();
+            *audit.told.entry(name.clone()).or_default() += told as u64;
+        }
+        for (consumer, (_, list)) in consumers.iter().enumerate() {
+            for event in list {
+                audit.follow(&mut fates, consumer, event);
+            }
+        }
+        for (key, end) in ends {
+            match end {
+                End::DeadLettered => audit.dead_lettered += 1,
+                End::LeftOver => audit.left_over += 1,
+            }
+            audit.note(&mut fates, key, |fate| fate.ends += 1);
+        }
+        for (_, list) in consumers {
+            audit.look_for_disorder(&fates, list);
+        }
+        for put in producers.iter().flatten() {
+            let fate = &fates[&put.key];
+            if fate.certain || fate.seen {
+                audit.accepted += 1;
+            }
+            let again = fate.finished_at.is_some_and(|attempt| fate.last_attempt > attempt);
+            if fate.twice || fate.ends > 1 || again {
+                audit.twice.push(put.key.clone());
+            }
+            if fate.ends == 0 && (fate.certain || fate.seen) {
+                audit.lost.push(put.key.clone());
+            }
+        }
+        audit
+    }
+
+    fn follow(&mut self, fates: &mut HashMap<&K, Fate>, consumer: usize, event: &Event<K>) {
+        match event {
+            Event::Handed(key, attempt) => self.note(fates, key, |fate| {
+                // Attempts beyond the first 64 have no bit.
+                let bit = 1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(0);
+                fate.twice |= fate.attempts & bit != 0;
+                fate.attempts |= bit;
+                fate.last_attempt = fate.last_attempt.max(*attempt);
+                fate.holder = (consumer, *attempt);
+            }),
+            Event::Finished(key) => {
+                self.finished += 1;
+                self.note(fates, key, |fate| {
+                    fate.ends += 1;
+                    let (holder, attempt) = fate.holder;
+                    if holder == consumer && attempt > 0 {
+                        fate.finished_at = Some(attempt);
+                    }
+                });
+            }
+            Event::Taken(key) => {
+                self.finished += 1;
+                self.note(fates, key, |fate| fate.ends += 1);
+            }
+            Event::Told => {}
+        }
+    }
+
+    fn note(&mut self, fates: &mut HashMap<&K, Fate>, key: &K, note: impl FnOnce(&mut Fate)) {
+        match fates.get_mut(key) {
+            Some(fate) => {
+                fate.seen = true;
+                note(fate);
+            }
+            None => self.from_nowhere.push(key.clone()),
+        }
+    }
+
+    /// Of each producer, one consumer is handed the items for the first time in the order of their puts.
+    fn look_for_disorder(&mut self, fates: &HashMap<&K, Fate>, list: &[Event<K>]) {
+        let mut latest: HashMap<usize, (usize, &K)> = HashMap::new();
+        for event in list {
+            let (key, fate) = match event {
+                Event::Handed(key, 1) => (key, fates.get(key)),
+                Event::Taken(key) => (key, fates.get(key).filter(|fate| fate.attempts == 0)),
+                _ => continue,
+            };
+            let Some(fate) = fate else { continue };
+            match latest.get(&fate.producer) {
+                Some((position, before)) if *position > fate.position => {
+                    self.out_of_order.push(((*before).clone(), key.clone()));
+                }
+                _ => {
+                    latest.insert(fate.producer, (fate.position, key));
+                }
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn fates<K: Eq + Hash + fmt::Debug>(producers: &[Vec<Put<K>>]) -> HashMap<&K, Fate> {
+    let mut fates = HashMap::with_capacity(producers.iter().map(Vec::len).sum());
+    for (producer, list) in producers.iter().enumerate() {
+        for (position, Put { key, certain }) in list.iter().enumerate() {
+            let fate = Fate {
+                producer,
+                position,
+                certain: *certain,
+                seen: false,
+                ends: 0,
+                twice: false,
+                attempts: 0,
+                last_attempt: 0,
+                holder: (0, 0),
+                finished_at: None,
+            };
+            if fates.insert(key, fate).is_some() {
+                panic!("two items with the key {key:?} were put: the ledger cannot tell them apart");
+            }
+        }
+    }
+    fates
+}
+
+impl<K> Audit<K> {
+    /// Nothing was lost, done twice, from nowhere or out of order, and nobody was told of the end twice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::testing::Ledger;
+    /// let ledger = Ledger::new();
+    /// ledger.producer().accepted(7);
+    /// assert!(!ledger.audit().is_clean());
+    /// ledger.consumer("worker").taken(7);
+    /// assert!(ledger.audit().is_clean());
+    /// ```
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.lost.is_empty()
+            && self.twice.is_empty()
+            && self.from_nowhere.is_empty()
+            && self.out_of_order.is_empty()
+            && self.told.values().all(|times| *times <= 1)
+    }
+
+    /// Panics with what is wrong, if anything is.
+    ///
+    /// # Panics
+    ///
+    /// If it is not [clean](Audit::is_clean).
+    ///
+    /// # Examples
+    ///
+    /// ```should_panic
+    /// # use actix_iterable_queue::testing::Ledger;
+    /// let ledger = Ledger::new();
+    /// ledger.producer().accepted(7);
+    /// ledger.audit().assert_clean(); // it is lost
+    /// ```
+    #[track_caller]
+    pub fn assert_clean(&self)
+    where
+        K: fmt::Debug,
+    {
+        assert!(self.is_clean(), "{self}");
+    }
+}
+
+/// More than these are counted only.
+const SHOWN: usize = 5;
+
+impl<K: fmt::Debug> fmt::Display for Audit<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} accepted, {} finished, {} dead-lettered, {} left over",
+            self.accepted, self.finished, self.dead_lettered, self.left_over
+        )?;
+        show(f, "lost", &self.lost)?;
+        show(f, "twice", &self.twice)?;
+        show(f, "from nowhere", &self.from_nowhere)?;
+        show(f, "out of order", &self.out_of_order)?;
+        for (name, times) in self.told.iter().filter(|(_, times)| **times > 1) {
+            write!(f, "; {name} was told of the end {times} times")?;
+        }
+        Ok(())
+    }
+}
+
+fn show<V: fmt::Debug>(f: &mut fmt::Formatter<'_>, what: &str, found: &[V]) -> fmt::Result {
+    if found.is_empty() {
+        return Ok(());
+    }
+    write!(f, "; {} {what}: {:?}", found.len(), &found[..found.len().min(SHOWN)])?;
+    if found.len() > SHOWN { f.write_str(" …") } else { Ok(()) }
+}

@@ -1,0 +1,94 @@
+//! Actors in a plain test.
+
+use actix::{Actor, Addr, Context, Handler, System};
+use tokio::sync::oneshot;
+
+use crate::actor::{QueueActor, consume_and_tell};
+use crate::queue::{Drained, Item, IterableQueue};
+
+/// Runs a queue's actor, a handler of its items, and a test of both, in an actix system of their own.
+///
+/// The handler consumes as with [`ctx.consume`](crate::ConsumeExt::consume). The body is given the
+/// address of the [`QueueActor`]. When it is done the queue is sealed, and when the queue has ended and
+/// the handler has handled [`Drained`], or is dead, it returns how the queue ended. Open producers
+/// keep it waiting, as always: hold them in the body, or in what the body has spawned.
+///
+/// A panic of the body is passed on. One of the handler kills the handler, as everywhere in actix: if
+/// items are left without a consumer then, the outcome is `Abandoned`.
+///
+/// # Panics
+///
+/// If the queue is sealed, or if it is called within an async runtime: in a plain `#[test]`, not in
+/// `#[actix::test]`.
+///
+/// # Examples
+///
+/// ```
+/// use actix::prelude::*;
+/// use actix_iterable_queue::prelude::*;
+/// use actix_iterable_queue::testing::run_actors;
+///
+/// struct Printer;
+///
+/// impl Actor for Printer {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Item<u32>> for Printer {
+///     type Result = ResponseFuture<()>;
+///
+///     fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) -> Self::Result {
+///         Box::pin(async move {
+///             println!("{}", *item);
+///             item.ack();
+///         })
+///     }
+/// }
+///
+/// impl Handler<Drained> for Printer {
+///     type Result = ();
+///
+///     fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
+/// }
+///
+/// // #[test]
+/// fn everything_is_printed() {
+///     let drained = run_actors(IterableQueue::bounded(4), Printer, async |queue| {
+///         let producer = queue.send(OpenProducer::new()).await.unwrap().unwrap();
+///         for n in 0..10 {
+///             queue.send(Put::new(&producer, n)).await.unwrap().unwrap();
+///         }
+///     });
+///     assert_eq!((drained.outcome, drained.totals.acked), (Outcome::Complete, 10));
+/// }
+/// # everything_is_printed();
+/// ```
+#[track_caller]
+pub fn run_actors<T, A>(queue: IterableQueue<T>, handler: A, body: impl AsyncFnOnce(Addr<QueueActor<T>>)) -> Drained
+where
+    T: Send + 'static,
+    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+{
+    let consumer = queue.consumer().unwrap_or_else(|error| panic!("run_actors: {error}"));
+    let system = System::new();
+    let drained = system.block_on(async {
+        let (told, hears) = oneshot::channel();
+        A::create(|ctx| {
+            consume_and_tell::<A, T>(ctx, consumer, told);
+            handler
+        });
+        let ended = queue.drained();
+        body(QueueActor::new(queue.clone()).start()).await;
+        queue.seal();
+        let drained = ended.await;
+        // The queue can end before the handler knows. An error says that it has died instead.
+        let _ = hears.await;
+        drained
+    });
+    // So that the arbiters end that the body may have started.
+    System::current().stop();
+    if let Err(error) = system.run() {
+        panic!("run_actors: the system stopped with an error: {error}");
+    }
+    drained
+}

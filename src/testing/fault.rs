@@ -191,8 +191,8 @@ impl Fault {
     ///         producer.blocking_put(n).unwrap();
     ///     }
     /// });
+    /// assert_eq!(consumer.into_iter().collect::<Vec<_>>(), [1, 2, 3]); // it ends: the panic has closed the producer
     /// assert!(dying.join().is_err());
-    /// assert_eq!(consumer.into_iter().collect::<Vec<_>>(), [1, 2, 3]); // and it ends: the panic has closed the producer
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -1,0 +1,107 @@
+//! Consumer actors: they pull, are served by address, or work in a pool.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::WeakAddr;
+use actix::prelude::*;
+use actix_iterable_queue::prelude::*;
+
+use crate::hands::Hands;
+use crate::takes::later;
+
+/// All workers that were ever started in a round.
+#[derive(Clone, Default)]
+pub(crate) struct Roster(Arc<Mutex<Vec<WeakAddr<Worker>>>>);
+
+impl Roster {
+    /// Kills one of those that live.
+    pub(crate) fn kill(&self, rng: &mut fastrand::Rng, die: Die) {
+        let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|worker| worker.upgrade().is_some());
+        if let Some(victim) = rng.choice(&*workers).and_then(WeakAddr::upgrade) {
+            victim.do_send(die);
+        }
+    }
+}
+
+pub(crate) struct Worker {
+    hands: Hands,
+    /// What it pulls from by itself, and how many at once.
+    pull: Option<(Consumer<u64>, usize)>,
+    roster: Roster,
+    told: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(hands: Hands, pull: Option<(Consumer<u64>, usize)>, roster: &Roster) -> Self {
+        Self { hands, pull, roster: roster.clone(), told: false }
+    }
+
+    pub(crate) fn excused(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.hands.excused)
+    }
+}
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.roster.0.lock().unwrap_or_else(PoisonError::into_inner).push(ctx.address().downgrade());
+        if let Some((consumer, max_in_flight)) = self.pull.take() {
+            ctx.consume_concurrent(max_in_flight, consumer).expect("the plans give at least 1");
+        }
+    }
+}
+
+impl Handler<Item<u64>> for Worker {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, item: Item<u64>, _: &mut Self::Context) -> Self::Result {
+        let (deed, log, yields) = (self.hands.begin(&item), self.hands.log.clone(), self.hands.yields());
+        Box::pin(async move {
+            later(yields).await;
+            deed.end(item, &log);
+        })
+    }
+}
+
+impl Handler<Drained> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, _: Drained, _: &mut Self::Context) {
+        self.told = true;
+        self.hands.log.told();
+    }
+}
+
+/// How a worker is killed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Die {
+    Panic,
+    Stop,
+    Arbiter,
+}
+
+impl Message for Die {
+    type Result = ();
+}
+
+impl Handler<Die> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, die: Die, ctx: &mut Self::Context) {
+        if self.told {
+            return; // it may be on its way out
+        }
+        match die {
+            Die::Panic => self.hands.die(),
+            Die::Stop => ctx.stop(),
+            Die::Arbiter => {
+                Arbiter::current().stop();
+            }
+        }
+        self.hands.excused.store(true, Relaxed);
+        self.hands.killed();
+    }
+}

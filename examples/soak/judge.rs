@@ -1,0 +1,110 @@
+//! Was a round right?
+
+use std::fmt;
+use std::ops::AddAssign;
+
+use actix_iterable_queue::prelude::*;
+use actix_iterable_queue::testing::{Audit, assert_conserved};
+
+use crate::plan::Plan;
+
+/// What a round left behind.
+pub(crate) struct Facts {
+    pub(crate) drained: Drained,
+    /// After everything has ended. The queue that sealed itself has nobody to take it.
+    pub(crate) last: Option<Snapshot>,
+    pub(crate) audit: Audit<u64>,
+    pub(crate) kills: u64,
+    pub(crate) refused: u64,
+    pub(crate) unsure: u64,
+    /// Who should have been told of the end.
+    pub(crate) owed: Vec<String>,
+    /// Whether something can have died in a mailbox: what comes back from there is in no order.
+    pub(crate) mailbox_died: bool,
+}
+
+/// What is printed at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) rounds: u64,
+    items: u64,
+    kills: u64,
+    redelivered: u64,
+    dead_lettered: u64,
+    aborted: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.rounds += other.rounds;
+        self.items += other.items;
+        self.kills += other.kills;
+        self.redelivered += other.redelivered;
+        self.dead_lettered += other.dead_lettered;
+        self.aborted += other.aborted;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rounds, items, kills, redelivered, dead_lettered, aborted } = self;
+        write!(f, "{rounds} rounds, {items} items, {kills} kills, {redelivered} redeliveries, ")?;
+        write!(f, "{dead_lettered} dead letters, {aborted} aborts")
+    }
+}
+
+/// Every way in which a round can be wrong; it panics if the queue's own numbers do not add up.
+pub(crate) fn judge(plan: &Plan, facts: &Facts) -> Result<Tally, String> {
+    let Facts { drained, last, audit, .. } = facts;
+    let mut wrong = Vec::new();
+    let mut check = |right: bool, what: &str| {
+        if !right {
+            wrong.push(what.to_owned());
+        }
+    };
+    check(audit.twice.is_empty(), "items were done twice");
+    check(audit.from_nowhere.is_empty(), "items came from nowhere");
+    check(audit.out_of_order.is_empty() || facts.mailbox_died, "items were out of order");
+    for (name, times) in &audit.told {
+        check(*times <= 1, &format!("{name} was told of the end {times} times"));
+    }
+    for name in &facts.owed {
+        check(audit.told.get(name) == Some(&1), &format!("{name} was not told of the end"));
+    }
+
+    let complete = drained.outcome == Outcome::Complete;
+    if complete || plan.must_complete() {
+        check(complete && audit.lost.is_empty(), "items were lost");
+        check(facts.refused == 0 || !plan.must_complete(), "puts were refused");
+    }
+    let totals = last.as_ref().map_or(drained.totals, |last| last.totals);
+    if let Some(last) = last {
+        assert_conserved(last);
+        check(last.buffered == 0 && last.leased == 0, "not everything has ended");
+    }
+    if complete || last.is_some() {
+        let sum = totals.acked + totals.taken + totals.dead_lettered + totals.discarded;
+        check(totals.accepted == sum, "the queue's last numbers do not add up");
+        check(totals.acked + totals.taken == audit.finished, "the queue counts other ends than its consumers");
+        // Accepted by a put whose answer was lost, and seen by nobody.
+        let hidden = totals.accepted.wrapping_sub(audit.accepted);
+        check(hidden <= facts.unsure, "the queue counts other puts than its producers");
+        // After an abort an item in hand is discarded, and a last dead letter can miss its reader.
+        let unread = totals.dead_lettered.wrapping_sub(audit.dead_lettered);
+        let dropped = totals.discarded.wrapping_sub(audit.left_over);
+        check(unread == 0 || !complete, "dead letters were lost");
+        check(audit.lost.len() as u64 + hidden == unread.wrapping_add(dropped), "items were lost");
+    }
+    if wrong.is_empty() {
+        return Ok(Tally {
+            rounds: 1,
+            items: totals.accepted,
+            kills: facts.kills,
+            redelivered: totals.redelivered,
+            dead_lettered: totals.dead_lettered,
+            aborted: u64::from(!complete),
+        });
+    }
+    let last = last.as_ref().map_or_else(|| format!("{drained:?}"), |last| format!("{:?}, {last}", drained.outcome));
+    Err(format!("{}\n  {audit}\n  {last}", wrong.join("; ")))
+}

@@ -1,0 +1,147 @@
+//! Those who put.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use actix::WeakAddr;
+use actix::prelude::*;
+use actix_iterable_queue::prelude::*;
+use actix_iterable_queue::testing::{Fault, ProducerLog};
+use actix_iterable_queue::{PutTimeoutError, TryPutError};
+use futures::executor::block_on;
+use futures::future::join_all;
+
+use crate::hands::Common;
+use crate::plan::{PutHow, Puts};
+
+pub(crate) fn start(
+    puts: &Puts,
+    producer: Producer<u64>,
+    actor: &Addr<QueueActor<u64>>,
+    common: &Common,
+) -> Option<JoinHandle<()>> {
+    let (puts, common, put) = (puts.clone(), common.clone(), common.ledger.producer());
+    let fault = Fault::at(puts.dies_at.unwrap_or(0));
+    if puts.dies_at.is_some() && puts.how != PutHow::All {
+        common.killed();
+    }
+    match puts.how {
+        PutHow::Task => {
+            actix_rt::spawn(async move {
+                for _ in 0..puts.items {
+                    fault.panic_if_it_strikes();
+                    let key = common.key();
+                    if !note(producer.put(key).await.is_ok(), key, &put, &common) {
+                        break;
+                    }
+                }
+            });
+            None
+        }
+        PutHow::Message => {
+            // An address that waits would keep the queue unsealed, and with no consumer that is for ever.
+            let actor = actor.downgrade();
+            actix_rt::spawn(async move { messages(&puts, &fault, producer, &actor, &put, &common).await });
+            None
+        }
+        how => Some(thread::spawn(move || on_thread(how, puts.items, &fault, &producer, &put, &common))),
+    }
+}
+
+/// Whether to go on.
+fn note(accepted: bool, key: u64, put: &ProducerLog<u64>, common: &Common) -> bool {
+    if accepted {
+        put.accepted(key);
+    } else {
+        common.count.refused.fetch_add(1, Relaxed);
+    }
+    accepted
+}
+
+fn on_thread(
+    how: PutHow,
+    items: u64,
+    fault: &Fault,
+    producer: &Producer<u64>,
+    put: &ProducerLog<u64>,
+    common: &Common,
+) {
+    if how == PutHow::All {
+        let mut keys = Vec::new();
+        let drawn = (0..items).map(|_| common.key()).inspect(|key| keys.push(*key));
+        let accepted = block_on(producer.put_all(drawn)).is_ok();
+        let last = if accepted { None } else { keys.pop() };
+        keys.into_iter().for_each(|key| put.accepted(key));
+        if let Some(last) = last {
+            note(false, last, put, common);
+        }
+        return;
+    }
+    for _ in 0..items {
+        fault.panic_if_it_strikes();
+        let key = common.key();
+        let accepted = match how {
+            PutHow::Try => loop {
+                match producer.try_put(key) {
+                    Err(TryPutError::Full(_)) => thread::yield_now(),
+                    done => break done.is_ok(),
+                }
+            },
+            PutHow::Timeout => loop {
+                match producer.blocking_put_timeout(key, Duration::from_micros(300)) {
+                    Err(PutTimeoutError::Timeout(_)) => {}
+                    done => break done.is_ok(),
+                }
+            },
+            PutHow::Reserve => block_on(producer.reserve()).is_ok_and(|permit| permit.put(key).is_ok()),
+            _ => producer.blocking_put(key).is_ok(),
+        };
+        if !note(accepted, key, put, common) {
+            break;
+        }
+    }
+}
+
+/// Three at a time.
+async fn messages(
+    puts: &Puts,
+    fault: &Fault,
+    mut producer: Producer<u64>,
+    actor: &WeakAddr<QueueActor<u64>>,
+    put: &ProducerLog<u64>,
+    common: &Common,
+) {
+    let mut left = puts.items;
+    while left > 0 {
+        let keys = Vec::from_iter((0..left.min(3)).map(|_| common.key()));
+        left -= keys.len() as u64;
+        fault.panic_if_it_strikes();
+        let sent = actor.upgrade().map(|actor| {
+            let put = |key: &u64| actor.send(Put::new(&producer, *key));
+            keys.iter().map(put).collect::<Vec<_>>()
+        });
+        let answers = match sent {
+            Some(sent) => join_all(sent).await,
+            // Its address is gone: without it, then.
+            None => join_all(keys.iter().map(|key| async { Ok(producer.put(*key).await) })).await,
+        };
+        let mut refused = false;
+        for (key, answer) in keys.into_iter().zip(answers) {
+            match answer {
+                Ok(answer) => refused |= !note(answer.is_ok(), key, put, common),
+                Err(_) => {
+                    put.unsure(key);
+                    common.count.unsure.fetch_add(1, Relaxed);
+                    refused = true;
+                }
+            }
+        }
+        if refused {
+            return;
+        }
+    }
+    if let Some(actor) = actor.upgrade() {
+        actor.do_send(Close::new(&mut producer));
+    }
+}

@@ -15,13 +15,11 @@ use crate::takes::later;
 pub(crate) struct Roster(Arc<Mutex<Vec<WeakAddr<Worker>>>>);
 
 impl Roster {
-    /// Kills one of those that live.
-    pub(crate) fn kill(&self, rng: &mut fastrand::Rng, die: Die) {
+    /// One of those that live.
+    pub(crate) fn pick(&self, rng: &mut fastrand::Rng) -> Option<Addr<Worker>> {
         let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         workers.retain(|worker| worker.upgrade().is_some());
-        if let Some(victim) = rng.choice(&*workers).and_then(WeakAddr::upgrade) {
-            victim.do_send(die);
-        }
+        rng.choice(&*workers).and_then(WeakAddr::upgrade)
     }
 }
 

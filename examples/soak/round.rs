@@ -11,8 +11,8 @@ use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::testing::Ledger;
 use actix_iterable_queue::{ConsumerId, PoolFailure};
 use fastrand::Rng;
-use futures::StreamExt;
 use futures::channel::mpsc::unbounded;
+use futures::{FutureExt, StreamExt};
 
 use crate::actors::{Die, Roster, Worker};
 use crate::hands::{Common, Hands};
@@ -218,34 +218,39 @@ impl<'a> Round<'a> {
         common: &Common,
     ) -> Option<IterableQueue<u64>> {
         let plan = self.plan;
+        let mut ended = Box::pin(queue.drained());
         let mut handles = Some((queue, actor));
         let mut substitutes = 0;
         for moment in 0..plan.moments {
             actix_rt::time::sleep(Duration::from_micros(self.rng.u64(0..3000))).await;
             self.pools.iter().for_each(WorkerPool::resume);
-            let Some((queue, actor)) = &handles else {
-                self.roster.kill(&mut self.rng, Die::Panic);
-                continue;
-            };
-            match self.rng.u8(0..8) {
-                0 => self.roster.kill(&mut self.rng, Die::Panic),
-                1 => self.roster.kill(&mut self.rng, Die::Stop),
-                2 => self.roster.kill(&mut self.rng, Die::Arbiter),
-                3 => {
+            // Before the look at the end: a worker that comes after it to be told, and dies, is not replaced.
+            let victim = self.roster.pick(&mut self.rng);
+            if (&mut ended).now_or_never().is_some() {
+                break;
+            }
+            if let (Some(victim), Some(die)) =
+                (victim, self.rng.choice([None, Some(Die::Panic), Some(Die::Stop), Some(Die::Arbiter)]).flatten())
+            {
+                victim.do_send(die);
+            }
+            let Some((queue, actor)) = &handles else { continue };
+            match self.rng.u8(0..5) {
+                0 => {
                     if let Some((id, excused)) = self.rng.choice(&self.pushed) {
                         excused.store(true, Relaxed);
                         actor.do_send(Unregister(*id));
                     }
                 }
-                4 => self.rng.choice(&self.pools).into_iter().for_each(WorkerPool::pause),
-                5 => {
+                1 => self.rng.choice(&self.pools).into_iter().for_each(WorkerPool::pause),
+                2 => {
                     for (pool, planned) in self.pools.iter().zip(&plan.pools) {
                         if let Some(workers) = planned.resize {
                             let _ = pool.resize(workers); // it may have ended
                         }
                     }
                 }
-                6 if substitutes < SUBSTITUTES => {
+                3 if substitutes < SUBSTITUTES => {
                     substitutes += 1;
                     // Refused once it is sealed.
                     let _ = self.start_puller(&format!("substitute-{substitutes}"), queue, common);

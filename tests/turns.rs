@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use actix_iterable_queue::IterableQueue;
+use actix_iterable_queue::{IterableQueue, PutError, TryPutError};
 use futures::{FutureExt, Sink, SinkExt};
 
 mod common;
@@ -56,4 +56,17 @@ fn c2_a_sink_that_waits_does_not_hold_up_its_producer() {
     sink.feed(2).now_or_never().expect("there is room").unwrap();
     sink.close().now_or_never().expect("at once").unwrap();
     assert_eq!(consumer.into_iter().collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn d8_a_put_that_does_not_wait_is_refused_although_an_earlier_one_has_not_heard_of_it_yet() {
+    let queue = IterableQueue::bounded(1);
+    let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.try_put(0).unwrap();
+    let mut waiting = Box::pin(producer.put(1));
+    assert!(Task::new().poll(waiting.as_mut()).is_pending());
+    assert_eq!(producer.try_put(2), Err(TryPutError::Full(2)));
+    assert_eq!(queue.abort(), [0]);
+    assert_eq!(producer.try_put(2), Err(PutError::Aborted(2).into()));
+    assert_eq!(waiting.now_or_never(), Some(Err(PutError::Aborted(1))));
 }

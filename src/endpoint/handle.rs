@@ -39,9 +39,10 @@ impl<T> Handle<T> {
         Some(Self { shared, row, key })
     }
 
-    /// Puts if there is room now, and no put that was made before waits.
+    /// Puts if there is room now, and no put that was made before waits. A refusal is for everybody,
+    /// whosever turn it is.
     pub(super) fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-        if self.row.turns.is_busy() {
+        if self.row.turns.is_busy() && !self.shared.refuses(&self.row) {
             return Err(TryPutError::Full(item));
         }
         self.shared.try_put(&self.row, item)
@@ -74,7 +75,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         {
             return Poll::Ready(result);
         }
-        // A refusal is for everybody, whosever turn it is. The waker is listed by then.
+        // As in `try_put`. The waker is listed by then.
         if turns.poll(turn, cx).is_pending() && !handle.shared.refuses(&handle.row) {
             return Poll::Pending;
         }

@@ -1,0 +1,103 @@
+//! The end, in every way.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_iterable_queue::Drained;
+use futures::executor::block_on;
+
+use super::model::{self, ConsumerNumber, Model, Settle, Work};
+use super::operation::{Grace, How, Operation, Patience};
+use super::parts::{Boxed, OpenConsumer};
+use super::world::World;
+use crate::common::Task;
+
+impl World {
+    /// Compares what was left: what came back, of each consumer in order, then what is new.
+    pub(super) fn compare_left(&self, mut left: Vec<Work>, expected: &[Work]) {
+        let Model { givers, .. } = &self.model;
+        let back = givers.len().min(left.len());
+        left[..back].sort_by_key(|work| givers.get(work).copied().unwrap_or(ConsumerNumber::MAX));
+        self.same("D8: what was left", &&*left, &expected);
+    }
+
+    /// Only once: with two, either of them may be handed what is left.
+    pub(super) fn shut_down(&mut self, grace: Grace) -> Option<()> {
+        if self.model.shut_down {
+            return None;
+        }
+        let queue = self.queues.first()?.clone();
+        self.note(format!("shutdown, grace {grace:?}"));
+        self.model.sealed = true;
+        self.model.shut_down = true;
+        match grace {
+            Grace::None => {
+                let report = block_on(queue.shutdown(Duration::ZERO));
+                drop(queue);
+                self.model.advance();
+                let holders: Vec<_> = report.holders.iter().map(|holder| holder.id.to_string()).collect();
+                let holding =
+                    |(number, row): (&u64, &model::Consumer)| (row.leased > 0).then(|| format!("consumer-{number}"));
+                let expected: Vec<_> = match self.model.ended {
+                    None => self.model.consumers.iter().filter_map(holding).collect(),
+                    Some(_) => Vec::new(),
+                };
+                self.same("who held items at the end of the grace", &holders, &expected);
+                let mut left = std::mem::take(&mut self.model.left);
+                left.extend(self.model.abort());
+                self.compare_left(report.left, &left);
+                self.compare_end(&report.drained);
+            }
+            Grace::Endless => {
+                let mut report: Boxed<_> = Box::pin(async move { queue.shutdown(Duration::MAX).await });
+                // From here on puts are refused; the report comes from another thread after the end.
+                let polled = Task::new().poll(report.as_mut());
+                match polled {
+                    Poll::Pending => self.report = Some(report),
+                    Poll::Ready(early) => self.report = Some(Box::pin(async move { early })),
+                }
+            }
+        }
+        Some(())
+    }
+
+    pub(super) fn compare_end(&self, drained: &Drained) {
+        self.same("which queue has ended", &drained.queue, &self.id);
+        self.same("C5: how it has ended", &Some((drained.outcome, drained.totals)), &self.model.ended);
+    }
+
+    /// Everything comes to its end: takes get all that is left, and the queue says that it is done.
+    pub(super) fn finish(&mut self) {
+        let repeat = |world: &mut Self, operation, more: fn(&Self) -> bool| {
+            while more(world) {
+                world.step(operation);
+            }
+        };
+        // What was promised to one who does not come for it is there for all others.
+        let idle = self.consumers.iter().filter(|consumer| !consumer.is_waiting()).count();
+        for which in (0..8).take(idle) {
+            self.step(Operation::Take(which, How::Lease, Patience::Insisting));
+        }
+        repeat(self, Operation::CancelWait(0), |world| world.consumers.iter().any(OpenConsumer::is_waiting));
+        repeat(self, Operation::DropPut(0), |world| !world.puts.is_empty());
+        repeat(self, Operation::DropPermit(0), |world| !world.permits.is_empty());
+        repeat(self, Operation::Settle(0, Settle::Ack), |world| !world.leases.is_empty());
+        repeat(self, Operation::DropProducer(0), |world| !world.producers.is_empty());
+        self.step(Operation::Watch);
+        self.step(Operation::Seal);
+        while !self.consumers.is_empty() && self.model.buffered() > self.model.delayed() {
+            self.step(Operation::Take(0, How::Lease, Patience::Insisting));
+            self.step(Operation::Settle(0, Settle::Ack));
+        }
+        repeat(self, Operation::DropConsumer(0), |world| !world.consumers.is_empty());
+        self.require("D7: it has ended", self.model.ended.is_some());
+        if let Some(report) = self.report.take() {
+            let report = block_on(report);
+            self.compare_end(&report.drained);
+            let left = std::mem::take(&mut self.model.left);
+            self.compare_left(report.left, &left);
+        }
+        self.step(Operation::ReadLetter);
+        repeat(self, Operation::ReadLetter, |world| world.model.letters.iter().any(|letters| !letters.is_empty()));
+    }
+}

@@ -189,15 +189,19 @@ fn d9_a_child_of_a_child_while_somebody_looks_for_the_end() {
             item.ack();
         });
         let looking = spawn(move || drop(leaving));
-        while let Some(item) = taker.blocking_lease() {
-            if *item == 2 {
+        let taking = spawn(move || {
+            let child = taker.try_lease().map(|item| {
                 item.put_child(3).unwrap();
-            }
-            item.ack();
-        }
+                item.ack();
+            });
+            (taker, child.is_ok())
+        });
         join(settling);
         join(looking);
-        assert_drained(&queue, 3);
+        let (taker, was_there) = join(taking);
+        let left = ack_all(taker);
+        assert_eq!(left, if was_there { [3] } else { [2] });
+        assert_drained(&queue, if was_there { 3 } else { 2 });
     });
 }
 

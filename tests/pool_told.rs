@@ -6,6 +6,7 @@ mod actors;
 mod crew;
 
 use std::future::pending;
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -15,7 +16,7 @@ use actix_iterable_queue::prelude::*;
 use futures::executor::block_on;
 
 use actors::{backlog, in_system, watched};
-use crew::HOUR;
+use crew::{HOUR, crew};
 
 /// What one does that is told, and is never done with it.
 type Farewell = fn();
@@ -123,4 +124,25 @@ fn c5_nobody_is_told_in_place_of_one_that_was_cut_short_when_it_was_told() {
             assert_eq!((tells.load(SeqCst), report.totals.deaths), (2, 0), "{report:?}");
         });
     }
+}
+
+/// Its replacement may be put into the arbiter that is about to stop.
+#[test]
+fn c5_a_replacement_is_told_also_if_its_predecessor_stopped_the_arbiter_at_the_end() {
+    in_system(|| async {
+        for _ in 0..300 {
+            let queue = backlog(0..1);
+            let (make, mut crew) = crew();
+            let pool = WorkerPool::builder(&queue).workers(1).start(make).unwrap();
+            let (worker, (_, last)) = (crew.birth().await, crew.item().await);
+            queue.seal();
+            worker.run(move |_, _| {
+                Arbiter::current().stop();
+                last.ack();
+                panic::resume_unwind(Box::new("on purpose, and quietly"));
+            });
+            let report = pool.drained().await.unwrap();
+            assert_eq!(crew.told().await, (0, report.drained));
+        }
+    });
 }

@@ -11,6 +11,8 @@ pub(super) struct Place {
     pub(super) name: String,
     pub(super) duty: Duty,
     pub(super) home: Option<Home>,
+    /// Its arbiter had somebody else in this place before, who may have stopped it.
+    pub(super) inherited: bool,
     /// Deaths in a row before an item was handed out.
     pub(super) futile: u32,
     /// Whoever fills it began after the end of the queue, only to hear of it.
@@ -58,12 +60,21 @@ impl Progress {
 
 impl Place {
     pub(super) fn new(name: String) -> Self {
-        Self { name, duty: Duty::Done, home: None, futile: 0, late: false, progress: Progress::none() }
+        Self {
+            name,
+            duty: Duty::Done,
+            home: None,
+            inherited: false,
+            futile: 0,
+            late: false,
+            progress: Progress::none(),
+        }
     }
 
     /// A worker fills it.
-    pub(super) fn begin(&mut self, home: Home, late: bool) {
+    pub(super) fn begin(&mut self, home: Home, inherited: bool, late: bool) {
         self.home = Some(home);
+        self.inherited = inherited;
         self.duty = Duty::Working;
         self.late = late;
         self.progress = Progress::none();

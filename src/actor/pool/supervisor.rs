@@ -128,9 +128,9 @@ impl<T: Send + 'static> Supervisor<T> {
         if self.places[index].home.as_ref().is_some_and(|home| !home.handle().alive()) {
             self.retire(index);
         }
-        let home = match self.places[index].home.take() {
-            Some(home) => home,
-            None => self.new_home(index)?,
+        let (home, inherited) = match self.places[index].home.take() {
+            Some(home) => (home, true),
+            None => (self.new_home(index)?, false),
         };
         let Some(claim) = &self.claim else { unreachable!("nobody is wanted once the pool has given up") };
         let late = self.queue.has_ended();
@@ -141,7 +141,7 @@ impl<T: Send + 'static> Supervisor<T> {
         let note = ExitNote::new(index, self.news.clone());
         // If the arbiter stops before the worker begins, the note brings the news.
         (self.spawn)(&home.handle(), Job { consumer, max_in_flight: self.settings.max_in_flight, note });
-        place.begin(home, late);
+        place.begin(home, inherited, late);
         Ok(())
     }
 
@@ -198,7 +198,9 @@ impl<T: Send + 'static> Supervisor<T> {
         place.futile = if idle { place.futile.saturating_add(1) } else { 0 };
         self.roster.died(index, death.clone());
         let name = place.name.clone();
-        if !wanted || place.late {
+        // A late one that was put into an arbiter that was already stopping has not heard of the end.
+        let never_began = place.inherited && death == Death::ArbiterStopped;
+        if !wanted || (place.late && !never_began) {
             log::warn!("{name} died: {death}; it had nothing more to do");
             return self.dismiss(index);
         }

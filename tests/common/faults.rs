@@ -315,7 +315,7 @@ pub(crate) fn read_all<T>(dead_letters: &mut Consumer<DeadLetter<T>>) -> Vec<Dea
 /// C6, with no call running.
 #[track_caller]
 pub(crate) fn assert_conserved(seen: &Snapshot) {
-    assert_eq!(seen.totals.accepted, ends(&seen.totals) + seen.buffered as u64 + seen.leased, "not conserved: {seen}");
+    actix_iterable_queue::testing::assert_conserved(seen);
 }
 
 /// The same at the end.

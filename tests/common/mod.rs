@@ -70,9 +70,7 @@ pub(crate) fn until(mut reached: impl FnMut() -> bool) {
 /// C6, with no call running.
 #[track_caller]
 pub(crate) fn assert_conserved<T>(queue: &IterableQueue<T>) {
-    let snapshot = queue.snapshot();
-    let there = settled(&snapshot.totals) + snapshot.buffered as u64 + snapshot.leased;
-    assert_eq!(snapshot.totals.accepted, there, "not conserved: {snapshot}");
+    actix_iterable_queue::testing::assert_conserved(&queue.snapshot());
 }
 
 /// Items that have come to their end.

@@ -1,12 +1,14 @@
 //! The primitives that the queue and its endpoints are built on, in one place.
 //!
 //! The models in `tests/models` compile the same sources with a `sync` of their own, in which a model
-//! checker chooses the schedule. So whatever threads can meet at comes from here; of `Arc`s, those whose
-//! last owner does something when it drops them.
+//! checker chooses the schedule. So whatever threads can meet at comes from here, and the time; of `Arc`s,
+//! those whose last owner does something when it drops them.
 
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, atomic};
+pub(crate) use std::time::Instant;
 pub(crate) use std::{thread, thread_local};
 
+pub(crate) use coarsetime::Instant as CoarseInstant;
 pub(crate) use concurrent_queue::ConcurrentQueue;
 pub(crate) use crossbeam_utils::Backoff;
 pub(crate) use futures::task::AtomicWaker;

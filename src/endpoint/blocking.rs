@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::consumer::{Consumer, Taking};
 use super::handle::Putting;
@@ -12,7 +12,7 @@ use crate::arbiter::assert_may_block;
 use crate::error::{GetTimeoutError, PutError, PutTimeoutError};
 use crate::queue::{Drained, Item, IterableQueue, Line, Shared, Take, Taken, Waiting};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Backoff, thread_local};
+use crate::sync::{Backoff, Instant, thread_local};
 
 /// A thread parks behind a waker of its own, so that threads and tasks wait in the same lines.
 struct Unpark(Thread);

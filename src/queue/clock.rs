@@ -6,6 +6,8 @@
 use std::ops::Add;
 use std::time::Duration;
 
+use crate::sync::CoarseInstant;
+
 /// A point in time, in milliseconds since the queue was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Ticks(pub(crate) u64);
@@ -32,12 +34,12 @@ impl Add<Duration> for Ticks {
 /// `Instant::now`.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    built: coarsetime::Instant,
+    built: CoarseInstant,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { built: coarsetime::Instant::now() }
+        Self { built: CoarseInstant::now() }
     }
 
     #[inline]

@@ -28,8 +28,8 @@ pub(crate) mod arbiter {
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer};
-pub use error::{OpenError, PutError, TryGetError, TryPutError};
-pub use queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State};
+pub use error::{GetTimeoutError, OpenError, PutError, PutTimeoutError, TryGetError, TryPutError};
+pub use queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, ShutdownReport, Snapshot, State, Totals};
 
 /// Drives a future on this thread.
 pub fn block_on<F: Future>(future: F) -> F::Output {
@@ -130,4 +130,36 @@ pub fn watched<T>(queue: &IterableQueue<T>) -> Producer<T> {
 pub fn close_from_outside<T>(queue: &IterableQueue<T>, producer: &Producer<T>) {
     let endpoint = producer.endpoint().map(Arc::clone);
     queue.shared().close_endpoints(endpoint.as_slice());
+}
+
+/// What the watch does with the consumers of an actor that died; all clones of this one.
+pub fn shut_consumer<T>(queue: &Observer<T>, shut: &Shut) {
+    queue.0.shut_consumers([&*shut.0]);
+}
+
+/// Names a consumer and its clones to the watch.
+#[derive(Clone)]
+pub struct Shut(Arc<crate::sync::atomic::AtomicBool>);
+
+impl Shut {
+    pub fn of<T>(consumer: &Consumer<T>) -> Self {
+        Self(Arc::clone(&consumer.slot().row.shut))
+    }
+}
+
+/// Looks at a queue, and does not keep it from being sealed.
+pub struct Observer<T>(Arc<queue::Shared<T>>);
+
+impl<T> Observer<T> {
+    pub fn of(queue: &IterableQueue<T>) -> Self {
+        Self(Arc::clone(queue.shared()))
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+
+    pub fn drained(&self) -> impl Future<Output = Drained> + use<T> {
+        queue::drained(&self.0)
+    }
 }

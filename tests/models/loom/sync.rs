@@ -11,6 +11,9 @@ pub(crate) use loom::thread_local;
 
 pub(crate) use crate::ring::ConcurrentQueue;
 
+pub(crate) use coarsetime::Instant as CoarseInstant;
+pub(crate) use std::time::Instant;
+
 pub mod thread {
     use std::sync::Arc;
     use std::time::Duration;

@@ -12,10 +12,18 @@ mod sources;
 
 pub use sources::*;
 
-/// Checks a model.
+/// Checks a model, or replays the schedule that `MODEL_REPLAY` names as a file.
 pub fn check(model: fn()) {
     let schedules = std::env::var("MODEL_SCHEDULES")
         .map_or(1_000, |schedules| schedules.parse().expect("MODEL_SCHEDULES is a number"));
+    let model = move || {
+        sync::time::reset();
+        fastrand::seed(shuttle::rand::RngCore::next_u64(&mut shuttle::rand::thread_rng()));
+        model();
+    };
+    if let Ok(schedule) = std::env::var("MODEL_REPLAY") {
+        return shuttle::replay_from_file(model, schedule);
+    }
     let mut config = shuttle::Config::new();
     config.silence_warnings = true;
     // Half of them are drawn step by step, half with few changes of threads at random places.

@@ -13,10 +13,12 @@ pub(crate) use futures::task::AtomicWaker;
 
 use concurrent_queue::{PopError, PushError};
 
-pub mod thread {
-    pub use shuttle::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, park_timeout, spawn, yield_now};
-    pub use std::thread::panicking;
-}
+pub(crate) use time::{CoarseInstant, Instant};
+
+#[path = "thread.rs"]
+pub mod thread;
+#[path = "time.rs"]
+pub(crate) mod time;
 
 /// The library's ring, each call of which is one step.
 pub(crate) struct ConcurrentQueue<T> {

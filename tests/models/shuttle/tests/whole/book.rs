@@ -182,9 +182,19 @@ impl Book {
             assert!((at(At::Rejected)..=letters).contains(&totals.dead_lettered), "{letters} letters; {seen}");
             assert!(at(At::Left) <= totals.discarded, "{seen}");
         }
-        if end.outcome == Outcome::Aborted {
-            assert_eq!(at(At::Put), 0, "somebody was to be given what was left");
+        if end.outcome == Outcome::Abandoned {
+            assert_ne!(totals.discarded, 0, "nothing was left: {seen}");
         }
+        drop(pages);
+        if end.outcome == Outcome::Aborted {
+            self.judge_left();
+        }
+    }
+
+    /// Somebody was given all that was left in the queue.
+    pub fn judge_left(&self) {
+        let pages = self.pages();
+        assert!(pages.jobs.values().all(|life| life.at != At::Put), "items were left to nobody");
     }
 
     /// The letters that somebody was to read, and those who read them to their end have.

@@ -36,6 +36,7 @@ fn all_stay(scene: &mut Scene, puts: &'static [Put], consuming: Consuming) {
 fn threads(queue: Builder<Job>) {
     let mut scene = Scene::new(queue, 5);
     all_stay(&mut scene, Put::THREADS, Consuming::new(Take::THREADS, Settle::DONE));
+    scene.look_at_capacity();
     scene.watch(1);
     assert_eq!(scene.judge().outcome, Outcome::Complete);
 }
@@ -99,7 +100,7 @@ fn d6_d11_as_many_wake_ups_as_items() {
             0 => (Put::TASKS, Take::TASKS),
             _ => (Put::ALL, Take::ALL),
         };
-        shared_out(Scene::new(some_queue(), 5), puts, Consuming::new(takes, Settle::DONE));
+        shared_out(Scene::new(some_queue(), 100), puts, Consuming::new(takes, Settle::DONE));
     });
 }
 
@@ -135,7 +136,13 @@ fn d8_shutdown_against_everything() {
         let leaves = any(&[1, 3, u32::MAX]);
         all_stay(&mut scene, Put::ALL, Consuming { leaves, ..Consuming::new(Take::ALL, Settle::ALL) });
         let grace = any(&[Duration::ZERO, Duration::from_millis(2), Duration::MAX]);
-        scene.sometime(move |queue, book| async move { book.left(queue.shutdown(grace).await.left) });
+        // While a producer is open, the queue is not abandoned before it is shut down.
+        scene.accounted = true;
+        let kept = scene.producer();
+        scene.sometime(move |queue, book| async move {
+            book.left(queue.shutdown(grace).await.left);
+            drop(kept);
+        });
         scene.watch(1);
         let outcome = scene.judge().outcome;
         assert!(grace != Duration::MAX || outcome != Outcome::Aborted);
@@ -212,6 +219,73 @@ fn a3_closed_from_outside() {
         }
         scene.watch(1);
         assert_eq!(scene.judge().outcome, Outcome::Complete);
+    });
+}
+
+/// Nobody takes, so nobody but the end wakes those who wait for room.
+#[test]
+fn a3_d7_d8_waiting_puts_hear_of_the_end() {
+    check(|| {
+        let mut scene = Scene::new(IterableQueue::builder().capacity(1 + below(2)), 2);
+        scene.refusable = true;
+        let (producer, consumer) = (watched(&scene.queue), scene.consumer());
+        let (mut another, shut) = (Some(producer.clone()), Shut::of(&consumer));
+        for producer in [producer.clone(), producer] {
+            scene.produce(producer, Put::ALL, 4);
+        }
+        let observer = Arc::clone(&scene.observer);
+        match below(5) {
+            0 => {
+                let another = another.take().expect("taken once");
+                scene.sometime(|queue, _| async move { close_from_outside(&queue, &another) });
+            }
+            1 => scene.sometime(|queue, book| async move { book.left(queue.abort()) }),
+            2 => scene.sometime(|queue, book| async move {
+                book.left(queue.shutdown(Duration::from_millis(2)).await.left);
+            }),
+            3 => scene.sometime(|queue, _| async move {
+                queue.seal();
+                shut_consumer(&observer, &shut);
+            }),
+            _ => {
+                let leaving = consumer.clone();
+                scene.sometime(|queue, _| async move {
+                    drop(leaving);
+                    queue.seal();
+                    shut_consumer(&observer, &shut);
+                });
+            }
+        }
+        scene.join();
+        drop((another, consumer));
+        scene.judge();
+    });
+}
+
+/// Nobody puts, so nobody but the end wakes those who wait for an item.
+#[test]
+fn a3_c5_d8_waiting_takes_hear_of_the_end() {
+    check(|| {
+        let mut scene = Scene::new(some_queue(), 2);
+        let (mut kept, consumer) = (Some(scene.producer()), scene.consumer());
+        let (shut, observer) = (Shut::of(&consumer), Arc::clone(&scene.observer));
+        scene.consume(consumer.clone(), Consuming::new(Take::ALL, Settle::ALL));
+        scene.consume(consumer, Consuming::new(Take::ALL, Settle::ALL));
+        match below(4) {
+            0 => scene.sometime(move |_, _| async move { shut_consumer(&observer, &shut) }),
+            1 => scene.sometime(|queue, book| async move { book.left(queue.abort()) }),
+            2 => scene.sometime(|queue, book| async move { book.left(queue.shutdown(Duration::MAX).await.left) }),
+            _ => {
+                let last = kept.take();
+                scene.sometime(|queue, _| async move {
+                    queue.seal();
+                    drop(last);
+                });
+            }
+        }
+        scene.join();
+        drop(kept);
+        scene.judge();
     });
 }
 

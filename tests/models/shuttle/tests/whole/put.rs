@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::SinkExt;
+use futures::future::join;
 use model::{Producer, PutError, PutMessage, PutTimeoutError, TryPutError};
 use shuttle::future::yield_now;
 
@@ -29,6 +30,8 @@ pub enum Put {
     Message,
     /// Goes on with a clone.
     Clone,
+    /// Two at once, the second behind the first.
+    Two,
 }
 
 impl Put {
@@ -45,6 +48,7 @@ impl Put {
         Self::SinkCut,
         Self::Message,
         Self::Clone,
+        Self::Two,
     ];
     pub const THREADS: &[Self] = &[Self::Try, Self::Blocking, Self::Blocking, Self::Timeout, Self::Clone];
     pub const TASKS: &[Self] = &[
@@ -56,6 +60,7 @@ impl Put {
         Self::Sink,
         Self::SinkCut,
         Self::Clone,
+        Self::Two,
     ];
 
     pub fn blocks(self) -> bool {
@@ -81,36 +86,55 @@ impl From<Result<(), PutError<Job>>> for Done {
     }
 }
 
-/// Puts until so many jobs were accepted, or the queue refuses them.
-pub async fn produce(book: Arc<Book>, mut producer: Producer<Job>, ways: &'static [Put], jobs: u32, refusable: bool) {
+/// Puts until so many jobs were accepted, or the queue refuses them. Others may put through the same
+/// handle.
+pub async fn produce(
+    book: Arc<Book>,
+    mut producer: Arc<Producer<Job>>,
+    ways: &'static [Put],
+    jobs: u32,
+    refusable: bool,
+) {
     let source = book.source();
     let mut accepted = 0;
     while accepted < jobs {
         let way = any(ways);
-        if way == Put::Clone {
-            let clone = producer.clone();
-            producer = clone;
-            continue;
-        }
         let job = book.job(source);
-        match put(&producer, job, way).await {
-            Done::In => {
-                book.accepted(job);
-                accepted += 1;
+        let mut done = vec![];
+        match way {
+            Put::Clone => {
+                producer = Arc::new(Producer::clone(&producer));
+                done.push((job, Done::Not));
             }
-            Done::Not => {
-                book.refused(job);
-                yield_now().await;
+            Put::Two if accepted + 2 <= jobs => {
+                let next = book.job(source);
+                let (first, second) = join(producer.put(job), producer.put(next)).await;
+                done.extend([(job, first.into()), (next, second.into())]);
             }
-            Done::Refused(back) => {
-                assert!(refusable, "a put was refused");
-                assert_eq!(back.unwrap_or(job), job);
-                book.refused(job);
-                break;
+            way => done.push((job, put(&producer, job, way).await)),
+        }
+        for (job, done) in done {
+            match done {
+                Done::In => {
+                    book.accepted(job);
+                    accepted += 1;
+                }
+                Done::Not => book.refused(job),
+                Done::Refused(back) => {
+                    assert!(refusable, "a put was refused");
+                    assert_eq!(back.unwrap_or(job), job);
+                    book.refused(job);
+                    accepted = jobs;
+                }
             }
         }
+        yield_now().await;
     }
-    if below(2) == 0 {
+    // One that comes to nothing must leave no trace.
+    if ways.contains(&Put::ReserveCut) && below(2) == 0 {
+        drop(cut(pin!(producer.reserve())).await);
+    }
+    if let Some(mut producer) = Arc::into_inner(producer) {
         producer.close();
     }
 }
@@ -128,7 +152,7 @@ async fn put(producer: &Producer<Job>, job: Job, way: Put) -> Done {
             Err(_) => Done::Not,
             Ok(()) => Done::In,
         },
-        Put::Await => producer.put(job).await.into(),
+        Put::Await | Put::Two => producer.put(job).await.into(),
         Put::Cut => cut(pin!(producer.put(job))).await.map_or(Done::Not, Done::from),
         Put::Permit => match producer.reserve().await {
             Ok(permit) => {

@@ -33,6 +33,8 @@ pub struct Scene {
     pub observer: Arc<Observer<Job>>,
     /// Whether puts may fail.
     pub refusable: bool,
+    /// Whether all that is left at the end is handed to somebody, however the end comes.
+    pub accounted: bool,
     running: Vec<Running>,
     watchers: usize,
     letters: bool,
@@ -46,6 +48,7 @@ impl Scene {
             queue,
             book: Arc::new(Book::new(max_attempts)),
             refusable: false,
+            accounted: false,
             running: Vec::new(),
             watchers: 0,
             letters: false,
@@ -72,9 +75,16 @@ impl Scene {
         self.queue.consumer().expect("not sealed")
     }
 
+    /// One or two who share the handle put so many jobs.
     pub fn produce(&mut self, producer: Producer<Job>, ways: &'static [Put], jobs: u32) {
-        let run = produce(Arc::clone(&self.book), producer, ways, jobs, self.refusable);
-        self.spawn(ways.iter().any(|way| way.blocks()), run);
+        let producer = Arc::new(producer);
+        let first = 1 + below(jobs as usize) as u32;
+        for jobs in [first, jobs - first] {
+            if jobs > 0 {
+                let run = produce(Arc::clone(&self.book), Arc::clone(&producer), ways, jobs, self.refusable);
+                self.spawn(ways.iter().any(|way| way.blocks()), run);
+            }
+        }
     }
 
     pub fn consume(&mut self, consumer: Consumer<Job>, mut how: Consuming) {
@@ -89,6 +99,20 @@ impl Scene {
             let (book, drained) = (Arc::clone(&self.book), self.observer.drained());
             self.spawn(false, async move { book.heard(drained.await) });
         }
+    }
+
+    /// Looks at times whether there is more in the queue than may be (D5), where nothing comes back and
+    /// there are no permits.
+    pub fn look_at_capacity(&mut self) {
+        let Some(capacity) = self.queue.capacity() else { return };
+        let observer = Arc::clone(&self.observer);
+        self.task(async move {
+            for _ in 0..3 {
+                a_while().await;
+                let seen = observer.snapshot();
+                assert!(seen.buffered <= capacity, "{seen}");
+            }
+        });
     }
 
     /// Reads the dead letters, to their end.
@@ -123,12 +147,18 @@ impl Scene {
             // By the drop of the last handle.
             _ => self.sometime(|queue, _| async move { drop(queue) }),
         }
-        let Self { queue, book, observer, watchers, letters, running, .. } = self;
+        let Self { queue, book, observer, watchers, letters, running, accounted, refusable } = self;
         drop(queue);
         join(running);
         let end = block_on(observer.drained());
         let seen = observer.snapshot();
         book.judge(&seen, &end, watchers);
+        if accounted {
+            book.judge_left();
+        }
+        if end.outcome == Outcome::Complete && !refusable {
+            assert_eq!(end.totals, seen.totals, "all had closed");
+        }
         if end.outcome == Outcome::Complete && letters {
             book.judge_letters(&seen);
         }

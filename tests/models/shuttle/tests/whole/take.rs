@@ -201,6 +201,14 @@ impl AtWork {
                 }
             }
         }
+        // One that comes to nothing must leave no trace.
+        if self.left.quota == 0
+            && let Some(Some(item)) = cut(pin!(consumer.leases().next())).await
+        {
+            self.book.handed(self.id, *item, Some(item.attempt()));
+            self.book.settling(*item, At::Back);
+            item.requeue();
+        }
         if below(2) == 0 {
             drop(consumer);
             self.settle_held();

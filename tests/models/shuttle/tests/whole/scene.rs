@@ -123,9 +123,9 @@ impl Scene {
     }
 
     /// Does something to the queue at any time.
-    pub fn sometime<R: Future<Output = ()> + Send>(&mut self, act: impl FnOnce(Queue, Arc<Book>) -> R + Send + 'static)
+    pub fn sometime<R>(&mut self, act: impl FnOnce(Queue, Arc<Book>) -> R + Send + 'static)
     where
-        R: 'static,
+        R: Future<Output = ()> + Send + 'static,
     {
         let (queue, book) = (self.queue.clone(), Arc::clone(&self.book));
         self.spawn(false, async move {

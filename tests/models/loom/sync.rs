@@ -5,14 +5,17 @@
 //! weak memory make them.
 
 use std::task::Waker;
+pub(crate) use std::time::Instant;
 
+pub(crate) use coarsetime::Instant as CoarseInstant;
 pub use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 pub(crate) use loom::thread_local;
 
 pub(crate) use crate::ring::ConcurrentQueue;
+pub(crate) use spin::Backoff;
 
-pub(crate) use coarsetime::Instant as CoarseInstant;
-pub(crate) use std::time::Instant;
+#[path = "../spin.rs"]
+mod spin;
 
 pub mod thread {
     use std::sync::Arc;
@@ -148,20 +151,4 @@ impl AtomicWaker {
         let waker = self.0.lock().unwrap().take();
         waker.into_iter().for_each(Waker::wake);
     }
-}
-
-/// Threads do not spin here: a schedule in which they do differs in nothing from one in which
-/// they come later.
-pub(crate) struct Backoff;
-
-impl Backoff {
-    pub(crate) fn new() -> Self {
-        Self
-    }
-
-    pub(crate) fn is_completed(&self) -> bool {
-        true
-    }
-
-    pub(crate) fn snooze(&self) {}
 }

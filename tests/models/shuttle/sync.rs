@@ -13,8 +13,11 @@ pub(crate) use futures::task::AtomicWaker;
 
 use concurrent_queue::{PopError, PushError};
 
+pub(crate) use spin::Backoff;
 pub(crate) use time::{CoarseInstant, Instant};
 
+#[path = "../spin.rs"]
+mod spin;
 #[path = "thread.rs"]
 pub mod thread;
 #[path = "time.rs"]
@@ -70,20 +73,4 @@ impl<T> ConcurrentQueue<T> {
     pub(crate) fn close(&self) -> bool {
         self.ring().close()
     }
-}
-
-/// Threads do not spin here: a schedule in which they do differs in nothing from one in which
-/// they come later.
-pub(crate) struct Backoff;
-
-impl Backoff {
-    pub(crate) fn new() -> Self {
-        Self
-    }
-
-    pub(crate) fn is_completed(&self) -> bool {
-        true
-    }
-
-    pub(crate) fn snooze(&self) {}
 }

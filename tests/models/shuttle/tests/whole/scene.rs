@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use model::sync::block_on;
 use model::sync::thread::{self, JoinHandle};
-use model::{Builder, Consumer, Drained, IterableQueue, Observer, Outcome, Producer};
+use model::{Builder, Consumer, Drained, IterableQueue, Observer, Outcome, Producer, block_on};
 use shuttle::future;
 
 use crate::book::{Book, Job};

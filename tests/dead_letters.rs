@@ -3,46 +3,27 @@
 #[path = "common/actors.rs"]
 mod actors;
 mod common;
+#[path = "common/log.rs"]
+mod log;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::thread;
 
+use ::log::Level;
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{OpenError, TryGetError};
 use actors::in_system;
 use common::{assert_conserved, until, within_watchdog};
-use log::{Level, Log, Metadata, Record};
 
-/// Keeps what was logged.
-struct Kept(Mutex<Vec<(Level, String)>>);
-
-static LOG: Kept = Kept(Mutex::new(Vec::new()));
-
-impl Log for Kept {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        self.0.lock().expect("no panic while it is held").push((record.level(), record.args().to_string()));
-    }
-
-    fn flush(&self) {}
-}
-
-/// What was logged at error of a queue with this name.
-fn errors(name: &str) -> Vec<String> {
-    let log = LOG.0.lock().expect("no panic while it is held");
-    let of_it = log.iter().filter(|(level, text)| *level == Level::Error && text.contains(name));
-    of_it.map(|(_, text)| text.clone()).collect()
+/// What was logged at error with this in it.
+fn errors(what: &str) -> Vec<String> {
+    log::said(Level::Error, what)
 }
 
 /// A queue with 0..n in it, and its one consumer.
 fn filled(name: &str, max_attempts: u32, n: u32) -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
-    let _ = log::set_logger(&LOG); // by whichever test is first
-    log::set_max_level(log::LevelFilter::Error);
+    log::keep();
     let queue = IterableQueue::builder().name(name).max_attempts(max_attempts).build().expect("valid");
     let (producer, consumer) = (queue.producer().expect("open"), queue.consumer_named("worker").expect("open"));
     (0..n).for_each(|n| producer.try_put(n).expect("room"));

@@ -3,14 +3,17 @@
 mod common;
 
 use std::error::Error;
+use std::io;
+use std::panic;
 use std::pin::pin;
 use std::time::Duration;
 
 use actix_iterable_queue::{
-    BuildError, GetTimeoutError, IterableQueue, OpenError, PutError, PutTimeoutError, SinkError, TryGetError,
-    TryPutError,
+    BuildError, Close, Death, GetTimeoutError, IterableQueue, OpenError, OpenProducer, PoolError, Put, PutError,
+    PutTimeoutError, QueueActor, Shutdown, SinkError, TryGetError, TryPutError,
 };
-use common::Task;
+use common::{Task, message};
+use futures::executor::block_on;
 use futures::{FutureExt, Sink, SinkExt};
 
 /// Neither `Debug` nor `Clone` nor `PartialEq`.
@@ -44,7 +47,9 @@ fn d12_every_put_error_hands_the_item_back() {
     assert!(matches!(&closed, TryPutError::Refused(PutError::Closed(_))) && !closed.is_full());
     assert_eq!((closed.get_ref().0, closed.into_inner().0), (3, 3));
     let closed = producer.blocking_put_timeout(Opaque(4), Duration::ZERO).unwrap_err();
+    is_error(&closed);
     assert!(matches!(&closed, PutTimeoutError::Refused(PutError::Closed(_))));
+    assert!(closed.to_string().contains("this producer is closed"), "{closed}");
     assert_eq!((closed.get_ref().0, closed.into_inner().0), (4, 4));
 
     queue.seal();
@@ -73,6 +78,8 @@ fn d12_a_shutdown_says_so_and_hands_the_item_back() {
     is_error(&refused);
     assert!(matches!(&refused, TryPutError::Refused(PutError::ShutDown(_))));
     assert_eq!(refused.into_inner().0, 2);
+    let refused = producer.sink().feed(Opaque(3)).now_or_never().unwrap().unwrap_err();
+    assert!(matches!(refused.reason(), PutError::ShutDown(None)));
     held.ack();
 }
 
@@ -87,11 +94,34 @@ fn d12_a_sink_hands_back_what_it_was_given() {
     let error: SinkError<Opaque> = pin!(&mut sink).start_send(Opaque(1)).unwrap_err();
     is_error(&error);
     assert!(matches!(error.reason(), PutError::Aborted(Some(_))));
+    assert_eq!(error.get_ref().unwrap().0, 1);
     assert_eq!(error.into_inner().unwrap().0, 1);
     // Not ready, so nothing was given.
     let error = sink.send(Opaque(2)).now_or_never().unwrap().unwrap_err();
     assert!(matches!(error.reason(), PutError::Aborted(None)));
+    assert!(error.get_ref().is_none());
     assert!(error.into_inner().is_none());
+    // Nor is anything lost by a sink that was closed before.
+    block_on(sink.close()).unwrap();
+    let error = sink.feed(Opaque(3)).now_or_never().unwrap().unwrap_err();
+    assert!(matches!(error.reason(), PutError::Closed(None)));
+}
+
+#[test]
+fn a_sink_that_is_ready_stays_ready_and_one_that_is_not_panics() {
+    let queue = IterableQueue::bounded(1);
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let task = Task::new();
+    let mut sink = pin!(producer.sink());
+    for _ in 0..2 {
+        assert!(matches!(sink.as_mut().poll_ready(&mut task.context()), std::task::Poll::Ready(Ok(()))));
+    }
+    sink.as_mut().start_send(1).unwrap();
+    assert!(sink.as_mut().poll_ready(&mut task.context()).is_pending(), "the one permit was used");
+    let mut sink = pin!(queue.producer().unwrap().into_sink());
+    let sent = panic::catch_unwind(panic::AssertUnwindSafe(|| sink.as_mut().start_send(2)));
+    assert!(message(&*sent.unwrap_err()).contains("call poll_ready first"));
+    assert_eq!(consumer.try_get(), Ok(1));
 }
 
 #[test]
@@ -112,6 +142,70 @@ fn d12_the_other_errors_say_what_to_do() {
     is_error(&OpenError::Sealed);
     is_error(&BuildError::ZeroCapacity);
     assert!(TryGetError::Empty.to_string().contains("blocking_get"));
+    assert!(TryGetError::Ended.to_string().contains("no more items"));
+    assert_eq!(GetTimeoutError::Ended.to_string(), TryGetError::Ended.to_string());
     assert!(OpenError::Sealed.to_string().contains("clone"));
+    assert!(OpenError::ZeroMaxInFlight.to_string().contains("max_in_flight is 0"));
     assert!(BuildError::ZeroCapacity.to_string().contains("capacity is 0"));
+    assert!(BuildError::ZeroMaxAttempts.to_string().contains("max_attempts is 0"));
+}
+
+#[test]
+fn d12_the_errors_of_pools_say_what_to_do() {
+    let no_thread = || io::Error::other("no thread");
+    for (error, says) in [
+        (PoolError::NoSystem, "no actix system is running"),
+        (PoolError::ZeroWorkers, "0 workers"),
+        (PoolError::ZeroMaxInFlight, "max_in_flight is 0"),
+        (PoolError::Sealed, "before seal"),
+        (PoolError::ArbiterStopped, "has stopped"),
+        (PoolError::Arbiter(no_thread()), "no arbiter could be started: no thread"),
+        (PoolError::Ended, "has ended"),
+    ] {
+        is_error(&error);
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(error.source().is_some(), matches!(error, PoolError::Arbiter(_)));
+    }
+    let deaths = [
+        (Death::Panicked("boom".into()), "it panicked: boom"),
+        (Death::Stopped, "it stopped by itself"),
+        (Death::ArbiterStopped, "its arbiter stopped"),
+        (Death::NoArbiter("no thread".into()), "no arbiter could be started for it: no thread"),
+    ];
+    for (death, says) in deaths {
+        assert_eq!(death.to_string(), says);
+    }
+}
+
+/// What somebody holds of a queue can be printed, whatever the items are.
+#[test]
+fn d12_endpoints_and_what_they_give_out_print_without_the_items() {
+    fn shows(printed: impl std::fmt::Debug, what: &[&str]) {
+        let text = format!("{printed:?}");
+        assert!(!text.contains("Opaque") && what.iter().all(|what| text.contains(what)), "{text}: {what:?}");
+    }
+    let builder = || IterableQueue::<Opaque>::builder().name("jobs").capacity(5).max_attempts(3);
+    shows(builder(), &["Builder", "jobs", "5", "3"]);
+    let queue = builder().build().unwrap();
+    let (mut producer, consumer) = (queue.producer_named("http").unwrap(), queue.consumer_named("worker").unwrap());
+    producer.try_put(Opaque(1)).unwrap();
+    shows(&queue, &["IterableQueue", "jobs", "Open", "len: 1"]);
+    shows(&producer, &["Producer", "http", "closed: false"]);
+    shows(&consumer, &["Consumer", "worker"]);
+    shows(producer.reserve().now_or_never().unwrap().unwrap(), &["Permit", &format!("{:?}", queue.id())]);
+    shows(producer.sink(), &["PutSink", "ready: false", "closed: false"]);
+    shows(OpenProducer::<Opaque>::new().named("http"), &["OpenProducer", "http", "watched: false"]);
+    shows(Put::new(&producer, Opaque(2)), &["Put", "closed: false"]);
+    shows(Close::new(&mut producer), &["Close", "closed_before: false"]);
+    shows(Close::new(&mut producer), &["Close", "closed_before: true"]);
+    shows(&producer, &["Producer", "closed: true"]);
+    shows(producer.sink(), &["PutSink", "closed: true"]);
+    shows(Shutdown::<Opaque>::new(Duration::from_secs(7)), &["Shutdown", "7s"]);
+    shows(QueueActor::new(queue), &["QueueActor", "jobs"]);
+
+    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    producer.try_put("work").unwrap();
+    let item = consumer.try_lease().unwrap();
+    shows(&item, &["Item", "\"work\"", "attempt: 1"]); // it is asked of what prints itself
+    item.ack();
 }

@@ -47,3 +47,17 @@ impl Clock {
         Ticks(self.built.elapsed().as_millis())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_times_to_come_are_in_milliseconds_and_never_too_early() {
+        assert_eq!(Ticks(7).since(Ticks(4)), Duration::from_millis(3));
+        assert_eq!(Ticks(4).since(Ticks(7)), Duration::ZERO);
+        assert_eq!(Ticks(4) + Duration::from_millis(3), Ticks(7));
+        assert_eq!(Ticks(4) + Duration::from_nanos(1), Ticks(5));
+        assert_eq!(Ticks(4) + Duration::MAX, Ticks::MAX);
+    }
+}

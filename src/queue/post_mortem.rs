@@ -104,6 +104,7 @@ mod tests {
     use std::panic::catch_unwind;
     use std::task::Poll;
 
+    use crate::endpoint::Consumer;
     use crate::queue::{Item, IterableQueue};
 
     /// The lease is dropped while a panic unwinds, but the worker lives on.
@@ -126,5 +127,56 @@ mod tests {
 
         assert_eq!((polled, worker.is_some()), (Poll::Pending, true));
         assert_eq!(consumer.try_lease().unwrap().attempt(), 2);
+    }
+
+    /// A queue with 0..n in it, and its consumer.
+    fn filled(n: u32) -> (IterableQueue<u32>, Consumer<u32>) {
+        let queue = IterableQueue::unbounded();
+        let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        (0..n).for_each(|n| producer.try_put(n).unwrap());
+        (queue, consumer)
+    }
+
+    #[test]
+    fn d3_a_lease_that_another_thread_drops_by_a_panic_comes_back_at_once() {
+        let (queue, mut consumer) = filled(1);
+        let mut worker = Some(consumer.try_lease().ok());
+        let polled = consumer.slot().attend(&mut worker, |item| {
+            let item = item.take();
+            let panics = std::thread::spawn(move || {
+                let _held = item;
+                panic!("not the worker's panic");
+            });
+            assert!(panics.join().is_err());
+            assert_eq!(queue.len(), 1);
+            Poll::Pending
+        });
+        assert_eq!(polled, Poll::Pending);
+    }
+
+    #[test]
+    fn d3_a_lease_that_a_worker_forgets_comes_back_at_once_and_is_warned_about() {
+        let (queue, mut consumer) = filled(1);
+        let mut worker = Some(consumer.try_lease().ok());
+        let polled = consumer.slot().attend(&mut worker, |item| {
+            drop(item.take());
+            assert_eq!(queue.len(), 1);
+            Poll::Pending
+        });
+        assert_eq!(polled, Poll::Pending);
+        assert!(!consumer.slot().row.first_warning());
+    }
+
+    #[test]
+    fn d3_leases_that_die_with_their_worker_are_not_warned_about() {
+        let (queue, mut consumer) = filled(2);
+        let mut worker = Some([consumer.try_lease().ok(), consumer.try_lease().ok()]);
+        let polled = consumer.slot().attend(&mut worker, |[item, _bystander]| {
+            let _in_hand = item.take();
+            panic!("boom");
+        });
+        assert_eq!(polled, Poll::Ready(Err("boom".to_owned())));
+        assert_eq!((worker.is_none(), queue.len()), (true, 2));
+        assert!(consumer.slot().row.first_warning());
     }
 }

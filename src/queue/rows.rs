@@ -392,3 +392,45 @@ impl ConsumerRow {
         self.shared.after_settle.load(SeqCst) & (CLOSED | SHUT) != 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_the_last_put_was_is_known_of_puts_that_looked_at_the_clock() {
+        let row = ProducerRow::new(Arc::new(ProducerEndpoint::new(ProducerId(1), "http".into(), false)));
+        assert!(matches!(row.last_put(), LastPut::Never));
+        row.count_put();
+        assert!(matches!(row.last_put(), LastPut::Unknown));
+        row.stamp_put(Ticks(7));
+        assert_eq!(row.last_put().known(), Some(Ticks(7)));
+        row.count_put();
+        assert!(matches!(row.last_put(), LastPut::Unknown));
+    }
+
+    #[test]
+    fn the_last_put_of_several_handles_is_the_latest_or_unknown() {
+        let (early, late) = (LastPut::At(Ticks(1)), LastPut::At(Ticks(2)));
+        for (one, other, both) in [
+            (early, late, Some(Ticks(2))),
+            (late, LastPut::Never, Some(Ticks(2))),
+            (late, LastPut::Unknown, None),
+            (LastPut::Never, LastPut::Unknown, None),
+            (LastPut::Never, LastPut::Never, None),
+        ] {
+            assert_eq!(one.or_later(other).known(), both);
+            assert_eq!(other.or_later(one).known(), both);
+        }
+        assert!(matches!(LastPut::Never.or_later(LastPut::Unknown), LastPut::Unknown));
+    }
+
+    #[test]
+    fn the_last_lease_is_the_one_that_was_stamped_last() {
+        let id = ConsumerId { queue: crate::queue::QueueId::next(), number: 1 };
+        let row = ConsumerRow::new(id, "worker".into(), Arc::default());
+        row.stamp_lease(Ticks(3));
+        row.stamp_lease(Ticks(5));
+        assert_eq!(row.last_lease(), Ticks(5));
+    }
+}

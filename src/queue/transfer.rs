@@ -365,3 +365,43 @@ impl<T> Shared<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use futures::FutureExt;
+
+    use super::Shared;
+    use crate::endpoint::{Permit, Producer};
+    use crate::error::TryPutError;
+    use crate::queue::IterableQueue;
+
+    /// A put that has passed its look at the flags when the first permit is given, and only then
+    /// pushes: it takes the room that the permit was to keep.
+    fn overlapping_put(shared: &Shared<&'static str>, producer: &Producer<&'static str>) -> Permit<&'static str> {
+        let permit = producer.reserve().now_or_never().unwrap().unwrap();
+        shared.ring.push("faster").unwrap();
+        permit
+    }
+
+    #[test]
+    fn d5_a_permit_that_lost_its_room_puts_all_the_same_and_counts() {
+        let queue = IterableQueue::bounded(1);
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        overlapping_put(queue.shared(), &producer).put("permit").unwrap();
+        assert_eq!(queue.len(), 2);
+        let mut waiting = Box::pin(producer.put("waits"));
+        let mut cx = Context::from_waker(Waker::noop());
+        for item in ["faster", "permit"] {
+            assert!(waiting.as_mut().poll_unpin(&mut cx).is_pending(), "no room before {item} is out");
+            assert!(queue.is_full());
+            assert_eq!(consumer.try_get(), Ok(item));
+        }
+        assert!(!queue.is_full());
+        assert_eq!(queue.snapshot().waiting_puts, 0, "it was told of the room");
+        assert_eq!(waiting.as_mut().poll_unpin(&mut cx), Poll::Ready(Ok(())));
+        assert_eq!(producer.clone().try_put("more"), Err(TryPutError::Full("more")));
+        assert_eq!(consumer.try_get(), Ok("waits"));
+    }
+}

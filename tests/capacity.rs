@@ -212,6 +212,18 @@ fn d5_permits_count_as_room_in_use() {
 }
 
 #[test]
+fn d5_a_permit_that_is_given_back_leaves_the_others_their_room() {
+    let (producer, mut consumer) = IterableQueue::bounded(2).split().unwrap();
+    let reserve = || producer.reserve().now_or_never().unwrap().unwrap();
+    let (kept, given_back) = (reserve(), reserve());
+    drop(given_back);
+    producer.try_put(1).unwrap();
+    assert!(producer.try_put(9).unwrap_err().is_full());
+    kept.put(2).unwrap();
+    assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn d5_a_dropped_permit_wakes_a_waiting_put() {
     let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
     let permit = producer.reserve().now_or_never().unwrap().unwrap();

@@ -239,6 +239,23 @@ fn d8_after_the_end_leases_can_still_be_settled() {
 }
 
 #[test]
+fn c6_what_is_leased_when_it_is_aborted_is_missing_from_the_totals() {
+    let queue = IterableQueue::unbounded();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    block_on(producer.put_all(0..5)).unwrap();
+    drop(producer);
+    assert_eq!(consumer.try_get(), Ok(0));
+    consumer.try_lease().unwrap().ack();
+    let held = consumer.try_lease().unwrap();
+    assert_eq!(queue.abort(), [3, 4]);
+    let totals = block_on(queue.drained()).totals;
+    assert_eq!((totals.accepted, totals.acked, totals.taken, totals.discarded), (5, 1, 1, 2));
+    held.ack();
+    assert_eq!(queue.snapshot().totals.acked, 2);
+    assert_conserved(&queue);
+}
+
+#[test]
 fn d8_put_child_after_drained_of_a_bounded_queue_fails_too() {
     let queue = IterableQueue::bounded(1);
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());

@@ -35,6 +35,20 @@ fn d1_while_another_is_at_work_the_giver_takes_new_ones_first() {
     assert_eq!(giver.try_get(), Ok(5));
 }
 
+/// Those that are beside the producers' room are new ones, too.
+#[test]
+fn d1_items_put_through_leases_are_new_ones_too() {
+    let (producer, mut giver) = IterableQueue::bounded(2).split().unwrap();
+    let mut busy = giver.clone();
+    (0..2).for_each(|n| producer.try_put(n).unwrap());
+    let (in_work, item) = (busy.try_lease().unwrap(), giver.try_lease().unwrap());
+    in_work.put_child(2).unwrap();
+    item.requeue();
+    assert_eq!(try_done(&mut giver), Some((2, 1)));
+    assert_eq!(try_done(&mut giver), Some((1, 2)));
+    in_work.ack();
+}
+
 #[test]
 fn d1_with_nobody_else_at_work_it_comes_back_at_once() {
     // alone

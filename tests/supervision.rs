@@ -11,8 +11,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{PutError, State};
-use futures::FutureExt;
 use futures::channel::oneshot;
+use futures::{FutureExt, join};
 
 use actors::{Hand, Run, in_system, quiet, run, until};
 
@@ -182,6 +182,23 @@ fn a4_stopped_with_its_system_it_tells_everybody() {
             thread.join().expect("it ends in peace");
         })
         .await;
+    });
+}
+
+#[test]
+fn a4_a_put_for_another_queue_comes_back_and_both_queues_go_on() {
+    in_system(|| async {
+        let (queue, other) = (Queue::bounded(1), Queue::bounded(1));
+        let (producer, mut consumer) = (other.producer().unwrap(), other.consumer().unwrap());
+        let actor = QueueActor::new(queue.clone()).start();
+        producer.try_put(1).unwrap();
+        let waiting = actor.send(Put::new(&producer, 2));
+        let (waiting, died) = join!(waiting, actor.send(panics()));
+        assert!(died.is_err());
+        assert_eq!(waiting.unwrap(), Err(PutError::Closed(2)));
+        assert_eq!((queue.state(), other.state()), (State::Open, State::Open));
+        assert_eq!(consumer.try_get(), Ok(1));
+        producer.try_put(3).unwrap();
     });
 }
 

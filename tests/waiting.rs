@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
-use actix_iterable_queue::{IterableQueue, TryGetError};
+use actix_iterable_queue::{IterableQueue, State, TryGetError};
 use common::Task;
 use futures::{FutureExt, Sink, Stream};
 
@@ -85,6 +85,26 @@ fn d6_a_getter_that_leaves_unwoken_wakes_nobody() {
     producer.try_put(1).unwrap();
     producer.try_put(2).unwrap();
     assert_eq!((first.wakes(), second.wakes(), third.wakes()), (1, 0, 1));
+}
+
+#[test]
+fn d6_a_getter_that_never_waited_wakes_nobody() {
+    let queue = IterableQueue::unbounded();
+    let (producer, mut hasty) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let (mut one, mut other) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+    let (first, second) = (Pending::new(one.get()), Pending::new(other.get()));
+    producer.try_put(1).unwrap();
+    assert_eq!(hasty.get().now_or_never(), Some(Some(1)));
+    assert_eq!((first.wakes(), second.wakes()), (1, 0));
+}
+
+#[test]
+fn d6_waiting_for_the_end_leaves_no_waker_behind() {
+    let queue = IterableQueue::<u8>::unbounded();
+    let mut waits = Pending::new(queue.drained());
+    waits.leave();
+    queue.seal();
+    assert_eq!((queue.state(), waits.wakes()), (State::Drained, 0));
 }
 
 #[test]

@@ -68,6 +68,26 @@ fn a3_a_watched_producer_closes_with_all_its_handles() {
 }
 
 #[test]
+fn a3_a_permit_of_an_endpoint_that_was_closed_fails_and_its_room_goes_to_others() {
+    in_system(|| async {
+        let queue = Queue::bounded(1);
+        let (actor, owner) = (start(&queue), mortal());
+        let (other, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        let producer = actor.send(OpenProducer::new().watch(&owner)).await.unwrap().unwrap();
+        let permit = producer.reserve().await.unwrap();
+        let put = actix::spawn(async move { other.put(2).await });
+        let waits = || queue.snapshot().waiting_puts == 1;
+        until(waits).await;
+        kill(&owner).await;
+        until(|| producer.clone().is_closed()).await;
+        until(waits).await; // it was woken to look whether its own handle was closed
+        assert_eq!(permit.put(1), Err(PutError::Closed(1)));
+        assert_eq!(put.await.unwrap(), Ok(()));
+        assert_eq!((consumer.try_get(), consumer.try_get()), (Ok(2), Err(TryGetError::Empty)));
+    });
+}
+
+#[test]
 fn a3_only_the_endpoints_of_the_dead_are_closed() {
     in_system(|| async {
         let queue = Queue::unbounded();

@@ -107,3 +107,13 @@ fn c6_items_whose_drop_uses_their_queue_are_conserved() {
         }
     }
 }
+
+#[test]
+fn d3_what_was_changed_through_a_lease_comes_back_changed() {
+    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    producer.try_put(String::from("half ")).unwrap();
+    let mut item = consumer.try_lease().unwrap();
+    item.push_str("done");
+    drop(item);
+    assert_eq!(consumer.try_lease().unwrap().into_inner(), "half done");
+}

@@ -251,6 +251,18 @@ fn c4_a_waiting_put_arrives_before_the_end() {
 }
 
 #[test]
+fn c5_a_loop_over_a_borrowed_consumer_ends_with_the_queue() {
+    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    (0..3).try_for_each(|n| producer.try_put(n)).unwrap();
+    drop(producer);
+    let mut seen = Vec::new();
+    for n in &mut consumer {
+        seen.push(n);
+    }
+    assert_eq!((seen, consumer.try_get()), (vec![0, 1, 2], Err(TryGetError::Ended)));
+}
+
+#[test]
 fn c5_the_last_lease_blocks_the_end_and_is_named() {
     let queue = IterableQueue::unbounded();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("worker-2").unwrap());

@@ -3,7 +3,6 @@
 //!
 //! More schedules: `MODEL_PREEMPTIONS` (loom) and `MODEL_SCHEDULES` (shuttle).
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
@@ -81,6 +80,17 @@ fn c5_the_last_close_against_seal() {
         join(closing);
         join(sealing);
         assert_drained(&queue, 1);
+    });
+}
+
+#[test]
+fn c5_whoever_waits_for_the_end_hears_of_it() {
+    check(|| {
+        let (queue, producer, _consumer) = unbounded();
+        queue.seal();
+        let closing = spawn(move || drop(producer));
+        assert_eq!(queue.blocking_drained().outcome, Outcome::Complete);
+        join(closing);
     });
 }
 
@@ -238,39 +248,39 @@ fn d1_what_came_back_is_left_to_nobody() {
     });
 }
 
+/// Of two who wait, one gives up, maybe when it has just been woken for the only item.
 #[test]
 fn d6_a_cancelled_waiter_that_was_woken_passes_it_on() {
     check(|| {
         let (queue, producer, mut cancelled) = unbounded();
         let mut other = queue.consumer().unwrap();
-        let putting = spawn(move || {
-            producer.try_put(1).unwrap();
-            producer
-        });
-        {
-            let get = pin!(cancelled.get());
-            if get.poll(&mut Context::from_waker(Waker::noop())).is_ready() {
-                return drop(join(putting));
-            }
+        let getting = spawn(move || other.blocking_get());
+        let mut get = Box::pin(cancelled.get());
+        if get.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            let putting = spawn(move || {
+                producer.try_put(1).unwrap();
+                producer
+            });
+            drop(get);
+            assert_eq!(join(getting), Some(1));
+            drop(join(putting));
         }
-        assert_eq!(other.blocking_get(), Some(1));
-        drop(join(putting));
     });
 }
 
+/// One who waits may take an older item than the one it was woken for, while another waits behind it.
 #[test]
 fn d6_as_many_wake_ups_as_items() {
     check(|| {
         let (queue, producer, mut one) = unbounded();
         let mut other = queue.consumer().unwrap();
         let getting = spawn(move || one.blocking_get().unwrap());
-        let putting = spawn({
-            let producer = producer.clone();
-            move || producer.try_put(1).unwrap()
+        let putting = spawn(move || {
+            (1..=2).try_for_each(|n| producer.try_put(n)).unwrap();
+            producer
         });
-        producer.try_put(2).unwrap();
         assert_eq!(other.blocking_get().unwrap() + join(getting), 3);
-        join(putting);
+        drop(join(putting));
     });
 }
 
@@ -320,6 +330,24 @@ fn d7_a_put_against_the_last_consumer() {
             }
         }
         assert_conserved(&queue);
+    });
+}
+
+/// Abandoned with an item in the ring, the queue ends with the last settle.
+#[test]
+fn d7_the_last_settle_against_the_last_consumer() {
+    check(|| {
+        let (queue, producer, mut consumer) = unbounded();
+        (1..=2).try_for_each(|n| producer.try_put(n)).unwrap();
+        queue.seal();
+        drop(producer);
+        let item = consumer.try_lease().unwrap();
+        let settling = spawn(move || item.ack());
+        let leaving = spawn(move || drop(consumer));
+        let Drained { outcome, totals, .. } = queue.blocking_drained();
+        assert_eq!((outcome, totals.acked, totals.discarded), (Outcome::Abandoned, 1, 1));
+        join(settling);
+        join(leaving);
     });
 }
 

@@ -1,8 +1,9 @@
 //! What `src/sync.rs` is to the crate itself.
 //!
 //! loom takes sequentially consistent accesses for acquire and release, and knows no more than
-//! fences that are more. So here each such access has a fence before it: that is how machines with
-//! weak memory make them.
+//! fences that are more. So here each such access has a fence before it, or each has one after it: these
+//! are the two ways in which machines with weak memory make them. Each is a little more than the
+//! language promises, but not in the same place; so each model is checked with both.
 
 use std::task::Waker;
 pub(crate) use std::time::Instant;
@@ -74,14 +75,37 @@ pub mod thread {
 }
 
 pub mod atomic {
+    use std::cell::Cell;
+
     pub use loom::sync::atomic::Ordering;
     use loom::sync::atomic::fence;
 
+    /// On which side of a sequentially consistent access its fence is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Fence {
+        Before,
+        After,
+    }
+
+    std::thread_local! {
+        /// All threads of a model are one to the machine.
+        static FENCE: Cell<Fence> = const { Cell::new(Fence::Before) };
+    }
+
+    pub(crate) fn use_fences(side: Fence) {
+        FENCE.set(side);
+    }
+
     fn ordered<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
-        if order == Ordering::SeqCst {
-            fence(Ordering::SeqCst);
-        }
-        access()
+        let fence_at = |side| {
+            if order == Ordering::SeqCst && FENCE.get() == side {
+                fence(Ordering::SeqCst);
+            }
+        };
+        fence_at(Fence::Before);
+        let result = access();
+        fence_at(Fence::After);
+        result
     }
 
     macro_rules! atomic {

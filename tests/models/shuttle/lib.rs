@@ -2,6 +2,7 @@
 //!
 //! shuttle tries random schedules: as many of each model as `MODEL_SCHEDULES` says (1,000 by
 //! default). A failure prints a schedule, and how to replay it.
+#![cfg(not(test))]
 #![forbid(unsafe_code)]
 #![allow(dead_code, unused_imports, reason = "the models use a part of the sources")]
 

@@ -297,6 +297,50 @@ fn d5_two_puts_wait_for_one_place() {
     });
 }
 
+/// Of two who wait for room, one gives up, maybe when it has just been woken.
+#[test]
+fn d6_a_cancelled_put_passes_its_room_on() {
+    check(|| {
+        let (_queue, producer, mut consumer) = opened(Queue::bounded(1));
+        producer.try_put(0).unwrap();
+        let putting = spawn({
+            let producer = producer.clone();
+            move || producer.blocking_put(1).unwrap()
+        });
+        let mut put = Box::pin(producer.put(2));
+        if put.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            let taking = spawn(move || {
+                consumer.try_get().unwrap();
+                consumer
+            });
+            drop(put);
+            join(putting);
+            assert_eq!(join(taking).try_get(), Ok(1));
+        }
+    });
+}
+
+#[test]
+fn d1_two_puts_of_one_handle_take_turns() {
+    check(|| {
+        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        queue.seal();
+        producer.try_put(0).unwrap();
+        let producer = Arc::new(producer);
+        let putting = [1, 2].map(|n| {
+            let producer = Arc::clone(&producer);
+            spawn(move || producer.blocking_put(n).unwrap())
+        });
+        drop(producer);
+        let mut got = 0;
+        while consumer.blocking_get().is_some() {
+            got += 1;
+        }
+        assert_eq!(got, 3);
+        putting.into_iter().for_each(join);
+    });
+}
+
 #[test]
 fn d6_a_permit_that_is_dropped_makes_room() {
     check(|| {
@@ -395,6 +439,30 @@ fn d8_abort_against_a_put_and_a_take() {
         assert_eq!(queue.state(), State::Aborted);
         assert_conserved(&queue);
     });
+}
+
+fn child_against_abort(queue: Queue) {
+    let (queue, producer, mut consumer) = opened(queue);
+    producer.try_put(1).unwrap();
+    let item = consumer.try_lease().unwrap();
+    let working = spawn(move || {
+        let put = item.put_child(2).is_ok();
+        item.ack();
+        put
+    });
+    let left = queue.abort();
+    assert_eq!(left, if join(working) { vec![2] } else { vec![] });
+    assert_conserved(&queue);
+}
+
+#[test]
+fn d8_abort_against_a_child() {
+    check(|| child_against_abort(Queue::unbounded()));
+}
+
+#[test]
+fn d8_abort_against_a_child_beside_the_ring() {
+    check(|| child_against_abort(Queue::bounded(1)));
 }
 
 #[test]
@@ -499,5 +567,28 @@ fn a6_a_worker_leaves_when_it_waits_or_has_settled() {
         assert!(matches!(worker.next(), Next::Left));
         join(settling);
         join(telling);
+    });
+}
+
+/// A worker that is paused while it waits leaves the line, or it would be woken in vain for others' items.
+#[test]
+fn a6_a_paused_worker_is_in_nobody_s_way() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        let mut other = queue.consumer().unwrap();
+        let mut worker = Worker::new(consumer, 1);
+        let orders = worker.orders();
+        let working = spawn(move || {
+            while let Next::Item(item) = worker.next() {
+                item.requeue();
+            }
+        });
+        let getting = spawn(move || other.blocking_get());
+        orders.pause(true);
+        producer.try_put(1).unwrap();
+        assert_eq!(join(getting), Some(1));
+        queue.seal();
+        drop(producer);
+        join(working);
     });
 }

@@ -5,6 +5,10 @@
 //! changes of the tail and the head in the library. The load may be out of date where the memory
 //! model allows it. The items themselves are moved in the same step, out of loom's sight; that they
 //! are handed over safely is the library's affair.
+//!
+//! A library's ring of one item looks full for as long as a pop holds its only cell, so here it does, too.
+//! The library lets go of the cell by a release, which no machine reorders with a later sequentially
+//! consistent load (`src/queue/transfer.rs`); loom would, so here it is more than a release.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -16,6 +20,8 @@ use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 const CLOSED: usize = 1;
 const POPPED: usize = 1 << 1;
 const PUSHED: usize = 1 << 16;
+/// A pop holds the only cell.
+const HELD: usize = 1 << 15;
 
 #[derive(Debug)]
 pub(crate) struct ConcurrentQueue<T> {
@@ -25,7 +31,7 @@ pub(crate) struct ConcurrentQueue<T> {
 }
 
 fn len(word: usize) -> usize {
-    word / PUSHED - word % PUSHED / POPPED
+    word / PUSHED - word % HELD / POPPED
 }
 
 impl<T> ConcurrentQueue<T> {
@@ -42,7 +48,7 @@ impl<T> ConcurrentQueue<T> {
     }
 
     pub(crate) fn push(&self, item: T) -> Result<(), PushError<T>> {
-        let has_room = |word| self.capacity.is_none_or(|capacity| len(word) < capacity);
+        let has_room = |word| word & HELD == 0 && self.capacity.is_none_or(|capacity| len(word) < capacity);
         let open = |word: usize| word & CLOSED == 0;
         match self.word.fetch_update(SeqCst, SeqCst, |word| (open(word) && has_room(word)).then_some(word + PUSHED)) {
             Ok(_) => {
@@ -55,8 +61,15 @@ impl<T> ConcurrentQueue<T> {
     }
 
     pub(crate) fn pop(&self) -> Result<T, PopError> {
-        match self.word.fetch_update(SeqCst, SeqCst, |word| (len(word) > 0).then_some(word + POPPED)) {
-            Ok(_) => Ok(self.items().pop_front().expect("the word counts the items")),
+        let held = if self.capacity == Some(1) { HELD } else { 0 };
+        match self.word.fetch_update(SeqCst, SeqCst, |word| (len(word) > 0).then_some((word + POPPED) | held)) {
+            Ok(_) => {
+                let item = self.items().pop_front().expect("the word counts the items");
+                if held != 0 {
+                    self.word.fetch_and(!held, SeqCst);
+                }
+                Ok(item)
+            }
             Err(_) => Err(PopError::Empty),
         }
     }

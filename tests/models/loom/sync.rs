@@ -136,7 +136,7 @@ pub mod atomic {
     atomic!(AtomicBool of bool: swap);
     atomic!(AtomicU8 of u8: fetch_or, fetch_and);
     atomic!(AtomicU64 of u64: fetch_add, fetch_sub);
-    atomic!(AtomicUsize of usize: fetch_add, fetch_or, fetch_sub);
+    atomic!(AtomicUsize of usize: fetch_add, fetch_and, fetch_or, fetch_sub);
 
     impl AtomicUsize {
         pub fn fetch_update(

@@ -43,7 +43,7 @@ fn workers_join_while_others_are_busy() {
 #[test]
 fn workers_that_leave_settle_what_they_hold_and_are_told_nothing() {
     in_system(|| async {
-        let queue = backlog(0..10);
+        let queue = backlog(0..6);
         let (factory, mut crew) = crew();
         let pool = here(&queue).workers(3).max_in_flight(2).start(factory).unwrap();
         let mut hands: [Vec<Item<u32>>; 3] = Default::default();
@@ -58,7 +58,10 @@ fn workers_that_leave_settle_what_they_hold_and_are_told_nothing() {
         pool.resize(4).unwrap();
         pool.resize(1).unwrap();
         let births = crew.births(4).await.split_off(1);
-        are_there(&queue, 3).await; // the fourth has left, if it has not taken anything
+        are_there(&queue, 3).await; // the fourth has left: there was nothing that it could take
+        let producer = queue.producer().unwrap();
+        (6..10).try_for_each(|n| producer.try_put(n)).unwrap();
+        drop(producer);
 
         let [first, others @ ..] = hands;
         for (birth, mut hand) in births.iter().zip(others) {

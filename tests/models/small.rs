@@ -249,6 +249,21 @@ fn d1_what_came_back_is_left_to_nobody() {
 }
 
 /// Of two who wait, one gives up, maybe when it has just been woken for the only item.
+/// A giver leaves what it gave back to the one at work, for there is something new; which a third one takes.
+#[test]
+fn d4_who_leaves_its_own_item_for_a_new_one_is_not_left_with_nothing() {
+    check(|| {
+        let (queue, producer, mut giver) = unbounded();
+        let (mut other, mut third) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+        (1..=3).try_for_each(|n| producer.try_put(n)).unwrap();
+        let (failed, _held) = (giver.try_lease().unwrap(), other.try_lease().unwrap());
+        let taking = spawn(move || third.try_get().is_ok());
+        failed.requeue();
+        assert!(giver.try_get().is_ok(), "there are two items, and one other takes");
+        join(taking);
+    });
+}
+
 #[test]
 fn d6_a_cancelled_waiter_that_was_woken_passes_it_on() {
     check(|| {
@@ -529,11 +544,11 @@ fn a2_a_worker_at_its_limit_hears_of_the_settle() {
         queue.seal();
         drop(producer);
         let mut worker = Worker::new(consumer, 1);
-        let Next::Item(first) = worker.next() else { panic!("two items are there") };
+        let Next::Item(first) = worker.wait_for_next() else { panic!("two items are there") };
         let settling = spawn(move || first.ack());
-        let Next::Item(second) = worker.next() else { panic!("one item is there") };
+        let Next::Item(second) = worker.wait_for_next() else { panic!("one item is there") };
         second.ack();
-        assert!(matches!(worker.next(), Next::Drained));
+        assert!(matches!(worker.wait_for_next(), Next::Drained));
         join(settling);
         assert_drained(&queue, 2);
     });
@@ -548,7 +563,7 @@ fn a6_a_paused_worker_hears_that_it_may_go_on() {
         let orders = worker.orders();
         orders.pause(true);
         let resuming = spawn(move || orders.pause(false));
-        let Next::Item(item) = worker.next() else { panic!("an item is there") };
+        let Next::Item(item) = worker.wait_for_next() else { panic!("an item is there") };
         item.ack();
         join(resuming);
     });
@@ -561,10 +576,10 @@ fn a6_a_worker_leaves_when_it_waits_or_has_settled() {
         producer.try_put(1).unwrap();
         let mut worker = Worker::new(consumer, 1);
         let orders = worker.orders();
-        let Next::Item(item) = worker.next() else { panic!("an item is there") };
+        let Next::Item(item) = worker.wait_for_next() else { panic!("an item is there") };
         let settling = spawn(move || item.ack());
         let telling = spawn(move || orders.leave());
-        assert!(matches!(worker.next(), Next::Left));
+        assert!(matches!(worker.wait_for_next(), Next::Left));
         join(settling);
         join(telling);
     });
@@ -579,7 +594,7 @@ fn a6_a_paused_worker_is_in_nobody_s_way() {
         let mut worker = Worker::new(consumer, 1);
         let orders = worker.orders();
         let working = spawn(move || {
-            while let Next::Item(item) = worker.next() {
+            while let Next::Item(item) = worker.wait_for_next() {
                 item.requeue();
             }
         });

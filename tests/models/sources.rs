@@ -99,7 +99,7 @@ impl<T> Worker<T> {
         Orders(Arc::clone(&self.0.consumer().slot().row))
     }
 
-    pub fn next(&mut self) -> Next<T> {
+    pub fn wait_for_next(&mut self) -> Next<T> {
         match block_on(poll_fn(|cx| self.0.poll_next(cx))) {
             limited::Next::Item(item) => Next::Item(item),
             limited::Next::Last(limited::Last::Drained(_)) => Next::Drained,

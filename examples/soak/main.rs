@@ -3,7 +3,8 @@
 //!
 //! A round draws from its seed who puts, who consumes, who is killed and when, and how it ends. It runs
 //! to its end by itself; then nothing may be lost, done twice, from nowhere or out of order, everybody
-//! was told of the end once, and the queue's own numbers add up.
+//! was told of the end once, the queue's own numbers add up, and nothing has panicked but what was
+//! planned to.
 //!
 //! ```sh
 //! cargo run --release --example soak -- --seconds 60
@@ -22,6 +23,7 @@ mod takes;
 
 use std::panic;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -38,13 +40,13 @@ use plan::Plan;
 #[command(name = "soak")]
 struct Args {
     /// How long to begin new rounds
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// The seed of the first round; the next ones count up
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// At most so many rounds
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<u64>,
     /// The most threads of a round, 12 to 1024; 4 for each core unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(12..=1024))]
@@ -54,13 +56,16 @@ struct Args {
 /// Much longer than any round takes: only one that hangs meets it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Panics that no plan has asked for, whoever has caught them.
+static UNPLANNED: AtomicU64 = AtomicU64::new(0);
+
 /// Where the watchdog finds the queue of a round that hangs.
 pub(crate) type Eye = Arc<Mutex<Option<IterableQueue<u64>>>>;
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
     let args = Args::parse();
-    keep_planned_faults_quiet();
+    count_unplanned_panics();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or((4 * cores).clamp(12, 64), usize::from);
 
@@ -90,7 +95,8 @@ fn main() -> ExitCode {
         }
     }
     println!("{total} in {:.1} s, up to {threads} threads", began.elapsed().as_secs_f64());
-    if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // One may have come after its round.
+    if right && UNPLANNED.load(Relaxed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What is wrong with a round.
@@ -117,9 +123,20 @@ fn watched(plan: &Plan) -> Result<Tally, Wrong> {
     match ended.recv_timeout(PATIENCE) {
         Ok(result) => {
             let _ = thread.join(); // it has nothing more to say
-            result.map_err(|what| Wrong { what, hangs: false })
+            let what = match (UNPLANNED.swap(0, Relaxed), result) {
+                (0, Ok(tally)) => return Ok(tally),
+                (0, Err(what)) => what,
+                (panics, result) => {
+                    let rest = result.err().map_or_else(String::new, |what| format!("; {what}"));
+                    format!("{panics} panics that were not planned; see above{rest}")
+                }
+            };
+            Err(Wrong { what, hangs: false })
         }
-        Err(RecvTimeoutError::Disconnected) => Err(Wrong { what: "it panicked; see above".to_owned(), hangs: false }),
+        Err(RecvTimeoutError::Disconnected) => {
+            UNPLANNED.store(0, Relaxed); // it is among them
+            Err(Wrong { what: "it panicked; see above".to_owned(), hangs: false })
+        }
         Err(RecvTimeoutError::Timeout) => {
             let seen = eye.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(IterableQueue::snapshot);
             let seen = seen.map_or("nobody has a handle of its queue".to_owned(), |seen| seen.to_string());
@@ -128,11 +145,13 @@ fn watched(plan: &Plan) -> Result<Tally, Wrong> {
     }
 }
 
-fn keep_planned_faults_quiet() {
+/// Planned faults are silent; all other panics are printed.
+fn count_unplanned_panics() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         let said = info.payload().downcast_ref::<String>().map(String::as_str);
         if !said.or(info.payload().downcast_ref().copied()).is_some_and(|text| text.starts_with("a planned fault")) {
+            UNPLANNED.fetch_add(1, Relaxed);
             report(info);
         }
     }));

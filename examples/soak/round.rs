@@ -93,7 +93,7 @@ impl<'a> Round<'a> {
         drop(common);
         while ends.next().await.is_some() {}
         for thread in self.threads {
-            let _ = thread.join(); // a panic that was not planned is printed, and the ledger knows its items
+            let _ = thread.join(); // the hook has counted a panic that was not planned
         }
         office.stop();
         for arbiter in &self.arbiters {

@@ -142,7 +142,7 @@ fn ledger(n: u32) -> Ledger<u32> {
 
 #[track_caller]
 fn assert_only(audit: &Audit<u32>, lost: &[u32], twice: &[u32], from_nowhere: &[u32], out_of_order: &[(u32, u32)]) {
-    assert_eq!((&*audit.lost, &*audit.twice), (lost, twice), "{audit}");
+    assert_eq!((&*audit.lost, &*audit.unfinished, &*audit.twice), (lost, &[][..], twice), "{audit}");
     assert_eq!((&*audit.from_nowhere, &*audit.out_of_order), (from_nowhere, out_of_order), "{audit}");
 }
 
@@ -171,11 +171,29 @@ fn a_ledger_is_clean_when_every_item_came_to_one_end() {
 #[test]
 fn a_ledger_finds_what_was_lost() {
     let ledger = ledger(3);
-    ledger.consumer("a").handed(0, 1);
     ledger.consumer("a").taken(2);
     assert_only(&ledger.audit(), &[0, 1], &[], &[], &[]);
     let said = panic_of(|| ledger.audit().assert_clean());
     assert_eq!(said, "3 accepted, 1 finished, 0 dead-lettered, 0 left over; 2 lost: [0, 1]");
+}
+
+#[test]
+fn d8_a_ledger_tells_what_was_in_somebodys_hands_from_what_was_lost() {
+    let queue = IterableQueue::unbounded();
+    let (producer, mut consumer, ledger) = (queue.producer().unwrap(), queue.consumer().unwrap(), ledger(3));
+    (0..3).for_each(|key| producer.try_put(key).unwrap());
+    let held = consumer.try_lease().unwrap();
+    ledger.consumer("a").handed(*held, held.attempt());
+    let mut left = queue.abort();
+    assert_eq!(left.pop(), Some(2)); // as an abort that loses one
+    left.into_iter().for_each(|key| ledger.left_over(key));
+    drop(held);
+    let audit = ledger.audit();
+    assert_eq!((&*audit.lost, &*audit.unfinished), (&[2][..], &[0][..]), "{audit}");
+    ledger.left_over(2);
+    let audit = ledger.audit();
+    assert!(!audit.is_clean());
+    assert_eq!(audit.to_string(), "3 accepted, 0 finished, 0 dead-lettered, 2 left over; 1 unfinished: [0]");
 }
 
 #[test]
@@ -250,7 +268,7 @@ fn a_ledger_lets_an_unsure_put_come_or_not() {
     work.taken(1);
     work.handed(2, 1);
     let audit = ledger.audit();
-    assert_only(&audit, &[2], &[], &[], &[]); // once it has come it must come to an end
+    assert_eq!((&*audit.lost, &*audit.unfinished), (&[][..], &[2][..])); // once it has come it must come to an end
     assert_eq!(audit.accepted, 2);
     work.finished(2);
     ledger.audit().assert_clean();

@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::testing::{Audit, assert_conserved};
 
-use crate::plan::Plan;
+use crate::plan::{End, Plan};
 
 /// What a round left behind.
 pub(crate) struct Facts {
@@ -19,8 +19,9 @@ pub(crate) struct Facts {
     pub(crate) unsure: u64,
     /// Who should have been told of the end.
     pub(crate) owed: Vec<String>,
-    /// Whether something can have died in a mailbox: what comes back from there is in no order.
-    pub(crate) mailbox_died: bool,
+    /// How many items can have died in mailboxes: what comes back from there is in no order, and after
+    /// an abort nobody has ever seen it.
+    pub(crate) in_mailboxes: usize,
 }
 
 /// What is printed at the end.
@@ -64,7 +65,7 @@ pub(crate) fn judge(plan: &Plan, facts: &Facts) -> Result<Tally, String> {
     };
     check(audit.twice.is_empty(), "items were done twice");
     check(audit.from_nowhere.is_empty(), "items came from nowhere");
-    check(audit.out_of_order.is_empty() || facts.mailbox_died, "items were out of order");
+    check(audit.out_of_order.is_empty() || facts.in_mailboxes > 0, "items were out of order");
     for (name, times) in &audit.told {
         check(*times <= 1, &format!("{name} was told of the end {times} times"));
     }
@@ -74,8 +75,12 @@ pub(crate) fn judge(plan: &Plan, facts: &Facts) -> Result<Tally, String> {
 
     let complete = drained.outcome == Outcome::Complete;
     if complete || plan.must_complete() {
-        check(complete && audit.lost.is_empty(), "items were lost");
+        check(complete && audit.lost.is_empty() && audit.unfinished.is_empty(), "items were lost");
         check(facts.refused == 0 || !plan.must_complete(), "puts were refused");
+    }
+    if drained.outcome == Outcome::Aborted && plan.end != End::LoseActor {
+        // Somebody has what the abort gave back, so only what was in somebody's hands has no end.
+        check(audit.lost.len() <= facts.in_mailboxes, "the abort lost items");
     }
     let totals = last.as_ref().map_or(drained.totals, |last| last.totals);
     if let Some(last) = last {
@@ -93,7 +98,8 @@ pub(crate) fn judge(plan: &Plan, facts: &Facts) -> Result<Tally, String> {
         let unread = totals.dead_lettered.wrapping_sub(audit.dead_lettered);
         let dropped = totals.discarded.wrapping_sub(audit.left_over);
         check(unread == 0 || !complete, "dead letters were lost");
-        check(audit.lost.len() as u64 + hidden == unread.wrapping_add(dropped), "items were lost");
+        let endless = (audit.lost.len() + audit.unfinished.len()) as u64;
+        check(endless + hidden == unread.wrapping_add(dropped), "items were lost");
     }
     if wrong.is_empty() {
         return Ok(Tally {

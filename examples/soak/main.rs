@@ -128,7 +128,7 @@ fn watched(plan: &Plan) -> Result<Tally, Wrong> {
                 (0, Err(what)) => what,
                 (panics, result) => {
                     let rest = result.err().map_or_else(String::new, |what| format!("; {what}"));
-                    format!("{panics} panics that were not planned; see above{rest}")
+                    format!("panics that were not planned: {panics}, see above{rest}")
                 }
             };
             Err(Wrong { what, hangs: false })

@@ -38,7 +38,14 @@ struct Round<'a> {
     pools: Vec<WorkerPool<u64>>,
     /// Actors that are to be told of the end, unless they are excused.
     owed: Vec<(String, Arc<AtomicBool>)>,
-    pushed: Vec<(ConsumerId, Arc<AtomicBool>)>,
+    pushed: Vec<Pushed>,
+}
+
+/// An actor that is served by address.
+struct Pushed {
+    id: ConsumerId,
+    max_in_flight: usize,
+    excused: Arc<AtomicBool>,
 }
 
 impl<'a> Round<'a> {
@@ -117,7 +124,7 @@ impl<'a> Round<'a> {
             refused: count.refused.load(Relaxed),
             unsure: count.unsure.load(Relaxed),
             owed: self.owed.into_iter().filter(|(_, excused)| !excused.load(Relaxed)).map(|(name, _)| name).collect(),
-            mailbox_died: self.pushed.iter().any(|(_, excused)| excused.load(Relaxed)),
+            in_mailboxes: self.pushed.iter().filter(|it| it.excused.load(Relaxed)).map(|it| it.max_in_flight).sum(),
         })
     }
 
@@ -137,8 +144,9 @@ impl<'a> Round<'a> {
         for n in 0..plan.pushed {
             let name = format!("push-{n}");
             let (worker, excused) = self.start_worker(&name, None, common);
-            let register = RegisterConsumer::new(worker).named(&name).max_in_flight(self.rng.usize(1..9));
-            self.pushed.push((actor.send(register).await??, excused));
+            let max_in_flight = self.rng.usize(1..9);
+            let register = RegisterConsumer::new(worker).named(&name).max_in_flight(max_in_flight);
+            self.pushed.push(Pushed { id: actor.send(register).await??, max_in_flight, excused });
         }
         for (n, takes) in plan.consumers.iter().enumerate() {
             let name = format!("thread-{n}");
@@ -237,7 +245,7 @@ impl<'a> Round<'a> {
             let Some((queue, actor)) = &handles else { continue };
             match self.rng.u8(0..5) {
                 0 => {
-                    if let Some((id, excused)) = self.rng.choice(&self.pushed) {
+                    if let Some(Pushed { id, excused, .. }) = self.rng.choice(&self.pushed) {
                         excused.store(true, Relaxed);
                         actor.do_send(Unregister(*id));
                     }

@@ -20,10 +20,17 @@ pub struct Audit<K> {
     pub dead_lettered: u64,
     /// How many were noted as left over.
     pub left_over: u64,
-    /// Accepted, and came to no end. After an abort these are the items that were in somebody's hands
-    /// and that nobody has acked: then there are as many as the queue has discarded beside those it gave
-    /// back.
+    /// Accepted, never handed out, and came to no end.
+    ///
+    /// Not even an abort may lose an item: it gives back what was handed out to nobody. What has died
+    /// in the mailbox of an actor that is served by address, before its handler has looked at it, is
+    /// here all the same.
     pub lost: Vec<K>,
+    /// Handed out, and came to no end.
+    ///
+    /// After an abort these are the items that were in somebody's hands and that nobody has acked: they
+    /// are discarded.
+    pub unfinished: Vec<K>,
     /// Came to more than one end, was handed out after its end, or handed out twice with the same
     /// attempt.
     pub twice: Vec<K>,
@@ -69,6 +76,7 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
             dead_lettered: 0,
             left_over: 0,
             lost: Vec::new(),
+            unfinished: Vec::new(),
             twice: Vec::new(),
             from_nowhere: Vec::new(),
             out_of_order: Vec::new(),
@@ -103,8 +111,10 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
             if fate.twice || fate.ends > 1 || again {
                 audit.twice.push(put.key.clone());
             }
-            if fate.ends == 0 && (fate.certain || fate.seen) {
-                audit.lost.push(put.key.clone());
+            match (fate.ends, fate.seen) {
+                (0, true) => audit.unfinished.push(put.key.clone()),
+                (0, false) if fate.certain => audit.lost.push(put.key.clone()),
+                _ => {}
             }
         }
         audit
@@ -196,7 +206,8 @@ fn fates<K: Eq + Hash + fmt::Debug>(producers: &[Vec<Put<K>>]) -> HashMap<&K, Fa
 }
 
 impl<K> Audit<K> {
-    /// Nothing was lost, done twice, from nowhere or out of order, and nobody was told of the end twice.
+    /// Nothing was lost, unfinished, done twice, from nowhere or out of order, and nobody was told of the end
+    /// twice.
     ///
     /// # Examples
     ///
@@ -211,6 +222,7 @@ impl<K> Audit<K> {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.lost.is_empty()
+            && self.unfinished.is_empty()
             && self.twice.is_empty()
             && self.from_nowhere.is_empty()
             && self.out_of_order.is_empty()
@@ -251,6 +263,7 @@ impl<K: fmt::Debug> fmt::Display for Audit<K> {
             self.accepted, self.finished, self.dead_lettered, self.left_over
         )?;
         show(f, "lost", &self.lost)?;
+        show(f, "unfinished", &self.unfinished)?;
         show(f, "twice", &self.twice)?;
         show(f, "from nowhere", &self.from_nowhere)?;
         show(f, "out of order", &self.out_of_order)?;

@@ -10,7 +10,7 @@ use super::audit::Audit;
 ///
 /// Producers note what was accepted, consumers what they were handed and what they finished; what
 /// was dead-lettered or left over is noted here. At the end [`audit`](Ledger::audit) puts it all
-/// together and says what was lost, done twice, came from nowhere, or out of order.
+/// together and says what was lost or left unfinished, done twice, came from nowhere, or out of order.
 ///
 /// A note is a push to a list of its own for each producer and consumer, cheap enough for millions
 /// of items from many threads. The lists belong to the ledger: they are complete also when the

@@ -188,6 +188,7 @@ fn judge(plan: &Plan, ledger: &Ledger<Work>, drained: &Drained, told: &[bool], e
     let mut audit = ledger.audit();
     // What was discarded with nobody to hand it to: left without a consumer, or unsettled after the end.
     let lost = std::mem::take(&mut audit.lost).len() as u64;
+    let unfinished = std::mem::take(&mut audit.unfinished).len() as u64;
     audit.assert_clean();
     assert!(plan.consumers_leave || told.iter().all(|told| *told), "not everybody was told of the end");
     // All threads are done: now even the totals of an aborted queue are exact.
@@ -195,18 +196,22 @@ fn judge(plan: &Plan, ledger: &Ledger<Work>, drained: &Drained, told: &[bool], e
     let unread = totals.dead_lettered - audit.dead_lettered;
     assert_eq!(totals.accepted, audit.accepted, "accepted: {audit}");
     assert_eq!(totals.acked + totals.taken, audit.finished, "finished: {audit}");
-    assert_eq!(lost, totals.discarded - audit.left_over + unread, "lost: {audit}, {drained:?}");
+    assert_eq!(lost + unfinished, totals.discarded - audit.left_over + unread, "lost: {audit}, {drained:?}");
     if let Some(queue) = eye {
         assert_conserved(&queue.snapshot());
         assert_eq!((queue.len(), queue.snapshot().leased), (0, 0));
     }
     match drained.outcome {
         Outcome::Complete => {
-            assert_eq!((lost, audit.left_over), (0, 0), "{audit}");
+            assert_eq!((lost, unfinished, audit.left_over), (0, 0, 0), "{audit}");
             // A shutdown does not wait until the last calls have counted.
             assert!(plan.shuts_down() || drained.totals == totals, "{drained:?}, and later {totals:?}");
         }
         Outcome::Abandoned => assert!(plan.consumers_leave, "somebody consumed until the end: {drained:?}"),
-        _ => assert!(plan.ending == Ending::Abort || plan.shuts_down(), "nobody aborted it: {drained:?}"),
+        _ => {
+            assert!(plan.ending == Ending::Abort || plan.shuts_down(), "nobody aborted it: {drained:?}");
+            // D8: the abort gave back all that was in nobody's hands.
+            assert_eq!(lost, 0, "{audit}");
+        }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn start(
     common: &Common,
 ) -> Option<JoinHandle<()>> {
     let (puts, common, put) = (puts.clone(), common.clone(), common.ledger.producer());
-    let fault = Fault::at(puts.dies_at.unwrap_or(0));
+    let fault = puts.dies_at.map_or_else(|| Fault::with_probability(0.0, 0), Fault::at);
     if puts.dies_at.is_some() && puts.how != PutHow::All {
         common.killed();
     }

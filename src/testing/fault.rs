@@ -73,6 +73,10 @@ enum When {
 impl Fault {
     /// Strikes the k-th item, counted from 1, and no other.
     ///
+    /// # Panics
+    ///
+    /// If k is 0. For no fault at all, take probability 0.
+    ///
     /// # Examples
     ///
     /// ```
@@ -81,7 +85,9 @@ impl Fault {
     /// assert_eq!([fault.strikes(), fault.strikes(), fault.strikes()], [false, true, false]);
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn at(k: u64) -> Self {
+        assert!(k > 0, "items are counted from 1: there is no item 0 to strike");
         Self::new(When::At(k))
     }
 

@@ -28,7 +28,7 @@ fn struck(fault: &Fault, items: u32) -> Vec<u32> {
 #[test]
 fn a_fault_strikes_its_item_and_no_other() {
     assert_eq!(struck(&Fault::at(3), 100), [3]);
-    assert_eq!(struck(&Fault::at(0), 100), []);
+    assert_eq!(panic_of(|| drop(Fault::at(0))), "items are counted from 1: there is no item 0 to strike");
 }
 
 #[test]
@@ -355,6 +355,11 @@ impl Worker {
     }
 }
 
+/// No fault.
+fn steady() -> Fault {
+    Fault::with_probability(0.0, 0)
+}
+
 impl Actor for Worker {
     type Context = Context<Self>;
 }
@@ -395,7 +400,7 @@ async fn put(queue: &Addr<QueueActor<u32>>, items: u32) {
 fn c5_actors_run_in_a_plain_test_until_the_handler_has_handled_the_end() {
     within_watchdog(|| {
         for items in [0, 1, 100] {
-            let (worker, done, told) = Worker::new(Fault::at(0));
+            let (worker, done, told) = Worker::new(steady());
             let drained = run_actors(IterableQueue::bounded(3), worker, async |queue| put(&queue, items).await);
             assert_eq!((drained.outcome, drained.totals.acked), (Outcome::Complete, items.into()));
             assert_eq!((done.get(), told.get()), (items, 1));
@@ -407,7 +412,7 @@ fn c5_actors_run_in_a_plain_test_until_the_handler_has_handled_the_end() {
 fn c3_a_handle_that_the_test_keeps_does_not_keep_it_waiting() {
     within_watchdog(|| {
         let queue = IterableQueue::unbounded();
-        let (worker, ..) = Worker::new(Fault::at(0));
+        let (worker, ..) = Worker::new(steady());
         run_actors(queue.clone(), worker, async |queue| put(&queue, 10).await);
         assert_conserved(&queue.snapshot());
     });
@@ -416,7 +421,7 @@ fn c3_a_handle_that_the_test_keeps_does_not_keep_it_waiting() {
 #[test]
 fn c5_what_the_body_has_spawned_may_go_on_putting() {
     within_watchdog(|| {
-        let (worker, done, _) = Worker::new(Fault::at(0));
+        let (worker, done, _) = Worker::new(steady());
         run_actors(IterableQueue::bounded(1), worker, async |queue| {
             let producer = queue.send(OpenProducer::new()).await.unwrap().unwrap();
             actix_rt::spawn(async move { producer.put_all(0..50).await.unwrap() });
@@ -428,10 +433,52 @@ fn c5_what_the_body_has_spawned_may_go_on_putting() {
 #[test]
 fn d7_a_handler_that_dies_abandons_what_is_left() {
     within_watchdog(|| {
+        for capacity in [1, 4, 100] {
+            let (worker, done, told) = Worker::new(Fault::at(3));
+            let mut refused = None;
+            let drained = run_actors(IterableQueue::bounded(capacity), worker, async |queue| {
+                let producer = queue.send(OpenProducer::new()).await.unwrap().unwrap();
+                for n in 0..200 {
+                    // It waits where there is no room, and more than a buffer is put.
+                    refused = queue.send(Put::new(&producer, n)).await.unwrap().err();
+                    if refused.is_some() {
+                        break;
+                    }
+                }
+            });
+            assert!(matches!(refused, Some(PutError::Abandoned(_))), "{refused:?}");
+            assert_eq!((drained.outcome, drained.totals.acked), (Outcome::Abandoned, 2));
+            assert_eq!((done.get(), told.get()), (2, 0));
+        }
+    });
+}
+
+#[test]
+fn d7_what_was_put_before_the_handler_died_is_abandoned_too() {
+    within_watchdog(|| {
         let (worker, done, told) = Worker::new(Fault::at(3));
-        let drained = run_actors(IterableQueue::unbounded(), worker, async |queue| put(&queue, 10).await);
-        assert_eq!((drained.outcome, drained.totals.acked), (Outcome::Abandoned, 2));
+        let drained = run_actors(IterableQueue::unbounded(), worker, async |queue| {
+            let producer = queue.send(OpenProducer::new()).await.unwrap().unwrap();
+            (0..10).for_each(|n| producer.try_put(n).unwrap());
+        });
+        assert_eq!((drained.outcome, drained.totals.accepted, drained.totals.acked), (Outcome::Abandoned, 10, 2));
         assert_eq!((done.get(), told.get()), (2, 0));
+    });
+}
+
+#[test]
+fn d8_a_body_that_ends_the_queue_goes_on_after_it() {
+    within_watchdog(|| {
+        let (worker, _, told) = Worker::new(steady());
+        let mut last = 0;
+        let drained = run_actors(IterableQueue::<u32>::unbounded(), worker, async |queue| {
+            queue.send(Seal).await.unwrap();
+            while told.get() == 0 {
+                tokio::task::yield_now().await;
+            }
+            last = 1;
+        });
+        assert_eq!((drained.outcome, told.get(), last), (Outcome::Complete, 1, 1));
     });
 }
 
@@ -439,7 +486,7 @@ fn d7_a_handler_that_dies_abandons_what_is_left() {
 fn a_panic_of_the_body_is_passed_on() {
     within_watchdog(|| {
         let said = panic_of(|| {
-            let (worker, ..) = Worker::new(Fault::at(0));
+            let (worker, ..) = Worker::new(steady());
             run_actors(IterableQueue::unbounded(), worker, async |queue| {
                 put(&queue, 10).await;
                 panic!("the test's own");
@@ -453,7 +500,16 @@ fn a_panic_of_the_body_is_passed_on() {
 fn a_queue_that_is_sealed_already_is_refused() {
     let queue = IterableQueue::unbounded();
     queue.seal();
-    let (worker, ..) = Worker::new(Fault::at(0));
+    let (worker, ..) = Worker::new(steady());
     let said = panic_of(|| drop(run_actors(queue, worker, async |_| ())));
     assert!(said.starts_with("run_actors: the queue is sealed"), "{said}");
+}
+
+#[test]
+fn an_async_runtime_around_it_is_refused() {
+    let (worker, ..) = Worker::new(steady());
+    let said = panic_of(|| {
+        System::new().block_on(async { drop(run_actors(IterableQueue::unbounded(), worker, async |_| ())) });
+    });
+    assert!(said.starts_with("run_actors: it has a runtime of its own"), "{said}");
 }

@@ -1,6 +1,10 @@
 //! Actors in a plain test.
 
+use std::pin::pin;
+
 use actix::{Actor, Addr, Context, Handler, System};
+use futures::future::{Either, select};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::actor::{QueueActor, consume_and_tell};
@@ -13,13 +17,15 @@ use crate::queue::{Drained, Item, IterableQueue};
 /// the handler has handled [`Drained`], or is dead, it returns how the queue ended. Open producers
 /// keep it waiting, as always: hold them in the body, or in what the body has spawned.
 ///
-/// A panic of the body is passed on. One of the handler kills the handler, as everywhere in actix: if
-/// items are left without a consumer then, the outcome is `Abandoned`.
+/// A panic of the body is passed on. One of the handler kills the handler, as everywhere in actix. Then
+/// the queue is sealed at once, so that the body does not wait for room that nobody makes: unless it has
+/// opened consumers of its own, its puts fail with `Abandoned`, and that is the outcome if items are
+/// left.
 ///
 /// # Panics
 ///
-/// If the queue is sealed, or if it is called within an async runtime: in a plain `#[test]`, not in
-/// `#[actix::test]`.
+/// If the queue is sealed, or if it is called within an async runtime: call it in a plain `#[test]`, not
+/// in `#[actix::test]`.
 ///
 /// # Examples
 ///
@@ -69,6 +75,9 @@ where
     T: Send + 'static,
     A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
 {
+    if Handle::try_current().is_ok() {
+        panic!("run_actors: it has a runtime of its own, so call it in a plain #[test], not within an async runtime");
+    }
     let consumer = queue.consumer().unwrap_or_else(|error| panic!("run_actors: {error}"));
     let system = System::new();
     let drained = system.block_on(async {
@@ -78,12 +87,20 @@ where
             handler
         });
         let ended = queue.drained();
-        body(QueueActor::new(queue.clone()).start()).await;
-        queue.seal();
-        let drained = ended.await;
-        // The queue can end before the handler knows. An error says that it has died instead.
-        let _ = hears.await;
-        drained
+        let body = pin!(body(QueueActor::new(queue.clone()).start()));
+        match select(body, hears).await {
+            Either::Left(((), hears)) => {
+                queue.seal();
+                // The queue can end before the handler knows. An error says that it has died instead.
+                let _ = hears.await;
+            }
+            // It was told early, or it has died: then puts are to be refused instead of waiting for it.
+            Either::Right((_, body)) => {
+                queue.seal();
+                body.await;
+            }
+        }
+        ended.await
     });
     // So that the arbiters end that the body may have started.
     System::current().stop();

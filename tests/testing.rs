@@ -215,6 +215,66 @@ fn a_ledger_finds_what_was_done_twice() {
 }
 
 #[test]
+fn a_ledger_finds_what_was_handed_out_after_its_end() {
+    let ledger = ledger(4);
+    let (a, b) = (ledger.consumer("a"), ledger.consumer("b"));
+    a.taken(0);
+    a.handed(0, 1); // after it was taken
+    a.handed(1, 2);
+    a.finished(1);
+    a.handed(1, 1); // at whatever attempt
+    b.handed(2, 1); // maybe before
+    a.taken(2);
+    b.handed(3, 1);
+    ledger.dead_lettered(3); // maybe after
+    assert_only(&ledger.audit(), &[], &[0, 1], &[], &[]);
+}
+
+#[test]
+fn a_ledger_finds_what_was_finished_by_one_and_handed_to_another() {
+    for turned in [false, true] {
+        let ledger = ledger(4);
+        let mut logs = [ledger.consumer("a"), ledger.consumer("b")];
+        if turned {
+            logs.reverse(); // whichever list is read first
+        }
+        let [a, b] = logs;
+        a.handed(0, 1);
+        b.finished(0); // was never handed it
+        a.handed(1, 1);
+        b.handed(1, 2);
+        a.finished(1); // has given it back
+        b.handed(2, 1);
+        a.handed(2, 2);
+        a.finished(2); // is right
+        a.finished(3); // nobody says who was handed it
+        assert_only(&ledger.audit(), &[], &[0, 1], &[], &[]);
+    }
+}
+
+#[test]
+fn a_ledger_tells_all_attempts_apart() {
+    let ledger = ledger(1);
+    let (a, b) = (ledger.consumer("a"), ledger.consumer("b"));
+    (1..=200).for_each(|attempt| a.handed(0, attempt));
+    b.handed(0, 201);
+    b.finished(0);
+    ledger.audit().assert_clean();
+    ledger.consumer("c").handed(0, 150);
+    assert_only(&ledger.audit(), &[], &[0], &[], &[]);
+}
+
+#[test]
+fn a_ledger_finds_the_same_attempt_twice_beyond_the_first_64() {
+    for attempt in [64, 65, 66, 1000, u32::MAX] {
+        let ledger = ledger(1);
+        ["a", "b"].into_iter().for_each(|name| ledger.consumer(name).handed(0, attempt));
+        ledger.dead_lettered(0);
+        assert_only(&ledger.audit(), &[], &[0], &[], &[]);
+    }
+}
+
+#[test]
 fn a_ledger_finds_what_was_handed_out_again_whichever_list_it_reads_first() {
     let ledger = ledger(1);
     let (a, b) = (ledger.consumer("a"), ledger.consumer("b"));

@@ -1,6 +1,6 @@
 //! What a ledger says in the end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::Hash;
 
@@ -31,8 +31,14 @@ pub struct Audit<K> {
     /// After an abort these are the items that were in somebody's hands and that nobody has acked: they
     /// are discarded.
     pub unfinished: Vec<K>,
-    /// Came to more than one end, was handed out after its end, or handed out twice with the same
-    /// attempt.
+    /// Came to more than one end, was handed out twice with the same attempt, was handed out after its
+    /// end, or was finished by a consumer that was not the last to be handed it.
+    ///
+    /// Notes of different writers are in no order among each other, so a hand-out after the end is seen
+    /// if its attempt is higher than the one that `finished` the item, or if the consumer that noted the
+    /// end, with `finished` or `taken`, also notes the hand-out. That somebody else was handed an item
+    /// after it was taken without a lease, dead-lettered or left over cannot be told from a hand-out
+    /// before that: such an item is here only once it comes to an end again.
     pub twice: Vec<K>,
     /// Was handed out, or came to an end, although nobody has put it.
     pub from_nowhere: Vec<K>,
@@ -57,14 +63,30 @@ struct Fate {
     seen: bool,
     ends: u32,
     twice: bool,
-    /// The attempts at which it was handed out: a bit for each of the first 64.
-    attempts: u64,
-    /// The highest of them.
-    last_attempt: u32,
+    /// The attempts at which it was handed out.
+    attempts: BTreeSet<u32>,
     /// Who was handed it last, in the order in which the lists are read, and at which attempt.
-    holder: (usize, u32),
+    holder: Option<(usize, u32)>,
+    /// Who noted an end of it last, in that order.
+    ended_by: Option<usize>,
     /// The attempt that finished it, if that is known.
     finished_at: Option<u32>,
+    /// Finished by a consumer that has noted no hand-out of it.
+    not_held: bool,
+}
+
+impl Fate {
+    fn end(&mut self, consumer: usize) {
+        self.ends += 1;
+        self.ended_by = Some(consumer);
+    }
+
+    fn is_twice(&self) -> bool {
+        let last = self.attempts.last();
+        let handed_later = self.finished_at.is_some_and(|attempt| last.is_some_and(|last| *last > attempt));
+        let anothers = self.not_held && last.is_some();
+        self.twice || self.ends > 1 || handed_later || anothers
+    }
 }
 
 impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
@@ -107,8 +129,7 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
             if fate.certain || fate.seen {
                 audit.accepted += 1;
             }
-            let again = fate.finished_at.is_some_and(|attempt| fate.last_attempt > attempt);
-            if fate.twice || fate.ends > 1 || again {
+            if fate.is_twice() {
                 audit.twice.push(put.key.clone());
             }
             match (fate.ends, fate.seen) {
@@ -123,26 +144,23 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
     fn follow(&mut self, fates: &mut HashMap<&K, Fate>, consumer: usize, event: &Event<K>) {
         match event {
             Event::Handed(key, attempt) => self.note(fates, key, |fate| {
-                // Attempts beyond the first 64 have no bit.
-                let bit = 1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(0);
-                fate.twice |= fate.attempts & bit != 0;
-                fate.attempts |= bit;
-                fate.last_attempt = fate.last_attempt.max(*attempt);
-                fate.holder = (consumer, *attempt);
+                let again = !fate.attempts.insert(*attempt);
+                fate.twice |= again || fate.ended_by == Some(consumer);
+                fate.holder = Some((consumer, *attempt));
             }),
             Event::Finished(key) => {
                 self.finished += 1;
                 self.note(fates, key, |fate| {
-                    fate.ends += 1;
-                    let (holder, attempt) = fate.holder;
-                    if holder == consumer && attempt > 0 {
-                        fate.finished_at = Some(attempt);
+                    fate.end(consumer);
+                    match fate.holder {
+                        Some((holder, attempt)) if holder == consumer => fate.finished_at = Some(attempt),
+                        _ => fate.not_held = true,
                     }
                 });
             }
             Event::Taken(key) => {
                 self.finished += 1;
-                self.note(fates, key, |fate| fate.ends += 1);
+                self.note(fates, key, |fate| fate.end(consumer));
             }
             Event::Told => {}
         }
@@ -164,7 +182,7 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
         for event in list {
             let (key, fate) = match event {
                 Event::Handed(key, 1) => (key, fates.get(key)),
-                Event::Taken(key) => (key, fates.get(key).filter(|fate| fate.attempts == 0)),
+                Event::Taken(key) => (key, fates.get(key).filter(|fate| fate.attempts.is_empty())),
                 _ => continue,
             };
             let Some(fate) = fate else { continue };
@@ -192,10 +210,11 @@ fn fates<K: Eq + Hash + fmt::Debug>(producers: &[Vec<Put<K>>]) -> HashMap<&K, Fa
                 seen: false,
                 ends: 0,
                 twice: false,
-                attempts: 0,
-                last_attempt: 0,
-                holder: (0, 0),
+                attempts: BTreeSet::new(),
+                holder: None,
+                ended_by: None,
                 finished_at: None,
+                not_held: false,
             };
             if fates.insert(key, fate).is_some() {
                 panic!("two items with the key {key:?} were put: the ledger cannot tell them apart");

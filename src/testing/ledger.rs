@@ -320,7 +320,7 @@ impl<K> ConsumerLog<K> {
     }
 
     /// The lease will now end with `ack` or `into_inner`: note it just before, since nobody may be
-    /// handed the item after it.
+    /// handed the item after it. Note it where the hand-out was noted, or in a clone of that.
     ///
     /// # Examples
     ///

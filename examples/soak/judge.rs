@@ -11,7 +11,8 @@ use crate::plan::{End, Plan};
 /// What a round left behind.
 pub(crate) struct Facts {
     pub(crate) drained: Drained,
-    /// After everything has ended. The queue that sealed itself has nobody to take it.
+    /// After everything has ended. The queue that sealed itself has nobody to take it: of that, `drained` is
+    /// all that is known.
     pub(crate) last: Option<Snapshot>,
     pub(crate) audit: Audit<u64>,
     pub(crate) kills: u64,
@@ -87,20 +88,24 @@ pub(crate) fn judge(plan: &Plan, facts: &Facts) -> Result<Tally, String> {
         assert_conserved(last);
         check(last.buffered == 0 && last.leased == 0, "not everything has ended");
     }
-    if complete || last.is_some() {
-        let sum = totals.acked + totals.taken + totals.dead_lettered + totals.discarded;
-        check(totals.accepted == sum, "the queue's last numbers do not add up");
-        check(totals.acked + totals.taken == audit.finished, "the queue counts other ends than its consumers");
-        // Accepted by a put whose answer was lost, and seen by nobody.
-        let hidden = totals.accepted.wrapping_sub(audit.accepted);
-        check(hidden <= facts.unsure, "the queue counts other puts than its producers");
-        // After an abort an item in hand is discarded, and a last dead letter can miss its reader.
-        let unread = totals.dead_lettered.wrapping_sub(audit.dead_lettered);
-        let dropped = totals.discarded.wrapping_sub(audit.left_over);
-        check(unread == 0 || !complete, "dead letters were lost");
-        let endless = (audit.lost.len() + audit.unfinished.len()) as u64;
-        check(endless + hidden == unread.wrapping_add(dropped), "items were lost");
-    }
+    let sum = totals.acked + totals.taken + totals.dead_lettered + totals.discarded;
+    // With nobody left to ask, the totals are those of the end: what was in hands then came to its end later.
+    let in_hands = totals.accepted.checked_sub(sum);
+    let exact = complete || last.is_some();
+    check(in_hands == Some(0) || (!exact && in_hands.is_some()), "the queue's last numbers do not add up");
+    let later = audit.finished.checked_sub(totals.acked + totals.taken);
+    check(later.is_some_and(|later| later <= in_hands.unwrap_or(0)), "the queue counts other ends than its consumers");
+    // Accepted by a put whose answer was lost, and seen by nobody.
+    let hidden = totals.accepted.wrapping_sub(audit.accepted);
+    check(hidden <= facts.unsure, "the queue counts other puts than its producers");
+    // After an abort an item in hand is discarded, and a last dead letter can miss its reader.
+    let unread = totals.dead_lettered.wrapping_sub(audit.dead_lettered);
+    let dropped = totals.discarded.wrapping_sub(audit.left_over);
+    check(unread == 0 || !complete, "dead letters were lost");
+    check(unread <= totals.dead_lettered && dropped <= totals.discarded, "more was given back than the queue counts");
+    let endless = (audit.lost.len() + audit.unfinished.len()) as u64;
+    let still = in_hands.unwrap_or(0).wrapping_sub(later.unwrap_or(0));
+    check(endless + hidden == unread.wrapping_add(dropped).wrapping_add(still), "items were lost");
     if wrong.is_empty() {
         return Ok(Tally {
             rounds: 1,

@@ -48,8 +48,8 @@ struct Args {
     /// At most so many rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<u64>,
-    /// The most threads of a round, 12 to 1024; 4 for each core unless given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(12..=1024))]
+    /// The most threads of a round that put and take, 2 to 1024; 4 for each core unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1024))]
     threads: Option<u16>,
 }
 
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     count_unplanned_panics();
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.map_or((4 * cores).clamp(12, 64), usize::from);
+    let threads = args.threads.map_or((4 * cores).min(64), usize::from);
 
     let began = Instant::now();
     let mut total = Tally::default();

@@ -2,8 +2,6 @@
 
 use fastrand::Rng;
 
-use crate::round::SUBSTITUTES;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
@@ -103,8 +101,7 @@ impl Plan {
     pub(crate) fn draw(seed: u64, threads: usize) -> Self {
         let rng = &mut Rng::with_seed(seed);
         rng.u64(..); // neighbours among seeds are none afterwards
-        // The director, the queue's actor and the reader of dead letters have one each.
-        let mut left = rng.usize(4..=threads - 3 - SUBSTITUTES);
+        let mut left = rng.usize(threads.min(4)..=threads) - 1; // there is one producer at least
         let mut take = |rng: &mut Rng, most: usize| {
             let n = rng.usize(0..=most.min(left));
             left -= n;

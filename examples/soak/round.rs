@@ -284,7 +284,7 @@ impl<'a> Round<'a> {
 }
 
 /// Pullers that come later, at most.
-pub(crate) const SUBSTITUTES: usize = 3;
+const SUBSTITUTES: usize = 3;
 
 fn pool_worker(pool: usize, index: usize) -> String {
     format!("pool-{pool}-{index}")

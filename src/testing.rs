@@ -54,6 +54,7 @@ mod audit;
 mod conservation;
 mod fault;
 mod ledger;
+mod notes;
 mod run;
 
 pub use audit::Audit;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::Hash;
 
-use super::ledger::{End, Event, Put};
+use super::notes::{End, Event, Put};
 
 /// What became of every item, from [`Ledger::audit`](super::Ledger::audit).
 ///

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::audit::Audit;
+use super::notes::{End, Event, List, Put, locked};
 
 /// An account of every single item, beside the queue and independent of it.
 ///
@@ -60,59 +61,6 @@ struct Books<K> {
     producers: Mutex<Vec<List<Put<K>>>>,
     consumers: Mutex<Vec<(String, List<Event<K>>)>>,
     ends: List<(K, End)>,
-}
-
-/// A put, and whether it is known that the queue accepted it.
-#[derive(Debug, Clone)]
-pub(super) struct Put<K> {
-    pub(super) key: K,
-    pub(super) certain: bool,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum Event<K> {
-    Handed(K, u32),
-    Finished(K),
-    Taken(K),
-    Told,
-}
-
-/// An end that no consumer made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    DeadLettered,
-    LeftOver,
-}
-
-/// Shared by those who write and the ledger. There is one writer, as a rule, so the lock is free.
-pub(super) struct List<E>(Arc<Mutex<Vec<E>>>);
-
-impl<E> List<E> {
-    fn new() -> Self {
-        Self(Arc::default())
-    }
-
-    fn push(&self, entry: E) {
-        locked(&self.0).push(entry);
-    }
-
-    pub(super) fn entries(&self) -> Vec<E>
-    where
-        E: Clone,
-    {
-        locked(&self.0).clone()
-    }
-}
-
-impl<E> Clone for List<E> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-/// A thread that panicked has written whole entries all the same.
-fn locked<V>(mutex: &Mutex<V>) -> std::sync::MutexGuard<'_, V> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K> Ledger<K> {
@@ -381,7 +329,7 @@ macro_rules! handle {
 
         impl<K> fmt::Debug for $name<K> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("entries", &locked(&self.list.0).len()).finish()
+                f.debug_struct(stringify!($name)).field("entries", &self.list.len()).finish()
             }
         }
     };

@@ -2,7 +2,8 @@
 //!
 //! loom tries every schedule of a model, and every value that a load may see under the memory model,
 //! with at most as many preemptions as `MODEL_PREEMPTIONS` says (2 by default; `all` means no bound).
-#![cfg(not(test))]
+// The unit tests and the examples within the sources run in the crate itself.
+#![cfg(not(any(test, doctest)))]
 #![forbid(unsafe_code)]
 #![allow(dead_code, unused_imports, reason = "the models use a part of the sources")]
 

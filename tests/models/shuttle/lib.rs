@@ -2,7 +2,8 @@
 //!
 //! shuttle tries random schedules: as many of each model as `MODEL_SCHEDULES` says (1,000 by
 //! default). A failure prints a schedule, and how to replay it.
-#![cfg(not(test))]
+// The unit tests and the examples within the sources run in the crate itself.
+#![cfg(not(any(test, doctest)))]
 #![forbid(unsafe_code)]
 #![allow(dead_code, unused_imports, reason = "the models use a part of the sources")]
 

@@ -42,7 +42,7 @@ pub(crate) fn start(
         PutHow::Message => {
             // An address that waits would keep the queue unsealed, and with no consumer that is for ever.
             let actor = actor.downgrade();
-            actix_rt::spawn(async move { messages(&puts, &fault, producer, &actor, &put, &common).await });
+            actix_rt::spawn(async move { messages(&puts, &fault, producer, &actor, &common).await });
             None
         }
         how => Some(thread::spawn(move || on_thread(how, puts.items, &fault, &producer, &put, &common))),
@@ -103,18 +103,19 @@ fn on_thread(
     }
 }
 
-/// Three at a time.
+/// Three at a time. These have no order among each other: with a full mailbox, actix lets a later one in
+/// first. So each of the three has a list of its own.
 async fn messages(
     puts: &Puts,
     fault: &Fault,
     mut producer: Producer<u64>,
     actor: &WeakAddr<QueueActor<u64>>,
-    put: &ProducerLog<u64>,
     common: &Common,
 ) {
+    let lists = [(); 3].map(|()| common.ledger.producer());
     let mut left = puts.items;
     while left > 0 {
-        let keys = Vec::from_iter((0..left.min(3)).map(|_| common.key()));
+        let keys = Vec::from_iter((0..left.min(lists.len() as u64)).map(|_| common.key()));
         left -= keys.len() as u64;
         fault.panic_if_it_strikes();
         let sent = actor.upgrade().map(|actor| {
@@ -127,7 +128,7 @@ async fn messages(
             None => join_all(keys.iter().map(|key| async { Ok(producer.put(*key).await) })).await,
         };
         let mut refused = false;
-        for (key, answer) in keys.into_iter().zip(answers) {
+        for ((key, answer), put) in keys.into_iter().zip(answers).zip(&lists) {
             match answer {
                 Ok(answer) => refused |= !note(answer.is_ok(), key, put, common),
                 Err(_) => {

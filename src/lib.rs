@@ -8,6 +8,7 @@ mod endpoint;
 mod error;
 pub mod message;
 mod queue;
+mod spin_lock;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

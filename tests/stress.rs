@@ -210,7 +210,7 @@ fn d3_whatever_happens_to_leases_every_item_comes_to_one_end() {
 #[test]
 fn d1_one_consumer_sees_every_producers_order_past_the_ring_too() {
     within_watchdog(|| {
-        // Permits and children send puts past the ring; nobody's order may suffer.
+        // Permits and children send puts past the buffer; nobody's order may suffer.
         fn mixed(producer: Producer<Work>, id: u32, puts: u32, events: &Sender<Event>) {
             for n in 0..puts {
                 match n % 3 {

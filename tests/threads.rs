@@ -3,7 +3,7 @@
 mod common;
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
@@ -276,6 +276,13 @@ fn d6_items_are_dropped_outside_the_lock() {
 
 fn send_sync_static<T: Send + Sync + 'static>() {}
 fn send<T: Send>(_: T) {}
+
+/// They may be used in `catch_unwind` as they are.
+#[test]
+fn d3_handles_may_be_used_across_panics() {
+    fn unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
+    unwind_safe::<(IterableQueue<u8>, Builder<u8>, Producer<u8>, Permit<u8>)>();
+}
 
 #[test]
 fn d3_public_types_cross_threads() {

@@ -94,10 +94,11 @@ impl<T: Send + 'static> PushConsumers<T> {
         true
     }
 
-    /// The queue's actor is going for good: tells everybody.
+    /// Tells everybody of the end, if it has come: at once, not each in turn.
     pub(super) fn tell_all(&mut self, shared: &Shared<T>) {
         let Some(drained) = shared.ended() else { return };
-        for consumer in std::mem::take(&mut self.line) {
+        let line = std::mem::take(&mut self.line);
+        for consumer in &line {
             consumer.drained.do_send(drained.clone());
         }
     }

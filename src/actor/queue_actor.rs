@@ -169,7 +169,9 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
             actor.push.remove_dead();
         }
         actor.puts.poll(cx);
-        if actor.push.poll(cx) {
+        if actor.shared.has_ended() {
+            actor.push.tell_all(&actor.shared);
+        } else if actor.push.poll(cx) {
             cx.waker().wake_by_ref();
         }
         if actor.is_idle() && actor.queue.is_none() {

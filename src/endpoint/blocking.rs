@@ -9,7 +9,7 @@ use super::handle::Putting;
 use super::operation::Operation;
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
-use crate::error::{GetTimeoutError, PutError, PutTimeoutError};
+use crate::error::{GetTimeoutError, PutError, PutTimeoutError, TryGetError, TryPutError};
 use crate::queue::{Drained, Item, IterableQueue, Line, Shared, Take, Taken, Waiting};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Backoff, Instant, thread_local};
@@ -34,14 +34,12 @@ thread_local! {
 /// Before the second attempt; about a microsecond.
 const SPINS: usize = 64;
 
-/// Waits for the operation; `None` if that takes longer than the timeout.
+/// Waits for the operation, which was tried once in vain; `None` if that takes longer than the timeout.
 ///
 /// Spins a little before it parks: under load the other side is rarely far.
+#[cold]
 #[track_caller]
 fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &str) -> Option<O::Output> {
-    if let Some(output) = operation.attempt() {
-        return Some(output);
-    }
     if timeout == Some(Duration::ZERO) {
         return None;
     }
@@ -56,7 +54,9 @@ fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &s
     let backoff = Backoff::new();
     while !backoff.is_completed() {
         backoff.snooze();
-        if let Some(output) = operation.attempt() {
+        if operation.may_succeed()
+            && let Some(output) = operation.attempt()
+        {
             return Some(output);
         }
     }
@@ -64,7 +64,7 @@ fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &s
         let mut cx = Context::from_waker(waker);
         loop {
             // A wake-up meant for something else only leads to another look.
-            if let Poll::Ready(output) = operation.poll(&mut cx) {
+            if let Poll::Ready(output) = operation.wait(&mut cx) {
                 return Some(output);
             }
             match deadline {
@@ -107,8 +107,15 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
-        let put = block(&mut Putting::new(handle, item), None, "use put(item).await, or try_put");
-        put.unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
+        // What need not wait is spared the making of something that can.
+        match handle.try_put(item) {
+            Err(TryPutError::Full(item)) => {
+                let put = block(&mut Putting::new(handle, item), None, "use put(item).await, or try_put");
+                put.unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
+            }
+            Err(TryPutError::Refused(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Puts an item; the thread waits for room until the timeout.
@@ -136,6 +143,11 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };
+        let item = match handle.try_put(item) {
+            Err(TryPutError::Full(item)) => item,
+            Err(TryPutError::Refused(error)) => return Err(PutTimeoutError::Refused(error)),
+            Ok(()) => return Ok(()),
+        };
         let mut putting = Putting::new(handle, item);
         match block(&mut putting, Some(timeout), "use put(item).await with a timer") {
             Some(put) => put.map_err(PutTimeoutError::Refused),
@@ -149,8 +161,14 @@ impl<T> Producer<T> {
 
 impl<T> Consumer<T> {
     /// `None` at the timeout, `Some(None)` at the end.
+    #[inline]
     #[track_caller]
     fn blocking_take(&mut self, take: Take, timeout: Option<Duration>, instead: &str) -> Option<Option<Taken<T>>> {
+        match self.try_take(take) {
+            Ok(taken) => return Some(Some(taken)),
+            Err(TryGetError::Ended) => return Some(None),
+            Err(TryGetError::Empty) => {}
+        }
         block(&mut Taking { consumer: self, take }, timeout, instead)
     }
 
@@ -244,7 +262,15 @@ impl<T> Operation for Ending<'_, T> {
         0
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
+    fn is_in_line(&self) -> bool {
+        self.0.place.is_in_line()
+    }
+
+    fn may_succeed(&self) -> bool {
+        self.0.shared.has_ended()
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
         self.0.shared.poll_end(&mut self.0.place, cx)
     }
 }
@@ -252,6 +278,9 @@ impl<T> Operation for Ending<'_, T> {
 /// Waits for the end, as long as the timeout allows.
 #[track_caller]
 pub(super) fn await_end<T>(shared: &Shared<T>, timeout: Option<Duration>) -> Option<Drained> {
+    if let Some(drained) = shared.ended() {
+        return Some(drained);
+    }
     block(&mut Ending(Waiting::new(shared, Line::Watchers)), timeout, "use drained().await")
 }
 

@@ -128,8 +128,18 @@ impl<T> Consumer<T> {
     }
 
     pub(super) fn poll_take(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
+        if !self.place.is_in_line()
+            && let Some(taken) = Self::attempt(&self.slot, take)
+        {
+            return Poll::Ready(taken.ok());
+        }
+        self.wait(take, cx)
+    }
+
+    /// The same after an attempt in vain.
+    fn wait(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
         let Self { slot, place } = self;
-        slot.shared.poll(place, cx, || Self::attempt(slot, take)).map(Result::ok)
+        slot.shared.wait(place, cx, || Self::attempt(slot, take)).map(Result::ok)
     }
 
     pub(crate) fn poll_lease(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
@@ -142,11 +152,16 @@ impl<T> Consumer<T> {
     }
 
     async fn take(&mut self, take: Take) -> Option<Taken<T>> {
+        // What need not wait is spared the making of something that can.
+        if let Ok(taken) = self.try_take(take) {
+            return Some(taken);
+        }
         let mut taking = Taking { consumer: self, take };
-        poll_fn(|cx| taking.poll(cx)).await
+        poll_fn(|cx| taking.wait(cx)).await
     }
 
-    fn try_take(&mut self, take: Take) -> Result<Taken<T>, TryGetError> {
+    #[inline]
+    pub(super) fn try_take(&mut self, take: Take) -> Result<Taken<T>, TryGetError> {
         let taken = self.slot.shared.try_take(&self.slot.row, take)?;
         // A place from an earlier poll as a stream is used up by this.
         self.slot.shared.leave(&mut self.place, true);
@@ -267,8 +282,16 @@ impl<T> Operation for Taking<'_, T> {
         self.consumer.slot.shared.slack()
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.consumer.poll_take(self.take, cx)
+    fn is_in_line(&self) -> bool {
+        self.consumer.place.is_in_line()
+    }
+
+    fn may_succeed(&self) -> bool {
+        self.consumer.slot.shared.may_take()
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.consumer.wait(self.take, cx)
     }
 }
 

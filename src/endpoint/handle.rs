@@ -41,6 +41,7 @@ impl<T> Handle<T> {
 
     /// Puts if there is room now, and no put that was made before waits. A refusal is for everybody,
     /// whosever turn it is.
+    #[inline]
     pub(super) fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         if self.row.turns.is_busy() && !self.shared.refuses(&self.row) {
             return Err(TryPutError::Full(item));
@@ -65,21 +66,30 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
     pub(super) fn poll<R, E>(
         &mut self,
         cx: &mut Context<'_>,
+        attempt: impl Fn(&Handle<T>) -> Option<Result<R, E>>,
+    ) -> Poll<Result<R, E>> {
+        if !self.turn.is_held()
+            && !self.handle.row.turns.is_busy()
+            && let Some(result) = attempt(&self.handle)
+        {
+            return Poll::Ready(result);
+        }
+        self.wait(cx, attempt)
+    }
+
+    /// The same after an attempt in vain.
+    fn wait<R, E>(
+        &mut self,
+        cx: &mut Context<'_>,
         mut attempt: impl FnMut(&Handle<T>) -> Option<Result<R, E>>,
     ) -> Poll<Result<R, E>> {
         let Self { handle, turn, place } = self;
         let turns = &handle.row.turns;
-        if !turn.is_held()
-            && !turns.is_busy()
-            && let Some(result) = attempt(handle)
-        {
-            return Poll::Ready(result);
-        }
         // As in `try_put`. The waker is listed by then.
         if turns.poll(turn, cx).is_pending() && !handle.shared.refuses(&handle.row) {
             return Poll::Pending;
         }
-        let result = ready!(handle.shared.poll(place, cx, || attempt(handle)));
+        let result = ready!(handle.shared.wait(place, cx, || attempt(handle)));
         turns.leave(turn);
         Poll::Ready(result)
     }
@@ -139,9 +149,17 @@ impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
         self.shared().slack()
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn is_in_line(&self) -> bool {
+        self.line.turn.is_held()
+    }
+
+    fn may_succeed(&self) -> bool {
+        self.shared().may_put()
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { line, item } = self;
-        line.poll(cx, |handle| {
+        line.wait(cx, |handle| {
             let put = handle.shared.try_put(&handle.row, item.take()?);
             keep_if_full(item, put)
         })

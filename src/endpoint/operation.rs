@@ -9,9 +9,24 @@ pub(crate) trait Operation {
     /// One try that leaves nothing behind.
     fn attempt(&mut self) -> Option<Self::Output>;
 
+    /// A look without a lock: whether an attempt is worth while.
+    fn may_succeed(&self) -> bool;
+
     /// By how many items the other side can get ahead while a thread spins.
     fn slack(&self) -> usize;
 
-    /// One poll, which parks the waker.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
+    /// Whether it waits already.
+    fn is_in_line(&self) -> bool;
+
+    /// One poll after an attempt in vain: it parks the waker.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.is_in_line()
+            && let Some(output) = self.attempt()
+        {
+            return Poll::Ready(output);
+        }
+        self.wait(cx)
+    }
 }

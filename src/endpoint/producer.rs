@@ -136,8 +136,15 @@ impl<T> Producer<T> {
     /// ```
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
-        let mut putting = Putting::new(handle, item);
-        poll_fn(|cx| putting.poll(cx)).await
+        // What need not wait is spared the making of something that can.
+        match handle.try_put(item) {
+            Err(TryPutError::Full(item)) => {
+                let mut putting = Putting::new(handle, item);
+                poll_fn(|cx| putting.wait(cx)).await
+            }
+            Err(TryPutError::Refused(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Puts an item if there is room now, and no earlier put through this handle waits for room.
@@ -191,7 +198,11 @@ impl<T> Producer<T> {
     pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
         let mut count = 0;
         for item in items {
-            self.put(item).await?;
+            match self.try_put(item) {
+                Ok(()) => {}
+                Err(TryPutError::Full(item)) => self.put(item).await?,
+                Err(TryPutError::Refused(error)) => return Err(error),
+            }
             count += 1;
             if count % ITEMS_PER_YIELD == 0 {
                 yield_now().await;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::buffer::ReturnedItem;
 use super::clock::Ticks;
+use super::returned::ReturnedItem;
 use crate::sync::thread::{self, Thread};
 
 /// Items that wait, by when they are due.

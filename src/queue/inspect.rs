@@ -19,7 +19,7 @@ impl<T> Shared<T> {
             queue: self.id,
             name: self.name.as_deref().map(str::to_owned),
             state: control.state(),
-            capacity: self.ring.capacity(),
+            capacity: self.buffer.capacity(),
             buffered: self.buffered(&control),
             delayed: control.delayed.len(),
             leased: consumers.iter().map(|row| row.leased).sum(),
@@ -53,6 +53,6 @@ impl<T> Shared<T> {
     }
 
     pub(super) fn buffered(&self, control: &Control<T>) -> usize {
-        self.ring.len() + control.side.len() + control.returned.len() + control.delayed.len()
+        self.buffer.len() + control.side.len() + control.returned.len() + control.delayed.len()
     }
 }

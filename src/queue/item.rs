@@ -5,11 +5,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
-use super::buffer::ReturnedItem;
 use super::dead_letters::DeadLetter;
 use super::effects::{drop_quietly, label};
 use super::ids::QueueId;
 use super::post_mortem::PostMortem;
+use super::returned::ReturnedItem;
 use super::rows::ConsumerRow;
 use super::shared::{ENDED, Shared};
 use super::transfer::Taken;

@@ -88,7 +88,7 @@ impl<T> Control<T> {
         }
     }
 
-    fn nothing_beside_ring(&self) -> bool {
+    fn nothing_beside_buffer(&self) -> bool {
         self.returned.is_empty() && self.delayed.is_empty() && self.side.is_empty()
     }
 
@@ -257,7 +257,7 @@ impl<T> Shared<T> {
         self.change(|control, effects| {
             control.life.sealed = true;
             control.life.shut_down = true;
-            self.ring.close();
+            self.buffer.close();
             self.release_putters(control, effects);
         });
     }
@@ -270,7 +270,7 @@ impl<T> Shared<T> {
     /// Looks whether this was the last settle.
     pub(super) fn try_finish(&self) {
         // Whoever takes what is still there will look again, if takes go on.
-        if self.ring.is_empty() || self.ring.is_closed() {
+        if self.buffer.is_empty() || self.buffer.is_closed() {
             self.change(|_, _| ());
         }
     }
@@ -282,7 +282,7 @@ impl<T> Shared<T> {
         }
         if !control.life.abandoned && control.nobody_consumes() {
             control.life.abandoned = true;
-            self.ring.close();
+            self.buffer.close();
             self.release_putters(control, effects);
         }
         if control.is_draining() {
@@ -302,12 +302,12 @@ impl<T> Shared<T> {
     fn finish(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
         // Two shortcuts: whoever takes what is still there, or ends the claim that is seen, looks
         // again, for DRAINING is up.
-        let something_to_take = !control.nothing_beside_ring() || !self.ring.is_empty();
+        let something_to_take = !control.nothing_beside_buffer() || !self.buffer.is_empty();
         if (something_to_take && !control.life.abandoned) || control.registry.somebody_is_busy() {
             return;
         }
         let settled: u64 = control.registry.consumers().map(ConsumerRow::settled).sum();
-        let empty = control.nothing_beside_ring() && self.ring.is_empty();
+        let empty = control.nothing_beside_buffer() && self.buffer.is_empty();
         let claimed: u64 = control.registry.consumers().map(ConsumerRow::claimed).sum();
         if settled != claimed {
             return;
@@ -325,7 +325,7 @@ impl<T> Shared<T> {
     /// Everything in the buffer, oldest first, as discarded: what came back, what was to come back,
     /// and what was never handed out. No put can follow.
     fn take_all(&self, control: &mut Control<T>, effects: &mut Effects<T>) -> Vec<T> {
-        self.ring.close();
+        self.buffer.close();
         let mut left = Vec::new();
         left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
         let (delayed, timer) = control.delayed.take_all();
@@ -339,7 +339,7 @@ impl<T> Shared<T> {
     }
 
     fn end(&self, control: &mut Control<T>, effects: &mut Effects<T>, outcome: Outcome) {
-        self.ring.close();
+        self.buffer.close();
         self.raise(control, ENDED);
         self.lower(control, DRAINING | RETURNED | SIDE | PERMITS);
         let mut totals = control.totals();
@@ -378,7 +378,7 @@ mod tests {
 
         shared.shut_consumers([&*slot.row.shut]);
         let sequence = slot.row.claim();
-        let item = shared.ring.pop().unwrap();
+        let item = shared.buffer.pop().unwrap();
         drop(producer);
 
         assert_eq!(queue.state(), State::Draining);

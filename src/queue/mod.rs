@@ -21,10 +21,12 @@ mod lifecycle;
 mod post_mortem;
 mod redelivery;
 mod registry;
+mod returned;
 mod rows;
 #[cfg(test)]
 mod schedules;
 mod shared;
+mod side;
 mod snapshot;
 mod transfer;
 mod turns;
@@ -234,7 +236,7 @@ impl<T> IterableQueue<T> {
     /// assert_eq!(IterableQueue::<u8>::bounded(3).capacity(), Some(3));
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        self.shared().ring.capacity()
+        self.shared().buffer.capacity()
     }
 
     /// The queue at this moment: its endpoints by name, its totals, and
@@ -329,9 +331,19 @@ impl<T> Shared<T> {
         self.control().ended().cloned()
     }
 
+    /// A look without a lock: whether it is worth while to try and take.
+    pub(crate) fn may_take(&self) -> bool {
+        self.flagged(u8::MAX) || !self.buffer.seems_empty()
+    }
+
+    /// A look without a lock: whether it is worth while to try and put.
+    pub(crate) fn may_put(&self) -> bool {
+        self.flagged(u8::MAX) || !self.buffer.seems_full()
+    }
+
     /// By how many items one side can get ahead of the other.
     pub(crate) fn slack(&self) -> usize {
-        self.ring.capacity().unwrap_or(usize::MAX)
+        self.buffer.capacity().unwrap_or(usize::MAX)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -344,7 +356,7 @@ impl<T> Shared<T> {
 
     /// One poll for the end.
     pub(crate) fn poll_end(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Drained> {
-        self.poll(place, cx, || self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
+        self.wait(place, cx, || self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
     }
 
     /// Where dead letters go; opened by `open` when somebody asks first. `None` after the end.

@@ -13,7 +13,7 @@ use crate::sync::Mutex;
 use crate::sync::thread::{self, ThreadId};
 
 /// The leases of one consumer that die with its worker.
-pub(crate) struct PostMortem<L>(Mutex<Option<Scene<L>>>);
+pub(crate) struct PostMortem<L>(Mutex<Option<Box<Scene<L>>>>);
 
 /// While the worker runs.
 struct Scene<L> {
@@ -32,7 +32,7 @@ impl<L> PostMortem<L> {
         Self(Mutex::new(None))
     }
 
-    fn scene<R>(&self, change: impl FnOnce(&mut Option<Scene<L>>) -> R) -> R {
+    fn scene<R>(&self, change: impl FnOnce(&mut Option<Box<Scene<L>>>) -> R) -> R {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -63,7 +63,7 @@ impl<L> PostMortem<L> {
         let Some(running) = worker else { return Poll::Ready(Ok(())) };
         let scene =
             Scene { thread: thread::current().id(), dying: false, culprits: Vec::new(), bystanders: Vec::new() };
-        self.scene(|none| *none = Some(scene));
+        self.scene(|none| *none = Some(Box::new(scene)));
         let polled = catch_unwind(AssertUnwindSafe(|| poll(running)));
         let result = match polled {
             Ok(Poll::Pending) => Poll::Pending,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::buffer::ReturnedItem;
 use super::clock::Ticks;
 use super::delayed::Call;
 use super::effects::{drop_quietly, wake};
+use super::returned::ReturnedItem;
 use super::shared::{Control, RETURNED, Shared};
 
 impl<T> Shared<T> {

@@ -1,13 +1,12 @@
 //! One row for each handle: who it is, and its counters.
 //!
 //! Counters are written on the data plane, each on a cache line of its own owner, and added up
-//! under the lock. Each producer *handle* has a row, so that clones on several threads do not
+//! under the lock. What lies between two groups of them in a row is there on purpose: it keeps them a line
+//! apart, with less memory than if each had a line for itself. Each producer *handle* has a row, so that clones on several threads do not
 //! share a counter; each consumer has one.
 
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
-
-use crossbeam_utils::CachePadded;
 
 use super::clock::Ticks;
 use super::effects::quietly;
@@ -95,15 +94,19 @@ impl ProducerEndpoint {
 
 /// One producer handle.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct ProducerRow {
+    counters: PutCounters,
     pub(crate) endpoint: Arc<ProducerEndpoint>,
     pub(crate) turns: Turns,
-    counters: CachePadded<PutCounters>,
 }
 
 #[derive(Debug, Default)]
 struct PutCounters {
-    puts: AtomicU64,
+    /// Put into the buffer: written under the lock of its inbox, so plain stores.
+    in_buffer: AtomicU64,
+    /// Put beside it.
+    beside: AtomicU64,
     /// How many puts there were at the time of `stamp`.
     stamped_puts: AtomicU64,
     stamp: AtomicU64,
@@ -111,22 +114,23 @@ struct PutCounters {
 
 impl ProducerRow {
     pub(crate) fn new(endpoint: Arc<ProducerEndpoint>) -> Self {
-        Self { endpoint, turns: Turns::default(), counters: CachePadded::default() }
+        Self { counters: PutCounters::default(), endpoint, turns: Turns::default() }
     }
 
+    /// Counts a put into the buffer. Only with its inbox locked.
     #[inline]
     pub(crate) fn count_put(&self) {
-        self.counters.puts.fetch_add(1, Relaxed);
+        let in_buffer = &self.counters.in_buffer;
+        in_buffer.store(in_buffer.load(Relaxed) + 1, Relaxed);
     }
 
-    /// The put that was counted was not accepted.
-    pub(crate) fn uncount_put(&self) {
-        self.counters.puts.fetch_sub(1, Relaxed);
+    pub(crate) fn count_put_beside(&self) {
+        self.counters.beside.fetch_add(1, Relaxed);
     }
 
     #[inline]
     pub(crate) fn puts(&self) -> u64 {
-        self.counters.puts.load(Relaxed)
+        self.counters.in_buffer.load(Relaxed) + self.counters.beside.load(Relaxed)
     }
 
     /// Notes the time of the last put. Called where a put took the slow path anyway.
@@ -150,17 +154,20 @@ impl ProducerRow {
 ///
 /// `claimed` and `settled` carry the decision that the queue is drained; see `lifecycle.rs`.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct ConsumerRow {
+    own: OwnCounters,
     pub(crate) id: ConsumerId,
     pub(crate) name: Arc<str>,
     /// Raised from outside, for a consumer and its clones together.
     pub(crate) shut: Arc<AtomicBool>,
-    own: CachePadded<OwnCounters>,
-    shared: CachePadded<SharedCounters>,
     /// What its pool says of it: `PAUSED`, `LEAVING`, `STUCK`.
     said: AtomicU8,
     /// Woken by each settle while `WATCHED`, and by every order.
     waker: AtomicWaker,
+    shared: SharedCounters,
+    /// To whatever the allocator puts behind this.
+    _distance: [u64; 4],
 }
 
 /// Written by the consumer alone, with plain stores: takes need `&mut Consumer`.
@@ -205,13 +212,14 @@ const STUCK: u8 = 4;
 impl ConsumerRow {
     pub(super) fn new(id: ConsumerId, name: Arc<str>, shut: Arc<AtomicBool>) -> Self {
         Self {
+            own: OwnCounters::default(),
             id,
             name,
             shut,
-            own: CachePadded::default(),
-            shared: CachePadded::default(),
             said: AtomicU8::new(0),
             waker: AtomicWaker::new(),
+            shared: SharedCounters::default(),
+            _distance: [0; 4],
         }
     }
 

@@ -94,7 +94,7 @@ impl World {
         let (shared, waker) = (Arc::clone(&self.shared), Waker::from(Arc::clone(&worker.wakes)));
         let slot = Arc::clone(worker.consumer.slot());
         let (mut looks, wakes) = (0, Cell::new(0));
-        let polled = shared.poll(&mut worker.place, &mut Context::from_waker(&waker), || {
+        let mut look = || {
             looks += 1;
             if looks == 2 {
                 // It has parked: whoever wakes it from here on means another look.
@@ -108,7 +108,12 @@ impl World {
                 Err(TryGetError::Ended) => Some(Err(())),
                 Err(TryGetError::Empty) => None,
             }
-        });
+        };
+        let first = if worker.place.is_in_line() { None } else { look() };
+        let polled = match first {
+            Some(result) => Poll::Ready(result),
+            None => shared.wait(&mut worker.place, &mut Context::from_waker(&waker), look),
+        };
         self.note(&format!("{n} has {polled:?}"));
         worker.parked = polled.is_pending().then(|| wakes.get());
         if let (Poll::Ready(Ok(taken)), Take::Lease) = (polled, take) {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crossbeam_utils::CachePadded;
 
-use super::buffer::{Returned, Ring, Side};
+use super::buffer::Buffer;
 use super::clock::Clock;
 use super::dead_letters::DeadLetterQueue;
 use super::delayed::Delayed;
@@ -14,6 +14,8 @@ use super::effects::wake;
 use super::ids::{ConsumerId, QueueId};
 use super::lifecycle::Lifecycle;
 use super::registry::Registry;
+use super::returned::Returned;
+use super::side::Side;
 use super::waiters::{Ticket, Waiters};
 use crate::backoff::Backoff;
 use crate::sync::atomic::{
@@ -41,7 +43,7 @@ pub(crate) struct Shared<T> {
     /// How failed items wait, if they do.
     pub(super) redelivery: Option<Redelivery<T>>,
     pub(crate) clock: Clock,
-    pub(super) ring: Ring<T>,
+    pub(super) buffer: Buffer<T>,
     /// Read on every put and take, written seldom and only under the lock.
     pub(super) flags: CachePadded<AtomicU8>,
     /// Whether the lines of `Control` have anybody in them; written under the lock.
@@ -111,6 +113,12 @@ impl Place {
         Self { line, consumer: None, ticket: Ticket::default() }
     }
 
+    /// Whether the operation has parked since it last left.
+    #[inline]
+    pub(crate) fn is_in_line(&self) -> bool {
+        self.ticket.is_held()
+    }
+
     pub(crate) fn for_items(consumer: ConsumerId) -> Self {
         Self { line: Line::Getters, consumer: Some(consumer), ticket: Ticket::default() }
     }
@@ -144,7 +152,7 @@ impl<T> Shared<T> {
             max_attempts,
             redelivery,
             clock: Clock::start(),
-            ring: Ring::new(capacity),
+            buffer: Buffer::new(capacity),
             flags: CachePadded::default(),
             getters_wait: CachePadded::default(),
             putters_wait: CachePadded::default(),
@@ -186,18 +194,19 @@ impl<T> Shared<T> {
         self.flags.fetch_and(!flag, SeqCst);
     }
 
-    /// Tries until `attempt` has a result, parking in between. `Err` is a result that took
-    /// nothing: a notification that this operation may hold goes on to the next in line.
+    /// Tries until `attempt` has a result, parking in between; who is not in line yet has tried in vain
+    /// just before. `Err` is a result that took nothing: a notification that this operation may hold goes
+    /// on to the next in line.
     ///
     /// Park, then try again: whatever is published before the second try is seen by it, and
     /// whoever publishes after it sees the parked waker.
-    pub(crate) fn poll<R, E>(
+    pub(crate) fn wait<R, E>(
         &self,
         place: &mut Place,
         cx: &mut Context<'_>,
         mut attempt: impl FnMut() -> Option<Result<R, E>>,
     ) -> Poll<Result<R, E>> {
-        let mut result = attempt();
+        let mut result = if place.is_in_line() { attempt() } else { None };
         if result.is_none() {
             self.park(place, cx.waker().clone());
             result = attempt();
@@ -220,7 +229,7 @@ impl<T> Shared<T> {
     fn park(&self, place: &mut Place, waker: Waker) {
         let replaced = {
             let mut control = self.control();
-            let was_in_line = place.ticket.is_held();
+            let was_in_line = place.is_in_line();
             let replaced = control.line(place.line).park(&mut place.ticket, waker, place.consumer);
             if was_in_line && replaced.is_none() {
                 control.returned.end_promise(place.consumer);
@@ -229,6 +238,12 @@ impl<T> Shared<T> {
             replaced
         };
         drop(replaced);
+        match place.line {
+            Line::Getters => self.buffer.meet_producers(),
+            Line::Putters => self.buffer.meet_consumers(),
+            // The end comes under the lock that was had.
+            Line::Watchers => {}
+        }
     }
 
     /// Gives up a place. A notification that the operation holds goes on to the next in line if
@@ -239,7 +254,7 @@ impl<T> Shared<T> {
     /// room) is either seen here or was taken by somebody.
     #[inline]
     pub(crate) fn leave(&self, place: &mut Place, took: bool) {
-        if place.ticket.is_held() {
+        if place.is_in_line() {
             self.leave_line(place, took);
         }
     }
@@ -354,17 +369,12 @@ mod tests {
         let woken = Arc::new(Count::default());
         let second_waker = Waker::from(Arc::clone(&woken));
 
-        let mut attempts = 0;
-        let took = shared.poll(&mut first_place, &mut Context::from_waker(Waker::noop()), || {
-            attempts += 1;
-            if attempts == 1 {
-                // Nothing yet; the put comes before this getter is listed.
-                producer.try_put("older").unwrap();
-                return None;
-            }
+        // The put comes before this getter is listed.
+        producer.try_put("older").unwrap();
+        let took = shared.wait(&mut first_place, &mut Context::from_waker(Waker::noop()), || {
             let taken = shared.try_take(&first.slot().row, Take::Own).unwrap();
             // Before it leaves the line, the second getter parks behind it, and another item comes.
-            let parked = shared.poll(&mut second_place, &mut Context::from_waker(&second_waker), || {
+            let parked = shared.wait(&mut second_place, &mut Context::from_waker(&second_waker), || {
                 shared.try_take(&second.slot().row, Take::Own).ok().map(Ok::<_, ()>)
             });
             assert!(parked.is_pending());

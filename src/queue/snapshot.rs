@@ -86,8 +86,8 @@ pub struct Drained {
     /// How it ended.
     pub outcome: Outcome,
     /// What became of the items. When all producers had closed and the outcome is `Complete`, they
-    /// are exact. After an abort or a shutdown, calls that were still running may be missing, or be
-    /// counted although they are refused then, and items that are still leased are missing from the sum.
+    /// are exact. After an abort or a shutdown, calls that were still running may be missing, and items
+    /// that are still leased are missing from the sum.
     pub totals: Totals,
 }
 

@@ -1,23 +1,16 @@
 //! The data plane: items in and items out.
 //!
-//! A put pushes to the ring and then looks whether a getter waits; a getter parks and then looks
-//! into the ring again (the other way round for room). Each side writes first and reads second,
-//! so one of them sees the other, provided that all four accesses are sequentially consistent:
-//! the waiter flags are, and so are, in the pinned version of `concurrent-queue`, the compare
-//! exchange that moves the ring's head or tail and the look (behind a `SeqCst` fence) that finds
-//! it empty or full. That spares a fence in every put and take. A ring of one item is a case of
-//! its own: "full" may be seen while a pop still holds it, and the pop lets go with a release
-//! `fetch_and` before it reads the flag; no machine reorders a release read-modify-write with a
-//! later `SeqCst` load of another word.
+//! A put pushes to the buffer and then looks whether a getter waits; a getter parks and then looks into the
+//! buffer again (the other way round for room). That one of them sees the other is due to the locks of the
+//! buffer: see there.
 
 use std::task::Waker;
 
-use concurrent_queue::PushError;
-
-use super::buffer::Origin;
+use super::buffer::PushError;
 use super::effects::wake;
 use super::rows::{ConsumerRow, ProducerRow};
 use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
+use super::side::Origin;
 use crate::error::{PutError, TryGetError, TryPutError};
 use crate::sync::atomic::Ordering::SeqCst;
 
@@ -38,6 +31,17 @@ pub(crate) enum Take {
     Lease,
     /// The item is the taker's at once.
     Own,
+}
+
+impl Take {
+    /// Published before the buffer is asked. Without a lease there is nothing to claim.
+    #[inline]
+    fn claim(self, row: &ConsumerRow) -> u64 {
+        match self {
+            Take::Lease => row.claim(),
+            Take::Own => 0,
+        }
+    }
 }
 
 /// What a consumer got of the items that came back.
@@ -62,41 +66,44 @@ impl<T> Shared<T> {
 
     /// Whether every put through this handle is refused from now on.
     pub(crate) fn refuses(&self, row: &ProducerRow) -> bool {
-        self.ring.is_closed() || row.endpoint.hold_open().is_none()
+        self.buffer.is_closed() || row.endpoint.hold_open().is_none()
     }
 
+    /// The fast path is kept small, as it is compiled into the caller; all else is out of line.
     #[inline]
     fn push(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, TryPutError<T>> {
         if self.flagged(SIDE | PERMITS) {
             return self.push_in_line(row, item);
         }
-        // Counted before: right after the push, this would wait for the cache line of the item's
-        // cell, which a consumer is after.
-        row.count_put();
-        match self.ring.push(item) {
+        match self.buffer.push(item, || row.count_put()) {
             Ok(()) => {
                 if self.flagged(SIDE) {
                     // The side list got its first item meanwhile: this one is behind it.
                     self.control().side.count_behind();
                 }
-                if !self.getters_wait.load(SeqCst) {
-                    return Ok(None);
-                }
-                row.stamp_put(self.clock.now());
-                Ok(self.notify_next(Line::Getters))
+                if self.getters_wait.load(SeqCst) { Ok(self.notify_of_put(row)) } else { Ok(None) }
             }
-            Err(error) => {
-                row.uncount_put();
-                match error {
-                    PushError::Full(item) => Err(TryPutError::Full(item)),
-                    PushError::Closed(item) => Err(self.control().refusal(item).into()),
-                }
-            }
+            Err(error) => Err(self.not_pushed(error)),
         }
     }
 
-    /// While items are beside the ring or permits are out, room is counted and order is kept
+    #[cold]
+    fn notify_of_put(&self, row: &ProducerRow) -> Option<Waker> {
+        row.stamp_put(self.clock.now());
+        self.notify_next(Line::Getters)
+    }
+
+    #[cold]
+    fn not_pushed(&self, error: PushError<T>) -> TryPutError<T> {
+        match error {
+            PushError::Full(item) => TryPutError::Full(item),
+            PushError::Closed(item) => self.control().refusal(item).into(),
+        }
+    }
+
+    /// While items are beside the buffer or permits are out, room is counted and order is kept
     /// under the lock.
+    #[cold]
     fn push_in_line(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, TryPutError<T>> {
         let mut control = self.control();
         if control.refuses_puts() {
@@ -106,19 +113,18 @@ impl<T> Shared<T> {
             return Err(TryPutError::Full(item));
         }
         // Full all the same: a put that began before the permits were given was faster.
-        if let Err(PushError::Full(item) | PushError::Closed(item)) = self.ring.push(item) {
+        if let Err(PushError::Full(item) | PushError::Closed(item)) = self.buffer.push(item, || row.count_put()) {
             return Err(TryPutError::Full(item));
         }
         control.side.count_behind();
-        row.count_put();
         row.stamp_put(self.clock.now());
         Ok(self.notify(&mut control, Line::Getters))
     }
 
     /// Whether a producer may put now; permits that are out count as used.
     pub(super) fn has_room(&self, control: &Control<T>) -> bool {
-        let Some(capacity) = self.ring.capacity() else { return true };
-        self.ring.len() + control.side.producer_items() + control.permits < capacity
+        let Some(capacity) = self.buffer.capacity() else { return true };
+        self.buffer.len() + control.side.producer_items() + control.permits < capacity
     }
 
     /// Reserves room for one put. `None` if there is none now.
@@ -133,13 +139,13 @@ impl<T> Shared<T> {
         }
         control.permits += 1;
         // Without a bound there is nothing to keep free, and puts stay on the fast path.
-        if self.ring.capacity().is_some() {
+        if self.buffer.capacity().is_some() {
             self.raise(&mut control, PERMITS);
         }
         Some(Ok(()))
     }
 
-    /// Uses a permit up. It never waits: if others were faster, the item goes beside the ring. A
+    /// Uses a permit up. It never waits: if others were faster, the item goes beside the buffer. A
     /// shutdown waits for it (D6).
     pub(crate) fn put_reserved(&self, row: &ProducerRow, item: T) -> Result<(), PutError<T>> {
         let (result, effects) = {
@@ -154,7 +160,7 @@ impl<T> Shared<T> {
                     return Err(control.refusal(item));
                 }
                 self.push_past_capacity(control, item, Origin::Producer);
-                row.count_put();
+                row.count_put_beside();
                 row.stamp_put(self.clock.now());
                 effects.wake.extend(self.notify(control, Line::Getters));
                 Ok(())
@@ -182,7 +188,7 @@ impl<T> Shared<T> {
     fn push_past_capacity(&self, control: &mut Control<T>, item: T, origin: Origin) {
         let item = match origin {
             Origin::Lease => item,
-            Origin::Producer => match self.ring.push(item) {
+            Origin::Producer => match self.buffer.push(item, || ()) {
                 Ok(()) => return control.side.count_behind(),
                 Err(PushError::Full(item) | PushError::Closed(item)) => item,
             },
@@ -196,10 +202,10 @@ impl<T> Shared<T> {
     /// The caller holds the lease, so the queue cannot become drained meanwhile.
     pub(crate) fn put_child(&self, row: &ConsumerRow, item: T) -> Result<(), PutError<T>> {
         let mut item = item;
-        // Without a bound the ring is as good a place, and needs no lock. A bounded ring is for
+        // Without a bound the buffer is as good a place, and quicker. A bounded one is for
         // producers alone: its size is their capacity.
-        if self.ring.capacity().is_none() && !self.flagged(SIDE) {
-            match self.ring.push(item) {
+        if self.buffer.capacity().is_none() && !self.flagged(SIDE) {
+            match self.buffer.push(item, || ()) {
                 Ok(()) => {
                     row.count_child();
                     if self.getters_wait.load(SeqCst) {
@@ -207,7 +213,7 @@ impl<T> Shared<T> {
                     }
                     return Ok(());
                 }
-                // The ring is closed to producers; leases may go on while the queue shuts down.
+                // The buffer is closed to producers; leases may go on while the queue shuts down.
                 Err(PushError::Full(back) | PushError::Closed(back)) => item = back,
             }
         }
@@ -224,13 +230,26 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    /// Takes if there is an item now.
+    /// Takes if there is an item now. The fast path is kept small, as it is compiled into the caller.
     #[inline]
     pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take) -> Result<Taken<T>, TryGetError> {
+        let flags = self.flags.load(SeqCst);
+        if flags & !PERMITS != 0 || row.is_shut() {
+            return self.take_by_flags(row, take, flags);
+        }
+        let sequence = take.claim(row);
+        match self.pop_buffer() {
+            Some(item) => Ok(self.taken(row, take, item, sequence)),
+            None => self.take_claimed(row, take, flags, sequence, false),
+        }
+    }
+
+    /// The same for a queue that has something beside its buffer, or comes to its end.
+    #[inline(never)]
+    fn take_by_flags(&self, row: &ConsumerRow, take: Take, flags: u8) -> Result<Taken<T>, TryGetError> {
         if row.is_shut() {
             return Err(TryGetError::Ended);
         }
-        let flags = self.flags.load(SeqCst);
         let mut new_first = false;
         if flags & RETURNED != 0 {
             match self.take_returned(row, take, true) {
@@ -241,16 +260,24 @@ impl<T> Shared<T> {
         }
         // Look before you claim: while draining, a claim that fails has to check for the end, and
         // waiting consumers would keep each other from finding it.
-        if flags & (DRAINING | SIDE) == DRAINING && !new_first && self.ring.is_empty() {
+        if flags & (DRAINING | SIDE) == DRAINING && !new_first && self.buffer.seems_empty() {
             return Err(self.nothing());
         }
-        let sequence = match take {
-            Take::Lease => row.claim(),
-            Take::Own => 0,
-        };
+        self.take_claimed(row, take, flags, take.claim(row), new_first)
+    }
+
+    /// Takes what was never handed out, with its claim made; or ends the claim.
+    #[inline(never)]
+    fn take_claimed(
+        &self,
+        row: &ConsumerRow,
+        take: Take,
+        flags: u8,
+        sequence: u64,
+        new_first: bool,
+    ) -> Result<Taken<T>, TryGetError> {
         if let Some(item) = self.take_next(flags) {
-            self.count_take(row, take);
-            return Ok(Taken { item, attempt: 1, sequence });
+            return Ok(self.taken(row, take, item, sequence));
         }
         if take == Take::Lease {
             // A failed take is a settler too: the end may have waited for this claim alone.
@@ -264,6 +291,12 @@ impl<T> Shared<T> {
             return Ok(taken);
         }
         Err(self.nothing())
+    }
+
+    #[inline]
+    fn taken(&self, row: &ConsumerRow, take: Take, item: T, sequence: u64) -> Taken<T> {
+        self.count_take(row, take);
+        Taken { item, attempt: 1, sequence }
     }
 
     fn nothing(&self) -> TryGetError {
@@ -313,25 +346,21 @@ impl<T> Shared<T> {
                 self.lower(&mut control, RETURNED);
             }
             // Claimed under the lock: between two places an item is never in nobody's hand.
-            (returned, if take == Take::Lease { row.claim() } else { 0 })
+            (returned, take.claim(row))
         };
         self.count_take(row, take);
         TakeReturned::Taken(Taken { item: returned.item, attempt: returned.attempts + 1, sequence })
     }
 
     fn has_new(&self, control: &Control<T>) -> bool {
-        !self.ring.is_empty() || !control.side.is_empty()
+        !self.buffer.is_empty() || !control.side.is_empty()
     }
 
     /// Takes the oldest item that was never handed out. The caller has claimed it already, if it
     /// leases.
-    #[inline]
     fn take_next(&self, flags: u8) -> Option<T> {
         if flags & SIDE == 0 {
-            if let Some(item) = self.ring.pop() {
-                if self.putters_wait.load(SeqCst) {
-                    wake(self.notify_next(Line::Putters));
-                }
+            if let Some(item) = self.pop_buffer() {
                 return Some(item);
             }
             if !self.flagged(SIDE) {
@@ -347,10 +376,24 @@ impl<T> Shared<T> {
         Some(item)
     }
 
-    /// From the ring or beside it, whichever is older, and whether that makes room for a producer.
+    #[inline]
+    fn pop_buffer(&self) -> Option<T> {
+        let item = self.buffer.pop()?;
+        if self.putters_wait.load(SeqCst) {
+            self.tell_of_room();
+        }
+        Some(item)
+    }
+
+    #[cold]
+    fn tell_of_room(&self) {
+        wake(self.notify_next(Line::Putters));
+    }
+
+    /// From the buffer or beside it, whichever is older, and whether that makes room for a producer.
     pub(super) fn pop_in_order(&self, control: &mut Control<T>) -> Option<(T, bool)> {
-        if self.ring.len() > control.side.behind()
-            && let Some(item) = self.ring.pop()
+        if self.buffer.len() > control.side.behind()
+            && let Some(item) = self.buffer.pop()
         {
             return Some((item, true));
         }
@@ -361,7 +404,7 @@ impl<T> Shared<T> {
                 }
                 Some((item, origin == Origin::Producer))
             }
-            None => self.ring.pop().map(|item| (item, true)),
+            None => self.buffer.pop().map(|item| (item, true)),
         }
     }
 }
@@ -381,7 +424,7 @@ mod tests {
     /// pushes: it takes the room that the permit was to keep.
     fn overlapping_put(shared: &Shared<&'static str>, producer: &Producer<&'static str>) -> Permit<&'static str> {
         let permit = producer.reserve().now_or_never().unwrap().unwrap();
-        shared.ring.push("faster").unwrap();
+        shared.buffer.push("faster", || ()).unwrap();
         permit
     }
 

@@ -10,7 +10,8 @@
 //! 4. Wakers are cloned, woken and dropped outside of any lock, because each of these may run
 //!    foreign code that comes back to this queue.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::mem;
 use std::task::Waker;
 
 use super::ids::ConsumerId;
@@ -30,12 +31,14 @@ impl Ticket {
 /// A line of parked wakers, first come, first served.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    next: u64,
-    parked: BTreeMap<u64, Parked>,
+    last: u64,
+    /// In the order of their tickets.
+    parked: VecDeque<Parked>,
 }
 
 #[derive(Debug)]
 struct Parked {
+    ticket: u64,
     waker: Waker,
     /// Who waits, if it waits for an item.
     consumer: Option<ConsumerId>,
@@ -45,34 +48,49 @@ impl Waiters {
     /// Lists `waker` under `ticket`, at its old place if it had one. The replaced waker comes
     /// back, to be dropped outside of the lock.
     pub(crate) fn park(&mut self, ticket: &mut Ticket, waker: Waker, consumer: Option<ConsumerId>) -> Option<Waker> {
-        let number = *ticket.0.get_or_insert_with(|| {
-            self.next += 1;
-            self.next
-        });
-        self.parked.insert(number, Parked { waker, consumer }).map(|parked| parked.waker)
+        let Some(ticket) = ticket.0 else {
+            self.last += 1;
+            ticket.0 = Some(self.last);
+            self.parked.push_back(Parked { ticket: self.last, waker, consumer });
+            return None;
+        };
+        match self.place_of(ticket) {
+            Ok(place) => Some(mem::replace(&mut self.parked[place].waker, waker)),
+            Err(place) => {
+                self.parked.insert(place, Parked { ticket, waker, consumer });
+                None
+            }
+        }
+    }
+
+    /// Where a ticket is, or would be.
+    fn place_of(&self, ticket: u64) -> Result<usize, usize> {
+        self.parked.binary_search_by_key(&ticket, |parked| parked.ticket)
     }
 
     /// Gives a held ticket up. Its waker, to be dropped outside of the lock; `None` if it had been
     /// notified.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
-        self.parked.remove(&ticket.0.take()?).map(|parked| parked.waker)
+        let place = self.place_of(ticket.0.take()?).ok()?;
+        self.parked.remove(place).map(|parked| parked.waker)
     }
 
     /// Takes the first waiter out of the line, to be woken outside of the lock.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
-        self.parked.pop_first().map(|(_, parked)| parked.waker)
+        self.parked.pop_front().map(|parked| parked.waker)
     }
 
     /// The first consumer that is not this one, which has one place at most.
     pub(crate) fn pop_other(&mut self, than: ConsumerId) -> Option<(ConsumerId, Waker)> {
-        let mut consumers = self.parked.iter().filter_map(|(number, parked)| Some((*number, parked.consumer?)));
-        let (number, other) = consumers.find(|(_, consumer)| *consumer != than)?;
-        self.parked.remove(&number).map(|parked| (other, parked.waker))
+        let others = |parked: &Parked| parked.consumer.filter(|consumer| *consumer != than);
+        let (place, other) =
+            self.parked.iter().enumerate().find_map(|(place, parked)| Some((place, others(parked)?)))?;
+        self.parked.remove(place).map(|parked| (other, parked.waker))
     }
 
     /// Takes everybody out of the line, in turn.
     pub(crate) fn pop_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        std::mem::take(&mut self.parked).into_values().map(|parked| parked.waker)
+        mem::take(&mut self.parked).into_iter().map(|parked| parked.waker)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -81,5 +99,41 @@ impl Waiters {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.parked.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::{Wake, Waker};
+
+    use super::{Ticket, Waiters};
+    use crate::queue::ids::{ConsumerId, QueueId};
+
+    struct Known;
+
+    impl Wake for Known {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn d11_a_woken_loser_keeps_its_place_also_behind_one_who_was_passed_over() {
+        let queue = QueueId::next();
+        let consumers = [1, 2, 3].map(|number| ConsumerId { queue, number });
+        let wakers = [(); 3].map(|()| Waker::from(Arc::new(Known)));
+        let mut tickets = [(); 3].map(|()| Ticket::default());
+        let mut line = Waiters::default();
+        let park = |line: &mut Waiters, tickets: &mut [Ticket; 3], who: usize| {
+            line.park(&mut tickets[who], wakers[who].clone(), Some(consumers[who]))
+        };
+        (0..3).for_each(|who| assert!(park(&mut line, &mut tickets, who).is_none()));
+        let (woken, _) = line.pop_other(consumers[0]).unwrap();
+        assert_eq!(woken, consumers[1]);
+        assert!(park(&mut line, &mut tickets, 1).is_none(), "it was not listed");
+        assert!(line.leave(&mut tickets[2]).is_some_and(|waker| waker.will_wake(&wakers[2])));
+        for waker in &wakers[..2] {
+            assert!(line.pop().is_some_and(|next| next.will_wake(waker)));
+        }
+        assert!(line.leave(&mut tickets[0]).is_none(), "it was notified");
     }
 }

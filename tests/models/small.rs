@@ -162,7 +162,7 @@ fn d9_a_child_of_the_last_lease_is_waited_for() {
 }
 
 #[test]
-fn d9_a_child_beside_a_bounded_ring_is_waited_for() {
+fn d9_a_child_beside_a_bounded_buffer_is_waited_for() {
     check(|| {
         let (queue, producer, mut holder) = opened(Queue::bounded(1));
         let waiting = queue.consumer().unwrap();
@@ -312,6 +312,23 @@ fn d5_two_puts_wait_for_one_place() {
     });
 }
 
+/// They are counted without a lock, while some go and others come.
+#[test]
+fn d5_never_are_there_more_items_than_there_is_room() {
+    check(|| {
+        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        producer.try_put(1).unwrap();
+        let passing = spawn(move || {
+            consumer.try_get().unwrap();
+            producer.try_put(2).unwrap();
+            consumer.try_get().unwrap();
+        });
+        assert!(queue.len() <= 1);
+        join(passing);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
 /// Of two who wait for room, one gives up, maybe when it has just been woken.
 #[test]
 fn d6_a_cancelled_put_passes_its_room_on() {
@@ -392,7 +409,7 @@ fn d7_a_put_against_the_last_consumer() {
     });
 }
 
-/// Abandoned with an item in the ring, the queue ends with the last settle.
+/// Abandoned with an item in the buffer, the queue ends with the last settle.
 #[test]
 fn d7_the_last_settle_against_the_last_consumer() {
     check(|| {
@@ -476,7 +493,7 @@ fn d8_abort_against_a_child() {
 }
 
 #[test]
-fn d8_abort_against_a_child_beside_the_ring() {
+fn d8_abort_against_a_child_beside_the_buffer() {
     check(|| child_against_abort(Queue::bounded(1)));
 }
 

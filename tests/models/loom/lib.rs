@@ -10,7 +10,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-mod ring;
 pub mod sync;
 
 #[path = "../sources.rs"]

@@ -12,7 +12,6 @@ pub(crate) use coarsetime::Instant as CoarseInstant;
 pub use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 pub(crate) use loom::thread_local;
 
-pub(crate) use crate::ring::ConcurrentQueue;
 pub(crate) use spin::Backoff;
 
 #[path = "../spin.rs"]
@@ -136,24 +135,21 @@ pub mod atomic {
     atomic!(AtomicBool of bool: swap);
     atomic!(AtomicU8 of u8: fetch_or, fetch_and);
     atomic!(AtomicU64 of u64: fetch_add, fetch_sub);
-    atomic!(AtomicUsize of usize: fetch_add, fetch_and, fetch_or, fetch_sub);
+    atomic!(AtomicUsize of usize: fetch_add, fetch_sub);
+}
 
-    impl AtomicUsize {
-        pub fn fetch_update(
-            &self,
-            set: Ordering,
-            fetch: Ordering,
-            mut change: impl FnMut(usize) -> Option<usize>,
-        ) -> Result<usize, usize> {
-            let mut seen = self.load(fetch);
-            while let Some(next) = change(seen) {
-                match ordered(set, || self.0.compare_exchange(seen, next, set, fetch)) {
-                    Ok(old) => return Ok(old),
-                    Err(newer) => seen = newer,
-                }
-            }
-            Err(seen)
-        }
+/// The lock of the data plane. Nobody spins in a model.
+pub(crate) struct SpinLock<T>(Mutex<T>);
+
+pub(crate) type SpinGuard<'a, T> = MutexGuard<'a, T>;
+
+impl<T> SpinLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
+        self.0.lock().expect("no code panics that has the lock")
     }
 }
 

@@ -1,0 +1,115 @@
+//! How fast the queue is, beside its peers. `cargo run --release -p peers -- --help`
+//!
+//! The way through it: a theme (`facade`, …) makes rows of contenders; `rounds` runs the contenders
+//! of a row in turn and compares them pair by pair; `report` is what came of it, printed by `table`,
+//! written by `--json`, drawn by `plot`.
+
+mod actors;
+mod facade;
+mod instructions;
+mod jobs;
+mod latency;
+mod numbers;
+mod plot;
+mod report;
+mod rounds;
+mod scale;
+mod table;
+mod walk;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+
+use crate::report::Report;
+use crate::rounds::Effort;
+use crate::scale::Probe;
+
+/// Runs the queue and its peers side by side, and prints how they compare.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+struct Args {
+    /// Only this theme; can be given several times
+    #[arg(long, value_name = "THEME")]
+    only: Vec<Theme>,
+    /// Write all figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw a picture of each theme that has peers into this folder
+    #[arg(long, value_name = "DIR")]
+    plot: Option<PathBuf>,
+    /// Every row once and with few items, to see that all of it works; the figures mean nothing
+    #[arg(long)]
+    quick: bool,
+    /// Runs this, in a process of its own, and prints the memory that it took
+    #[arg(long, hide = true, value_parser = Probe::parse)]
+    probe: Option<Probe>,
+    /// Takes `count_items` items this way, for callgrind to count
+    #[arg(long, hide = true, requires = "count_items")]
+    count: Option<instructions::Way>,
+    #[arg(long, hide = true)]
+    count_items: Option<usize>,
+    /// This program as a peer
+    #[command(subcommand)]
+    rival: Option<walk::Rival>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Theme {
+    Facade,
+    Actors,
+    Jobs,
+    Latency,
+    Scale,
+    Walk,
+    Instructions,
+}
+
+impl Theme {
+    fn run(self, effort: Effort) -> anyhow::Result<report::Theme> {
+        match self {
+            Theme::Facade => facade::run(effort),
+            Theme::Actors => actors::run(effort),
+            Theme::Jobs => jobs::run(effort),
+            Theme::Latency => latency::run(effort),
+            Theme::Scale => scale::run(effort),
+            Theme::Walk => walk::run(effort),
+            Theme::Instructions => instructions::run(effort),
+        }
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    if let Some(rival) = args.rival {
+        return rival.run();
+    }
+    if let Some(probe) = args.probe {
+        println!("{}", probe.run()?);
+        return Ok(());
+    }
+    if let (Some(way), Some(items)) = (args.count, args.count_items) {
+        return way.go(items);
+    }
+    let began = Instant::now();
+    let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+    let themes = if args.only.is_empty() { Theme::value_variants() } else { &args.only };
+    let mut report = Report::of_this_machine();
+    for theme in themes {
+        let theme = theme.run(effort)?;
+        table::print(&theme);
+        if let Some(folder) = &args.plot {
+            plot::write(&theme, folder)?;
+        }
+        report.themes.push(theme);
+    }
+    println!("\n{} s in all", began.elapsed().as_secs());
+    if let Some(file) = args.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}

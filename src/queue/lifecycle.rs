@@ -13,7 +13,8 @@
 //!
 //! *Live*: a settler raises `settled`, then reads `DRAINING`; the last close raises `DRAINING`, then
 //! reads `settled`. All four are sequentially consistent, so one sees the other; and the last
-//! settler of all finds S = C. A take without a lease, the last pop, stands in for a settler.
+//! settler of all finds S = C. A take without a lease, the last pop, stands in for a settler: it
+//! goes through the lock of the outbox, as does the look that decides on emptiness.
 //!
 //! *Once*: the state changes under the lock.
 

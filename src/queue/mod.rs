@@ -2,9 +2,10 @@
 //!
 //! - `shared.rs`: what all handles share, and how operations wait; `effects.rs`: what they leave to
 //!   be done after unlocking
-//! - `transfer.rs`: items in and out, without a lock
+//! - `transfer.rs`: items in and out, without the mutex; `buffer.rs`: where they are meanwhile
 //! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
-//! - `buffer.rs`, `delayed.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: the parts
+//! - `side.rs`, `returned.rs`, `delayed.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: what
+//!   the mutex guards
 //! - `item.rs`, `redelivery.rs`, `dead_letters.rs`, `post_mortem.rs`: leases, and what becomes of them
 //! - `snapshot.rs`, `inspect.rs`, `blockers.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
 

@@ -1,6 +1,8 @@
 //! Threads do not spin in models: a schedule in which they do differs in nothing from one in which they
 //! come later.
 
+use super::{Mutex, MutexGuard};
+
 pub(crate) struct Backoff;
 
 impl Backoff {
@@ -13,4 +15,19 @@ impl Backoff {
     }
 
     pub(crate) fn snooze(&self) {}
+}
+
+/// The lock of the data plane.
+pub(crate) struct SpinLock<T>(Mutex<T>);
+
+pub(crate) type SpinGuard<'a, T> = MutexGuard<'a, T>;
+
+impl<T> SpinLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
+        self.0.lock().expect("no code panics that has the lock")
+    }
 }

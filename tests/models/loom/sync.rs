@@ -12,7 +12,7 @@ pub(crate) use coarsetime::Instant as CoarseInstant;
 pub use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 pub(crate) use loom::thread_local;
 
-pub(crate) use spin::Backoff;
+pub(crate) use spin::{Backoff, SpinGuard, SpinLock};
 
 #[path = "../spin.rs"]
 mod spin;
@@ -136,21 +136,6 @@ pub mod atomic {
     atomic!(AtomicU8 of u8: fetch_or, fetch_and);
     atomic!(AtomicU64 of u64: fetch_add, fetch_sub);
     atomic!(AtomicUsize of usize: fetch_add, fetch_sub);
-}
-
-/// The lock of the data plane. Nobody spins in a model.
-pub(crate) struct SpinLock<T>(Mutex<T>);
-
-pub(crate) type SpinGuard<'a, T> = MutexGuard<'a, T>;
-
-impl<T> SpinLock<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self(Mutex::new(value))
-    }
-
-    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
-        self.0.lock().expect("no code panics that has the lock")
-    }
 }
 
 /// As the one of `futures`: a wake-up that comes before a registration is seen by whoever registered.

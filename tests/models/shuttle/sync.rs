@@ -9,7 +9,7 @@ pub(crate) use shuttle::thread_local;
 /// Its accesses are single steps here.
 pub(crate) use futures::task::AtomicWaker;
 
-pub(crate) use spin::Backoff;
+pub(crate) use spin::{Backoff, SpinGuard, SpinLock};
 pub(crate) use time::{CoarseInstant, Instant};
 
 #[path = "../spin.rs"]
@@ -18,18 +18,3 @@ mod spin;
 pub mod thread;
 #[path = "time.rs"]
 pub(crate) mod time;
-
-/// The lock of the data plane. Nobody spins in a model.
-pub(crate) struct SpinLock<T>(Mutex<T>);
-
-pub(crate) type SpinGuard<'a, T> = MutexGuard<'a, T>;
-
-impl<T> SpinLock<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self(Mutex::new(value))
-    }
-
-    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
-        self.0.lock().expect("no code panics that has the lock")
-    }
-}

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::reply::{Asker, Reply};
-use crate::endpoint::{HandleShare, Operation, Putting};
+use crate::endpoint::{HandleShare, Putting};
 use crate::error::PutError;
 use crate::message::Put;
 use crate::queue::Shared;

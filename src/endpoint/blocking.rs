@@ -262,10 +262,6 @@ impl<T> Operation for Ending<'_, T> {
         0
     }
 
-    fn is_in_line(&self) -> bool {
-        self.0.place.is_in_line()
-    }
-
     fn may_succeed(&self) -> bool {
         self.0.shared.has_ended()
     }

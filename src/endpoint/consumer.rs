@@ -153,8 +153,10 @@ impl<T> Consumer<T> {
 
     async fn take(&mut self, take: Take) -> Option<Taken<T>> {
         // What need not wait is spared the making of something that can.
-        if let Ok(taken) = self.try_take(take) {
-            return Some(taken);
+        match self.try_take(take) {
+            Ok(taken) => return Some(taken),
+            Err(TryGetError::Ended) => return None,
+            Err(TryGetError::Empty) => {}
         }
         let mut taking = Taking { consumer: self, take };
         poll_fn(|cx| taking.wait(cx)).await
@@ -280,10 +282,6 @@ impl<T> Operation for Taking<'_, T> {
 
     fn slack(&self) -> usize {
         self.consumer.slot.shared.slack()
-    }
-
-    fn is_in_line(&self) -> bool {
-        self.consumer.place.is_in_line()
     }
 
     fn may_succeed(&self) -> bool {

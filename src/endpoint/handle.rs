@@ -122,6 +122,16 @@ impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
         &self.line.handle.shared
     }
+
+    /// One poll, the first of which tries before it waits.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PutError<T>>> {
+        if !self.line.turn.is_held()
+            && let Some(put) = self.attempt()
+        {
+            return Poll::Ready(put);
+        }
+        self.wait(cx)
+    }
 }
 
 /// Keeps the item if there is no room.
@@ -147,10 +157,6 @@ impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
 
     fn slack(&self) -> usize {
         self.shared().slack()
-    }
-
-    fn is_in_line(&self) -> bool {
-        self.line.turn.is_held()
     }
 
     fn may_succeed(&self) -> bool {

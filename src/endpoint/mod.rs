@@ -26,7 +26,6 @@ pub use self::consumer::Consumer;
 pub use self::futures::{IntoLeases, Leases, PutSink};
 pub(crate) use self::handle::{HandleShare, Putting};
 pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
-pub(crate) use self::operation::Operation;
 pub use self::permit::Permit;
 pub use self::producer::Producer;
 pub(crate) use self::redelivery::start_timer;

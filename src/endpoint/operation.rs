@@ -15,18 +15,6 @@ pub(crate) trait Operation {
     /// By how many items the other side can get ahead while a thread spins.
     fn slack(&self) -> usize;
 
-    /// Whether it waits already.
-    fn is_in_line(&self) -> bool;
-
     /// One poll after an attempt in vain: it parks the waker.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !self.is_in_line()
-            && let Some(output) = self.attempt()
-        {
-            return Poll::Ready(output);
-        }
-        self.wait(cx)
-    }
 }

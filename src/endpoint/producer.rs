@@ -198,11 +198,7 @@ impl<T> Producer<T> {
     pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
         let mut count = 0;
         for item in items {
-            match self.try_put(item) {
-                Ok(()) => {}
-                Err(TryPutError::Full(item)) => self.put(item).await?,
-                Err(TryPutError::Refused(error)) => return Err(error),
-            }
+            self.put(item).await?;
             count += 1;
             if count % ITEMS_PER_YIELD == 0 {
                 yield_now().await;

@@ -12,7 +12,7 @@ use super::effects::quietly;
 use crate::sync::Mutex;
 use crate::sync::thread::{self, ThreadId};
 
-/// The leases of one consumer that die with its worker.
+/// The leases of one consumer that die with its worker. Boxed, as most consumers have no worker.
 pub(crate) struct PostMortem<L>(Mutex<Option<Box<Scene<L>>>>);
 
 /// While the worker runs.

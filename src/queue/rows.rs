@@ -1,9 +1,9 @@
 //! One row for each handle: who it is, and its counters.
 //!
 //! Counters are written on the data plane, each on a cache line of its own owner, and added up
-//! under the lock. What lies between two groups of them in a row is there on purpose: it keeps them a line
-//! apart, with less memory than if each had a line for itself. Each producer *handle* has a row, so that clones on several threads do not
-//! share a counter; each consumer has one.
+//! under the lock. What lies between two groups of them in a row is there on purpose: it keeps them a
+//! line apart, with less memory than if each had a line for itself. Each producer *handle* has a row, so
+//! that clones on several threads do not share a counter; each consumer has one.
 
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;

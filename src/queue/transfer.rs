@@ -240,7 +240,7 @@ impl<T> Shared<T> {
         let sequence = take.claim(row);
         match self.pop_buffer() {
             Some(item) => Ok(self.taken(row, take, item, sequence)),
-            None => self.take_claimed(row, take, flags, sequence, false),
+            None => self.take_failed(row, take, sequence, false),
         }
     }
 
@@ -263,20 +263,25 @@ impl<T> Shared<T> {
         if flags & (DRAINING | SIDE) == DRAINING && !new_first && self.buffer.seems_empty() {
             return Err(self.nothing());
         }
-        self.take_claimed(row, take, flags, take.claim(row), new_first)
+        let sequence = take.claim(row);
+        match if flags & SIDE == 0 { self.pop_buffer() } else { self.pop_beside() } {
+            Some(item) => Ok(self.taken(row, take, item, sequence)),
+            None => self.take_failed(row, take, sequence, new_first),
+        }
     }
 
-    /// Takes what was never handed out, with its claim made; or ends the claim.
+    /// The buffer had nothing. If there is nothing beside it either, the claim ends.
     #[inline(never)]
-    fn take_claimed(
+    fn take_failed(
         &self,
         row: &ConsumerRow,
         take: Take,
-        flags: u8,
         sequence: u64,
         new_first: bool,
     ) -> Result<Taken<T>, TryGetError> {
-        if let Some(item) = self.take_next(flags) {
+        if self.flagged(SIDE)
+            && let Some(item) = self.pop_beside()
+        {
             return Ok(self.taken(row, take, item, sequence));
         }
         if take == Take::Lease {
@@ -356,17 +361,8 @@ impl<T> Shared<T> {
         !self.buffer.is_empty() || !control.side.is_empty()
     }
 
-    /// Takes the oldest item that was never handed out. The caller has claimed it already, if it
-    /// leases.
-    fn take_next(&self, flags: u8) -> Option<T> {
-        if flags & SIDE == 0 {
-            if let Some(item) = self.pop_buffer() {
-                return Some(item);
-            }
-            if !self.flagged(SIDE) {
-                return None;
-            }
-        }
+    /// Takes the oldest item that was never handed out, from the buffer or beside it.
+    fn pop_beside(&self) -> Option<T> {
         let (item, waker) = {
             let mut control = self.control();
             let (item, room) = self.pop_in_order(&mut control)?;
@@ -376,6 +372,7 @@ impl<T> Shared<T> {
         Some(item)
     }
 
+    /// The same while there is nothing beside it. The caller has claimed the item, if it leases.
     #[inline]
     fn pop_buffer(&self) -> Option<T> {
         let item = self.buffer.pop()?;

@@ -32,6 +32,13 @@ pub enum PutError<T> {
     ShutDown(T),
     /// The queue was aborted.
     Aborted(T),
+    /// The queue was sealed by another process before it knew of this one's producers.
+    Sealed(T),
+    /// The lease was lost to another process, as this one was silent for too long: nothing can be put through
+    /// it.
+    Fenced(T),
+    /// The item cannot be written as JSON; the log says why.
+    Unserializable(T),
 }
 
 impl<T> PutError<T> {
@@ -48,7 +55,13 @@ impl<T> PutError<T> {
     /// ```
     pub fn into_inner(self) -> T {
         match self {
-            Self::Closed(item) | Self::Abandoned(item) | Self::ShutDown(item) | Self::Aborted(item) => item,
+            Self::Closed(item)
+            | Self::Abandoned(item)
+            | Self::ShutDown(item)
+            | Self::Aborted(item)
+            | Self::Sealed(item)
+            | Self::Fenced(item)
+            | Self::Unserializable(item) => item,
         }
     }
 
@@ -65,7 +78,13 @@ impl<T> PutError<T> {
     /// ```
     pub fn get_ref(&self) -> &T {
         match self {
-            Self::Closed(item) | Self::Abandoned(item) | Self::ShutDown(item) | Self::Aborted(item) => item,
+            Self::Closed(item)
+            | Self::Abandoned(item)
+            | Self::ShutDown(item)
+            | Self::Aborted(item)
+            | Self::Sealed(item)
+            | Self::Fenced(item)
+            | Self::Unserializable(item) => item,
         }
     }
 
@@ -76,6 +95,9 @@ impl<T> PutError<T> {
             Self::Abandoned(item) => PutError::Abandoned(with(item)),
             Self::ShutDown(item) => PutError::ShutDown(with(item)),
             Self::Aborted(item) => PutError::Aborted(with(item)),
+            Self::Sealed(item) => PutError::Sealed(with(item)),
+            Self::Fenced(item) => PutError::Fenced(with(item)),
+            Self::Unserializable(item) => PutError::Unserializable(with(item)),
         }
     }
 
@@ -85,6 +107,9 @@ impl<T> PutError<T> {
             Self::Abandoned(_) => "Abandoned",
             Self::ShutDown(_) => "ShutDown",
             Self::Aborted(_) => "Aborted",
+            Self::Sealed(_) => "Sealed",
+            Self::Fenced(_) => "Fenced",
+            Self::Unserializable(_) => "Unserializable",
         }
     }
 }
@@ -104,6 +129,13 @@ impl<T> fmt::Display for PutError<T> {
             }
             Self::ShutDown(_) => "the queue is shutting down and takes no more items",
             Self::Aborted(_) => "the queue was aborted",
+            Self::Sealed(_) => {
+                "another process sealed the queue before it knew of this producer: open producers before seal"
+            }
+            Self::Fenced(_) => {
+                "the lease was lost to another process, because this one was silent for longer than the lease"
+            }
+            Self::Unserializable(_) => "the item cannot be written as JSON: look into the log for the reason",
         })
     }
 }

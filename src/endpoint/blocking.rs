@@ -5,12 +5,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use super::consumer::{Consumer, Taking};
-use super::handle::Putting;
+use super::handle::{Handle, Putting};
 use super::operation::Operation;
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
-use crate::error::{GetTimeoutError, PutError, PutTimeoutError, TryGetError, TryPutError};
-use crate::queue::{Drained, Item, IterableQueue, Line, Shared, Take, Taken, Waiting};
+use crate::error::{GetTimeoutError, PutError, PutTimeoutError, TryGetError};
+use crate::queue::{Drained, Item, IterableQueue, Line, NotDone, Shared, Take, Taken, Waiting};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Backoff, Instant, thread_local};
 
@@ -78,6 +78,12 @@ fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &s
     })
 }
 
+#[track_caller]
+fn block_on_put<T>(mut putting: Putting<T, &Handle<T>>) -> Result<(), PutError<T>> {
+    let put = block(&mut putting, None, "use put(item).await, or try_put");
+    put.unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
+}
+
 impl<T> Producer<T> {
     /// Puts an item; the thread waits for room if there is none.
     ///
@@ -109,11 +115,9 @@ impl<T> Producer<T> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
         // What need not wait is spared the making of something that can.
         match handle.try_put(item) {
-            Err(TryPutError::Full(item)) => {
-                let put = block(&mut Putting::new(handle, item), None, "use put(item).await, or try_put");
-                put.unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
-            }
-            Err(TryPutError::Refused(error)) => Err(error),
+            Err(NotDone::Full(item)) => block_on_put(Putting::new(handle, item)),
+            Err(NotDone::Refused(error)) => Err(error),
+            Err(NotDone::Unconfirmed(put)) => block_on_put(Putting::accepted(handle, put)),
             Ok(()) => Ok(()),
         }
     }
@@ -143,17 +147,18 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };
-        let item = match handle.try_put(item) {
-            Err(TryPutError::Full(item)) => item,
-            Err(TryPutError::Refused(error)) => return Err(PutTimeoutError::Refused(error)),
+        let mut putting = match handle.try_put(item) {
+            Err(NotDone::Full(item)) => Putting::new(handle, item),
+            Err(NotDone::Refused(error)) => return Err(PutTimeoutError::Refused(error)),
+            Err(NotDone::Unconfirmed(put)) => Putting::accepted(handle, put),
             Ok(()) => return Ok(()),
         };
-        let mut putting = Putting::new(handle, item);
         match block(&mut putting, Some(timeout), "use put(item).await with a timer") {
             Some(put) => put.map_err(PutTimeoutError::Refused),
             None => match putting.take_item() {
                 Some(item) => Err(PutTimeoutError::Timeout(item)),
-                None => unreachable!("an attempt that fails for want of room leaves the item"),
+                // It is on its way, and only the answer can tell what became of it.
+                None => block_on_put(putting).map_err(PutTimeoutError::Refused),
             },
         }
     }

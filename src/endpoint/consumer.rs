@@ -223,7 +223,8 @@ impl<T> Consumer<T> {
         self.take(Take::Lease).await.map(|taken| Item::new(&self.slot, taken))
     }
 
-    /// Takes an item for good if there is one now.
+    /// Takes an item for good if there is one now. Over Redis it looks at what this process has fetched, and has
+    /// some fetched if that is nothing.
     ///
     /// # Errors
     ///
@@ -242,6 +243,7 @@ impl<T> Consumer<T> {
     /// assert_eq!(consumer.try_get(), Err(TryGetError::Ended));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_get(&mut self) -> Result<T, TryGetError> {
         self.try_take(Take::Own).map(|taken| taken.item)
     }
@@ -261,6 +263,7 @@ impl<T> Consumer<T> {
     /// consumer.try_lease()?.ack();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_lease(&mut self) -> Result<Item<T>, TryGetError> {
         self.try_take(Take::Lease).map(|taken| Item::new(&self.slot, taken))
     }

@@ -29,6 +29,12 @@ impl<T: Send + 'static> DeadLetterQueue<T> for Opened<T> {
         producer.try_put(letter).map_err(|error| error.into_inner())
     }
 
+    #[cfg(feature = "redis")]
+    fn is_read(&self) -> bool {
+        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_ref().is_some_and(|ends| ends.queue.shared().has_open_consumer())
+    }
+
     fn close(&self) {
         let ends = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(ends);

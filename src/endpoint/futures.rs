@@ -11,7 +11,7 @@ use super::handle::{HandleShare, InLine};
 use super::permit::Permit;
 use super::producer::Producer;
 use crate::error::{PutError, SinkError};
-use crate::queue::{Item, Take};
+use crate::queue::{Item, Receipt, Take};
 
 // Nothing in a consumer is ever pinned.
 impl<T> Unpin for Consumer<T> {}
@@ -124,6 +124,8 @@ pub struct PutSink<T> {
     /// `None` once closed.
     line: Option<InLine<T, HandleShare<T>>>,
     permit: Option<Permit<T>>,
+    /// Of the last item that it was given; those before are confirmed before it, so nobody asks for them.
+    last: Receipt,
 }
 
 impl<T> Producer<T> {
@@ -171,11 +173,24 @@ impl<T> Producer<T> {
 
 impl<T> PutSink<T> {
     fn new(handle: Option<HandleShare<T>>) -> Self {
-        Self { line: handle.map(InLine::new), permit: None }
+        Self { line: handle.map(InLine::new), permit: None, last: None }
+    }
+
+    fn is_followed_by(&mut self, next: Receipt) {
+        let before = std::mem::replace(&mut self.last, next);
+        if let (Some(before), Some(line)) = (before, &self.line) {
+            line.handle.shared.detach(before);
+        }
     }
 }
 
 impl<T> Unpin for PutSink<T> {}
+
+impl<T> Drop for PutSink<T> {
+    fn drop(&mut self) {
+        self.is_followed_by(None);
+    }
+}
 
 impl<T> Sink<T> for PutSink<T> {
     type Error = SinkError<T>;
@@ -201,14 +216,25 @@ impl<T> Sink<T> for PutSink<T> {
             }
             panic!("PutSink::start_send: call poll_ready first, until it is ready");
         };
-        permit.put(item).map_err(|error| SinkError::new(error.map(Some)))
+        let last = permit.put_ahead(item).map_err(|error| SinkError::new(error.map(Some)))?;
+        this.is_followed_by(last);
+        Ok(())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        let this = self.get_mut();
+        if let (Some(last), Some(line)) = (this.last, &this.line) {
+            let Some(confirmed) = line.handle.shared.confirmed(last, Some(cx.waker().clone())) else {
+                return Poll::Pending;
+            };
+            this.last = None;
+            confirmed.map_err(|error| SinkError::new(error.map(Some)))?;
+        }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        ready!(self.as_mut().poll_flush(cx))?;
         let this = self.get_mut();
         this.permit = None;
         this.line = None;

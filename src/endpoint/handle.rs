@@ -1,12 +1,13 @@
 //! An open producer handle, and how its puts wait.
 
+use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::operation::Operation;
-use crate::error::{OpenError, PutError, TryPutError};
-use crate::queue::{HandleKey, Line, Place, ProducerRow, Shared, Turn};
+use crate::error::{OpenError, PutError};
+use crate::queue::{HandleKey, Line, NotDone, Place, ProducerRow, Receipt, Shared, Turn, drop_quietly};
 use crate::sync;
 
 /// A share of an open handle, which closes with the last of them.
@@ -42,9 +43,9 @@ impl<T> Handle<T> {
     /// Puts if there is room now, and no put that was made before waits. A refusal is for everybody,
     /// whosever turn it is.
     #[inline]
-    pub(super) fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
+    pub(super) fn try_put(&self, item: T) -> Result<(), NotDone<T>> {
         if self.row.turns.is_busy() && !self.shared.refuses(&self.row) {
-            return Err(TryPutError::Full(item));
+            return Err(NotDone::Full(item));
         }
         self.shared.try_put(&self.row, item)
     }
@@ -102,21 +103,31 @@ impl<T, H: Deref<Target = Handle<T>>> Drop for InLine<T, H> {
     }
 }
 
-/// A put that may have to wait.
+/// A put that may have to wait: for room, and then for its confirmation if the items are elsewhere.
 pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>> {
     line: InLine<T, H>,
     /// `None` once it is accepted or refused.
     item: Option<T>,
+    /// Of an item that is accepted and not confirmed.
+    receipt: Receipt,
 }
 
 impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
     pub(crate) fn new(handle: H, item: T) -> Self {
-        Self { line: InLine::new(handle), item: Some(item) }
+        Self { line: InLine::new(handle), item: Some(item), receipt: None }
     }
 
-    /// The item, if it is neither accepted nor refused.
+    /// One that is accepted already.
+    pub(super) fn accepted(handle: H, put: NonZeroU64) -> Self {
+        Self { line: InLine::new(handle), item: None, receipt: Some(put) }
+    }
+
+    /// The item, if it is neither accepted nor refused, or can be called back.
     pub(crate) fn take_item(&mut self) -> Option<T> {
-        self.item.take()
+        self.item.take().or_else(|| {
+            let withdrawn = self.shared().withdraw(self.receipt?);
+            withdrawn.inspect(|_| self.receipt = None)
+        })
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
@@ -126,20 +137,49 @@ impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
     /// One poll, the first of which tries before it waits.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PutError<T>>> {
         if !self.line.turn.is_held()
+            && self.receipt.is_none()
             && let Some(put) = self.attempt()
         {
             return Poll::Ready(put);
         }
         self.wait(cx)
     }
+
+    /// One poll until the item is accepted.
+    pub(super) fn poll_accepted(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError<T>>> {
+        let Self { line, item, .. } = self;
+        line.wait(cx, |handle| {
+            let put = handle.shared.try_put(&handle.row, item.take()?);
+            keep_if_full(item, put)
+        })
+    }
+
+    fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), PutError<T>>> {
+        let Some(receipt) = self.receipt else { return Some(Ok(())) };
+        let confirmed = self.shared().confirmed(receipt, waker)?;
+        self.receipt = None;
+        Some(confirmed)
+    }
+}
+
+impl<T, H: Deref<Target = Handle<T>>> Drop for Putting<T, H> {
+    fn drop(&mut self) {
+        if self.receipt.is_some() {
+            drop_quietly(self.take_item());
+        }
+        if let Some(put) = self.receipt {
+            self.shared().detach(put);
+        }
+    }
 }
 
 /// Keeps the item if there is no room.
-fn keep_if_full<T>(item: &mut Option<T>, put: Result<(), TryPutError<T>>) -> Option<Result<(), PutError<T>>> {
+fn keep_if_full<T>(item: &mut Option<T>, put: Result<(), NotDone<T>>) -> Option<Result<Receipt, PutError<T>>> {
     match put {
-        Ok(()) => Some(Ok(())),
-        Err(TryPutError::Refused(error)) => Some(Err(error)),
-        Err(TryPutError::Full(back)) => {
+        Ok(()) => Some(Ok(None)),
+        Err(NotDone::Unconfirmed(put)) => Some(Ok(Some(put))),
+        Err(NotDone::Refused(error)) => Some(Err(error)),
+        Err(NotDone::Full(back)) => {
             *item = Some(back);
             None
         }
@@ -150,9 +190,14 @@ impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
     type Output = Result<(), PutError<T>>;
 
     fn attempt(&mut self) -> Option<Self::Output> {
-        let item = self.item.take()?;
-        let put = self.line.handle.try_put(item);
-        keep_if_full(&mut self.item, put)
+        if let Some(item) = self.item.take() {
+            let put = self.line.handle.try_put(item);
+            match keep_if_full(&mut self.item, put)? {
+                Ok(receipt) => self.receipt = receipt,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        self.confirmed(None)
     }
 
     fn slack(&self) -> usize {
@@ -164,10 +209,15 @@ impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { line, item } = self;
-        line.wait(cx, |handle| {
-            let put = handle.shared.try_put(&handle.row, item.take()?);
-            keep_if_full(item, put)
-        })
+        if self.item.is_some() {
+            match ready!(self.poll_accepted(cx)) {
+                Ok(receipt) => self.receipt = receipt,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        if self.receipt.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        self.confirmed(Some(cx.waker().clone())).map_or(Poll::Pending, Poll::Ready)
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use super::handle::{HandleShare, InLine};
 use super::producer::Producer;
 use crate::error::PutError;
+use crate::queue::Receipt;
 
 /// Room for one item, from [`Producer::reserve`]. Dropping it gives the room back.
 ///
@@ -47,9 +48,17 @@ impl<T> Permit<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn put(mut self, item: T) -> Result<(), PutError<T>> {
+    pub fn put(self, item: T) -> Result<(), PutError<T>> {
+        let handle = HandleShare::clone(&self.handle);
+        self.put_ahead(item).map(|receipt| receipt.into_iter().for_each(|put| handle.shared.detach(put)))
+    }
+
+    /// The same, to be confirmed later.
+    pub(super) fn put_ahead(mut self, item: T) -> Result<Receipt, PutError<T>> {
+        let put = self.handle.shared.put_reserved(&self.handle.row, item);
+        // After it, as writing the item may panic: then the room comes back.
         self.used = true;
-        self.handle.shared.put_reserved(&self.handle.row, item)
+        put
     }
 }
 

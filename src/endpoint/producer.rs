@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Poll;
 
 use super::handle::{Handle, HandleShare, Putting};
 use super::operation::Operation;
 use crate::error::{OpenError, PutError, TryPutError};
-use crate::queue::{IterableQueue, ProducerEndpoint, Shared, name};
+use crate::queue::{IterableQueue, NotDone, ProducerEndpoint, Receipt, Shared, name};
 
 /// Puts items into a queue, which does not end while it is open.
 ///
@@ -37,6 +38,33 @@ async fn yield_now() {
         Poll::Pending
     })
     .await;
+}
+
+/// Waits until an item that was accepted is confirmed.
+async fn confirm<T>(handle: &Handle<T>, put: NonZeroU64) -> Result<(), PutError<T>> {
+    let mut putting = Putting::accepted(handle, put);
+    poll_fn(|cx| putting.wait(cx)).await
+}
+
+/// The last of several puts that are not confirmed; those before are confirmed before it, so nobody asks for them.
+struct Ahead<'a, T> {
+    producer: &'a Producer<T>,
+    last: Receipt,
+}
+
+impl<T> Ahead<'_, T> {
+    fn is_followed_by(&mut self, next: Receipt) {
+        let before = std::mem::replace(&mut self.last, next);
+        if let (Some(before), Some(handle)) = (before, self.producer.open_handle()) {
+            handle.shared.detach(before);
+        }
+    }
+}
+
+impl<T> Drop for Ahead<'_, T> {
+    fn drop(&mut self) {
+        self.is_followed_by(None);
+    }
 }
 
 impl<T> IterableQueue<T> {
@@ -107,7 +135,8 @@ impl<T> Producer<T> {
         self.handle.as_ref().map(|handle| &handle.row.endpoint)
     }
 
-    /// Puts an item, and waits for room if there is none. `Ok` means that the buffer holds it.
+    /// Puts an item, and waits for room if there is none. `Ok` means that the buffer holds it; over Redis, that
+    /// Redis does.
     ///
     /// # Errors
     ///
@@ -138,16 +167,32 @@ impl<T> Producer<T> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
         // What need not wait is spared the making of something that can.
         match handle.try_put(item) {
-            Err(TryPutError::Full(item)) => {
+            Err(NotDone::Full(item)) => {
                 let mut putting = Putting::new(handle, item);
                 poll_fn(|cx| putting.wait(cx)).await
             }
-            Err(TryPutError::Refused(error)) => Err(error),
+            Err(NotDone::Refused(error)) => Err(error),
+            Err(NotDone::Unconfirmed(put)) => confirm(handle, put).await,
             Ok(()) => Ok(()),
         }
     }
 
-    /// Puts an item if there is room now, and no earlier put through this handle waits for room.
+    /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
+    async fn put_ahead(&self, item: T) -> Result<Receipt, PutError<T>> {
+        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
+        match handle.try_put(item) {
+            Err(NotDone::Full(item)) => {
+                let mut putting = Putting::new(handle, item);
+                poll_fn(|cx| putting.poll_accepted(cx)).await
+            }
+            Err(NotDone::Refused(error)) => Err(error),
+            Err(NotDone::Unconfirmed(put)) => Ok(Some(put)),
+            Ok(()) => Ok(None),
+        }
+    }
+
+    /// Puts an item if there is room now, and no earlier put through this handle waits for room. Over Redis it
+    /// does not wait for Redis to have the item: a later [`put`](Producer::put) through this handle does.
     ///
     /// # Errors
     ///
@@ -165,19 +210,20 @@ impl<T> Producer<T> {
     /// assert_eq!(error.into_inner(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-        match self.open_handle() {
-            Some(handle) => handle.try_put(item),
-            None => Err(PutError::Closed(item).into()),
-        }
+        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item).into()) };
+        handle.try_put(item).or_else(|not_done| handle.shared.done_for_now(not_done))
     }
 
-    /// Puts all items of an iterator, waiting for room as needed, and returns how many.
+    /// Puts all items of an iterator, waiting for room as needed, and returns how many. Over Redis they travel in
+    /// batches, and all are confirmed when it is ready.
     ///
     /// # Errors
     ///
     /// As [`put`](Producer::put), at the first item that is refused. With `put_all(&mut iterator)`
-    /// the iterator keeps what comes after it.
+    /// the iterator keeps what comes after it. Over Redis several may be on their way when that happens: the error
+    /// has the last one, and the others are among those that nobody waits for.
     ///
     /// # Cancel safety
     ///
@@ -197,12 +243,16 @@ impl<T> Producer<T> {
     /// ```
     pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
         let mut count = 0;
+        let mut ahead = Ahead { producer: self, last: None };
         for item in items {
-            self.put(item).await?;
+            ahead.is_followed_by(self.put_ahead(item).await?);
             count += 1;
             if count % ITEMS_PER_YIELD == 0 {
                 yield_now().await;
             }
+        }
+        if let (Some(last), Some(handle)) = (ahead.last.take(), self.open_handle()) {
+            confirm(handle, last).await?;
         }
         Ok(count)
     }

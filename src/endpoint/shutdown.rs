@@ -15,6 +15,9 @@ impl<T: Send + 'static> IterableQueue<T> {
     ///
     /// The time is kept by a thread of its own, so it works with and without a runtime.
     ///
+    /// Over Redis it is this process that says farewell, and the queue goes on elsewhere: what nobody here has been
+    /// handed goes back at once, and the outcome is [`Left`](crate::Outcome::Left).
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future does not call the shutdown off; only its report is lost, and with it

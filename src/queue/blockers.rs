@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::snapshot::{ConsumerStatus, ProducerStatus, Snapshot, State};
+use super::snapshot::{ConsumerStatus, ProcessStatus, ProducerStatus, Snapshot, State};
 
 /// One reason why a queue is not drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +36,15 @@ pub enum Blocker {
     },
     /// A consumer has not settled what it was handed.
     Leased(ConsumerStatus),
+    /// Another process may open endpoints, may put, or has not settled what it holds.
+    Process(ProcessStatus),
 }
 
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSealed => f.write_str("not sealed: call seal(), or drop the queue's handles and actor addresses"),
+            Self::Process(process) => write_process(f, process),
             Self::ProducerOpen(producer) => {
                 write!(f, "producer {} is open, {}", producer.name, count(producer.puts, "put"))?;
                 if producer.handles > 1 {
@@ -85,6 +88,28 @@ impl fmt::Display for Blocker {
             }
         }
     }
+}
+
+fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Result {
+    write!(f, "process {}", process.name)?;
+    let mut separator = " ";
+    if process.can_open {
+        write!(f, "{separator}has a handle of the queue")?;
+        separator = ", ";
+    }
+    if process.producers > 0 {
+        write!(
+            f,
+            "{separator}has {} open ({})",
+            count(process.producers, "producer"),
+            process.producer_names.join(", ")
+        )?;
+        separator = ", ";
+    }
+    if process.leased > 0 {
+        write!(f, "{separator}holds {}", count(process.leased, "item"))?;
+    }
+    write!(f, "; seen {} ago", Age(process.last_seen))
 }
 
 /// Why a queue is not drained: every reason, or none if it has ended.
@@ -150,8 +175,9 @@ impl Snapshot {
         blockers.extend(self.producers.iter().cloned().map(Blocker::ProducerOpen));
         let open = self.consumers.iter().filter(|consumer| consumer.open);
         let (paused, consumers): (Vec<_>, Vec<_>) = open.partition(|consumer| consumer.paused);
-        let (paused, consumers, pools) = (paused.len(), consumers.len(), self.pools);
-        if self.buffered > 0 && self.state != State::Open && consumers + paused + pools == 0 {
+        let elsewhere: u64 = self.processes.iter().map(|process| process.consumers).sum();
+        let (paused, consumers, pools) = (paused.len(), consumers.len() + elsewhere as usize, self.pools);
+        if !self.distributed && self.buffered > 0 && self.state != State::Open && consumers + paused + pools == 0 {
             blockers.push(Blocker::Abandoned { items: self.buffered });
         } else {
             let (items, delayed) = (self.buffered.saturating_sub(self.delayed), self.delayed);
@@ -159,6 +185,11 @@ impl Snapshot {
             blockers.extend((delayed > 0).then_some(Blocker::Delayed { items: delayed }));
         }
         blockers.extend(self.consumers.iter().filter(|consumer| consumer.leased > 0).cloned().map(Blocker::Leased));
+        let blocking = self.processes.iter().cloned().filter_map(|mut process| {
+            process.can_open &= self.state == State::Open;
+            (process.can_open || process.producers > 0 || process.leased > 0).then_some(Blocker::Process(process))
+        });
+        blockers.extend(blocking);
         Blockers(blockers)
     }
 }

@@ -37,6 +37,10 @@ pub(crate) trait DeadLetterQueue<T>: Send + Sync {
     /// Hands the letter back if nobody reads any.
     fn put(&self, letter: DeadLetter<T>) -> Result<(), DeadLetter<T>>;
 
+    /// Whether somebody reads them.
+    #[cfg(feature = "redis")]
+    fn is_read(&self) -> bool;
+
     /// The main queue has ended.
     fn close(&self);
 

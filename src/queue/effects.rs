@@ -61,7 +61,7 @@ pub(super) fn label(name: Option<&str>, queue: QueueId) -> String {
 
 /// Wakes those whom a change under the lock has picked, now that the lock is released.
 #[inline]
-pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
+pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         quietly("the waker of a waiting operation", || waker.wake());
     }

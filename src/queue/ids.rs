@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct QueueId(u64);
 
 impl QueueId {
-    pub(super) fn next() -> Self {
+    pub(crate) fn next() -> Self {
         // Of std, as it outlives what a model checker looks at.
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Relaxed) + 1)

@@ -1,7 +1,8 @@
 //! How a snapshot is taken.
 
+use super::remote::Report;
 use super::shared::{Control, Shared};
-use super::snapshot::{ConsumerStatus, ProducerStatus, Snapshot};
+use super::snapshot::{ConsumerStatus, ProducerStatus, Snapshot, Totals};
 
 impl<T> Shared<T> {
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -15,20 +16,31 @@ impl<T> Shared<T> {
             last_put: open.last_put.known().map(|stamp| now.since(stamp)),
         });
         let (producers, consumers): (Vec<_>, _) = (producers.collect(), self.consumers(&control));
+        let remote = self.remote().map(|remote| remote.report());
         Snapshot {
             queue: self.id,
             name: self.name.as_deref().map(str::to_owned),
             state: control.state(),
             capacity: self.buffer.capacity(),
             buffered: self.buffered(&control),
-            delayed: control.delayed.len(),
+            delayed: remote.as_ref().map_or(control.delayed.len(), |report| report.delayed),
             leased: consumers.iter().map(|row| row.leased).sum(),
             waiting_puts: control.putters.len(),
             waiting_gets: control.getters.len(),
-            totals: control.totals(),
+            totals: self.totals(&control, remote.as_ref()),
             pools: control.pools,
             producers,
             consumers,
+            distributed: remote.is_some(),
+            processes: remote.map(|report| report.processes).unwrap_or_default(),
+        }
+    }
+
+    fn totals(&self, control: &Control<T>, remote: Option<&Report>) -> Totals {
+        match (control.ended(), remote) {
+            (Some(drained), Some(_)) => drained.totals,
+            (None, Some(report)) => report.totals,
+            (_, None) => control.totals(),
         }
     }
 
@@ -53,6 +65,10 @@ impl<T> Shared<T> {
     }
 
     pub(super) fn buffered(&self, control: &Control<T>) -> usize {
+        if let Some(remote) = self.remote() {
+            // What an abort left there is discarded.
+            return if control.ended().is_some() { 0 } else { remote.report().buffered };
+        }
         self.buffer.len() + control.side.len() + control.returned.len() + control.delayed.len()
     }
 }

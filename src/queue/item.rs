@@ -9,6 +9,7 @@ use super::dead_letters::DeadLetter;
 use super::effects::{drop_quietly, label};
 use super::ids::QueueId;
 use super::post_mortem::PostMortem;
+use super::remote::{SentBack, Settled};
 use super::returned::ReturnedItem;
 use super::rows::ConsumerRow;
 use super::shared::{ENDED, Shared};
@@ -52,6 +53,7 @@ pub struct Item<T> {
     value: Option<T>,
     slot: Arc<Slot<T>>,
     attempt: u32,
+    /// The consumer's count of leases; elsewhere, what the lease is called there.
     sequence: u64,
     /// Whether a handler has looked at it. Matters in a mailbox only.
     seen: AtomicBool,
@@ -65,6 +67,8 @@ pub(crate) struct Slot<T> {
     pub(crate) mailbox: OnceLock<MailboxProbe>,
     post_mortem: PostMortem<Item<T>>,
 }
+
+const ATTEMPTS_USED_UP: &str = "attempts used up";
 
 pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
 
@@ -131,7 +135,7 @@ impl<T> Item<T> {
     /// ```
     pub fn ack(mut self) {
         let value = self.value.take();
-        self.slot.shared.settle(&self.slot.row);
+        self.slot.shared.settle(&self.slot.row, self.sequence, Some(Settled::Acked));
         drop(value);
     }
 
@@ -151,7 +155,7 @@ impl<T> Item<T> {
     pub fn into_inner(mut self) -> T {
         let Some(value) = self.value.take() else { unreachable!("a lease holds its item until it is settled") };
         self.slot.row.count_converted();
-        self.slot.shared.settle(&self.slot.row);
+        self.slot.shared.settle(&self.slot.row, self.sequence, Some(Settled::Taken));
         value
     }
 
@@ -263,7 +267,7 @@ impl<T> Item<T> {
     /// ```
     pub fn put_child(&self, item: T) -> Result<(), PutError<T>> {
         self.seen.store(true, Relaxed);
-        self.slot.shared.put_child(&self.slot.row, item)
+        self.slot.shared.put_child(&self.slot.row, self.sequence, item)
     }
 
     /// Puts more work into the same queue, item by item, and returns how many there were.
@@ -317,17 +321,29 @@ impl<T> Item<T> {
             panic: panic.map(str::to_owned),
         };
         row.count_unacked();
+        if let Some(remote) = shared.remote() {
+            let how = match how {
+                Return::Rejected(reason) => Err(letter(value, reason, None)),
+                Return::Failed(panic) if self.attempt >= shared.max_attempts => {
+                    Err(letter(value, ATTEMPTS_USED_UP.to_owned(), panic))
+                }
+                Return::Failed(_) => Ok((value, SentBack::Failed(self.attempt))),
+                Return::Undone => Ok((value, SentBack::Undone)),
+            };
+            shared.send_back(remote, self.sequence, how);
+            return shared.settle(row, self.sequence, None);
+        }
         match how {
             Return::Rejected(reason) => shared.bury(letter(value, reason, None)),
             // After the end there are no more attempts to use up: it is discarded with the rest.
             Return::Failed(panic) if self.attempt >= shared.max_attempts && !shared.flagged(ENDED) => {
-                shared.bury(letter(value, "attempts used up".to_owned(), panic));
+                shared.bury(letter(value, ATTEMPTS_USED_UP.to_owned(), panic));
             }
             Return::Failed(_) => shared.take_back(returned(value, self.attempt), true),
             Return::Undone => shared.take_back(returned(value, self.attempt - 1), false),
         }
         // Last of all: the queue may be drained with this.
-        shared.settle(row);
+        shared.settle(row, self.sequence, None);
     }
 
     /// A lease that dies with its worker ends once it is known what the panic said.

@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 use super::effects::Effects;
 use super::registry::HandleKey;
+use super::remote::Settled;
 use super::rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
-use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
+use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
 use super::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
 use crate::error::{OpenError, PutError};
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -33,10 +34,15 @@ use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 pub(crate) struct Lifecycle {
     sealed: bool,
     /// Shutting down: puts are refused although producers are open.
-    shut_down: bool,
+    pub(super) shut_down: bool,
     /// Sealed and without consumers: what is left can only come from returned leases.
     abandoned: bool,
     ended: Option<Drained>,
+    /// For a queue that is elsewhere: somebody said `seal` here; nobody can open endpoints here any more;
+    /// this process may not put.
+    pub(super) seal_said: bool,
+    pub(super) opener_gone: bool,
+    pub(super) puts_refused: bool,
 }
 
 impl<T> Control<T> {
@@ -44,13 +50,16 @@ impl<T> Control<T> {
         match &self.life.ended {
             Some(drained) if drained.outcome == Outcome::Complete => State::Drained,
             Some(_) => State::Aborted,
-            None if !self.life.sealed => State::Open,
+            None if !self.life.sealed && !self.elsewhere.sealed => State::Open,
             None if self.is_draining() => State::Draining,
             None => State::Sealed,
         }
     }
 
     fn is_draining(&self) -> bool {
+        if self.elsewhere.draining {
+            return true;
+        }
         let nobody_puts = self.life.shut_down && self.permits == 0;
         self.life.sealed && (nobody_puts || self.registry.no_producer_open())
     }
@@ -60,7 +69,7 @@ impl<T> Control<T> {
     }
 
     pub(super) fn refuses_puts(&self) -> bool {
-        self.life.shut_down || self.refuses_children()
+        self.life.shut_down || self.life.puts_refused || self.refuses_children()
     }
 
     pub(super) fn refuses_children(&self) -> bool {
@@ -73,6 +82,7 @@ impl<T> Control<T> {
             Some(Drained { outcome: Outcome::Aborted, .. }) => PutError::Aborted(item),
             _ if self.life.abandoned => PutError::Abandoned(item),
             _ if self.life.shut_down => PutError::ShutDown(item),
+            _ if self.life.puts_refused => PutError::Sealed(item),
             _ => PutError::Closed(item),
         }
     }
@@ -86,6 +96,7 @@ impl<T> Control<T> {
             dead_lettered: self.dead_lettered,
             discarded: self.discarded,
             redelivered: self.redelivered,
+            lost_producers: 0,
         }
     }
 
@@ -118,7 +129,18 @@ impl<T> Shared<T> {
 
     /// C3. Idempotent.
     pub(crate) fn seal(&self) {
-        self.change(|control, _| control.life.sealed = true);
+        self.change(|control, _| {
+            control.life.sealed = true;
+            control.life.seal_said = true;
+        });
+    }
+
+    /// Nobody can open endpoints here any more. If others can, elsewhere, that does not seal the queue.
+    pub(crate) fn close_opener(&self) {
+        self.change(|control, _| {
+            control.life.sealed |= self.remote.is_none();
+            control.life.opener_gone = true;
+        });
     }
 
     pub(crate) fn open_producer(
@@ -127,10 +149,13 @@ impl<T> Shared<T> {
         watched: bool,
     ) -> Result<(HandleKey, Arc<ProducerRow>), OpenError> {
         let mut control = self.control();
-        if control.life.sealed {
+        // Consumers may join a queue that others have sealed: that replaces those which a crash took.
+        if control.life.sealed || control.elsewhere.sealed {
             return Err(OpenError::Sealed);
         }
-        Ok(control.registry.open_producer(name, watched))
+        let opened = control.registry.open_producer(name, watched);
+        self.tell_remote();
+        Ok(opened)
     }
 
     /// Another handle for an endpoint, also after seal. `None` if it was closed from outside.
@@ -163,7 +188,9 @@ impl<T> Shared<T> {
         if control.life.sealed {
             return Err(OpenError::Sealed);
         }
-        Ok(control.registry.open_consumer(name))
+        let opened = control.registry.open_consumer(name);
+        self.tell_remote();
+        Ok(opened)
     }
 
     /// From now on a pool may open consumers, also after seal (D7).
@@ -173,6 +200,7 @@ impl<T> Shared<T> {
             return Err(OpenError::Sealed);
         }
         control.pools += 1;
+        self.tell_remote();
         Ok(())
     }
 
@@ -223,14 +251,24 @@ impl<T> Shared<T> {
         self.control().refusal(item)
     }
 
-    /// Ends a lease. Everything that it did has been done by now.
+    /// Ends a lease. Everything that it did has been done by now, or is told to whoever has the items.
     #[inline]
-    pub(crate) fn settle(&self, row: &ConsumerRow) {
+    pub(crate) fn settle(&self, row: &ConsumerRow, lease: u64, how: Option<Settled>) {
+        if self.flagged(REMOTE) {
+            self.report(lease, how);
+        }
         if row.settle() {
             self.control().registry.fold_consumer(row);
         }
         if self.flagged(DRAINING) {
             self.try_finish();
+        }
+    }
+
+    #[cold]
+    fn report(&self, lease: u64, how: Option<Settled>) {
+        if let (Some(remote), Some(how)) = (self.remote(), how) {
+            remote.settle(lease, how);
         }
     }
 
@@ -248,7 +286,10 @@ impl<T> Shared<T> {
             let mut holders = self.consumers(control);
             holders.retain(|consumer| consumer.leased > 0);
             let left = self.take_all(control, effects);
-            self.end(control, effects, Outcome::Aborted);
+            // After a shutdown it is this process alone that gives up.
+            let leaves = self.remote.is_some() && control.life.shut_down;
+            let outcome = if leaves { Outcome::Left } else { Outcome::Aborted };
+            self.end(control, effects, outcome, self.remote().map(|remote| remote.report().totals));
             (left, holders)
         })
     }
@@ -268,7 +309,8 @@ impl<T> Shared<T> {
         std::mem::take(&mut self.control().left)
     }
 
-    /// Looks whether this was the last settle.
+    /// Looks whether this was the last settle. Kept out of the fast paths.
+    #[inline(never)]
     pub(super) fn try_finish(&self) {
         // Whoever takes what is still there will look again, if takes go on.
         if self.buffer.is_empty() || self.buffer.is_closed() {
@@ -278,6 +320,9 @@ impl<T> Shared<T> {
 
     /// Draws the consequences of any change (D7, C5).
     fn advance(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        if let Some(remote) = self.remote() {
+            return remote.changed();
+        }
         if !control.life.sealed || control.life.ended.is_some() {
             return;
         }
@@ -292,8 +337,14 @@ impl<T> Shared<T> {
         }
     }
 
+    fn tell_remote(&self) {
+        if let Some(remote) = self.remote() {
+            remote.changed();
+        }
+    }
+
     /// Puts wake to a refusal.
-    fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+    pub(super) fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
         effects.wake.extend(control.putters.pop_all());
         effects.wake.extend(control.registry.turn_wakers());
         self.flag_waiters(control);
@@ -314,12 +365,12 @@ impl<T> Shared<T> {
             return;
         }
         if empty {
-            self.end(control, effects, Outcome::Complete);
+            self.end(control, effects, Outcome::Complete, None);
         } else if control.life.abandoned {
             let left = self.take_all(control, effects);
             let keeper = if control.life.shut_down { &mut control.left } else { &mut effects.discard };
             *keeper = left;
-            self.end(control, effects, Outcome::Abandoned);
+            self.end(control, effects, Outcome::Abandoned, None);
         }
     }
 
@@ -328,6 +379,11 @@ impl<T> Shared<T> {
     fn take_all(&self, control: &mut Control<T>, effects: &mut Effects<T>) -> Vec<T> {
         self.buffer.close();
         let mut left = Vec::new();
+        if let Some(remote) = self.remote() {
+            let (detached, wakers) = remote.refuse();
+            left.extend(detached);
+            effects.wake.extend(wakers);
+        }
         left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
         let (delayed, timer) = control.delayed.take_all();
         // When they were due is chance; they have their order from the consumers that gave them back.
@@ -339,12 +395,19 @@ impl<T> Shared<T> {
         left
     }
 
-    fn end(&self, control: &mut Control<T>, effects: &mut Effects<T>, outcome: Outcome) {
+    /// The totals are counted here, unless the items were elsewhere.
+    pub(super) fn end(
+        &self,
+        control: &mut Control<T>,
+        effects: &mut Effects<T>,
+        outcome: Outcome,
+        counted: Option<Totals>,
+    ) {
         self.buffer.close();
         self.raise(control, ENDED);
         self.lower(control, DRAINING | RETURNED | SIDE | PERMITS);
-        let mut totals = control.totals();
-        if outcome == Outcome::Complete && control.registry.no_producer_open() {
+        let mut totals = counted.unwrap_or_else(|| control.totals());
+        if counted.is_none() && outcome == Outcome::Complete && control.registry.no_producer_open() {
             // A take without a lease may be between its pop and its count. All else is settled
             // and closed, so what was accepted and is not elsewhere was taken.
             let elsewhere = totals.acked + totals.dead_lettered + totals.discarded;

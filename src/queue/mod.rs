@@ -15,6 +15,8 @@ mod clock;
 mod dead_letters;
 mod delayed;
 mod effects;
+#[cfg(feature = "redis")]
+mod elsewhere;
 mod ids;
 mod inspect;
 mod item;
@@ -22,6 +24,7 @@ mod lifecycle;
 mod post_mortem;
 mod redelivery;
 mod registry;
+mod remote;
 mod returned;
 mod rows;
 #[cfg(test)]
@@ -43,15 +46,24 @@ pub(crate) use blockers::{Age, count};
 pub use blockers::{Blocker, Blockers};
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::DeadLetterQueue;
+#[cfg(feature = "redis")]
+pub(crate) use effects::wake;
 pub(crate) use effects::{drop_quietly, quietly};
+#[cfg(feature = "redis")]
+pub(crate) use elsewhere::Here;
 pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use item::Item;
 pub(crate) use item::Slot;
 pub(crate) use registry::HandleKey;
+#[cfg(feature = "redis")]
+pub(crate) use remote::{Delivery, LeaseLost, Remote, Report, Settled};
+pub(crate) use remote::{NotDone, Receipt};
 pub(crate) use rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
 pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};
-pub use snapshot::{ConsumerStatus, Drained, Outcome, ProducerStatus, ShutdownReport, Snapshot, State, Totals};
+pub use snapshot::{
+    ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
+};
 pub(crate) use transfer::{Take, Taken};
 pub(crate) use turns::Turn;
 
@@ -103,13 +115,18 @@ struct Opener<T> {
 
 impl<T> Drop for Opener<T> {
     fn drop(&mut self) {
-        self.shared.seal();
+        self.shared.close_opener();
     }
 }
 
 impl<T> IterableQueue<T> {
     pub(crate) fn new(config: Config<T>) -> Self {
-        let shared = Arc::new(Shared::new(QueueId::next(), config));
+        Self::open(config, None)
+    }
+
+    /// One whose items `remote` has, if somebody has them.
+    pub(crate) fn open(config: Config<T>, remote: Option<Arc<dyn remote::Remote<T>>>) -> Self {
+        let shared = Arc::new(Shared::new(QueueId::next(), config, remote));
         Self { opener: sync::Arc::new(Opener { shared }) }
     }
 
@@ -228,7 +245,7 @@ impl<T> IterableQueue<T> {
         !shared.has_room(&shared.control())
     }
 
-    /// The bound, in items; `None` if there is none.
+    /// The bound, in items; `None` if there is none. Over Redis it bounds what waits there.
     ///
     /// # Examples
     ///
@@ -295,7 +312,8 @@ impl<T> IterableQueue<T> {
     /// the items that nobody had been handed, oldest first.
     ///
     /// Items that are leased stay with their holders; what they do not settle is discarded. After
-    /// the end it does nothing and returns nothing.
+    /// the end it does nothing and returns nothing. Over Redis it ends the queue for all processes, and
+    /// returns what this one had put without waiting and Redis had not confirmed.
     ///
     /// # Examples
     ///

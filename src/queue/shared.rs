@@ -14,6 +14,7 @@ use super::effects::wake;
 use super::ids::{ConsumerId, QueueId};
 use super::lifecycle::Lifecycle;
 use super::registry::Registry;
+use super::remote::{Elsewhere, Remote};
 use super::returned::Returned;
 use super::side::Side;
 use super::waiters::{Ticket, Waiters};
@@ -34,6 +35,8 @@ pub(super) const PERMITS: u8 = 4;
 pub(super) const DRAINING: u8 = 8;
 /// Drained or aborted.
 pub(super) const ENDED: u8 = 16;
+/// Always, if the items are elsewhere.
+pub(super) const REMOTE: u8 = 32;
 
 /// The queue behind its handles.
 pub(crate) struct Shared<T> {
@@ -44,6 +47,8 @@ pub(crate) struct Shared<T> {
     pub(super) redelivery: Option<Redelivery<T>>,
     pub(crate) clock: Clock,
     pub(super) buffer: Buffer<T>,
+    /// Who has the items, if not the buffer.
+    pub(super) remote: Option<Arc<dyn Remote<T>>>,
     /// Read on every put and take, written seldom and only under the lock.
     pub(super) flags: CachePadded<AtomicU8>,
     /// Whether the lines of `Control` have anybody in them; written under the lock.
@@ -55,6 +60,8 @@ pub(crate) struct Shared<T> {
 /// All that is decided under the lock. No user code runs while it is held.
 pub(crate) struct Control<T> {
     pub(super) life: Lifecycle,
+    /// What other processes have done, if there are any.
+    pub(super) elsewhere: Elsewhere,
     pub(super) registry: Registry,
     /// Pools that run: each can open consumers at any time.
     pub(super) pools: usize,
@@ -144,8 +151,9 @@ impl<T> Drop for Waiting<'_, T> {
 }
 
 impl<T> Shared<T> {
-    pub(super) fn new(id: QueueId, config: Config<T>) -> Self {
+    pub(super) fn new(id: QueueId, config: Config<T>, remote: Option<Arc<dyn Remote<T>>>) -> Self {
         let Config { name, capacity, max_attempts, redelivery } = config;
+        let flags = if remote.is_some() { REMOTE } else { 0 };
         Self {
             id,
             name,
@@ -153,11 +161,13 @@ impl<T> Shared<T> {
             redelivery,
             clock: Clock::start(),
             buffer: Buffer::new(capacity),
-            flags: CachePadded::default(),
+            remote,
+            flags: CachePadded::new(AtomicU8::new(flags)),
             getters_wait: CachePadded::default(),
             putters_wait: CachePadded::default(),
             control: Mutex::new(Control {
                 life: Lifecycle::default(),
+                elsewhere: Elsewhere::default(),
                 registry: Registry::new(id),
                 pools: 0,
                 returned: Returned::new(),
@@ -278,7 +288,10 @@ impl<T> Shared<T> {
 
     fn has_more(&self, control: &Control<T>, line: Line) -> bool {
         match line {
-            Line::Getters => self.buffered(control) > control.delayed.len(),
+            Line::Getters => match self.remote() {
+                Some(remote) => remote.has_fetched(),
+                None => self.buffered(control) > control.delayed.len(),
+            },
             Line::Putters => self.has_room(control),
             // All of them are woken at once.
             Line::Watchers => false,

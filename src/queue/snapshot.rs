@@ -46,6 +46,8 @@ pub enum Outcome {
     Aborted,
     /// Items were left, and no consumer to take them.
     Abandoned,
+    /// This process has left the queue, which goes on elsewhere.
+    Left,
 }
 
 /// What became of the items so far.
@@ -69,6 +71,10 @@ pub struct Totals {
     pub discarded: u64,
     /// How many times an item came back to the buffer. Not part of the sum above.
     pub redelivered: u64,
+    /// Producers that died with their process, which may have had more to put. 0 in memory: there, all die
+    /// together.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub lost_producers: u64,
 }
 
 /// The end of a queue, however it came (look at `outcome`), as a consumer actor hears of it and
@@ -149,6 +155,27 @@ pub struct ConsumerStatus {
     pub last_lease: Option<Duration>,
 }
 
+/// Another process that shares the queue, in a [`Snapshot`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct ProcessStatus {
+    /// The name it was given, or its host and number there.
+    pub name: String,
+    /// Whether it may open endpoints: it holds a handle of the queue.
+    pub can_open: bool,
+    /// How many producers it has open.
+    pub producers: u64,
+    /// Some of their names.
+    pub producer_names: Vec<String>,
+    /// How many consumers it has open, and pools.
+    pub consumers: u64,
+    /// Items that it has fetched and not settled.
+    pub leased: u64,
+    /// How long ago it last gave a sign of life.
+    pub last_seen: Duration,
+}
+
 /// A queue at one moment.
 ///
 /// It prints as a short report with `{}`, [`blockers`](Snapshot::blockers) included.
@@ -182,4 +209,11 @@ pub struct Snapshot {
     pub producers: Vec<ProducerStatus>,
     /// Consumers that are open or hold items.
     pub consumers: Vec<ConsumerStatus>,
+    /// Whether several processes share it: then buffered, delayed, totals are those of all of them, of at most a
+    /// second ago; the rest is of this one.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub distributed: bool,
+    /// The other processes.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub processes: Vec<ProcessStatus>,
 }

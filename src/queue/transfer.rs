@@ -8,10 +8,11 @@ use std::task::Waker;
 
 use super::buffer::PushError;
 use super::effects::wake;
+use super::remote::{NotDone, Receipt};
 use super::rows::{ConsumerRow, ProducerRow};
-use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, RETURNED, SIDE, Shared};
+use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
 use super::side::Origin;
-use crate::error::{PutError, TryGetError, TryPutError};
+use crate::error::{PutError, TryGetError};
 use crate::sync::atomic::Ordering::SeqCst;
 
 /// An item on its way to a consumer.
@@ -55,7 +56,10 @@ enum TakeReturned<T> {
 impl<T> Shared<T> {
     /// Puts if there is room now.
     #[inline]
-    pub(crate) fn try_put(&self, row: &ProducerRow, item: T) -> Result<(), TryPutError<T>> {
+    pub(crate) fn try_put(&self, row: &ProducerRow, item: T) -> Result<(), NotDone<T>> {
+        if self.flagged(REMOTE) {
+            return Err(self.put_remote(row, item));
+        }
         let waker = match row.endpoint.hold_open() {
             Some(_held) => self.push(row, item)?,
             None => return Err(PutError::Closed(item).into()),
@@ -71,7 +75,7 @@ impl<T> Shared<T> {
 
     /// The fast path is kept small, as it is compiled into the caller; all else is out of line.
     #[inline]
-    fn push(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, TryPutError<T>> {
+    fn push(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, NotDone<T>> {
         if self.flagged(SIDE | PERMITS) {
             return self.push_in_line(row, item);
         }
@@ -94,9 +98,9 @@ impl<T> Shared<T> {
     }
 
     #[cold]
-    fn not_pushed(&self, error: PushError<T>) -> TryPutError<T> {
+    fn not_pushed(&self, error: PushError<T>) -> NotDone<T> {
         match error {
-            PushError::Full(item) => TryPutError::Full(item),
+            PushError::Full(item) => NotDone::Full(item),
             PushError::Closed(item) => self.control().refusal(item).into(),
         }
     }
@@ -104,17 +108,17 @@ impl<T> Shared<T> {
     /// While items are beside the buffer or permits are out, room is counted and order is kept
     /// under the lock.
     #[cold]
-    fn push_in_line(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, TryPutError<T>> {
+    fn push_in_line(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, NotDone<T>> {
         let mut control = self.control();
         if control.refuses_puts() {
             return Err(control.refusal(item).into());
         }
         if !self.has_room(&control) {
-            return Err(TryPutError::Full(item));
+            return Err(NotDone::Full(item));
         }
         // Full all the same: a put that began before the permits were given was faster.
         if let Err(PushError::Full(item) | PushError::Closed(item)) = self.buffer.push(item, || row.count_put()) {
-            return Err(TryPutError::Full(item));
+            return Err(NotDone::Full(item));
         }
         control.side.count_behind();
         row.stamp_put(self.clock.now());
@@ -123,6 +127,10 @@ impl<T> Shared<T> {
 
     /// Whether a producer may put now; permits that are out count as used.
     pub(super) fn has_room(&self, control: &Control<T>) -> bool {
+        if let Some(remote) = self.remote() {
+            let (puts, window) = remote.window();
+            return puts + control.permits < window;
+        }
         let Some(capacity) = self.buffer.capacity() else { return true };
         self.buffer.len() + control.side.producer_items() + control.permits < capacity
     }
@@ -147,7 +155,10 @@ impl<T> Shared<T> {
 
     /// Uses a permit up. It never waits: if others were faster, the item goes beside the buffer. A
     /// shutdown waits for it (D6).
-    pub(crate) fn put_reserved(&self, row: &ProducerRow, item: T) -> Result<(), PutError<T>> {
+    pub(crate) fn put_reserved(&self, row: &ProducerRow, item: T) -> Result<Receipt, PutError<T>> {
+        if let Some(remote) = self.remote() {
+            return self.put_reserved_remote(remote, row, item);
+        }
         let (result, effects) = {
             let held = row.endpoint.hold_open();
             self.decide(|control, effects| {
@@ -163,7 +174,7 @@ impl<T> Shared<T> {
                 row.count_put_beside();
                 row.stamp_put(self.clock.now());
                 effects.wake.extend(self.notify(control, Line::Getters));
-                Ok(())
+                Ok(None)
             })
         };
         effects.run();
@@ -178,7 +189,7 @@ impl<T> Shared<T> {
         });
     }
 
-    fn return_permit(&self, control: &mut Control<T>) {
+    pub(super) fn return_permit(&self, control: &mut Control<T>) {
         control.permits -= 1;
         if control.permits == 0 {
             self.lower(control, PERMITS);
@@ -200,7 +211,10 @@ impl<T> Shared<T> {
     /// Puts through a lease. It ignores the capacity, and every producer may have closed.
     ///
     /// The caller holds the lease, so the queue cannot become drained meanwhile.
-    pub(crate) fn put_child(&self, row: &ConsumerRow, item: T) -> Result<(), PutError<T>> {
+    pub(crate) fn put_child(&self, row: &ConsumerRow, lease: u64, item: T) -> Result<(), PutError<T>> {
+        if let Some(remote) = self.remote() {
+            return self.put_child_remote(remote, row, lease, item);
+        }
         let mut item = item;
         // Without a bound the buffer is as good a place, and quicker. A bounded one is for
         // producers alone: its size is their capacity.
@@ -249,6 +263,9 @@ impl<T> Shared<T> {
     fn take_by_flags(&self, row: &ConsumerRow, take: Take, flags: u8) -> Result<Taken<T>, TryGetError> {
         if row.is_shut() {
             return Err(TryGetError::Ended);
+        }
+        if flags & REMOTE != 0 {
+            return self.take_remote(row, take);
         }
         let mut new_first = false;
         if flags & RETURNED != 0 {

@@ -1,0 +1,143 @@
+//! What those who move the items of a queue that is elsewhere ask of this end, and tell it.
+
+use super::blockers::count;
+use super::dead_letters::DeadLetter;
+use super::effects::{Effects, wake};
+use super::remote::Elsewhere;
+use super::rows::ConsumerRow;
+use super::shared::{Control, Line, Shared};
+use super::snapshot::{Outcome, Totals};
+
+/// What the other side is to know of this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Here {
+    /// Somebody said `seal` here.
+    pub(crate) sealed: bool,
+    /// Endpoints may be opened here.
+    pub(crate) can_open: bool,
+    pub(crate) producers: usize,
+    /// Some of their names.
+    pub(crate) names: Vec<String>,
+    /// Consumers that are open, and pools, which may open some.
+    pub(crate) consumers: usize,
+    pub(crate) leased: u64,
+    /// Room that was promised to puts, which a shutdown waits for.
+    pub(crate) permits: usize,
+    /// A shutdown: this process is to leave.
+    pub(crate) leaving: bool,
+    pub(crate) ended: bool,
+}
+
+impl<T> Shared<T> {
+    /// Items came for `count` waiting getters.
+    pub(crate) fn tell_getters(&self, count: usize) {
+        self.tell(Line::Getters, count);
+    }
+
+    /// There is room for `count` waiting puts.
+    pub(crate) fn tell_putters(&self, count: usize) {
+        self.tell(Line::Putters, count);
+    }
+
+    fn tell(&self, line: Line, count: usize) {
+        let wakers: Vec<_> = {
+            let mut control = self.control();
+            (0..count).map_while(|_| self.notify(&mut control, line)).collect()
+        };
+        wake(wakers);
+    }
+
+    pub(crate) fn waiting_getters(&self) -> usize {
+        self.control().getters.len()
+    }
+
+    pub(crate) fn here(&self) -> Here {
+        let control = self.control();
+        control.here()
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.control().life.shut_down
+    }
+
+    /// What the others have done.
+    pub(crate) fn learn(&self, sealed: bool, draining: bool) {
+        self.control().elsewhere = Elsewhere { sealed, draining };
+    }
+
+    /// The queue takes no more puts from this process.
+    pub(crate) fn refuse_puts(&self) {
+        self.change(|control, effects| {
+            control.life.puts_refused = true;
+            self.buffer.close();
+            self.release_putters(control, effects);
+            self.refuse_unconfirmed(control, effects);
+        });
+    }
+
+    /// The queue has ended, or this process has left it.
+    pub(crate) fn end_remote(&self, outcome: Outcome, totals: Totals) {
+        self.change(|control, effects| {
+            if control.ended().is_none() {
+                self.end(control, effects, outcome, Some(totals));
+                self.refuse_unconfirmed(control, effects);
+            }
+        });
+    }
+
+    fn refuse_unconfirmed(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        let Some(remote) = self.remote() else { return };
+        let (detached, wakers) = remote.refuse();
+        effects.wake.extend(wakers);
+        if control.life.shut_down {
+            // For its report.
+            control.left.extend(detached);
+        } else if !detached.is_empty() {
+            log::error!(
+                "{}: {} that nobody waits for are refused and dropped",
+                self.label(),
+                count(detached.len() as u64, "put")
+            );
+            effects.discard.extend(detached);
+        }
+    }
+
+    /// Hands a dead letter to those who read them here; it comes back if nobody does.
+    pub(crate) fn read_letter(&self, letter: DeadLetter<T>) -> Result<(), DeadLetter<T>> {
+        let dead_letters = self.control().dead_letters.clone();
+        match dead_letters {
+            Some(queue) => queue.put(letter),
+            None => Err(letter),
+        }
+    }
+
+    pub(crate) fn reads_letters(&self) -> bool {
+        let dead_letters = self.control().dead_letters.clone();
+        dead_letters.is_some_and(|queue| queue.is_read())
+    }
+}
+
+impl<T> Control<T> {
+    fn here(&self) -> Here {
+        let producers = self.registry.producers();
+        let leaving = self.life.shut_down;
+        Here {
+            sealed: self.life.seal_said,
+            can_open: !self.life.opener_gone && !leaving,
+            producers: match () {
+                () if self.life.puts_refused => 0,
+                () if leaving => self.permits.min(1),
+                () => producers.len(),
+            },
+            names: producers.iter().take(NAMES).map(|open| open.endpoint.name.to_string()).collect(),
+            consumers: self.registry.open_consumers() + self.pools,
+            permits: self.permits,
+            leased: self.registry.consumers().map(ConsumerRow::in_flight).sum(),
+            leaving,
+            ended: self.ended().is_some(),
+        }
+    }
+}
+
+/// So many producers are told by name.
+const NAMES: usize = 20;

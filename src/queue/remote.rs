@@ -1,0 +1,302 @@
+//! A queue whose items are elsewhere: the seam between this process's part and whoever moves the items.
+//!
+//! Endpoints, registry and lines of waiters are here as ever; the buffer is not used. Puts go into a
+//! *window* until the other side has confirmed them, takes come from an *outlet* that is filled from there,
+//! and what becomes of leases is reported. That the queue is drained is decided there alone.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::task::Waker;
+use std::time::Duration;
+
+use super::dead_letters::DeadLetter;
+use super::effects::{drop_quietly, wake};
+use super::rows::{ConsumerRow, ProducerRow};
+use super::shared::{ENDED, Line, Shared};
+use super::snapshot::{ProcessStatus, Totals};
+use super::transfer::{Take, Taken};
+use crate::error::{PutError, TryGetError, TryPutError};
+
+/// The number of an accepted put that is yet to be confirmed; `None` where nothing is.
+pub(crate) type Receipt = Option<NonZeroU64>;
+
+/// Why a put is not done. That it is to be confirmed is among it, so that puts in memory, which never are, do
+/// nothing for it.
+#[derive(Debug)]
+pub(crate) enum NotDone<T> {
+    Full(T),
+    Refused(PutError<T>),
+    Unconfirmed(NonZeroU64),
+}
+
+impl<T> From<PutError<T>> for NotDone<T> {
+    fn from(error: PutError<T>) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// This process's end of a queue that is elsewhere. Except for `encode` and `try_take`, which run user code,
+/// every method may be called under the lock of the queue.
+pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
+    /// The item as it travels, or why it cannot.
+    fn encode(&self, item: &T) -> Result<Vec<u8>, String>;
+
+    /// How many puts are not confirmed, and how many may be.
+    fn window(&self) -> (usize, usize);
+
+    /// Accepts a put, be there room or not.
+    fn put(&self, item: T, encoded: Vec<u8>) -> NonZeroU64;
+
+    /// Whether a put is confirmed, or else its item; `None`: not yet, and `waker` will be woken. The waker that it
+    /// replaces comes back.
+    fn confirmed(&self, put: NonZeroU64, waker: &mut Option<Waker>) -> Option<Result<(), T>>;
+
+    /// Takes a put back if it has not been sent, or was refused.
+    fn withdraw(&self, put: NonZeroU64) -> Option<T>;
+
+    /// Nobody will ask whether a put is confirmed. Its item comes back if it was refused.
+    fn detach(&self, put: NonZeroU64) -> Option<T>;
+
+    /// The next item of the outlet.
+    fn try_take(&self) -> Option<Delivery<T>>;
+
+    /// Whether the outlet has an item.
+    fn has_fetched(&self) -> bool;
+
+    /// Puts through a lease, unless that is lost.
+    fn put_child(&self, lease: u64, encoded: Vec<u8>) -> Result<(), LeaseLost>;
+
+    /// Reports what became of a lease.
+    fn settle(&self, lease: u64, settled: Settled);
+
+    /// The letter as it travels, for [`Settled::Dead`]; empty if it cannot be written.
+    fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8>;
+
+    /// Something was opened, closed, sealed or ended here.
+    fn changed(&self);
+
+    /// The other side will have none of the puts that are not confirmed: detached ones, and the wakers of those who
+    /// are to come for theirs.
+    fn refuse(&self) -> (Vec<T>, Vec<Waker>);
+
+    /// What is known of the whole queue.
+    fn report(&self) -> Report;
+}
+
+/// An item on its way from elsewhere to a consumer.
+#[derive(Debug)]
+pub(crate) struct Delivery<T> {
+    pub(crate) item: T,
+    pub(crate) lease: u64,
+    /// How many attempts count against it so far.
+    pub(crate) attempts: u32,
+}
+
+/// What became of a lease.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "read by whoever has the items"))]
+pub(crate) enum Settled {
+    Acked,
+    Taken,
+    /// It failed, and comes back after this time.
+    Failed(Duration),
+    /// As if it had not been handed out.
+    Undone,
+    /// It is a dead letter, in this form.
+    Dead(Vec<u8>),
+}
+
+/// This process was silent for too long: the item is with somebody else.
+#[derive(Debug)]
+pub(crate) struct LeaseLost;
+
+/// What is known of the whole queue, of a moment ago.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Report {
+    pub(crate) buffered: usize,
+    pub(crate) delayed: usize,
+    pub(crate) totals: Totals,
+    /// The others.
+    pub(crate) processes: Vec<ProcessStatus>,
+}
+
+/// What this process knows of the others, for its own decisions.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere {
+    pub(super) sealed: bool,
+    pub(super) draining: bool,
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn remote(&self) -> Option<&dyn Remote<T>> {
+        self.remote.as_deref()
+    }
+
+    #[cold]
+    pub(super) fn put_remote(&self, row: &ProducerRow, item: T) -> NotDone<T> {
+        let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
+        // Encoding is for nothing where there is no room. It is foreign code, so it runs under no lock.
+        if !self.has_room(&self.control()) && !self.refuses(row) {
+            return NotDone::Full(item);
+        }
+        let encoded = match remote.encode(&item) {
+            Ok(encoded) => encoded,
+            Err(error) => return self.unserializable(item, &error).into(),
+        };
+        let Some(_held) = row.endpoint.hold_open() else { return PutError::Closed(item).into() };
+        let control = self.control();
+        if control.refuses_puts() {
+            return control.refusal(item).into();
+        }
+        if !self.has_room(&control) {
+            return NotDone::Full(item);
+        }
+        row.count_put_beside();
+        row.stamp_put(self.clock.now());
+        NotDone::Unconfirmed(remote.put(item, encoded))
+    }
+
+    /// Permits count as room taken; their puts never wait.
+    pub(super) fn put_reserved_remote(
+        &self,
+        remote: &dyn Remote<T>,
+        row: &ProducerRow,
+        item: T,
+    ) -> Result<Receipt, PutError<T>> {
+        let encoded = remote.encode(&item);
+        let held = row.endpoint.hold_open();
+        let (result, effects) = self.decide(|control, effects| {
+            self.return_permit(control);
+            let refused = match encoded {
+                _ if held.is_none() => PutError::Closed(item),
+                _ if control.refuses_children() || control.life.puts_refused => control.refusal(item),
+                Err(error) => return Err((item, error)),
+                Ok(encoded) => {
+                    row.count_put_beside();
+                    row.stamp_put(self.clock.now());
+                    return Ok(Ok(Some(remote.put(item, encoded))));
+                }
+            };
+            effects.wake.extend(self.notify(control, Line::Putters));
+            Ok(Err(refused))
+        });
+        drop(held);
+        effects.run();
+        result.unwrap_or_else(|(item, error)| {
+            wake(self.notify_next(Line::Putters));
+            Err(self.unserializable(item, &error))
+        })
+    }
+
+    fn unserializable(&self, item: T, error: &str) -> PutError<T> {
+        log::error!("{}: an item cannot be written as JSON: {error}", self.label());
+        PutError::Unserializable(item)
+    }
+
+    /// Whether a put is confirmed. A refusal hands the item back.
+    pub(crate) fn confirmed(&self, put: NonZeroU64, mut waker: Option<Waker>) -> Option<Result<(), PutError<T>>> {
+        let confirmed = self.remote()?.confirmed(put, &mut waker)?;
+        Some(confirmed.map_err(|item| self.refuse(item)))
+    }
+
+    pub(crate) fn withdraw(&self, put: NonZeroU64) -> Option<T> {
+        let item = self.remote()?.withdraw(put)?;
+        wake(self.notify_next(Line::Putters));
+        Some(item)
+    }
+
+    /// What a put that does not wait is told. Kept out of the fast path.
+    #[cold]
+    pub(crate) fn done_for_now(&self, not_done: NotDone<T>) -> Result<(), TryPutError<T>> {
+        match not_done {
+            NotDone::Full(item) => Err(TryPutError::Full(item)),
+            NotDone::Refused(error) => Err(error.into()),
+            NotDone::Unconfirmed(put) => {
+                self.detach(put);
+                Ok(())
+            }
+        }
+    }
+
+    /// Nobody will ask whether a put is confirmed.
+    pub(crate) fn detach(&self, put: NonZeroU64) {
+        if let Some(refused) = self.remote().and_then(|remote| remote.detach(put)) {
+            log::error!("{}: a put that nobody waits for is refused and dropped", self.label());
+            drop_quietly(refused);
+        }
+    }
+
+    pub(super) fn take_remote(&self, row: &ConsumerRow, take: Take) -> Result<Taken<T>, TryGetError> {
+        let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
+        if self.flagged(ENDED) {
+            return Err(TryGetError::Ended);
+        }
+        // Claimed before: what has left the outlet and is not reported yet keeps this process from leaving.
+        row.claim();
+        let Some(Delivery { item, lease, attempts }) = remote.try_take() else {
+            row.claim_failed();
+            return Err(TryGetError::Empty);
+        };
+        match take {
+            Take::Lease => row.stamp_lease(self.clock.now()),
+            Take::Own => {
+                remote.settle(lease, Settled::Taken);
+                row.count_taken();
+                // It is no lease, and was claimed only until it was reported.
+                row.claim_failed();
+            }
+        }
+        Ok(Taken { item, attempt: attempts + 1, sequence: lease })
+    }
+
+    pub(super) fn put_child_remote(
+        &self,
+        remote: &dyn Remote<T>,
+        row: &ConsumerRow,
+        lease: u64,
+        item: T,
+    ) -> Result<(), PutError<T>> {
+        let encoded = match remote.encode(&item) {
+            Ok(encoded) => encoded,
+            Err(error) => return Err(self.unserializable(item, &error)),
+        };
+        let control = self.control();
+        if control.refuses_children() {
+            return Err(control.refusal(item));
+        }
+        if remote.put_child(lease, encoded).is_err() {
+            return Err(PutError::Fenced(item));
+        }
+        row.count_child();
+        Ok(())
+    }
+
+    /// How an unsettled item goes back to where it came from.
+    pub(super) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, how: Result<(T, SentBack), DeadLetter<T>>) {
+        let (settled, item) = match how {
+            Ok((item, SentBack::Undone)) => (Settled::Undone, item),
+            Ok((item, SentBack::Failed(attempts))) => {
+                let delay = self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
+                (Settled::Failed(delay.unwrap_or_default()), item)
+            }
+            Err(letter) => (Settled::Dead(remote.encode_letter(&letter)), letter.item),
+        };
+        remote.settle(lease, settled);
+        drop_quietly(item);
+    }
+}
+
+/// How an item goes back that is no dead letter.
+#[derive(Debug)]
+pub(super) enum SentBack {
+    /// Its attempt failed, which makes so many.
+    Failed(u32),
+    Undone,
+}
+
+impl<T> fmt::Debug for dyn Remote<T> + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Remote")
+    }
+}

@@ -1,0 +1,138 @@
+//! How a queue is, seen by Redis.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::reply::{Reply, convert};
+use super::types::Failure;
+use super::wire::foreign;
+
+/// How a queue ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redis) enum End {
+    Complete,
+    Aborted,
+}
+
+/// The state of a queue, in all its processes.
+///
+/// `accepted` = `acked` + `taken` + `dead` + `discarded` + `in_flight` + `ready` + `back` + `delayed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::redis) struct Report {
+    pub(in crate::redis) ended: Option<End>,
+    pub(in crate::redis) sealed: bool,
+    pub(in crate::redis) in_flight: u64,
+    pub(in crate::redis) producers: u64,
+    pub(in crate::redis) consumers: u64,
+    /// Processes that may open endpoints.
+    pub(in crate::redis) openers: u64,
+    pub(in crate::redis) accepted: u64,
+    pub(in crate::redis) acked: u64,
+    pub(in crate::redis) taken: u64,
+    pub(in crate::redis) dead: u64,
+    pub(in crate::redis) discarded: u64,
+    pub(in crate::redis) redelivered: u64,
+    pub(in crate::redis) lost_producers: u64,
+    pub(in crate::redis) lost_processes: u64,
+    /// Never handed out.
+    pub(in crate::redis) ready: u64,
+    /// Came back.
+    pub(in crate::redis) back: u64,
+    /// Come back later.
+    pub(in crate::redis) delayed: u64,
+    /// Dead letters that nobody has read yet.
+    pub(in crate::redis) letters: u64,
+    /// Up to 50, those with the longest silence first.
+    pub(in crate::redis) processes: Vec<ProcessReport>,
+}
+
+/// One process of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::redis) struct ProcessReport {
+    pub(in crate::redis) id: String,
+    pub(in crate::redis) name: String,
+    pub(in crate::redis) producers: u64,
+    pub(in crate::redis) consumers: u64,
+    pub(in crate::redis) opener: bool,
+    /// Some of its producers.
+    pub(in crate::redis) producer_names: Vec<String>,
+    /// Since it joined.
+    pub(in crate::redis) age: Duration,
+    pub(in crate::redis) in_flight: u64,
+    /// Since it last said that it lives.
+    pub(in crate::redis) silent: Duration,
+}
+
+impl Report {
+    pub(super) fn parse(mut reply: Reply) -> Result<Self, Failure> {
+        let fields: Vec<String> = reply.next()?;
+        let (ready, back, delayed) = reply.next()?;
+        let letters = reply.next()?;
+        let processes = reply.next::<Vec<Value>>()?.into_iter().map(ProcessReport::parse).collect::<Result<_, _>>()?;
+        let [ended, sealed, counts @ ..] = fields.as_slice() else { return Err(foreign("a report without a state")) };
+        let counts: Result<Vec<u64>, _> = counts.iter().map(|count| count.parse()).collect();
+        let Ok(
+            [
+                in_flight,
+                producers,
+                consumers,
+                openers,
+                accepted,
+                acked,
+                taken,
+                dead,
+                discarded,
+                redelivered,
+                lost_producers,
+                lost_processes,
+            ],
+        ) = counts.map_err(drop).and_then(|counts| <[u64; 12]>::try_from(counts).map_err(drop))
+        else {
+            return Err(foreign("a report without its counts"));
+        };
+        Ok(Self {
+            ended: match ended.as_str() {
+                "" => None,
+                "complete" => Some(End::Complete),
+                _ => Some(End::Aborted),
+            },
+            sealed: sealed == "1",
+            in_flight,
+            producers,
+            consumers,
+            openers,
+            accepted,
+            acked,
+            taken,
+            dead,
+            discarded,
+            redelivered,
+            lost_producers,
+            lost_processes,
+            ready,
+            back,
+            delayed,
+            letters,
+            processes,
+        })
+    }
+}
+
+impl ProcessReport {
+    fn parse(value: Value) -> Result<Self, Failure> {
+        type Row = (String, String, u64, u64, u8, String, u64, u64, u64);
+        let (id, name, producers, consumers, opener, names, age, in_flight, silent): Row = convert(value)?;
+        Ok(Self {
+            id,
+            name,
+            producers,
+            consumers,
+            opener: opener == 1,
+            producer_names: serde_json::from_str(&names).unwrap_or_default(),
+            age: Duration::from_millis(age),
+            in_flight,
+            silent: Duration::from_millis(silent),
+        })
+    }
+}

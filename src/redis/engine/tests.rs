@@ -1,0 +1,111 @@
+//! Every script, against a Redis of its own.
+
+mod deliveries;
+mod endings;
+mod keys;
+mod processes;
+mod puts;
+mod random;
+mod server;
+
+use std::time::Duration;
+
+use super::{
+    Attached, Claim, Engine, Entry, Failure, Joined, Op, Put, Registered, Rejoined, Renewed, Report, Settings,
+};
+use super::{End, Settled};
+use server::Server;
+
+/// Long enough for no process to be lost by chance; `Server::silence` makes one look lost.
+fn settings() -> Settings {
+    Settings {
+        capacity: None,
+        max_attempts: 5,
+        lease: Duration::from_secs(600),
+        retention: Duration::from_secs(3_600),
+        deadline: None,
+    }
+}
+
+impl Server {
+    async fn join(&self, process: &str, settings: &Settings) -> Engine {
+        match Engine::join(self.connect().await, "q", settings, process, &format!("name of {process}")).await {
+            Ok(Joined::Ok(engine)) => engine,
+            other => panic!("{process} did not join: {other:?}"),
+        }
+    }
+
+    /// One process with one producer and one consumer.
+    async fn alone(&self, settings: &Settings) -> Engine {
+        let engine = self.join("a", settings).await;
+        engine.endpoints(1, 1).await;
+        engine
+    }
+
+    /// Lets a process look as if it had been silent for longer than its lease.
+    async fn silence(&self, engine: &Engine) {
+        let changed: u64 = self.command(&["ZADD", &engine.process.key("procs"), "CH", "1", engine.process_id()]).await;
+        assert_eq!(changed, 1, "{engine:?} is a process of the queue");
+    }
+}
+
+/// Calls that are expected to be done.
+impl Engine {
+    async fn endpoints(&self, producers: usize, consumers: usize) {
+        let registered = self.register(producers, consumers, true, &[]).await.expect("registered");
+        assert_eq!(registered, Registered::Ok);
+    }
+
+    /// Puts items that are their own numbers.
+    async fn put_numbers(&self, numbers: std::ops::RangeInclusive<u64>) {
+        for first in numbers.clone().step_by(super::MAX_BATCH) {
+            let last = numbers.end().min(&(first + super::MAX_BATCH as u64 - 1)).to_owned();
+            let items: Vec<String> = (first..=last).map(|number| number.to_string()).collect();
+            assert_eq!(self.put(first, &items).await.expect("put"), Put::Accepted(last));
+        }
+    }
+
+    /// Claims up to `max`: delivery ids, attempts so far, and payloads.
+    async fn take(&self, max: usize) -> Vec<(u64, u32, String)> {
+        match self.claim(max).await.expect("claimed") {
+            Claim::Items { first, entries } => (first..)
+                .zip(entries)
+                .map(|(id, entry)| (id, entry.attempts, String::from_utf8(entry.payload).expect("text")))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    async fn done(&self, batch: u64, ops: &[Op]) -> u64 {
+        match self.settle(batch, ops).await.expect("settled") {
+            Settled::Done { late } => late,
+            Settled::Ended => panic!("ended before batch {batch}"),
+        }
+    }
+
+    async fn ack_all(&self, batch: u64, items: &[(u64, u32, String)]) {
+        let ops: Vec<Op> = items.iter().map(|(id, ..)| Op::Ack(*id)).collect();
+        assert_eq!(self.done(batch, &ops).await, 0);
+    }
+
+    /// Renews until there is nothing to clear up: how many times.
+    async fn clear_up(&self) -> usize {
+        let mut calls = 1;
+        while self.renew(&[]).await.expect("renewed") == (Renewed::Ok { more: true }) {
+            calls += 1;
+        }
+        calls
+    }
+
+    /// How the queue is, with nothing lost and nothing doubled.
+    async fn checked(&self) -> Report {
+        let r = self.report().await.expect("a report");
+        let waiting = r.ready + r.back + r.delayed;
+        assert_eq!(r.accepted, r.acked + r.taken + r.dead + r.discarded + r.in_flight + waiting, "{r:?}");
+        r
+    }
+}
+
+fn payloads(items: &[(u64, u32, String)]) -> Vec<&str> {
+    items.iter().map(|(_, _, payload)| payload.as_str()).collect()
+}

@@ -1,0 +1,265 @@
+//! What comes out, and how it ends.
+
+use super::server::with_redis;
+use super::*;
+
+#[test]
+fn items_come_in_order_and_those_that_came_back_first() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        a.put_numbers(1..=2_500).await;
+        let first = a.take(1_000).await;
+        assert!(
+            first
+                .iter()
+                .zip(1..)
+                .all(|((_, attempts, payload), number)| (*attempts, payload) == (0, &number.to_string()))
+        );
+        let ids: Vec<u64> = first.iter().map(|(id, ..)| *id).collect();
+
+        // Failed ones in the order in which they failed; before them what nobody has looked at.
+        let failed = [Op::Requeue(ids[7], Duration::ZERO), Op::Requeue(ids[3], Duration::ZERO)];
+        assert_eq!(a.done(1, &failed).await, 0);
+        assert_eq!(a.done(2, &[Op::Undo(ids[500]), Op::Undo(ids[501]), Op::Undo(ids[502])]).await, 0);
+        assert_eq!(a.done(3, &[Op::Undo(ids[498]), Op::Undo(ids[499])]).await, 0);
+        let again = a.take(9).await;
+        assert_eq!(payloads(&again), ["499", "500", "501", "502", "503", "8", "4", "1001", "1002"]);
+        assert_eq!(again.iter().map(|item| item.1).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 1, 1, 0, 0]);
+        assert_eq!(a.checked().await.redelivered, 7);
+    });
+}
+
+#[test]
+fn a_batch_of_settlings_is_done_once() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        a.put_numbers(1..=6).await;
+        let ids: Vec<u64> = a.take(6).await.iter().map(|(id, ..)| *id).collect();
+        let ops = [
+            Op::Child(b"7".to_vec()),
+            Op::Ack(ids[0]),
+            Op::Taken(ids[1]),
+            Op::Requeue(ids[2], Duration::ZERO),
+            Op::Requeue(ids[3], Duration::from_secs(600)),
+            Op::Undo(ids[4]),
+            Op::Dead(ids[5], b"{}".to_vec()),
+            Op::Ack(12_345),
+        ];
+        for _ in 0..2 {
+            assert_eq!(a.done(1, &ops).await, 1);
+            let r = a.checked().await;
+            assert_eq!((r.accepted, r.acked, r.taken, r.dead, r.redelivered), (7, 1, 1, 1, 3));
+            assert_eq!((r.ready, r.back, r.delayed, r.in_flight, r.letters), (1, 2, 1, 0, 1));
+        }
+        // All these deliveries are over.
+        assert_eq!(a.done(2, &ops[1..7]).await, 6);
+        // An op that says the same twice in one batch, too.
+        let id = a.take(1).await[0].0;
+        assert_eq!(a.done(3, &[Op::Undo(id), Op::Undo(id), Op::Requeue(id, Duration::ZERO), Op::Ack(id)]).await, 3);
+        a.checked().await;
+    });
+}
+
+#[test]
+fn nobody_settles_the_deliveries_of_others_or_earlier_ones() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=1).await;
+        let first = a.take(1).await[0].0;
+        assert_eq!(b.done(1, &[Op::Ack(first)]).await, 1);
+        assert_eq!(a.done(1, &[Op::Requeue(first, Duration::ZERO)]).await, 0);
+        let second = a.take(1).await[0].0;
+        assert_eq!(a.done(2, &[Op::Ack(first)]).await, 1);
+        assert_eq!(a.done(3, &[Op::Ack(second)]).await, 0);
+        assert_eq!(a.checked().await.acked, 1);
+    });
+}
+
+#[test]
+fn delayed_items_come_when_they_are_due() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        a.put_numbers(1..=12).await;
+        let items = a.take(12).await;
+        let delay = Duration::from_millis(30);
+        let ops: Vec<Op> = items.iter().map(|(id, ..)| Op::Requeue(*id, delay)).collect();
+        assert_eq!(a.done(1, &ops).await, 0);
+        assert_eq!(a.checked().await.delayed, 12);
+        let mut again = Vec::new();
+        while again.len() < 12 {
+            match a.claim(5).await.expect("claimed") {
+                Claim::Items { entries, .. } => again.extend(entries),
+                Claim::Empty { next_due } => {
+                    let wait = next_due.expect("a time when something is due");
+                    assert!(wait <= delay);
+                    tokio::time::sleep(wait).await;
+                }
+                Claim::Ended => panic!("ended with items"),
+            }
+        }
+        let expected: Vec<_> =
+            (1..=12).map(|number| Entry { attempts: 1, payload: number.to_string().into_bytes() }).collect();
+        assert_eq!(again, expected);
+        assert_eq!(a.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
+    });
+}
+
+#[test]
+fn whoever_waits_hears_of_items() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        b.endpoints(0, 1).await;
+        let [_, to_b] = b.channels();
+        let mut hints = server.listen(std::slice::from_ref(&to_b)).await;
+        let mut number = 1;
+        let mut hints_of = async |server: &Server| server.heard(&mut hints, &to_b).await;
+
+        a.put_numbers(1..=1).await;
+        assert_eq!(hints_of(&server).await, [""; 0], "b does not wait");
+        let id = a.take(1).await[0].0;
+        let mut batch = async |op: Op| {
+            assert_eq!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
+            assert_eq!(a.done(number, &[op]).await, 0);
+            number += 1;
+        };
+        batch(Op::Child(b"2".to_vec())).await;
+        assert_eq!(hints_of(&server).await, ["items"]);
+        let item = b.take(1).await;
+        batch(Op::Requeue(id, Duration::ZERO)).await;
+        assert_eq!(hints_of(&server).await, ["items"]);
+        b.ack_all(1, &item).await;
+
+        // Of delayed ones, too, so that it comes when they are due.
+        let id = a.take(1).await[0].0;
+        assert_eq!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(a.done(3, &[Op::Requeue(id, Duration::from_secs(600))]).await, 0);
+        assert_eq!(hints_of(&server).await, ["items"]);
+        assert!(matches!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: Some(_) }));
+        assert_eq!(a.put(2, &["3"]).await.expect("put"), Put::Accepted(2));
+        assert_eq!(hints_of(&server).await, ["items"]);
+
+        // A process that has no consumer any more must not use up a hint that others need.
+        assert_eq!(payloads(&b.take(1).await), ["3"]);
+        assert!(matches!(b.claim(1).await.expect("claimed"), Claim::Empty { .. }));
+        b.endpoints(0, 0).await;
+        assert_eq!(a.put(3, &["4"]).await.expect("put"), Put::Accepted(3));
+        assert_eq!(hints_of(&server).await, [""; 0]);
+    });
+}
+
+#[test]
+fn a_new_connection_makes_the_earlier_one_stale() {
+    with_redis(|server| async move {
+        let old = server.alone(&settings()).await;
+        old.put_numbers(1..=3).await;
+        // Its answer may have been lost.
+        let lost = old.take(2).await;
+        assert_eq!(old.done(1, &[Op::Ack(lost[0].0)]).await, 0);
+
+        let mut new = old.clone();
+        new.reconnected(server.connect().await);
+        assert!(matches!(new.claim(1).await, Err(Failure::Stale)), "not before it has attached");
+        for _ in 0..2 {
+            assert_eq!(new.attach().await.expect("attached"), Attached { last_put: 3, last_batch: 1 });
+        }
+        let held = new.in_flight().await.expect("what it holds");
+        assert_eq!(held, [(lost[1].0, Entry { attempts: 0, payload: b"2".to_vec() })]);
+
+        // Whatever the old one still says was overtaken: for instance that there is no producer.
+        assert!(matches!(old.attach().await, Err(Failure::Stale)));
+        assert!(matches!(old.claim(1).await, Err(Failure::Stale)));
+        assert!(matches!(old.put(4, &["4"]).await, Err(Failure::Stale)));
+        assert!(matches!(old.settle(2, &[Op::Ack(lost[1].0)]).await, Err(Failure::Stale)));
+        assert!(matches!(old.register(0, 0, false, &[]).await, Err(Failure::Stale)));
+        assert!(matches!(old.renew(&[]).await, Err(Failure::Stale)));
+        assert!(matches!(old.letters(1).await, Err(Failure::Stale)));
+        assert!(matches!(old.seal().await, Err(Failure::Stale)));
+        assert!(matches!(old.abort().await, Err(Failure::Stale)));
+        assert!(matches!(old.leave().await, Err(Failure::Stale)));
+        let r = new.checked().await;
+        assert_eq!((r.sealed, r.ended, r.producers, r.openers, r.in_flight, r.ready), (false, None, 1, 1, 1, 1));
+        let next = new.take(1).await;
+        assert!(next[0].0 > lost[1].0 && next[0].2 == "3");
+    });
+}
+
+#[test]
+fn what_a_process_holds_is_listed_whole() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        a.put_numbers(1..=2_500).await;
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.extend(a.take(1_000).await.into_iter().map(|(id, ..)| id));
+        }
+        let held: Vec<u64> = a.in_flight().await.expect("what it holds").into_iter().map(|(id, _)| id).collect();
+        assert_eq!(held, ids);
+    });
+}
+
+#[test]
+fn an_item_past_its_deadline_comes_back_until_its_attempts_are_used_up() {
+    with_redis(|server| async move {
+        let settings = Settings { deadline: Some(Duration::from_millis(1)), max_attempts: 3, ..settings() };
+        let a = server.alone(&settings).await;
+        let b = server.join("b", &settings).await;
+        a.put_numbers(1..=3).await;
+        let items = a.take(3).await;
+        a.ack_all(1, &items[1..2]).await;
+        while a.checked().await.in_flight > 0 {
+            b.renew(&[]).await.expect("renewed");
+        }
+        let r = a.checked().await;
+        assert_eq!((r.back, r.redelivered, r.lost_processes), (2, 2, 0));
+        assert_eq!(a.done(2, &[Op::Ack(items[0].0)]).await, 1, "it is not a's any more");
+
+        // With a delay of its own for each attempt.
+        let again = b.take(2).await;
+        assert_eq!((payloads(&again), again[0].1), (vec!["1", "3"], 1));
+        let delays = [Duration::ZERO, Duration::from_secs(600)];
+        while a.checked().await.in_flight > 0 {
+            a.renew(&delays).await.expect("renewed");
+        }
+        assert_eq!(a.checked().await.delayed, 2);
+        let keys = a.process.key("delayed");
+        for member in server.command::<Vec<String>>(&["ZRANGE", &keys, "0", "-1"]).await {
+            let () = server.command(&["ZADD", &keys, "1", &member]).await;
+        }
+        assert_eq!(b.take(9).await.iter().map(|item| item.1).collect::<Vec<_>>(), [2, 2]);
+        while a.checked().await.in_flight > 0 {
+            a.renew(&[]).await.expect("renewed");
+        }
+        assert_eq!(a.checked().await.dead, 2);
+        let letters = a.letters(1).await.expect("letters");
+        let letter: serde_json::Value = serde_json::from_slice(&letters[0]).expect("JSON");
+        let expected = r#"{"item":1,"attempts":3,"reason":"attempts used up","last_worker":"name of b","panic":null}"#;
+        assert_eq!(letter, serde_json::from_str::<serde_json::Value>(expected).expect("JSON"));
+    });
+}
+
+#[test]
+fn a_dead_letter_is_read_once_even_if_an_answer_is_lost() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=5).await;
+        let dead = a.take(5).await.into_iter().map(|(id, _, item)| Op::Dead(id, item.into_bytes()));
+        assert_eq!(a.done(1, &dead.collect::<Vec<_>>()).await, 0);
+
+        // The same number again: the answer was lost.
+        assert_eq!(b.letters(2).await.expect("letters"), [b"1", b"2"]);
+        b.process.letters.store(0, super::super::Ordering::Relaxed);
+        assert_eq!(b.letters(2).await.expect("letters"), [b"1", b"2"]);
+        assert_eq!(a.letters(1).await.expect("letters"), [b"3"]);
+        assert_eq!(b.letters(1).await.expect("letters"), [b"4"]);
+
+        // b may not have seen its last one, so it is the next; a has seen its own, as it asks again.
+        server.silence(&b).await;
+        a.clear_up().await;
+        assert_eq!(a.letters(9).await.expect("letters"), [b"4", b"5"]);
+        assert_eq!(a.letters(9).await.expect("letters"), [b"0"; 0]);
+        assert_eq!(a.checked().await.dead, 5);
+    });
+}

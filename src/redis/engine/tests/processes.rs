@@ -1,0 +1,213 @@
+//! Processes that come, leave, and are lost.
+
+use super::server::with_redis;
+use super::*;
+
+async fn claim_all(engine: &Engine) -> Vec<String> {
+    let mut all = Vec::new();
+    loop {
+        let items = engine.take(1_000).await;
+        if items.is_empty() {
+            return all;
+        }
+        all.extend(items.into_iter().map(|(_, _, payload)| payload));
+    }
+}
+
+#[test]
+fn the_items_of_a_lost_process_come_back_in_bounded_steps_and_in_order() {
+    with_redis(|server| async move {
+        let a = server.join("a", &settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.endpoints(1, 1).await;
+        b.endpoints(2, 3).await;
+        a.put_numbers(1..=2_600).await;
+        for _ in 0..2 {
+            b.take(1_000).await;
+        }
+        b.take(500).await;
+        a.seal().await.expect("sealed");
+        a.endpoints(0, 1).await;
+        server.silence(&b).await;
+
+        // From the first step on it is none any more, and nothing of it counts but its items.
+        assert_eq!(a.renew(&[]).await.expect("renewed"), Renewed::Ok { more: true });
+        assert!(matches!(b.claim(1).await, Err(Failure::Fenced)));
+        assert!(matches!(b.renew(&[]).await, Err(Failure::Fenced)));
+        let r = a.checked().await;
+        assert_eq!((r.producers, r.consumers, r.openers), (0, 1, 1));
+        assert_eq!((r.lost_producers, r.lost_processes, r.ended), (2, 1, None));
+        assert_eq!(r.in_flight, 2_500);
+        let mut steps = 1;
+        while a.checked().await.in_flight > 0 {
+            let before = a.checked().await;
+            assert!(matches!(a.renew(&[]).await.expect("renewed"), Renewed::Ok { .. }));
+            let after = a.checked().await;
+            assert!(after.back - before.back <= 1_000);
+            steps += 1;
+        }
+        assert!(steps >= 3);
+        let r = a.checked().await;
+        assert_eq!((r.back, r.ready, r.redelivered, r.lost_processes), (2_500, 100, 2_500, 1));
+        let all = claim_all(&a).await;
+        assert!(all.iter().zip(1..=2_600).all(|(item, number)| *item == number.to_string()) && all.len() == 2_600);
+        assert_eq!(a.clear_up().await, 1);
+    });
+}
+
+#[test]
+fn whoever_is_silent_for_longer_than_the_lease_is_lost_and_nobody_else() {
+    with_redis(|server| async move {
+        let settings = Settings { lease: Duration::from_millis(300), ..settings() };
+        let a = server.alone(&settings).await;
+        let b = server.join("b", &settings).await;
+        a.put_numbers(1..=1).await;
+        b.take(1).await;
+        while a.checked().await.lost_processes == 0 {
+            a.renew(&[]).await.expect("a lives");
+        }
+        a.clear_up().await;
+        assert_eq!(a.checked().await.back, 1);
+        assert!(matches!(b.renew(&[]).await, Err(Failure::Fenced)));
+    });
+}
+
+#[test]
+fn when_redis_was_away_everybody_gets_the_time_to_come_back() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        server.silence(&b).await;
+        let () = server.command(&["HSET", &a.process.meta, "hb", "1"]).await;
+        assert_eq!(a.clear_up().await, 1);
+        // A new connection is a sign of life, too.
+        b.attach().await.expect("attached");
+        let () = server.command(&["HSET", &a.process.meta, "grace", "0"]).await;
+        a.clear_up().await;
+        assert_eq!(a.checked().await.lost_processes, 0);
+        server.silence(&b).await;
+        a.clear_up().await;
+        assert_eq!(a.checked().await.lost_processes, 1);
+    });
+}
+
+#[test]
+fn a_fenced_process_can_ask_what_was_accepted_and_join_anew() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let mut b = server.join("b", &settings()).await;
+        b.endpoints(1, 1).await;
+        b.put_numbers(1..=7).await;
+        assert_eq!(a.last_put_of("b").await.expect("known"), None);
+        let items = b.take(2).await;
+        server.silence(&b).await;
+        a.clear_up().await;
+
+        assert!(matches!(b.put(8, &["8"]).await, Err(Failure::Fenced)));
+        assert!(matches!(b.settle(1, &[Op::Ack(items[0].0)]).await, Err(Failure::Fenced)));
+        assert!(matches!(b.attach().await, Err(Failure::Fenced)));
+        assert!(matches!(b.register(1, 1, true, &[]).await, Err(Failure::Fenced)));
+        assert!(matches!(b.letters(1).await, Err(Failure::Fenced)));
+        assert_eq!(b.last_put_of("b").await.expect("known"), Some(7));
+        assert!(matches!(b.rejoin("b").await, Err(Failure::Fenced)), "an id is for one life");
+        assert_eq!(b.rejoin("b2").await.expect("joined"), Rejoined::Ok);
+        assert_eq!(b.rejoin("b2").await.expect("joined"), Rejoined::Ok);
+        b.endpoints(1, 1).await;
+        assert_eq!(b.put(1, &["8"]).await.expect("put"), Put::Accepted(1));
+        let again = b.take(9).await;
+        assert_eq!(payloads(&again), ["1", "2", "3", "4", "5", "6", "7", "8"]);
+        assert!(again[0].0 > items[1].0);
+        assert_eq!((again[0].1, again[2].1), (1, 0));
+        let r = a.checked().await;
+        assert_eq!((r.openers, r.producers, r.processes.len()), (2, 2, 2));
+    });
+}
+
+#[test]
+fn the_attempts_of_items_whose_processes_die_are_bounded() {
+    with_redis(|server| async move {
+        let settings = Settings { max_attempts: 2, ..settings() };
+        let a = server.alone(&settings).await;
+        a.put_numbers(1..=2).await;
+        for (process, attempts) in [("b", 0), ("c", 1)] {
+            let doomed = server.join(process, &settings).await;
+            assert_eq!(doomed.take(9).await.iter().map(|item| item.1).collect::<Vec<_>>(), [attempts, attempts]);
+            server.silence(&doomed).await;
+            a.clear_up().await;
+        }
+        let r = a.checked().await;
+        assert_eq!((r.dead, r.back, r.redelivered, r.lost_processes), (2, 0, 2, 2));
+        let letters = a.letters(9).await.expect("letters");
+        let letter: serde_json::Value = serde_json::from_slice(&letters[1]).expect("JSON");
+        assert_eq!((&letter["item"], &letter["attempts"]), (&2.into(), &2.into()));
+        assert_eq!(letter["last_worker"], "name of c");
+    });
+}
+
+#[test]
+fn whoever_leaves_gives_everything_back_uncounted() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        b.endpoints(2, 1).await;
+        a.put_numbers(1..=2_500).await;
+        for _ in 0..3 {
+            b.take(1_000).await;
+        }
+        // It waits as well, and will not do so any more.
+        assert!(matches!(b.claim(1).await.expect("claimed"), Claim::Empty { .. }));
+        let mut steps = 1;
+        while b.leave().await.expect("left") {
+            a.checked().await;
+            steps += 1;
+        }
+        assert!(steps >= 3);
+        assert!(!b.leave().await.expect("left"), "once more, as the answer was lost");
+        let r = a.checked().await;
+        assert_eq!((r.producers, r.openers, r.lost_processes, r.lost_producers), (1, 1, 0, 0));
+        assert_eq!((r.back, r.in_flight, r.processes.len()), (2_500, 0, 1));
+        assert!(!server.command::<bool>(&["SISMEMBER", &a.process.key("wc"), "b"]).await);
+        let first = a.take(1_000).await;
+        assert_eq!((&first[0].2[..], first[0].1, &first[999].2[..]), ("1", 0, "1000"));
+        assert!(matches!(b.claim(1).await, Err(Failure::Fenced)));
+        assert_eq!(a.last_put_of("b").await.expect("known"), Some(0));
+    });
+}
+
+#[test]
+fn others_finish_what_a_leaving_process_left_undone() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=1_500).await;
+        for _ in 0..2 {
+            b.take(1_000).await;
+        }
+        assert!(b.leave().await.expect("left"));
+        a.clear_up().await;
+        let r = a.checked().await;
+        assert_eq!((r.back, r.lost_processes), (1_500, 0));
+        assert!(a.take(1_000).await.iter().all(|item| item.1 == 0));
+    });
+}
+
+#[test]
+fn a_report_names_the_processes() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        b.endpoints(0, 1).await;
+        let names = ["http".to_owned(), "a \"file\"".to_owned()];
+        assert_eq!(a.register(2, 0, false, &names).await.expect("registered"), Registered::Ok);
+        a.put_numbers(1..=3).await;
+        b.take(2).await;
+        let r = b.checked().await;
+        assert_eq!((r.producers, r.consumers, r.openers, r.sealed, r.ended), (2, 1, 1, false, None));
+        let row = |id: &str| r.processes.iter().find(|process| process.id == id).expect("a row");
+        let (a, b) = (row("a"), row("b"));
+        assert_eq!((&a.name[..], a.producers, a.consumers, a.opener, a.in_flight), ("name of a", 2, 0, false, 0));
+        assert_eq!(a.producer_names, names);
+        assert_eq!((b.producers, b.consumers, b.opener, b.in_flight), (0, 1, true, 2));
+        assert!(b.silent < Duration::from_secs(120) && b.age < Duration::from_secs(120));
+    });
+}

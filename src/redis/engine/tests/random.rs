@@ -1,0 +1,197 @@
+//! Random sequences of calls of several processes. Nothing is lost, nothing doubled, and every queue ends.
+
+use std::collections::BTreeMap;
+
+use super::server::with_redis;
+use super::*;
+
+/// One process as its bridge would keep it.
+struct Peer {
+    engine: Engine,
+    next_put: u64,
+    next_batch: u64,
+    /// Delivery id to item.
+    held: BTreeMap<u64, String>,
+    producers: usize,
+}
+
+/// What is known from outside.
+#[derive(Default)]
+struct Ledger {
+    confirmed: u64,
+    /// How many times each item was settled for good.
+    settled: BTreeMap<String, u32>,
+    dead: u64,
+}
+
+struct Run {
+    server: Server,
+    random: fastrand::Rng,
+    settings: Settings,
+    peers: Vec<Peer>,
+    ledger: Ledger,
+    processes: u32,
+    sealed: bool,
+}
+
+impl Run {
+    fn chance(&mut self, one_in: u32) -> bool {
+        self.random.u32(0..one_in) == 0
+    }
+
+    async fn join(&mut self) {
+        self.processes += 1;
+        let engine = self.server.join(&format!("p{}", self.processes), &self.settings).await;
+        // The first one stays, and keeps its producer: the queue is not to end before the test does.
+        let producers = if self.processes == 1 { 1 } else { self.random.usize(0..3) };
+        let registered = engine.register(producers, 1, true, &[]).await.expect("registered");
+        assert_eq!(registered == Registered::Sealed { producers: 0 }, self.sealed && producers > 0);
+        let producers = if registered == Registered::Ok { producers } else { 0 };
+        self.peers.push(Peer { engine, next_put: 1, next_batch: 1, held: BTreeMap::new(), producers });
+    }
+
+    async fn step(&mut self) {
+        let index = self.random.usize(0..self.peers.len());
+        match self.random.u32(0..100) {
+            0..25 => self.put(index).await,
+            25..50 => self.claim(index).await,
+            50..85 => self.settle(index).await,
+            85..90 => drop(self.peers[index].engine.renew(&[]).await.expect("renewed")),
+            90..93 => {
+                let server = &self.server;
+                let peer = &mut self.peers[index];
+                peer.engine.reconnected(server.connect().await);
+                let attached = peer.engine.attach().await.expect("attached");
+                assert_eq!((attached.last_put, attached.last_batch), (peer.next_put - 1, peer.next_batch - 1));
+                let held = peer.engine.in_flight().await.expect("what it holds");
+                assert!(held.iter().map(|(id, _)| id).eq(peer.held.keys()));
+            }
+            93..95 if self.peers.len() < 6 => self.join().await,
+            95..97 if index > 0 => {
+                let peer = self.peers.swap_remove(index);
+                while peer.engine.leave().await.expect("left") {}
+            }
+            97..99 if index > 0 => {
+                let peer = self.peers.swap_remove(index);
+                self.server.silence(&peer.engine).await;
+                self.peers[0].engine.clear_up().await;
+                assert!(matches!(peer.engine.claim(1).await, Err(Failure::Fenced)));
+            }
+            99 if !self.sealed && self.chance(4) => {
+                self.peers[index].engine.seal().await.expect("sealed");
+                self.sealed = true;
+            }
+            _ => {}
+        }
+        self.peers[0].engine.checked().await;
+    }
+
+    async fn put(&mut self, index: usize) {
+        let count = self.random.u64(1..20);
+        let twice = self.chance(4);
+        let peer = &mut self.peers[index];
+        let items: Vec<String> = (peer.next_put..peer.next_put + count)
+            .map(|number| format!("\"{}-{number}\"", peer.engine.process_id()))
+            .collect();
+        let first = peer.next_put;
+        for _ in 0..=u8::from(twice) {
+            let last = match peer.engine.put(first, &items).await.expect("put") {
+                Put::Accepted(last) | Put::Full(last) if peer.producers > 0 => last,
+                Put::Closed if peer.producers == 0 => return,
+                other => panic!("{other:?} for {} producers", peer.producers),
+            };
+            self.ledger.confirmed += last + 1 - peer.next_put;
+            peer.next_put = last + 1;
+        }
+    }
+
+    async fn claim(&mut self, index: usize) {
+        let max = self.random.usize(1..30);
+        let peer = &mut self.peers[index];
+        for (id, attempts, item) in peer.engine.take(max).await {
+            assert!(attempts < self.settings.max_attempts);
+            assert_eq!(self.ledger.settled.get(&item), None, "{item} was settled and came again");
+            assert_eq!(peer.held.insert(id, item), None);
+        }
+    }
+
+    async fn settle(&mut self, index: usize) {
+        let Self { random, peers, ledger, .. } = self;
+        let peer = &mut peers[index];
+        let count = random.usize(0..=peer.held.len());
+        let mut ops = Vec::new();
+        for _ in 0..count {
+            let Some((id, item)) = peer.held.pop_first() else { break };
+            let settled = matches!(random.u32(0..10), 0..7);
+            if settled {
+                *ledger.settled.entry(item.clone()).or_default() += 1;
+            }
+            ops.push(match (settled, random.u32(0..3)) {
+                (true, 0) => Op::Ack(id),
+                (true, 1) => Op::Taken(id),
+                (true, _) => {
+                    ledger.dead += 1;
+                    Op::Dead(id, format!("{{\"item\":{item}}}").into_bytes())
+                }
+                (false, 0) => Op::Undo(id),
+                (false, _) => Op::Requeue(id, Duration::from_millis(random.u64(0..3))),
+            });
+        }
+        if random.u32(0..5) == 0 && !peer.held.is_empty() {
+            ledger.confirmed += 1;
+            ops.push(Op::Child(format!("\"child {} {}\"", peer.engine.process_id(), peer.next_batch).into_bytes()));
+        }
+        for _ in 0..random.u32(1..3) {
+            assert_eq!(peer.engine.done(peer.next_batch, &ops).await, 0);
+        }
+        peer.next_batch += 1;
+    }
+}
+
+async fn run(server: Server, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let capacity = random.bool().then(|| random.usize(1..60));
+    // Redelivered too often for a bound of attempts to be out of the way.
+    let settings = Settings { capacity, max_attempts: 1_000_000, ..settings() };
+    let ledger = Ledger::default();
+    let mut run = Run { server, random, settings, peers: vec![], ledger, processes: 0, sealed: false };
+    run.join().await;
+    run.join().await;
+    for _ in 0..1_500 {
+        run.step().await;
+    }
+    // The end: nothing more comes, and one process does what is left.
+    let first = run.peers.swap_remove(0);
+    for peer in run.peers.drain(..) {
+        while peer.engine.leave().await.expect("left") {}
+    }
+    first.engine.seal().await.expect("sealed");
+    first.engine.endpoints(0, 1).await;
+    run.peers.push(first);
+    loop {
+        match run.peers[0].engine.claim(1).await.expect("claimed") {
+            Claim::Items { first, entries } => {
+                for (id, entry) in (first..).zip(entries) {
+                    run.peers[0].held.insert(id, String::from_utf8(entry.payload).expect("text"));
+                }
+            }
+            Claim::Empty { .. } if run.peers[0].held.is_empty() => {}
+            Claim::Empty { .. } => run.settle(0).await,
+            Claim::Ended => break,
+        }
+    }
+    let r = run.peers[0].engine.checked().await;
+    assert_eq!((r.ended, r.accepted), (Some(End::Complete), run.ledger.confirmed));
+    assert_eq!(r.dead, run.ledger.dead);
+    assert_eq!(run.ledger.settled.len() as u64, run.ledger.confirmed, "every item came out");
+    assert!(run.ledger.settled.values().all(|times| *times == 1), "and once");
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_doubled() {
+    let first = fastrand::u64(..1_000_000);
+    for seed in first..first + 4 {
+        println!("seed {seed}");
+        with_redis(|server| run(server, seed));
+    }
+}

@@ -1,0 +1,158 @@
+//! What calls take and answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::RedisError;
+
+use super::Engine;
+
+/// What all processes of a queue must agree on.
+#[derive(Debug, Clone)]
+pub(in crate::redis) struct Settings {
+    pub(in crate::redis) capacity: Option<usize>,
+    pub(in crate::redis) max_attempts: u32,
+    pub(in crate::redis) lease: Duration,
+    pub(in crate::redis) retention: Duration,
+    pub(in crate::redis) deadline: Option<Duration>,
+}
+
+/// Why a call did nothing.
+#[derive(Debug)]
+pub(in crate::redis) enum Failure {
+    /// No answer, or one that tells of Redis rather than of the queue: whether it was done is not
+    /// known. To be repeated later.
+    Away(RedisError),
+    /// Redis has no memory left for it.
+    NoMemory,
+    /// The queue's keys are not there any more.
+    Gone,
+    /// This process was found silent for longer than its lease, or has left.
+    Fenced,
+    /// It came through a connection that is not the one of the last [`Engine::attach`].
+    Stale,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away(error) => error.fmt(f),
+            Self::NoMemory => f.write_str("Redis has no memory left"),
+            Self::Gone => f.write_str("the queue's keys are gone"),
+            Self::Fenced => f.write_str("this process was silent for longer than its lease"),
+            Self::Stale => f.write_str("the connection has a successor"),
+        }
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        if error.code() == Some("OOM") { Self::NoMemory } else { Self::Away(error) }
+    }
+}
+
+/// What came of joining a queue.
+#[derive(Debug)]
+pub(in crate::redis) enum Joined {
+    /// This process is one of its processes. It has one opener, and no endpoint yet.
+    Ok(Engine),
+    /// The queue is there with another setting.
+    Mismatch { field: String, theirs: String, ours: String },
+}
+
+/// What came of joining again after [`Failure::Fenced`].
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::redis) enum Rejoined {
+    Ok,
+    Ended,
+}
+
+/// What Redis knows of this process.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::redis) struct Attached {
+    pub(in crate::redis) last_put: u64,
+    pub(in crate::redis) last_batch: u64,
+}
+
+/// What came of registering endpoints.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::redis) enum Registered {
+    Ok,
+    /// The queue is sealed: it has as many producers of this process as before. All else is registered.
+    Sealed {
+        producers: u64,
+    },
+    Ended,
+}
+
+/// What came of a put. The number is that of the last item that was accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::redis) enum Put {
+    Accepted(u64),
+    /// No room for the rest; a message says when there is some.
+    Full(u64),
+    /// Redis has forgotten items after this one, which it had accepted: it is an older copy.
+    Gap,
+    /// This process has registered no producer.
+    Closed,
+    Ended,
+}
+
+/// What came of a claim.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::redis) enum Claim {
+    /// Deliveries `first`, `first` + 1, ….
+    Items {
+        first: u64,
+        entries: Vec<Entry>,
+    },
+    /// A message says when there is something; what is delayed is to be claimed when it is due.
+    Empty {
+        next_due: Option<Duration>,
+    },
+    Ended,
+}
+
+/// An item as Redis has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::redis) struct Entry {
+    /// How many attempts count against it so far.
+    pub(in crate::redis) attempts: u32,
+    /// JSON.
+    pub(in crate::redis) payload: Vec<u8>,
+}
+
+/// How a delivery ends, by its id; or a child that is put.
+#[derive(Debug, Clone)]
+pub(in crate::redis) enum Op {
+    /// A new item (JSON). In a batch, children are there before anything is settled.
+    Child(Vec<u8>),
+    Ack(u64),
+    Taken(u64),
+    /// Failed: comes back after a delay.
+    Requeue(u64, Duration),
+    /// Nobody has looked at it: the first to be claimed again. Those of a batch keep their order, and
+    /// come before those of earlier batches.
+    Undo(u64),
+    /// Given up, with its letter (JSON).
+    Dead(u64, Vec<u8>),
+}
+
+/// What came of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::redis) enum Settled {
+    /// Done; so many of its deliveries were not this process's any more.
+    Done { late: u64 },
+    /// The queue had ended: nothing was done.
+    Ended,
+}
+
+/// What came of a renewal.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::redis) enum Renewed {
+    /// `more`: there is more to clear up after others than one call may do, so renew again soon.
+    Ok {
+        more: bool,
+    },
+    Ended,
+}

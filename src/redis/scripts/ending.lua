@@ -1,0 +1,25 @@
+-- How a queue is sealed and how it ends: decided here and nowhere else.
+
+local function finish()
+  local m = call('HMGET', meta, 'ended', 'sealed', 'producers', 'inflight')
+  if m[1] ~= '' or m[2] ~= '1' or m[3] ~= '0' or m[4] ~= '0' then return end
+  if call('EXISTS', P .. 'ready', P .. 'back', P .. 'delayed') > 0 then return end
+  -- All is settled, unless keys were deleted or evicted: that is no completion.
+  local n = call('HMGET', meta, 'accepted', 'acked', 'taken', 'dead', 'discarded')
+  local missing = n[1] - n[2] - n[3] - n[4] - n[5]
+  if missing ~= 0 then call('HINCRBY', meta, 'discarded', missing) end
+  call('HSET', meta, 'ended', missing == 0 and 'complete' or 'aborted')
+  call('DEL', P .. 'wc', P .. 'wp', P .. 'due')
+  call('PUBLISH', P .. 'all', 'end')
+end
+
+local function seal()
+  if call('HGET', meta, 'sealed') == '1' then return end
+  call('HSET', meta, 'sealed', 1)
+  call('PUBLISH', P .. 'all', 'state')
+end
+
+-- Nobody is left who could open an endpoint.
+local function seal_if_unowned()
+  if call('HGET', meta, 'openers') == '0' then seal() end
+end

@@ -1,0 +1,22 @@
+-- ARGV: …, producers, consumers, opener (0/1), names of producers (JSON). Absolute numbers, so that it
+-- can be said again.
+local producers, consumers, opener = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local m = queue('sealed')
+if not m then return { 'GONE' } end
+if m[1] ~= '' then return { 'ENDED' } end
+local p, refusal = myself('producers', 'consumers', 'opener')
+if not p then return refusal end
+
+local answer = 'OK'
+if m[2] == '1' and producers > tonumber(p[2]) then
+  producers, answer = tonumber(p[2]), 'SEALED'
+end
+call('HSET', P .. 'proc:' .. me, 'producers', producers, 'consumers', consumers, 'opener', opener, 'names', ARGV[6])
+count('producers', producers - p[2])
+count('consumers', consumers - p[3])
+count('openers', opener - p[4])
+-- A hint that this process would not follow is for others.
+if consumers == 0 then call('SREM', P .. 'wc', me) end
+seal_if_unowned()
+finish()
+return { answer, producers }

@@ -181,13 +181,17 @@ impl<T> Builder<T> {
     /// assert_eq!(error, BuildError::ZeroMaxAttempts);
     /// ```
     pub fn build(self) -> Result<IterableQueue<T>, BuildError> {
+        self.check().map(IterableQueue::new)
+    }
+
+    pub(crate) fn check(self) -> Result<Config<T>, BuildError> {
         if self.config.capacity == Some(0) {
             return Err(BuildError::ZeroCapacity);
         }
         if self.config.max_attempts == 0 {
             return Err(BuildError::ZeroMaxAttempts);
         }
-        Ok(IterableQueue::new(self.config))
+        Ok(self.config)
     }
 }
 

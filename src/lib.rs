@@ -8,6 +8,8 @@ mod endpoint;
 mod error;
 pub mod message;
 mod queue;
+#[cfg(feature = "redis")]
+mod redis;
 mod spin_lock;
 mod sync;
 #[cfg(feature = "testing")]
@@ -26,9 +28,11 @@ pub use error::{
 };
 pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
 pub use queue::{
-    Blocker, Blockers, ConsumerId, ConsumerStatus, DeadLetter, Drained, Item, IterableQueue, Outcome, ProducerId,
-    ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals,
+    Blocker, Blockers, ConsumerId, ConsumerStatus, DeadLetter, Drained, Item, IterableQueue, Outcome, ProcessStatus,
+    ProducerId, ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals,
 };
+#[cfg(feature = "redis")]
+pub use redis::{ConnectError, Payload, RedisBuilder};
 
 /// What most programs use: `use actix_iterable_queue::prelude::*;`
 pub mod prelude {

@@ -1,0 +1,347 @@
+//! How a queue is connected.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use redis::{Client, ErrorKind, RedisError};
+
+use super::bridge::Bridge;
+use super::connection;
+use super::engine::{Engine, Failure, Joined, Settings};
+use super::error::ConnectError;
+use super::link::Link;
+use super::news;
+use super::payload::Payload;
+use crate::arbiter::assert_may_block;
+use crate::config::Builder;
+use crate::queue::{IterableQueue, Snapshot};
+
+const LEASE: Duration = Duration::from_secs(15);
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl<T> Builder<T> {
+    /// The same queue for several processes, over Redis 7.0 or later. Only with the feature `redis`.
+    ///
+    /// `docs/redis.md` says what changes, how to operate it, and what each setting of Redis can lose.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let queue = IterableQueue::<String>::builder().name("jobs").capacity(100_000).redis("redis://127.0.0.1/").connect().await?;
+    /// queue.producer()?.put("work".to_owned()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn redis(self, url: impl Into<String>) -> RedisBuilder<T> {
+        RedisBuilder {
+            builder: self,
+            url: url.into(),
+            lease: LEASE,
+            retention: RETENTION,
+            deadline: None,
+            process_name: None,
+        }
+    }
+}
+
+/// Describes a queue over Redis before it is connected; from [`Builder::redis`].
+pub struct RedisBuilder<T> {
+    builder: Builder<T>,
+    url: String,
+    lease: Duration,
+    retention: Duration,
+    deadline: Option<Duration>,
+    process_name: Option<String>,
+}
+
+impl<T> RedisBuilder<T> {
+    /// How long a process that gives no sign of life keeps what it holds; 15 seconds unless given.
+    ///
+    /// After that its producers count as lost and its items go to the others. A process that lives gives a sign
+    /// three times in this time.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # fn connect() -> Result<(), ConnectError> {
+    /// # use std::time::Duration;
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
+    /// let queue = builder.lease(Duration::from_secs(5)).blocking_connect()?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How long an item may be with one process before it goes to another one, which uses one attempt up: for
+    /// workers that live and are stuck. Without it there is no such limit.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # fn connect() -> Result<(), ConnectError> {
+    /// # use std::time::Duration;
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
+    /// let queue = builder.item_deadline(Duration::from_secs(60)).blocking_connect()?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn item_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// How long the queue's keys stay when no process attends to them any more, and after its end; 7 days
+    /// unless given, and at least ten leases.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # fn connect() -> Result<(), ConnectError> {
+    /// # use std::time::Duration;
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
+    /// let queue = builder.retention(Duration::from_secs(24 * 3600)).blocking_connect()?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// What this process is called in snapshots of others; its host and number unless given.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # fn connect() -> Result<(), ConnectError> {
+    /// # use std::time::Duration;
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
+    /// let queue = builder.process_name("web-1").blocking_connect()?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn process_name(mut self, name: impl Into<String>) -> Self {
+        self.process_name = Some(name.into());
+        self
+    }
+}
+
+impl<T: Payload> RedisBuilder<T> {
+    /// Joins the queue of this name, or begins it: if there is none, or if the last one has ended.
+    ///
+    /// Works on every runtime and without one: a thread of its own keeps the connection.
+    ///
+    /// # Errors
+    ///
+    /// If the settings are wrong or differ from those of the other processes, or if Redis does not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the process leaves the queue again.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # async fn connect() -> Result<(), ConnectError> {
+    /// # use std::time::Duration;
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
+    /// let queue = builder.connect().await?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect(self) -> Result<IterableQueue<T>, ConnectError> {
+        let connecting = self.check()?;
+        let (done, connected) = oneshot::channel();
+        on_a_thread(move || async move {
+            match connecting.join().await {
+                Ok((queue, bridge)) => {
+                    drop(done.send(Ok(queue)));
+                    bridge.run().await;
+                }
+                Err(error) => drop(done.send(Err(error))),
+            }
+        })?;
+        connected.await.unwrap_or_else(|_| Err(went_away()))
+    }
+
+    /// The same for a thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](RedisBuilder::connect).
+    ///
+    /// # Panics
+    ///
+    /// On the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # fn connect() -> Result<(), ConnectError> {
+    /// # use std::time::Duration;
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
+    /// let queue = builder.blocking_connect()?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn blocking_connect(self) -> Result<IterableQueue<T>, ConnectError> {
+        assert_may_block("use connect().await");
+        futures::executor::block_on(self.connect())
+    }
+
+    /// A look at the queue from outside, without joining it; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the settings are wrong, or if Redis does not answer.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # async fn connect() -> Result<(), ConnectError> {
+    /// # use std::time::Duration;
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
+    /// if let Some(queue) = builder.inspect().await? {
+    ///     println!("{queue}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
+        let connecting = self.check()?;
+        let (done, inspected) = oneshot::channel();
+        on_a_thread(move || async move { drop(done.send(connecting.inspect().await)) })?;
+        inspected.await.unwrap_or_else(|_| Err(went_away()))
+    }
+
+    fn check(self) -> Result<Connecting<T>, ConnectError> {
+        let config = self.builder.check()?;
+        let name = config.name.as_deref().unwrap_or_default();
+        if name.is_empty() || name.contains(['{', '}']) {
+            return Err(ConnectError::Name);
+        }
+        let deadline_is_none = self.deadline.is_some_and(|deadline| deadline.is_zero());
+        if self.lease < SHORTEST_LEASE || self.retention < self.lease.saturating_mul(10) || deadline_is_none {
+            return Err(ConnectError::Duration);
+        }
+        let client = Client::open(self.url).map_err(ConnectError::Url)?;
+        let settings = Settings {
+            capacity: config.capacity,
+            max_attempts: config.max_attempts,
+            lease: self.lease,
+            retention: self.retention,
+            deadline: self.deadline,
+        };
+        let process_name = self.process_name.unwrap_or_else(|| {
+            let host = gethostname::gethostname();
+            format!("{}:{}", host.to_string_lossy(), std::process::id())
+        });
+        Ok(Connecting { config, client, settings, process_name })
+    }
+}
+
+/// All that is needed to connect.
+struct Connecting<T> {
+    config: crate::queue::Config<T>,
+    client: Client,
+    settings: Settings,
+    process_name: String,
+}
+
+impl<T: Payload> Connecting<T> {
+    async fn join(self) -> Result<(IterableQueue<T>, Bridge<T>), ConnectError> {
+        let Self { config, client, settings, process_name } = self;
+        let connection = connection::open(&client, &settings).await.map_err(ConnectError::Redis)?;
+        let name = config.name.as_deref().unwrap_or_default();
+        let joined = Engine::join(connection, name, &settings, &process_id(), &process_name).await;
+        let engine = match joined.map_err(refused)? {
+            Joined::Ok(engine) => engine,
+            Joined::Mismatch { field, theirs, ours } => {
+                return Err(ConnectError::Mismatch { setting: field, theirs, ours });
+            }
+        };
+        let report = engine.report().await.map_err(refused)?;
+        let delays = match &config.redelivery {
+            Some(redelivery) => {
+                (1..=config.max_attempts.min(64)).map(|attempt| redelivery.backoff.delay(attempt)).collect()
+            }
+            None => Vec::new(),
+        };
+        let link = Arc::new(Link::new(config.capacity));
+        let queue = IterableQueue::open(config, Some(link.clone()));
+        let shared = Arc::clone(queue.shared());
+        news::spread(&report, &engine, &shared, &link);
+        Ok((queue, Bridge { shared, link, engine, client, settings, delays, reconnected: None }))
+    }
+
+    async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
+        let connection = connection::open(&self.client, &self.settings).await.map_err(ConnectError::Redis)?;
+        let name = self.config.name.unwrap_or_default();
+        let report = Engine::look(connection, &name).await.map_err(refused)?;
+        Ok(report.map(|report| news::snapshot(&report, &name, self.config.capacity)))
+    }
+}
+
+/// One that nobody has used.
+pub(super) fn process_id() -> String {
+    format!("{:08x}-{:016x}", std::process::id(), fastrand::u64(..))
+}
+
+fn refused(failure: Failure) -> ConnectError {
+    ConnectError::Redis(match failure {
+        Failure::Away(error) => error,
+        other => RedisError::from((ErrorKind::Client, "the queue cannot be joined", other.to_string())),
+    })
+}
+
+fn went_away() -> ConnectError {
+    refused(Failure::Gone)
+}
+
+/// Runs a future on a thread and a runtime of its own.
+fn on_a_thread<F: Future<Output = ()>>(make: impl FnOnce() -> F + Send + 'static) -> Result<(), ConnectError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ConnectError::Thread)?;
+    let thread = thread::Builder::new().name("queue-redis".to_owned());
+    thread.spawn(move || runtime.block_on(make())).map(drop).map_err(ConnectError::Thread)
+}
+
+impl<T> fmt::Debug for RedisBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password.
+        f.debug_struct("RedisBuilder")
+            .field("builder", &self.builder)
+            .field("lease", &self.lease)
+            .field("retention", &self.retention)
+            .field("item_deadline", &self.deadline)
+            .field("process_name", &self.process_name)
+            .finish_non_exhaustive()
+    }
+}

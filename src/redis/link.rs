@@ -1,0 +1,285 @@
+//! What the endpoints of this process and the bridge hand to each other.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::panic::catch_unwind;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+
+use super::engine::{Entry, Op};
+use super::outlet::Outlet;
+use super::payload::Payload;
+use super::puts::Puts;
+use super::settles::Settles;
+use crate::queue::{DeadLetter, Delivery, LeaseLost, Remote, Report, Settled, quietly};
+
+/// The most puts that wait for their confirmation; fewer if the capacity is smaller.
+const WINDOW: usize = 2048;
+
+pub(super) struct Link<T> {
+    window: usize,
+    puts: Mutex<Puts<T>>,
+    outlet: Mutex<Outlet>,
+    leases: Mutex<Leases>,
+    pub(super) report: Mutex<Report>,
+    /// One for each loop of the bridge: there is something to do.
+    pub(super) put: Notify,
+    pub(super) settled: Notify,
+    pub(super) wanted: Notify,
+    pub(super) changed: Notify,
+}
+
+/// Leases of this process, by number. A number is used once, so that what is said of a lease never hits another
+/// one of the same item.
+#[derive(Debug, Default)]
+struct Leases {
+    /// The last that was delivered.
+    last: u64,
+    /// Those up to here are lost: other processes have the items.
+    lost: u64,
+    settles: Settles,
+    /// How many were settled after they were lost.
+    late: u64,
+}
+
+pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> Link<T> {
+    pub(super) fn new(capacity: Option<usize>) -> Self {
+        Self {
+            window: capacity.unwrap_or(WINDOW).min(WINDOW),
+            puts: Mutex::new(Puts::new()),
+            outlet: Mutex::new(Outlet::new()),
+            leases: Mutex::default(),
+            report: Mutex::default(),
+            put: Notify::new(),
+            settled: Notify::new(),
+            wanted: Notify::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(super) fn puts(&self) -> MutexGuard<'_, Puts<T>> {
+        lock(&self.puts)
+    }
+
+    pub(super) fn outlet(&self) -> MutexGuard<'_, Outlet> {
+        lock(&self.outlet)
+    }
+
+    pub(super) fn settles<R>(&self, change: impl FnOnce(&mut Settles) -> R) -> R {
+        change(&mut lock(&self.leases).settles)
+    }
+
+    /// How many settles came too late since the last question.
+    pub(super) fn take_late(&self) -> u64 {
+        std::mem::take(&mut lock(&self.leases).late)
+    }
+
+    /// Hands items to the consumers, under the numbers from `first` on.
+    pub(super) fn deliver(&self, first: u64, entries: Vec<Entry>) {
+        lock(&self.leases).last = first + entries.len() as u64 - 1;
+        self.outlet().fill(first, entries);
+    }
+
+    /// Delivers those of the items that this process holds, as Redis says, whose delivery was never heard of.
+    pub(super) fn deliver_unheard(&self, mut held: Vec<(u64, Entry)>) -> usize {
+        let last = lock(&self.leases).last;
+        held.retain(|(lease, _)| *lease > last);
+        let count = held.len();
+        held.into_iter().for_each(|(lease, entry)| self.deliver(lease, vec![entry]));
+        count
+    }
+
+    /// Gives back what nobody has been handed.
+    pub(super) fn undo(&self, items: impl IntoIterator<Item = (u64, Entry)>) {
+        items.into_iter().for_each(|(lease, _)| self.tell(lease, Op::Undo));
+    }
+
+    /// All leases are lost: the items are with others.
+    pub(super) fn lose_leases(&self) {
+        let mut leases = lock(&self.leases);
+        leases.lost = leases.last;
+        leases.settles.forget();
+        drop(leases);
+        self.outlet().take_all();
+    }
+
+    /// What Redis believes to be held here goes back; its last settle was `last_batch`.
+    pub(super) fn start_over(&self, last_batch: u64, held: Vec<(u64, Entry)>) {
+        if let Some((lease, _)) = held.last() {
+            let mut leases = lock(&self.leases);
+            leases.last = leases.last.max(*lease);
+        }
+        self.lose_leases();
+        self.settles(|settles| {
+            settles.restart(last_batch);
+            held.into_iter().for_each(|(lease, _)| settles.push(Op::Undo(lease)));
+        });
+    }
+
+    /// Reports the end of a lease, unless that is lost.
+    fn tell(&self, lease: u64, op: impl FnOnce(u64) -> Op) {
+        let mut leases = lock(&self.leases);
+        if lease <= leases.lost {
+            leases.late += 1;
+            return;
+        }
+        leases.settles.push(op(lease));
+        drop(leases);
+        self.settled.notify_one();
+    }
+}
+
+impl<T: Payload> Remote<T> for Link<T> {
+    fn encode(&self, item: &T) -> Result<Vec<u8>, String> {
+        serde_json::to_vec(item).map_err(|error| error.to_string())
+    }
+
+    fn window(&self) -> (usize, usize) {
+        (self.puts().len(), self.window)
+    }
+
+    fn put(&self, item: T, encoded: Vec<u8>) -> NonZeroU64 {
+        let number = self.puts().push(item, encoded);
+        self.put.notify_one();
+        NonZeroU64::new(number).unwrap_or_else(|| unreachable!("counted from 1"))
+    }
+
+    fn confirmed(&self, put: NonZeroU64, waker: &mut Option<Waker>) -> Option<Result<(), T>> {
+        self.puts().confirmed(put.get(), waker)
+    }
+
+    fn withdraw(&self, put: NonZeroU64) -> Option<T> {
+        let (item, waker) = self.puts().withdraw(put.get());
+        drop(waker);
+        self.changed.notify_one();
+        item
+    }
+
+    fn detach(&self, put: NonZeroU64) -> Option<T> {
+        self.puts().detach(put.get())
+    }
+
+    fn try_take(&self) -> Option<Delivery<T>> {
+        loop {
+            let (taken, fetch) = self.outlet().take();
+            if fetch {
+                self.wanted.notify_one();
+            }
+            let (lease, Entry { attempts, payload }) = taken?;
+            match decode(&payload) {
+                Ok(item) => return Some(Delivery { item, lease, attempts }),
+                Err(error) => {
+                    log::error!("an item cannot be read, and is a dead letter: {error}");
+                    self.settle(lease, Settled::Dead(unreadable(&payload, attempts, &error)));
+                }
+            }
+        }
+    }
+
+    fn has_fetched(&self) -> bool {
+        self.outlet().len() > 0
+    }
+
+    fn put_child(&self, lease: u64, encoded: Vec<u8>) -> Result<(), LeaseLost> {
+        let mut leases = lock(&self.leases);
+        if lease <= leases.lost {
+            return Err(LeaseLost);
+        }
+        leases.settles.push(Op::Child(encoded));
+        drop(leases);
+        self.settled.notify_one();
+        Ok(())
+    }
+
+    fn settle(&self, lease: u64, settled: Settled) {
+        self.tell(lease, |lease| match settled {
+            Settled::Acked => Op::Ack(lease),
+            Settled::Taken => Op::Taken(lease),
+            Settled::Failed(delay) => Op::Requeue(lease, delay),
+            Settled::Undone => Op::Undo(lease),
+            Settled::Dead(letter) => Op::Dead(lease, letter),
+        });
+    }
+
+    fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8> {
+        // The item could be written when it was put; if it cannot any more, the letter has it as it was then. Writing
+        // it is foreign code, and this may run in a drop.
+        let mut json = Vec::new();
+        quietly("writing a dead letter", || json = serde_json::to_vec(&Letter::from(letter)).unwrap_or_default());
+        json
+    }
+
+    fn changed(&self) {
+        self.changed.notify_one();
+    }
+
+    fn refuse(&self) -> (Vec<T>, Vec<Waker>) {
+        self.puts().refuse()
+    }
+
+    fn report(&self) -> Report {
+        let mut report = lock(&self.report).clone();
+        // What is on its way to Redis, and what has come from there.
+        report.buffered += self.puts().len() + self.outlet().len();
+        report
+    }
+}
+
+/// Reads what was written elsewhere. That is foreign code: a panic in it must not lose the item.
+pub(super) fn decode<V: DeserializeOwned>(json: &[u8]) -> Result<V, String> {
+    match catch_unwind(|| serde_json::from_slice(json)) {
+        Ok(read) => read.map_err(|error| error.to_string()),
+        Err(payload) => {
+            // Its drop is foreign code, too.
+            std::mem::forget(payload);
+            Err("reading it panicked".to_owned())
+        }
+    }
+}
+
+/// A dead letter as it is in Redis.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(super) struct Letter<I> {
+    pub(super) item: I,
+    pub(super) attempts: u32,
+    pub(super) reason: String,
+    pub(super) last_worker: String,
+    pub(super) panic: Option<String>,
+}
+
+impl<'a, T> From<&'a DeadLetter<T>> for Letter<&'a T> {
+    fn from(letter: &'a DeadLetter<T>) -> Self {
+        Self {
+            item: &letter.item,
+            attempts: letter.attempts,
+            reason: letter.reason.clone(),
+            last_worker: letter.last_worker.clone(),
+            panic: letter.panic.clone(),
+        }
+    }
+}
+
+/// A letter around what is no item of this type, which is kept as a text.
+fn unreadable(payload: &[u8], attempts: u32, error: &str) -> Vec<u8> {
+    let letter = Letter {
+        item: String::from_utf8_lossy(payload),
+        attempts: attempts + 1,
+        reason: format!("cannot be read: {error}"),
+        last_worker: String::new(),
+        panic: None,
+    };
+    serde_json::to_vec(&letter).unwrap_or_default()
+}
+
+impl<T> fmt::Debug for Link<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("window", &self.window).finish_non_exhaustive()
+    }
+}

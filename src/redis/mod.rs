@@ -1,0 +1,30 @@
+//! Beyond one machine: the same queue over Redis.
+//!
+//! ```text
+//!  Producer ─► puts.rs ──────────►┐                ┌─► engine.rs: a call for each script
+//!  Item ─────► settles.rs ───────►│ session.rs     │      scripts/*.lua: all that decides
+//!  Consumer ◄─ outlet.rs ◄────────┘  (bridge.rs) ──┘   hints.rs: "there is something for you"
+//! ```
+//!
+//! `connect.rs` makes a queue whose endpoints have a [`Link`](link::Link) in the place of the buffer, and starts
+//! the bridge on a thread of its own.
+
+mod bridge;
+mod connect;
+mod connection;
+mod engine;
+mod error;
+mod hints;
+mod letters;
+mod link;
+mod news;
+mod outlet;
+mod payload;
+mod puts;
+mod scripts;
+mod session;
+mod settles;
+
+pub use connect::RedisBuilder;
+pub use error::ConnectError;
+pub use payload::Payload;

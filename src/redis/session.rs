@@ -1,0 +1,271 @@
+//! One connection's life: a loop for each direction, each with one call under way.
+//!
+//! While a call is under way, more gathers for the next one: so batches are small when there is little to do, and
+//! large when there is much, without a timer. Messages of Redis (`hints.rs`) are hints: whoever waits for one looks
+//! again after a [`TICK`] anyway.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::bridge::Bridge;
+use super::connection;
+use super::engine::{Claim, Failure, Put, Registered, Renewed, Settled};
+use super::hints;
+use super::letters;
+use super::news;
+use super::payload::Payload;
+use crate::queue::Here;
+
+/// How soon whoever waits looks without a hint.
+pub(super) const TICK: Duration = Duration::from_secs(1);
+
+/// Why a session is over.
+pub(super) enum Stop {
+    Failed(Failure),
+    Ended,
+    Leaving,
+    GoneBack,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Does not return but to stop.
+type Loop = Result<Infallible, Stop>;
+
+pub(super) struct Session<'a, T> {
+    bridge: &'a Bridge<T>,
+    /// What Redis was told last of this process; `None` if it must be told anew.
+    told: RefCell<Option<Here>>,
+    /// It knows of producers here, and accepts puts.
+    registered: Cell<bool>,
+    told_anew: Notify,
+    pub(super) items: Notify,
+    pub(super) room: Notify,
+    pub(super) state: Notify,
+}
+
+impl<'a, T: Payload> Session<'a, T> {
+    pub(super) fn new(bridge: &'a Bridge<T>) -> Self {
+        Self {
+            bridge,
+            told: RefCell::new(None),
+            registered: Cell::new(false),
+            told_anew: Notify::new(),
+            items: Notify::new(),
+            room: Notify::new(),
+            state: Notify::new(),
+        }
+    }
+
+    pub(super) async fn serve(self) -> Stop {
+        let Bridge { client, engine, settings, .. } = self.bridge;
+        let hints = hints::listen(&self, client, engine.channels(), connection::patience(settings));
+        match futures::try_join!(self.register(), self.put(), self.settle(), self.claim(), self.keep_up(), hints) {
+            Err(stop) => stop,
+        }
+    }
+
+    /// Says who is here, whenever that changes; and finds out when nobody is.
+    async fn register(&self) -> Loop {
+        let Bridge { shared, link, .. } = self.bridge;
+        let mut quiet = 0_u32;
+        loop {
+            // Read before what is leased: whoever takes from the outlet has claimed before.
+            let leaving = shared.is_leaving();
+            if leaving {
+                self.room.notify_one();
+                let unheld = link.outlet().take_all();
+                link.undo(unheld);
+            }
+            let mut here = shared.here();
+            // Read after the number of producers: what one put before it closed is seen here, and as long as it
+            // is not confirmed, a producer is open (C4).
+            let unconfirmed = link.puts().len() > 0;
+            here.producers = here.producers.max(usize::from(unconfirmed));
+            if here.ended {
+                return Err(Stop::Leaving);
+            }
+            // And this after it: what became of a lease is reported before it counts as settled.
+            let settled = link.settles(|settles| settles.is_empty());
+            let idle = leaving && here.leased == 0 && here.permits == 0 || self.bridge.is_needless();
+            let told = !here.sealed || self.told.borrow().as_ref().is_some_and(|told| told.sealed);
+            if idle && told && !unconfirmed && settled && link.outlet().len() == 0 {
+                return Err(Stop::Leaving);
+            }
+            self.tell(&here).await?;
+            // That the last thing that knows the queue is dropped is not told; it often follows the last close.
+            let soon = idle || !here.can_open && here.producers + here.consumers == 0 && quiet < 50;
+            let patience = if soon { SHORT } else { TICK };
+            quiet = timeout(patience, link.changed.notified()).await.map_or(quiet + 1, |()| 0);
+        }
+    }
+
+    async fn tell(&self, here: &Here) -> Result<(), Stop> {
+        let Bridge { shared, engine, .. } = self.bridge;
+        let told = self.told.borrow().clone();
+        let same = |told: &Here| {
+            (told.producers, told.consumers, told.can_open, &told.names)
+                == (here.producers, here.consumers, here.can_open, &here.names)
+        };
+        if !told.as_ref().is_some_and(same) || self.registered.get() != (here.producers > 0) {
+            match engine.register(here.producers, here.consumers, here.can_open, &here.names).await? {
+                Registered::Ended => return Err(Stop::Ended),
+                Registered::Ok => self.registered.set(here.producers > 0),
+                Registered::Sealed { producers: 0 } => shared.refuse_puts(),
+                // Some were known there before the seal. The others count from when those are closed.
+                Registered::Sealed { .. } => self.registered.set(true),
+            }
+            self.told_anew.notify_one();
+        }
+        // After those that were opened before it.
+        if here.sealed && !told.is_some_and(|told| told.sealed) {
+            engine.seal().await?;
+        }
+        *self.told.borrow_mut() = Some(here.clone());
+        Ok(())
+    }
+
+    async fn put(&self) -> Loop {
+        let Bridge { shared, link, engine, .. } = self.bridge;
+        let mut out_of_memory = false;
+        loop {
+            let Some(batch) = link.puts().next_batch() else {
+                link.put.notified().await;
+                continue;
+            };
+            if !self.registered.get() {
+                link.changed.notify_one();
+                self.told_anew.notified().await;
+                continue;
+            }
+            let answer = engine.put(batch.first, &batch.payloads).await;
+            drop(batch);
+            match answer {
+                Ok(Put::Accepted(last)) => self.accepted(last),
+                Ok(Put::Full(last)) => {
+                    self.accepted(last);
+                    if shared.is_leaving() {
+                        // The others may never make room.
+                        shared.refuse_puts();
+                    } else {
+                        let _ = timeout(TICK, self.room.notified()).await;
+                    }
+                }
+                // It was told meanwhile that no producer is open.
+                Ok(Put::Closed) => self.registered.set(false),
+                Ok(Put::Gap) => return Err(Stop::GoneBack),
+                Ok(Put::Ended) => return Err(Stop::Ended),
+                Err(Failure::NoMemory) => {
+                    if !out_of_memory {
+                        log::warn!("{}: Redis has no memory left; puts wait until it has", shared.label());
+                    }
+                    sleep(SHORT).await;
+                    out_of_memory = true;
+                    continue;
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+            if std::mem::replace(&mut out_of_memory, false) {
+                log::warn!("{}: Redis has memory again", shared.label());
+            }
+        }
+    }
+
+    fn accepted(&self, last: u64) {
+        let confirmed = self.bridge.link.puts().accepted(last);
+        self.bridge.confirm(confirmed);
+    }
+
+    async fn settle(&self) -> Loop {
+        let Bridge { shared, link, engine, .. } = self.bridge;
+        loop {
+            let Some((number, ops)) = link.settles(|settles| settles.next_batch()) else {
+                link.settled.notified().await;
+                continue;
+            };
+            let Settled::Done { late } = engine.settle(number, &ops).await? else { return Err(Stop::Ended) };
+            link.settles(|settles| settles.done());
+            if late > 0 {
+                log::warn!("{}: {late} items were settled too late: others do them again", shared.label());
+            }
+            link.wanted.notify_one();
+            if shared.is_leaving() || self.bridge.is_needless() {
+                link.changed.notify_one();
+            }
+        }
+    }
+
+    async fn claim(&self) -> Loop {
+        let Bridge { shared, link, engine, .. } = self.bridge;
+        loop {
+            let waiting = shared.waiting_getters();
+            // What was done and not told is done again if this process dies: so it is bounded.
+            let behind = link.settles(|settles| settles.is_behind());
+            let wanted = if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting) };
+            if wanted == 0 {
+                link.wanted.notified().await;
+                continue;
+            }
+            let began = Instant::now();
+            match engine.claim(wanted).await? {
+                Claim::Items { first, entries } => {
+                    link.outlet().took(began.elapsed());
+                    let count = entries.len();
+                    link.deliver(first, entries);
+                    shared.tell_getters(count);
+                }
+                Claim::Empty { next_due } => {
+                    let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.items.notified()).await;
+                }
+                Claim::Ended => return Err(Stop::Ended),
+            }
+        }
+    }
+
+    /// Signs of life, news of the others, and what is done from time to time.
+    async fn keep_up(&self) -> Loop {
+        let Bridge { shared, link, engine, settings, delays, .. } = self.bridge;
+        let renewal = settings.lease / 3;
+        let mut due = Instant::now();
+        loop {
+            if Instant::now() >= due {
+                loop {
+                    due = Instant::now() + renewal;
+                    match engine.renew(delays).await? {
+                        Renewed::Ok { more: true } => {}
+                        Renewed::Ok { more: false } => break,
+                        Renewed::Ended => return Err(Stop::Ended),
+                    }
+                }
+            }
+            let report = engine.report().await?;
+            if report.ended.is_some() {
+                return Err(Stop::Ended);
+            }
+            news::spread(&report, engine, shared, link);
+            letters::read_some(self.bridge).await?;
+            let stale = link.outlet().take_stale();
+            link.undo(stale);
+            let late = link.take_late();
+            if late > 0 {
+                log::warn!(
+                    "{}: {late} leases ended that were lost before: others do their items again",
+                    shared.label()
+                );
+            }
+            let rest = due.saturating_duration_since(Instant::now());
+            let _ = timeout(rest.min(TICK), self.state.notified()).await;
+        }
+    }
+}
+
+/// Where there is nothing to wait for but time.
+const SHORT: Duration = Duration::from_millis(20);

@@ -1,0 +1,64 @@
+//! What became of leases, and what was put through them, on its way to Redis.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::engine::{MAX_BATCH, Op};
+
+/// Reports in their order: a child comes before the end of the lease that it was put through.
+#[derive(Debug, Default)]
+pub(super) struct Settles {
+    unsent: VecDeque<Op>,
+    sending: Option<Arc<Vec<Op>>>,
+    /// The number of what is being sent, or was sent last: Redis carries each out once.
+    batch: u64,
+}
+
+/// The most that one call sends. Not less than what may be fetched ahead: what of it goes back in one call keeps
+/// its order.
+const MOST: usize = MAX_BATCH;
+
+impl Settles {
+    pub(super) fn push(&mut self, op: Op) {
+        self.unsent.push_back(op);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unsent.is_empty() && self.sending.is_none()
+    }
+
+    /// More is waiting than one call can send.
+    pub(super) fn is_behind(&self) -> bool {
+        self.unsent.len() > MOST
+    }
+
+    /// What is to be sent next; the same as before until it is answered.
+    pub(super) fn next_batch(&mut self) -> Option<(u64, Arc<Vec<Op>>)> {
+        if self.sending.is_none() && !self.unsent.is_empty() {
+            let count = self.unsent.len().min(MOST);
+            self.sending = Some(Arc::new(self.unsent.drain(..count).collect()));
+            self.batch += 1;
+        }
+        Some((self.batch, self.sending.clone()?))
+    }
+
+    /// What was being sent has been carried out.
+    pub(super) fn done(&mut self) {
+        self.sending = None;
+    }
+
+    /// The last batch that was carried out.
+    pub(super) fn last_done(&self) -> u64 {
+        self.batch - u64::from(self.sending.is_some())
+    }
+
+    /// The leases are lost, and this process has a new id: whoever has the items now does all of it again.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// After `forget`: Redis counts from `last`.
+    pub(super) fn restart(&mut self, last: u64) {
+        self.batch = last;
+    }
+}

@@ -266,7 +266,7 @@ fn d6_a_permit_fails_only_at_the_end_and_with_the_item() {
     let queue = IterableQueue::bounded(1);
     let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let permit = producer.reserve().now_or_never().unwrap().unwrap();
-    assert_eq!(queue.abort(), []);
+    assert_eq!(queue.abort(), [0; 0]);
     assert_eq!(permit.put(1), Err(PutError::Aborted(1)));
 }
 

@@ -14,6 +14,7 @@ use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{OpenError, TryGetError};
 use actors::in_system;
+use common::backend::{self, Soon};
 use common::{assert_conserved, until, within_watchdog};
 
 /// What was logged at error with this in it.
@@ -22,9 +23,18 @@ fn errors(what: &str) -> Vec<String> {
 }
 
 /// A queue with 0..n in it, and its one consumer.
-fn filled(name: &str, max_attempts: u32, n: u32) -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
+fn filled(name: &str, max_attempts: u32, n: u32) -> Filled {
+    fill(backend::named(name, IterableQueue::builder().max_attempts(max_attempts)), n)
+}
+
+fn filled_in_memory(name: &str, n: u32) -> Filled {
+    fill(IterableQueue::builder().name(name).max_attempts(1).build().expect("valid"), n)
+}
+
+type Filled = (IterableQueue<u32>, Producer<u32>, Consumer<u32>);
+
+fn fill(queue: IterableQueue<u32>, n: u32) -> Filled {
     log::keep();
-    let queue = IterableQueue::builder().name(name).max_attempts(max_attempts).build().expect("valid");
     let (producer, consumer) = (queue.producer().expect("open"), queue.consumer_named("worker").expect("open"));
     (0..n).for_each(|n| producer.try_put(n).expect("room"));
     (queue, producer, consumer)
@@ -32,20 +42,21 @@ fn filled(name: &str, max_attempts: u32, n: u32) -> (IterableQueue<u32>, Produce
 
 #[test]
 fn d3_a_letter_tells_why_and_who_and_how_often() {
-    let (queue, _producer, mut consumer) = filled("tells", 2, 2);
+    let (queue, producer, mut consumer) = filled("tells", 2, 1);
     let mut letters = queue.dead_letters().unwrap();
-    drop(consumer.try_lease().unwrap());
-    consumer.try_lease().unwrap().reject("it is odd");
-    let rejected = letters.try_get().unwrap();
+    drop(consumer.soon_lease());
+    consumer.soon_lease().reject("it is odd");
+    let rejected = letters.soon_item();
     assert_eq!((rejected.item, rejected.attempts, rejected.reason.as_str()), (0, 2, "it is odd"));
     assert_eq!((rejected.last_worker.as_str(), &rejected.panic), ("worker", &None));
     assert_eq!(rejected.to_string(), "given up by worker at attempt 2: it is odd");
 
     // The one that held it last, and no other.
-    consumer.try_lease().unwrap().requeue();
+    producer.try_put(1).unwrap();
+    consumer.soon_lease().requeue();
     let mut other = queue.consumer_named("another").unwrap();
-    drop(other.try_lease().unwrap());
-    let worn = letters.try_get().unwrap();
+    drop(other.soon_lease());
+    let worn = letters.soon_item();
     assert_eq!((worn.item, worn.attempts, worn.panic), (1, 2, None));
     assert_eq!((worn.reason.as_str(), worn.last_worker.as_str()), ("attempts used up", "another"));
     assert_eq!(queue.snapshot().totals.dead_lettered, 2);
@@ -85,7 +96,7 @@ fn d3_what_a_panic_said_is_known_in_pools_only() {
         let mut letters = queue.dead_letters().unwrap();
         // in a thread
         let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let _item = consumer.try_lease().unwrap();
+            let _item = consumer.soon_lease();
             panic!("on a thread");
         }));
         assert!(panicked.is_err());
@@ -123,7 +134,7 @@ fn d3_letters_are_read_while_the_work_goes_on_and_end_with_it() {
             (first, letters.into_iter().map(|letter| letter.item).collect::<Vec<_>>())
         });
         producer.try_put(0).unwrap();
-        consumer.try_lease().unwrap().reject("first");
+        consumer.soon_lease().reject("first");
         producer.try_put(1).unwrap();
         let worker = thread::spawn(move || {
             consumer
@@ -148,14 +159,14 @@ fn c3_a_reader_does_not_keep_the_queue_unsealed_or_undrained() {
     let mut letters = queue.dead_letters().unwrap();
     let mut drained = Box::pin(queue.drained());
     drop((queue, producer));
-    assert!(common::Task::new().poll(drained.as_mut()).is_ready());
-    assert_eq!(letters.try_get().unwrap_err(), TryGetError::Ended);
+    backend::soon_ready(drained.as_mut());
+    letters.soon_end();
     drop(consumer);
 }
 
 #[test]
 fn d3_letters_that_nobody_reads_are_logged_and_counted() {
-    let (queue, producer, mut consumer) = filled("unread-letters", 1, 3);
+    let (queue, producer, mut consumer) = filled_in_memory("unread-letters", 3);
     drop(consumer.try_lease().unwrap());
     let said = errors("unread-letters");
     assert_eq!(said.len(), 1);
@@ -183,37 +194,37 @@ fn d3_the_letters_are_a_queue_like_any_other() {
     let (queue, producer, mut consumer) = filled("like-any-other", 1, 6);
     let (mut letters, mut beside) = (queue.dead_letters().unwrap(), queue.dead_letters().unwrap());
     for n in 0..6 {
-        consumer.try_lease().unwrap().reject(n.to_string());
+        consumer.soon_lease().reject(n.to_string());
     }
     // leases: what fails comes back, with its attempt counted
-    let letter = letters.try_lease().unwrap();
+    let letter = letters.soon_lease();
     assert_eq!((letter.item, letter.attempt()), (0, 1));
     drop(letter);
-    let letter = beside.try_lease().unwrap();
+    let letter = beside.soon_lease();
     assert_eq!((letter.item, letter.attempt()), (0, 2));
     letter.ack();
     // each letter goes to one reader; clones are readers, too
-    assert_eq!((letters.try_get().unwrap().item, beside.try_get().unwrap().item), (1, 2));
+    assert_eq!((letters.soon_item().item, beside.soon_item().item), (1, 2));
     let mut cloned = letters.clone();
     drop((letters, beside));
     assert_eq!(cloned.try_iter().map(|letter| letter.reason).collect::<Vec<_>>(), ["3", "4", "5"]);
     // a letter in work when the queue ends can still be settled, and nobody ends before
     producer.try_put(6).unwrap();
-    consumer.try_lease().unwrap().reject("last");
-    let last = cloned.try_lease().unwrap();
+    consumer.soon_lease().reject("last");
+    let last = cloned.soon_lease();
     queue.seal();
     drop(producer);
-    assert_eq!(queue.state(), State::Drained);
+    backend::drained(&queue);
     assert_eq!(cloned.try_get().unwrap_err(), TryGetError::Empty, "it may come back");
     last.requeue();
-    assert_eq!(cloned.try_get().unwrap().item, 6);
-    assert_eq!(cloned.try_get().unwrap_err(), TryGetError::Ended);
+    assert_eq!(cloned.soon_item().item, 6);
+    cloned.soon_end();
     assert_eq!(errors("like-any-other"), [""; 0]);
 }
 
 #[test]
 fn d8_after_an_abort_the_letters_end_once_they_are_read() {
-    let (queue, _producer, mut consumer) = filled("aborted-letters", 1, 4);
+    let (queue, _producer, mut consumer) = filled_in_memory("aborted-letters", 4);
     let mut letters = queue.dead_letters().unwrap();
     consumer.try_lease().unwrap().reject("before");
     let (late, dropped) = (consumer.try_lease().unwrap(), consumer.try_lease().unwrap());

@@ -1,4 +1,5 @@
 //! The example programs, as programs. `checksum`, `pool` and `web` have files of their own.
+#![allow(clippy::duplicate_mod, reason = "`common` has `program` too, for the tests over Redis")]
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/faults.rs"]
 mod faults;
 
@@ -13,7 +14,7 @@ use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{Backoff, IterableQueue};
 
 use actors::{in_system, until};
-use faults::{Faulty, Moment, Plan, assert_all_ended, assert_each_once, fail, loaded};
+use faults::{Faulty, Moment, Plan, assert_all_ended, assert_each_once, fail, loaded, loaded_in_memory};
 
 /// Those who have this place never get so far.
 fn one_place_never_starts(place: usize, at: Moment) -> Arc<Plan<u32>> {
@@ -51,7 +52,7 @@ fn a6_a_place_whose_workers_never_start_does_not_keep_the_pool_from_its_end() {
 #[test]
 fn a6_a_pool_does_not_sit_out_its_backoff_when_the_queue_has_ended() {
     in_system(|| async {
-        let (queue, _dead) = loaded(IterableQueue::builder(), 0..100);
+        let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..100);
         let plan = one_place_never_starts(0, Moment::Started);
         let hours = Duration::from_secs(7200);
         let pool = WorkerPool::builder(&queue).workers(1).restart_backoff(Backoff::exponential(hours, hours));

@@ -3,6 +3,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/faults.rs"]
 mod faults;
 
@@ -18,8 +19,8 @@ use futures::channel::oneshot;
 
 use actors::{Run, in_system, run, until};
 use faults::{
-    Faulty, Moment, Plan, WAYS, Way, assert_all_ended, assert_conserved, assert_each_once, fail, loaded, read_all,
-    work_off,
+    Faulty, Moment, Plan, WAYS, Way, assert_all_ended, assert_conserved, assert_each_once, fail, loaded,
+    loaded_in_memory, read_all, work_off,
 };
 
 const ITEMS: u32 = 30;
@@ -46,7 +47,7 @@ fn d3_items_in_a_mailbox_that_dies_come_back_in_order_and_uncounted() {
     ];
     for die in deaths {
         in_system(move || async move {
-            let (queue, mut dead) = loaded(IterableQueue::builder().max_attempts(1), 0..ITEMS);
+            let (queue, mut dead) = loaded_in_memory(IterableQueue::builder().max_attempts(1), 0..ITEMS);
             let actor = QueueActor::new(queue.clone()).start();
             let plan = Plan::good();
             let addr = Faulty::new(&plan, 0).start();
@@ -175,7 +176,7 @@ fn a6_a_worker_that_keeps_its_own_address_ends_all_the_same() {
 fn a2_a_consumer_with_the_smallest_mailbox_dies_full_and_loses_nothing() {
     for capacity in [0, 1] {
         in_system(move || async move {
-            let (queue, mut dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+            let (queue, mut dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
             let actor = QueueActor::new(queue.clone()).start();
             let plan = Plan::new(move |actor: &mut Faulty<u32>, item: Item<u32>, _| {
                 if *item == 5 && item.attempt() == 1 {

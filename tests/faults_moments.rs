@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/faults.rs"]
 mod faults;
 
@@ -14,7 +15,8 @@ use actix_iterable_queue::prelude::*;
 
 use actors::in_system;
 use faults::{
-    Bomb, Faulty, Moment, Plan, WAYS, Way, assert_all_ended, assert_each_once, fail, loaded, read_all, work_off,
+    Bomb, Faulty, Moment, Plan, WAYS, Way, assert_all_ended, assert_each_once, fail, loaded, loaded_in_memory,
+    read_all, work_off,
 };
 
 const ITEMS: u32 = 12;
@@ -65,7 +67,7 @@ fn d3_a_panic_in_stopping_or_stopped_loses_nothing() {
         for at in [Moment::Stopping, Moment::Stopped, Moment::Dropped] {
             for max_in_flight in [1, 4] {
                 in_system(move || async move {
-                    let (queue, mut dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+                    let (queue, mut dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
                     let plan = panics_in(at, way == Way::Pool);
                     let drained = work_off(way, &queue, &plan, max_in_flight).await;
                     assert_all_ended(&drained);
@@ -134,7 +136,7 @@ fn d3_an_item_whose_drop_panics_is_acked_and_its_worker_dies_of_it() {
     for way in WAYS {
         in_system(move || async move {
             let bombs = (0..ITEMS).map(|n| Bomb(n, Arc::new(AtomicBool::new(n == 5))));
-            let (queue, mut dead) = loaded(IterableQueue::builder(), bombs);
+            let (queue, mut dead) = loaded_in_memory(IterableQueue::builder(), bombs);
             let plan = Plan::new(|actor, item, _| actor.done(item));
             let drained = work_off(way, &queue, &plan, 1).await;
             assert_all_ended(&drained);

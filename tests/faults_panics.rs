@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/faults.rs"]
 mod faults;
 
@@ -13,7 +14,10 @@ use actix_iterable_queue::IterableQueue;
 use actix_iterable_queue::prelude::*;
 
 use actors::in_system;
-use faults::{Faulty, Moment, Plan, WAYS, Way, assert_all_ended, assert_each_once, fail, loaded, read_all, work_off};
+use faults::{
+    Faulty, Moment, Plan, WAYS, Way, assert_all_ended, assert_each_once, fail, loaded, loaded_in_memory, read_all,
+    work_off,
+};
 
 const ITEMS: u32 = 20;
 
@@ -64,7 +68,7 @@ fn d3_poison_becomes_a_dead_letter_and_the_rest_is_done_once() {
     for way in WAYS {
         for (k, max_in_flight) in [(0, 1), (10, 1), (3, 4), (ITEMS - 1, 1)] {
             in_system(move || async move {
-                let (queue, mut dead) = loaded(IterableQueue::builder().max_attempts(3), 0..ITEMS);
+                let (queue, mut dead) = loaded_in_memory(IterableQueue::builder().max_attempts(3), 0..ITEMS);
                 let plan = panics_at(k, max_in_flight as u32 - 1, |_| true);
                 let drained = work_off(way, &queue, &plan, max_in_flight).await;
 

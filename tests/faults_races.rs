@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/faults.rs"]
 mod faults;
 
@@ -15,7 +16,8 @@ use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{Backoff, IterableQueue, OpenError, PoolError};
 
 use actors::{Hand, in_system, watched};
-use faults::{Faulty, Plan, assert_all_ended, assert_each_once, loaded, read_all};
+use common::backend;
+use faults::{Faulty, Plan, assert_all_ended, assert_each_once, loaded, loaded_in_memory, read_all};
 
 const ROUNDS: u32 = 300;
 
@@ -39,7 +41,7 @@ fn c3_opening_that_races_with_seal_is_all_or_nothing() {
     watched(|| {
         let mut late = 0;
         for _ in 0..ROUNDS {
-            let queue = IterableQueue::<u32>::unbounded();
+            let queue = backend::unbounded::<u32>();
             let (end, stays) = (queue.drained(), queue.consumer().unwrap());
             let sealing = queue.clone();
             let (opened, ()) = at_once(|| (queue.producer(), queue.consumer()), move || sealing.seal());
@@ -73,7 +75,7 @@ fn c3_opening_that_races_with_seal_is_all_or_nothing() {
 fn c5_registration_that_races_with_seal_is_told_of_the_end_or_refused() {
     in_system(|| async {
         for _ in 0..ROUNDS {
-            let queue = IterableQueue::<u32>::unbounded();
+            let queue = backend::unbounded::<u32>();
             let (end, keeps_open) = (queue.drained(), queue.producer().unwrap());
             let actor = QueueActor::new(queue.clone()).start();
             let (hand, mut events) = Hand::push();
@@ -98,7 +100,7 @@ fn c5_registration_that_races_with_seal_is_told_of_the_end_or_refused() {
 fn d7_a_pool_that_races_with_seal_takes_part_or_is_refused() {
     in_system(|| async {
         for _ in 0..ROUNDS / 6 {
-            let (queue, _dead) = loaded(IterableQueue::builder(), 0..5);
+            let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..5);
             let (end, plan) = (queue.drained(), Plan::good());
             let (workers, sealing) = (Arc::clone(&plan), queue.clone());
             let sealing = thread::spawn(move || sealing.seal());
@@ -124,7 +126,7 @@ fn d7_a_pool_that_races_with_seal_takes_part_or_is_refused() {
 fn c4_the_last_put_is_before_the_end_however_close_the_closes_are() {
     watched(|| {
         for round in 0..ROUNDS {
-            let (mut producer, mut consumer) = IterableQueue::<u32>::bounded(2).split().unwrap();
+            let (mut producer, mut consumer) = backend::bounded::<u32>(2).split().unwrap();
             let clone = producer.clone();
             let taking = thread::spawn(move || {
                 let mut got = Vec::new();
@@ -210,7 +212,8 @@ fn c6_items_that_wait_to_come_back_are_conserved_by_every_end() {
         for round in 0..ROUNDS {
             let short = Duration::from_millis(u64::from(round % 3));
             let backoff = Backoff::exponential(short, short);
-            let (queue, _dead) = loaded(IterableQueue::builder().max_attempts(1000).redelivery_backoff(backoff), 0..6);
+            let (queue, _dead) =
+                loaded_in_memory(IterableQueue::builder().max_attempts(1000).redelivery_backoff(backoff), 0..6);
             let end = queue.drained();
             let mut consumer = queue.consumer().unwrap();
             let aborts = round % 2 == 0;

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/faults.rs"]
 mod faults;
 
@@ -14,6 +15,7 @@ use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{IterableQueue, PoolError};
 
 use actors::{in_system, quiet, until};
+use common::backend;
 use faults::{Faulty, Moment, Plan, Threads, assert_all_ended, assert_each_once, fail, read_all};
 
 /// Puts numbers until it is enough, and returns how many there were.
@@ -41,7 +43,7 @@ fn has_size(queue: &IterableQueue<u32>, size: usize) -> bool {
 fn a6_shrunk_to_one_and_grown_to_64_under_load_every_item_is_done_once() {
     for dies in [false, true] {
         in_system(move || async move {
-            let queue = IterableQueue::builder().capacity(64).max_attempts(1000).build().unwrap();
+            let queue = backend::build(IterableQueue::builder().capacity(64).max_attempts(1000));
             let mut dead = queue.dead_letters().unwrap();
             let threads = Threads::default();
             let sign = threads.clone();
@@ -95,7 +97,7 @@ fn a6_shrunk_to_one_and_grown_to_64_under_load_every_item_is_done_once() {
 #[test]
 fn a6_paused_and_resumed_under_load_every_item_is_done_once() {
     in_system(|| async {
-        let queue = IterableQueue::builder().max_attempts(1000).build().unwrap();
+        let queue = backend::build(IterableQueue::builder().max_attempts(1000));
         let plan = Plan::new(|actor: &mut Faulty<u32>, item: Item<u32>, _| {
             if item.is_multiple_of(50) && item.attempt() == 1 {
                 fail("the handler");
@@ -143,7 +145,7 @@ fn a6_paused_and_resumed_under_load_every_item_is_done_once() {
 #[test]
 fn d8_a_paused_pool_hears_of_an_abort_and_ends() {
     in_system(|| async {
-        let queue = IterableQueue::<u32>::unbounded();
+        let queue = backend::unbounded::<u32>();
         let plan = Plan::good();
         let workers = Arc::clone(&plan);
         let pool = WorkerPool::builder(&queue).workers(3).start(move |place| Faulty::new(&workers, place)).unwrap();

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/faults.rs"]
 mod faults;
 
@@ -13,8 +14,8 @@ use actix_iterable_queue::{Death, IterableQueue, PoolError};
 
 use actors::{in_system, until};
 use faults::{
-    Faulty, Moment, Plan, Threads, WAYS, Way, assert_all_ended, assert_conserved, assert_each_once, loaded, read_all,
-    work_off,
+    Faulty, Moment, Plan, Threads, WAYS, Way, assert_all_ended, assert_conserved, assert_each_once, loaded,
+    loaded_in_memory, read_all, work_off,
 };
 
 const ITEMS: u32 = 20;
@@ -138,7 +139,7 @@ fn a6_workers_of_a_given_arbiter_that_stops_get_their_own() {
 #[test]
 fn a6_a_dead_arbiter_is_an_error_and_leaves_nothing_behind() {
     in_system(|| async {
-        let (queue, _dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+        let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
         let arbiter = Arbiter::new();
         let handle = arbiter.handle();
         arbiter.stop();

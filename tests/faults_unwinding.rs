@@ -4,6 +4,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/faults.rs"]
 mod faults;
 
@@ -18,14 +19,15 @@ use std::time::Duration;
 
 use actors::{in_system, until};
 use faults::{
-    Bomb, Faulty, Moment, Plan, WAYS, Way, assert_all_ended, assert_each_once, fail, loaded, read_all, work_off,
+    Bomb, Faulty, Moment, Plan, WAYS, Way, assert_all_ended, assert_each_once, fail, loaded_in_memory, read_all,
+    work_off,
 };
 
 const ITEMS: u32 = 12;
 
 fn armed(builder: Builder<Bomb>) -> (IterableQueue<Bomb>, Consumer<DeadLetter<Bomb>>) {
     let fuse = Arc::new(AtomicBool::new(true));
-    loaded(builder, (0..ITEMS).map(move |n| Bomb(n, Arc::clone(&fuse))))
+    loaded_in_memory(builder, (0..ITEMS).map(move |n| Bomb(n, Arc::clone(&fuse))))
 }
 
 /// Takes an item, and defuses it.

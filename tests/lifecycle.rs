@@ -10,6 +10,7 @@ use std::thread;
 use actix_iterable_queue::{
     Blocker, Drained, IterableQueue, OpenError, Outcome, PutError, PutTimeoutError, State, TryGetError, TryPutError,
 };
+use common::backend::{self, Soon};
 use common::{Task, until, within_watchdog};
 use futures::{FutureExt, Sink, StreamExt};
 
@@ -24,24 +25,24 @@ fn rank(state: State) -> u8 {
 
 #[test]
 fn c1_state_moves_one_way_only() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert_eq!(queue.state(), State::Open);
     producer.try_put(1).unwrap();
     queue.seal();
     assert_eq!(queue.state(), State::Sealed);
     producer.close();
-    assert_eq!(queue.state(), State::Draining);
-    let item = consumer.try_lease().unwrap();
+    backend::soon(|| queue.state(), State::Draining);
+    let item = consumer.soon_lease();
     item.put_child(2).unwrap();
     item.requeue();
-    assert_eq!(queue.state(), State::Draining);
-    assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(queue.state(), State::Drained);
-    assert_eq!(queue.abort(), []);
+    backend::soon(|| queue.state(), State::Draining);
+    assert_eq!(consumer.soon_items(2), [1, 2]);
+    backend::drained(&queue);
+    assert_eq!(queue.abort(), [0; 0]);
     queue.seal();
     drop(consumer);
-    assert_eq!(queue.state(), State::Drained);
+    backend::drained(&queue);
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn c1_aborted_from_every_state_but_drained_and_final() {
         producer.close();
         drop(consumer);
         queue.seal();
-        assert_eq!(queue.abort(), []);
+        assert_eq!(queue.abort(), [0; 0]);
         assert_eq!(queue.state(), State::Aborted);
         assert_eq!(queue.producer().unwrap_err(), OpenError::Sealed);
     }
@@ -71,8 +72,8 @@ fn c1_aborted_from_every_state_but_drained_and_final() {
 #[test]
 fn c1_threads_never_see_a_state_go_back() {
     within_watchdog(|| {
-        for _ in 0..200 {
-            let queue = IterableQueue::unbounded();
+        for _ in 0..backend::rounds(200) {
+            let queue = backend::unbounded();
             let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
             thread::scope(|scope| {
                 scope.spawn(|| {
@@ -88,14 +89,14 @@ fn c1_threads_never_see_a_state_go_back() {
                 scope.spawn(|| queue.seal());
                 scope.spawn(|| consumer.into_blocking_leases().for_each(|item| item.ack()));
             });
-            assert_eq!(queue.state(), State::Drained);
+            backend::drained(&queue);
         }
     });
 }
 
 #[test]
 fn c2_close_is_idempotent_and_a_put_after_it_gives_the_item_back() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let mut producer = queue.producer().unwrap();
     let _consumer = queue.consumer().unwrap();
     let mut sink = producer.sink();
@@ -120,7 +121,7 @@ fn c2_close_is_idempotent_and_a_put_after_it_gives_the_item_back() {
 
 #[test]
 fn c2_an_endpoint_closes_with_its_last_handle() {
-    let queue = IterableQueue::<u8>::unbounded();
+    let queue = backend::unbounded::<u8>();
     let mut first = queue.producer_named("http").unwrap();
     let _consumer = queue.consumer().unwrap();
     let second = first.clone();
@@ -132,12 +133,12 @@ fn c2_an_endpoint_closes_with_its_last_handle() {
     assert_eq!(queue.snapshot().producers[0].name, "http");
     third.try_put(1).unwrap();
     drop(third);
-    assert_eq!((queue.state(), queue.snapshot().producers.len()), (State::Draining, 0));
+    backend::soon(|| (queue.state(), queue.snapshot().producers.len()), (State::Draining, 0));
 }
 
 #[test]
 fn c2_a_clone_of_a_closed_handle_is_closed() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let mut producer = queue.producer().unwrap();
     let open = producer.clone();
     producer.close();
@@ -149,7 +150,7 @@ fn c2_a_clone_of_a_closed_handle_is_closed() {
 
 #[test]
 fn c2_permits_sinks_and_waiting_puts_own_a_handle() {
-    let queue = IterableQueue::bounded(1);
+    let queue = backend::bounded(1);
     let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     queue.seal();
     let permit = producer.reserve().now_or_never().unwrap().unwrap();
@@ -161,18 +162,18 @@ fn c2_permits_sinks_and_waiting_puts_own_a_handle() {
     producer.close();
 
     permit.put(1).unwrap();
-    assert_eq!(consumer.try_get(), Ok(1));
-    assert_eq!(task.poll(waiting.as_mut()), Poll::Ready(Ok(())));
+    assert_eq!(consumer.soon_item(), 1);
+    assert_eq!(backend::soon_ready(waiting.as_mut()), Ok(()));
     drop(waiting);
-    assert_eq!(consumer.try_get(), Ok(2));
+    assert_eq!(consumer.soon_item(), 2);
     assert_eq!(queue.state(), State::Sealed, "the sink is open");
     drop(sink);
-    assert_eq!(queue.state(), State::Drained);
+    backend::drained(&queue);
 }
 
 #[test]
 fn c3_after_seal_nothing_new_is_opened_but_clones_work() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     queue.seal();
     queue.seal();
@@ -184,12 +185,12 @@ fn c3_after_seal_nothing_new_is_opened_but_clones_work() {
     let (more, mut another) = (producer.clone(), consumer.clone());
     more.try_put(1).unwrap();
     producer.try_put(2).unwrap();
-    assert_eq!((another.try_get(), consumer.try_get()), (Ok(1), Ok(2)));
+    assert_eq!((another.soon_item(), consumer.soon_item()), (1, 2));
 }
 
 #[test]
 fn c3_the_queue_seals_itself_with_its_last_handle() {
-    let queue = IterableQueue::<u8>::unbounded();
+    let queue = backend::unbounded::<u8>();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let (clone, more) = (queue.clone(), (producer.clone(), consumer.clone()));
     drop(producer);
@@ -198,7 +199,7 @@ fn c3_the_queue_seals_itself_with_its_last_handle() {
     assert_eq!(clone.state(), State::Open, "a handle is left");
     assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
     drop(clone);
-    assert_eq!(consumer.try_get(), Err(TryGetError::Ended));
+    consumer.soon_end();
 }
 
 #[test]
@@ -206,16 +207,16 @@ fn c3_drained_futures_are_no_handles_and_borrow_nothing() {
     fn free<F: Future<Output = Drained> + Send + 'static>(future: F) -> F {
         future
     }
-    let queue = IterableQueue::<u8>::unbounded();
+    let queue = backend::unbounded::<u8>();
     let (unpolled, mut polled) = (free(queue.drained()), Box::pin(free(queue.drained())));
     let dropped = free(queue.drained());
     let task = Task::new();
     assert!(task.poll(polled.as_mut()).is_pending());
     let (producer, consumer) = queue.split().unwrap();
     drop((producer, dropped));
-    assert_eq!(task.wakes(), 1, "neither future kept it open");
+    backend::soon(|| task.wakes(), 1); // neither future kept it open
     assert!(matches!(task.poll(polled.as_mut()), Poll::Ready(Drained { outcome: Outcome::Complete, .. })));
-    assert_eq!(unpolled.now_or_never().unwrap().outcome, Outcome::Complete);
+    assert_eq!(backend::soon_ready(unpolled).outcome, Outcome::Complete);
     drop(consumer);
 }
 
@@ -223,7 +224,7 @@ fn c3_drained_futures_are_no_handles_and_borrow_nothing() {
 fn c4_a_close_never_overtakes_earlier_puts() {
     within_watchdog(|| {
         for capacity in [1, 3, 64] {
-            let (mut producer, consumer) = IterableQueue::bounded(capacity).split().unwrap();
+            let (mut producer, consumer) = backend::bounded(capacity).split().unwrap();
             let putting = thread::spawn(move || {
                 (0..500).for_each(|n| producer.blocking_put(n).unwrap());
                 producer.close();
@@ -236,23 +237,23 @@ fn c4_a_close_never_overtakes_earlier_puts() {
 
 #[test]
 fn c4_a_waiting_put_arrives_before_the_end() {
-    let (mut producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    let (mut producer, mut consumer) = backend::bounded(1).split().unwrap();
     producer.try_put(1).unwrap();
     let other = producer.clone();
     let mut waiting = Box::pin(async move { other.put(2).await });
     let task = Task::new();
     assert!(task.poll(waiting.as_mut()).is_pending());
     producer.close();
-    assert_eq!(consumer.try_get(), Ok(1));
+    assert_eq!(consumer.soon_item(), 1);
     assert_eq!(consumer.try_get(), Err(TryGetError::Empty), "one put is under way");
-    assert!(task.poll(waiting.as_mut()).is_ready());
+    backend::soon_ready(waiting.as_mut()).unwrap();
     drop(waiting);
-    assert_eq!(consumer.by_ref().collect::<Vec<_>>().now_or_never(), Some(vec![2]));
+    assert_eq!(backend::soon_ready(consumer.by_ref().collect::<Vec<_>>()), [2]);
 }
 
 #[test]
 fn c5_a_loop_over_a_borrowed_consumer_ends_with_the_queue() {
-    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    let (producer, mut consumer) = backend::unbounded().split().unwrap();
     (0..3).try_for_each(|n| producer.try_put(n)).unwrap();
     drop(producer);
     let mut seen = Vec::new();
@@ -264,18 +265,20 @@ fn c5_a_loop_over_a_borrowed_consumer_ends_with_the_queue() {
 
 #[test]
 fn c5_the_last_lease_blocks_the_end_and_is_named() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("worker-2").unwrap());
     producer.try_put(1).unwrap();
     drop(producer);
     queue.seal();
-    let item = consumer.try_lease().unwrap();
+    let item = consumer.soon_lease();
     let task = Task::new();
     assert!(task.poll(pin!(consumer.lease())).is_pending(), "it waits for itself");
+    let named =
+        |blockers: &[Blocker]| matches!(blockers, [Blocker::Leased(who)] if who.name == "worker-2" && who.leased == 1);
+    backend::soon(|| named(&queue.snapshot().blockers()), true);
     let blockers = queue.snapshot().blockers();
-    assert!(matches!(&blockers[..], [Blocker::Leased(who)] if who.name == "worker-2" && who.leased == 1));
     assert!(blockers.to_string().contains("consumer worker-2 holds 1 item"), "{blockers}");
     item.ack();
-    assert!(queue.snapshot().blockers().is_empty());
-    assert!(matches!(task.poll(pin!(consumer.lease())), Poll::Ready(None)));
+    backend::soon(|| queue.snapshot().blockers().len(), 0);
+    assert!(backend::soon_ready(consumer.lease()).is_none());
 }

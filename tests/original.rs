@@ -4,14 +4,15 @@ mod common;
 
 use std::thread;
 
-use actix_iterable_queue::{IterableQueue, OpenError, Outcome, PutError, State};
+use actix_iterable_queue::{IterableQueue, OpenError, Outcome, PutError};
+use common::backend;
 use common::{until, within_watchdog};
 use futures::executor::block_on;
 
 #[test]
 fn c3_nobody_seals_the_queue() {
     within_watchdog(|| {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let drained = queue.drained();
         let producers: Vec<_> = (0..2).map(|_| queue.producer().unwrap()).collect();
         let consumers: Vec<_> = (0..2).map(|_| queue.consumer().unwrap()).collect();
@@ -33,7 +34,7 @@ fn c3_nobody_seals_the_queue() {
 #[test]
 fn c2_a_producer_dies_without_closing() {
     within_watchdog(|| {
-        let (producer, consumer) = IterableQueue::bounded(4).split().unwrap();
+        let (producer, consumer) = backend::bounded(4).split().unwrap();
         let dying = thread::spawn(move || {
             for n in 0.. {
                 assert!(n < 10, "the producer fails");
@@ -48,7 +49,7 @@ fn c2_a_producer_dies_without_closing() {
 #[test]
 fn d3_a_consumer_dies_with_work_in_its_hands() {
     within_watchdog(|| {
-        let (producer, consumer) = IterableQueue::bounded(4).split().unwrap();
+        let (producer, consumer) = backend::bounded(4).split().unwrap();
         let mut doomed = consumer.clone();
         producer.blocking_put(0).unwrap();
         let dying = thread::spawn(move || {
@@ -63,18 +64,22 @@ fn d3_a_consumer_dies_with_work_in_its_hands() {
 }
 
 #[test]
-fn d7_a_consumer_leaves_early() {
+fn d2_a_consumer_leaves_early_and_another_one_gets_the_rest() {
     within_watchdog(|| {
-        // One of two: the other gets the rest.
-        let (producer, mut leaving) = IterableQueue::bounded(2).split().unwrap();
+        let (producer, mut leaving) = backend::bounded(2).split().unwrap();
         let staying = leaving.clone();
         let putting = thread::spawn(move || (0..100).for_each(|n| producer.blocking_put(n).unwrap()));
         assert_eq!(leaving.iter().take(3).count(), 3);
         drop(leaving);
         assert_eq!(staying.into_iter().count(), 97);
         putting.join().unwrap();
+    });
+}
 
-        // The last one: the producer hears of it, instead of waiting for room for ever.
+/// And the producer hears of it, instead of waiting for room for ever.
+#[test]
+fn d7_the_last_consumer_leaves_early() {
+    within_watchdog(|| {
         let queue = IterableQueue::bounded(2);
         let (producer, mut only) = (queue.producer().unwrap(), queue.consumer().unwrap());
         queue.seal();
@@ -91,7 +96,7 @@ fn d7_a_consumer_leaves_early() {
 #[test]
 fn c3_an_endpoint_is_asked_for_too_late() {
     within_watchdog(|| {
-        let queue = IterableQueue::<u8>::unbounded();
+        let queue = backend::unbounded::<u8>();
         let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         queue.seal();
         for _ in 0..2 {
@@ -100,7 +105,7 @@ fn c3_an_endpoint_is_asked_for_too_late() {
             drop((producer.clone(), consumer.clone())); // the refusals left nothing that would hold it up
         }
         drop(producer);
-        assert_eq!(queue.state(), State::Drained);
+        backend::drained(&queue);
         assert_eq!(queue.consumer().unwrap_err(), OpenError::Sealed);
         assert_eq!(consumer.into_iter().count(), 0);
     });
@@ -124,7 +129,7 @@ fn d7_there_are_no_consumers_at_all() {
 #[test]
 fn c5_an_empty_queue_ends_at_once() {
     within_watchdog(|| {
-        let queue = IterableQueue::<u8>::bounded(1);
+        let queue = backend::bounded::<u8>(1);
         let consumer = queue.consumer().unwrap();
         queue.seal();
         assert_eq!(consumer.into_iter().next(), None);

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
@@ -10,7 +11,8 @@ use std::time::Duration;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{Backoff, State, WorkerPoolBuilder};
 
-use actors::{backlog, in_system, until};
+use actors::{backlog, backlog_in_memory, in_system, until};
+use common::backend;
 use crew::{Crew, LATE, SOON, Worker, crew, does, here};
 
 #[test]
@@ -129,7 +131,7 @@ fn a6_a_factory_that_always_panics_does_not_keep_the_pool_from_ending() {
 fn a6_a_factory_that_always_panics_does_not_outlive_an_abort_or_a_shutdown() {
     for (shut_down, backoff) in [(false, SOON), (false, LATE), (true, SOON), (true, LATE)] {
         in_system(move || async move {
-            let queue = backlog(0..1);
+            let queue = backlog_in_memory(0..1);
             let (tell, mut told) = futures::channel::mpsc::unbounded();
             let factory = move |_| -> Worker {
                 let _ = tell.unbounded_send(());
@@ -149,7 +151,7 @@ fn a6_a_factory_that_always_panics_does_not_outlive_an_abort_or_a_shutdown() {
 #[test]
 fn a6_a_worker_that_dies_of_the_last_item_does_not_keep_the_pool_from_ending() {
     in_system(|| async {
-        let queue = IterableQueue::builder().max_attempts(1).build().unwrap();
+        let queue = backend::build(IterableQueue::builder().max_attempts(1));
         queue.producer().unwrap().try_put(1).unwrap();
         let poisoned = does(|_, item: Item<u32>| panic!("with {}", *item));
         let pool = here(&queue).workers(1).restart_backoff(LATE).start(poisoned).unwrap();

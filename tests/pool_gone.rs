@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
@@ -11,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use actix::prelude::*;
-use actix_iterable_queue::State;
 use actix_iterable_queue::prelude::*;
 use futures::FutureExt;
 use futures::channel::{mpsc, oneshot};
 
 use actors::{backlog, in_system, quiet};
+use common::backend;
 use crew::{acks, here};
 
 thread_local! {
@@ -128,7 +129,7 @@ fn the_end_waits_for_what_the_handler_of_drained_returned_and_for_stopped() {
             let pool = builder.workers(1).start(move |_| slow.lock().unwrap().take().unwrap()).unwrap();
             queue.seal();
             futures::StreamExt::next(&mut stop).await.unwrap();
-            assert_eq!(queue.state(), State::Drained);
+            backend::drained(&queue);
             quiet().await;
             assert!(pool.drained().now_or_never().is_none());
             if in_future {

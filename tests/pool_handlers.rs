@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
@@ -15,6 +16,7 @@ use actix_iterable_queue::prelude::*;
 use futures::{FutureExt, StreamExt};
 
 use actors::{backlog, in_system};
+use common::backend::{self, Soon};
 use crew::{AtOnce, InActorFuture, InFuture, InTurn, SOON, Work, does, here, work};
 
 /// One worker works through 20 items; `expected` is the most it works on at once.
@@ -75,7 +77,7 @@ where
     A: Actor<Context = Context<A>> + Handler<Item<u32>> + Handler<Drained>,
 {
     in_system(move || async move {
-        let queue = IterableQueue::builder().max_attempts(2).build().expect("2 is fine");
+        let queue = backend::build(IterableQueue::builder().max_attempts(2));
         let letters = queue.dead_letters().expect("it is open");
         let producer = queue.producer().expect("it is open");
         producer.try_put(7).expect("it has no bound");
@@ -126,7 +128,7 @@ fn d3_a_dead_letter_tells_what_the_panic_of_an_atomic_response_said() {
 #[test]
 fn d3_all_items_in_hand_die_with_the_worker_and_one_of_its_panic() {
     in_system(|| async {
-        let queue = IterableQueue::builder().max_attempts(1).build().unwrap();
+        let queue = backend::build(IterableQueue::builder().max_attempts(1));
         let letters = queue.dead_letters().unwrap();
         queue.producer().unwrap().put_all(0..3).await.unwrap();
         let last_kills = work(|item: Item<u32>| async move {
@@ -173,12 +175,12 @@ fn d3_a_panic_without_a_text_kills_as_well() {
 #[test]
 fn d3_without_a_panic_a_dead_letter_tells_of_none() {
     in_system(|| async {
-        let queue = IterableQueue::builder().max_attempts(1).build().unwrap();
+        let queue = backend::build(IterableQueue::builder().max_attempts(1));
         let letters = queue.dead_letters().unwrap();
         queue.producer().unwrap().put_all(0..4).await.unwrap();
         // Outside of pools nobody knows.
         let mut consumer = queue.consumer().unwrap();
-        let item = consumer.try_lease().unwrap();
+        let item = consumer.soon_lease();
         catch_unwind(AssertUnwindSafe(move || panic!("item {}", *item))).unwrap_err();
         drop(consumer);
         let pool = here(&queue)

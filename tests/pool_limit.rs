@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
@@ -12,7 +13,8 @@ use actix_iterable_queue::{Death, PoolError, PoolFailure, State, WorkerPoolBuild
 use futures::FutureExt;
 use futures::future::{Either, select};
 
-use actors::{backlog, in_system, quiet, until};
+use actors::{backlog, backlog_in_memory, in_system, quiet, until};
+use common::backend;
 use crew::{HOUR, LATE, SOON, crew, does, here};
 
 fn gave_up(worker: &str, message: &str) -> PoolFailure {
@@ -22,7 +24,7 @@ fn gave_up(worker: &str, message: &str) -> PoolFailure {
 #[test]
 fn a6_past_the_limit_the_pool_gives_up_and_says_why() {
     in_system(|| async {
-        let queue = backlog(0..6);
+        let queue = backlog_in_memory(0..6);
         let producer = queue.producer().unwrap();
         let pool = here(&queue)
             .name("fetch")
@@ -47,7 +49,7 @@ fn a6_past_the_limit_the_pool_gives_up_and_says_why() {
         let totals = queue.snapshot().totals;
         assert_eq!((totals.accepted, totals.acked, totals.discarded), (6, 2, 4));
         assert_eq!(other.take_left(), [2, 3, 4, 5]);
-        assert_eq!(pool.take_left(), []);
+        assert_eq!(pool.take_left(), [0; 0]);
         // And again, as often as one likes.
         assert_eq!(pool.drained().await.unwrap_err(), failure);
         drop(pool);
@@ -79,7 +81,7 @@ fn a6_the_limit_is_over_all_workers_together() {
 #[test]
 fn a6_a_limit_of_no_restarts_gives_up_with_the_first_death() {
     in_system(|| async {
-        let queue = backlog(0..1);
+        let queue = backlog_in_memory(0..1);
         let (factory, mut crew) = crew();
         let pool = here(&queue).workers(2).restart_limit(0, HOUR).start(factory).unwrap();
         let births = crew.births(2).await;
@@ -98,7 +100,7 @@ fn a6_a_limit_of_no_restarts_gives_up_with_the_first_death() {
 #[test]
 fn a6_deaths_that_are_long_past_do_not_count() {
     in_system(|| async {
-        let queue = IterableQueue::builder().max_attempts(1000).build().unwrap();
+        let queue = backend::build(IterableQueue::builder().max_attempts(1000));
         queue.producer().unwrap().try_put(0).unwrap();
         let builder = here(&queue).workers(1).restart_limit(1, Duration::ZERO).restart_backoff(SOON);
         let pool = builder.start(does(|_, item| {
@@ -129,7 +131,7 @@ fn a6_a_worker_that_leaves_as_told_is_not_a_death() {
 #[test]
 fn a6_left_are_first_the_items_that_came_back() {
     in_system(|| async {
-        let queue = backlog(0..5);
+        let queue = backlog_in_memory(0..5);
         let (factory, mut crew) = crew();
         let pool = here(&queue).workers(2).restart_limit(0, HOUR).start(factory).unwrap();
         let births = crew.births(2).await;
@@ -146,7 +148,7 @@ fn a6_left_are_first_the_items_that_came_back() {
 #[test]
 fn a6_told_to_keep_the_queue_it_leaves_it_to_others() {
     in_system(|| async {
-        let queue = backlog(0..5);
+        let queue = backlog_in_memory(0..5);
         let (factory, mut crew) = crew();
         let pool = here(&queue).workers(2).restart_limit(0, HOUR).keep_queue().start(factory).unwrap();
         let births = crew.births(2).await;
@@ -210,7 +212,7 @@ fn a6_a_pool_that_gave_up_is_not_resized_any_more() {
 fn d7_a_pool_that_gave_up_counts_no_more() {
     for others in [false, true] {
         in_system(move || async move {
-            let queue = backlog(0..2);
+            let queue = backlog_in_memory(0..2);
             let consumer = others.then(|| queue.consumer().unwrap());
             let producer = queue.producer().unwrap();
             queue.seal();
@@ -220,7 +222,7 @@ fn d7_a_pool_that_gave_up_counts_no_more() {
             assert_eq!(producer.put(2).await, Err(PutError::Abandoned(2)));
         });
         in_system(move || async move {
-            let queue = backlog(0..2);
+            let queue = backlog_in_memory(0..2);
             let consumer = others.then(|| queue.consumer().unwrap());
             let producer = queue.producer().unwrap();
             let builder = here(&queue).workers(1).restart_limit(0, HOUR).keep_queue();
@@ -243,7 +245,7 @@ fn d7_a_pool_that_gave_up_counts_no_more() {
 
 /// Nobody else is there who could take what is left: it must not be dropped as abandoned.
 async fn hands_all_of_it_out(start: impl FnOnce(WorkerPoolBuilder<u32>) -> WorkerPool<u32>) {
-    let queue = backlog(0..4);
+    let queue = backlog_in_memory(0..4);
     let pool = start(here(&queue).workers(1).restart_limit(0, HOUR));
     queue.seal();
     assert!(pool.drained().await.is_err());

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
@@ -14,7 +15,7 @@ use actix_iterable_queue::State;
 use actix_iterable_queue::prelude::*;
 use tokio::sync::Semaphore;
 
-use actors::{backlog, in_system, quiet, until};
+use actors::{backlog, backlog_in_memory, in_system, quiet, until};
 use crew::{InActorFuture, InFuture, Work, here, work};
 
 /// Futures of handlers: each settles its item when it may, and comes to its end when it may.
@@ -149,7 +150,7 @@ where
     A: Actor<Context = Context<A>> + Handler<Item<u32>> + Handler<Drained>,
 {
     in_system(move || async move {
-        let queue = backlog(0..5);
+        let queue = backlog_in_memory(0..5);
         let (work, open) = Open::new(Item::ack, true);
         let builder = here(&queue).workers(1).max_in_flight(3);
         let pool = builder.start(move |_| make(Arc::clone(&work))).expect("nothing is against it");

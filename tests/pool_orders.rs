@@ -2,12 +2,14 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
 use actix_iterable_queue::prelude::*;
 
 use actors::{backlog, in_system, quiet, until};
+use common::backend;
 use crew::{Crew, LATE, crew, does, here};
 
 /// Waits until so many workers are there.
@@ -173,7 +175,7 @@ fn a_worker_told_to_leave_that_is_wanted_again_stays() {
 #[test]
 fn d2_nothing_is_lost_while_the_pool_grows_and_shrinks() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(8);
+        let queue = backend::bounded(8);
         let pool = WorkerPool::builder(&queue).workers(2).start(does(|_, item| item.ack())).unwrap();
         let producer = queue.producer().unwrap();
         queue.seal();

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
@@ -12,11 +13,12 @@ use actix_iterable_queue::{DeadLetter, IterableQueue, WorkerPoolBuilder};
 use futures::StreamExt;
 
 use actors::in_system;
+use common::backend;
 use crew::{InFuture, LATE, crew, does, here, work};
 
 /// A queue full of items with so many attempts, that will be sealed; and its dead letters.
 async fn full(items: u32, max_attempts: u32) -> (IterableQueue<u32>, impl Future<Output = Vec<DeadLetter<u32>>>) {
-    let queue = IterableQueue::builder().max_attempts(max_attempts).build().expect("that is fine");
+    let queue = backend::build(IterableQueue::builder().max_attempts(max_attempts));
     let letters = queue.dead_letters().expect("it is open");
     queue.producer().expect("it is open").put_all(0..items).await.expect("it has no bound");
     let sorted = async move {

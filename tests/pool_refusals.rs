@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
@@ -12,7 +13,8 @@ use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{PoolError, State, WorkerPoolBuilder};
 use futures::FutureExt;
 
-use actors::{backlog, in_system, watched};
+use actors::{backlog, backlog_in_memory, in_system, watched};
+use common::backend;
 use crew::{crew, here};
 
 /// Tries to start it, and looks that nothing has come of it.
@@ -30,7 +32,7 @@ fn refused(queue: &IterableQueue<u32>, builder: WorkerPoolBuilder<u32>) -> PoolE
 #[test]
 fn a_pool_without_workers_is_refused() {
     in_system(|| async {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         let error = refused(&queue, WorkerPool::builder(&queue).workers(0));
         assert!(matches!(error, PoolError::ZeroWorkers), "{error}");
     });
@@ -39,7 +41,7 @@ fn a_pool_without_workers_is_refused() {
 #[test]
 fn a2_a_limit_of_0_is_refused() {
     in_system(|| async {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         let error = refused(&queue, WorkerPool::builder(&queue).max_in_flight(0));
         assert!(matches!(error, PoolError::ZeroMaxInFlight), "{error}");
     });
@@ -48,7 +50,7 @@ fn a2_a_limit_of_0_is_refused() {
 #[test]
 fn without_a_system_a_pool_is_refused() {
     watched(|| {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         let error = refused(&queue, WorkerPool::builder(&queue));
         assert!(matches!(error, PoolError::NoSystem), "{error}");
     });
@@ -57,7 +59,7 @@ fn without_a_system_a_pool_is_refused() {
 #[test]
 fn after_its_system_a_pool_is_refused() {
     watched(|| {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         System::new().block_on(async {}); // which is gone then
         let error = refused(&queue, WorkerPool::builder(&queue));
         assert!(matches!(error, PoolError::NoSystem), "{error}");
@@ -73,19 +75,19 @@ fn after_its_system_a_pool_is_refused() {
 #[test]
 fn c3_a_pool_for_a_sealed_queue_is_refused() {
     in_system(|| async {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         let _keeps_it_alive = queue.consumer().unwrap();
         queue.seal();
         let error = refused(&queue, WorkerPool::builder(&queue));
         assert!(matches!(error, PoolError::Sealed), "{error}");
-        assert_eq!(queue.state(), State::Draining);
+        backend::soon(|| queue.state(), State::Draining);
     });
 }
 
 #[test]
 fn a_given_arbiter_that_has_stopped_is_refused() {
     in_system(|| async {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         let (alive, dead) = (Arbiter::new(), Arbiter::new());
         let handles = [alive.handle(), dead.handle()];
         dead.stop();
@@ -102,7 +104,7 @@ fn a_given_arbiter_that_has_stopped_is_refused() {
 #[test]
 fn the_refused_queue_is_as_good_as_before() {
     in_system(|| async {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         for builder in [here(&queue).workers(0), here(&queue).max_in_flight(0)] {
             refused(&queue, builder);
         }
@@ -142,6 +144,7 @@ fn a_resize_after_the_end_is_refused() {
         let pool = here(&queue).workers(1).start(factory).unwrap();
         crew.birth().await;
         queue.seal();
+        backend::drained(&queue);
         assert!(matches!(pool.resize(2), Err(PoolError::Ended))); // the pool may still be at work
         assert_eq!(pool.drained().await.unwrap().workers.len(), 1);
         assert!(matches!(pool.resize(2), Err(PoolError::Ended)));

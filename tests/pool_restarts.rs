@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 
@@ -13,6 +14,7 @@ use actix_iterable_queue::Death;
 use actix_iterable_queue::prelude::*;
 
 use actors::{backlog, in_system};
+use common::backend;
 use crew::{SOON, Worker, crew, does, here};
 
 type Kill = fn(Item<u32>, &mut Worker, &mut Context<Worker>);
@@ -174,7 +176,7 @@ fn a6_a_worker_whose_factory_panics_is_replaced() {
 #[test]
 fn a6_without_a_limit_a_pool_never_gives_up() {
     in_system(|| async {
-        let queue = IterableQueue::builder().max_attempts(1000).build().unwrap();
+        let queue = backend::build(IterableQueue::builder().max_attempts(1000));
         queue.producer().unwrap().try_put(0).unwrap();
         let deaths = Arc::new(AtomicUsize::new(0));
         let builder = here(&queue).workers(2).restart_backoff(SOON);

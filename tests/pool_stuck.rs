@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 #[path = "common/crew.rs"]
 mod crew;
 #[path = "common/log.rs"]

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;

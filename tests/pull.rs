@@ -3,6 +3,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,8 +19,7 @@ use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::channel::oneshot;
 
 use actors::{Hand, backlog, in_system, run};
-
-type Queue = IterableQueue<u32>;
+use common::backend;
 
 #[test]
 fn a2_the_next_item_comes_when_the_one_before_is_settled() {
@@ -243,7 +243,7 @@ fn d11_a_busy_consumer_still_gets_its_messages() {
 #[test]
 fn d11_consumers_that_wait_are_woken_in_turn() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let producer = queue.producer().unwrap();
         let (addrs, mut hands): (Vec<_>, Vec<_>) = (0..3).map(|_| Hand::pull(queue.consumer().unwrap())).unzip();
         actors::quiet().await;
@@ -272,7 +272,7 @@ fn c5_drained_comes_once_after_the_last_item_and_aborted_too() {
             idle_events.nothing().await;
 
             let outcome = if abort {
-                assert_eq!(queue.abort(), []);
+                assert_eq!(queue.abort(), [0; 0]);
                 Outcome::Aborted // and the item is still in hand
             } else {
                 in_hand.ack();

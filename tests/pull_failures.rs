@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use std::future::pending;
 
@@ -11,7 +12,7 @@ use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
 use futures::{FutureExt, StreamExt};
 
-use actors::{Hand, Run, backlog, in_system, quiet, run};
+use actors::{Hand, Run, backlog, backlog_in_memory, in_system, quiet, run};
 
 type Queue = IterableQueue<u32>;
 
@@ -152,7 +153,7 @@ fn d11_a_waiting_actor_does_not_keep_items_from_others() {
 #[test]
 fn d3_an_actor_that_stops_with_items_in_hand_gives_them_back_counted() {
     in_system(|| async {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         let (actor, seen) = Acts::new(queue.consumer().unwrap(), |actor, item, ctx| {
             if *item == 1 {
                 ctx.stop();
@@ -168,7 +169,7 @@ fn d3_an_actor_that_stops_with_items_in_hand_gives_them_back_counted() {
 #[test]
 fn d3_a_handler_that_panics_gives_its_item_back_and_the_actor_leaves() {
     in_system(|| async {
-        let queue = backlog(0..3);
+        let queue = backlog_in_memory(0..3);
         let (actor, seen) = Acts::new(queue.consumer().unwrap(), |_, item, _| {
             assert_ne!(*item, 1, "this one is poison");
             item.ack();
@@ -184,7 +185,7 @@ fn d3_a_handler_that_panics_gives_its_item_back_and_the_actor_leaves() {
 #[test]
 fn d3_items_come_back_when_the_arbiter_is_stopped() {
     in_system(|| async {
-        let queue = backlog(0..20);
+        let queue = backlog_in_memory(0..20);
         let arbiter = Arbiter::new();
         let (actor, seen) = Acts::new(queue.consumer().unwrap(), |actor, item, _| actor.keeps.push(item));
         Acts::start_in_arbiter(&arbiter.handle(), move |_| actor);

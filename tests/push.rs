@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,13 +13,12 @@ use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::{FutureExt, StreamExt};
 
 use actors::{Hand, backlog, in_system, quiet, run};
-
-type Queue = IterableQueue<u32>;
+use common::backend;
 
 #[test]
 fn a2_no_more_than_max_in_flight_are_unsettled() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let producer = queue.producer().unwrap();
         producer.put_all(0..10).await.unwrap();
         drop(producer);
@@ -44,7 +44,7 @@ fn a2_no_more_than_max_in_flight_are_unsettled() {
 #[test]
 fn a2_one_at_a_time_unless_told_otherwise() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         queue.producer().unwrap().put_all(0..3).await.unwrap();
         let actor = QueueActor::new(queue.clone()).start();
         let (hand, mut events) = Hand::push();
@@ -144,7 +144,7 @@ fn a2_an_atomic_response_works_on_one_at_a_time() {
 fn a2_the_mailbox_capacity_changes_nothing() {
     for mailbox in [0, 1] {
         in_system(move || async move {
-            let queue = Queue::unbounded();
+            let queue = backend::unbounded();
             queue.producer().unwrap().put_all(0..20).await.unwrap();
             let actor = QueueActor::new(queue.clone()).start();
             let (hand, mut events) = Hand::push();
@@ -175,7 +175,7 @@ fn a2_the_mailbox_capacity_changes_nothing() {
 #[test]
 fn d11_several_consumers_are_served_in_turn() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let producer = queue.producer().unwrap();
         let actor = QueueActor::new(queue).start();
         let mut hands = Vec::new();
@@ -198,7 +198,7 @@ fn d11_several_consumers_are_served_in_turn() {
 #[test]
 fn d11_a_backlog_is_shared_out_evenly() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = IterableQueue::unbounded();
         queue.producer().unwrap().put_all(0..9).await.unwrap();
         let actor = QueueActor::new(queue).start();
         let (hands, events): (Vec<_>, Vec<_>) = (0..3).map(|_| Hand::push()).unzip();
@@ -233,7 +233,7 @@ fn d11_a_queue_actor_with_a_backlog_still_reads_its_messages() {
 #[test]
 fn c5_drained_comes_once_after_the_last_item() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         queue.producer().unwrap().put_all(0..2).await.unwrap();
         let actor = QueueActor::new(queue).start();
         let ((busy, mut busy_events), (idle, mut idle_events)) = (Hand::push(), Hand::push());
@@ -255,7 +255,7 @@ fn c5_drained_comes_once_after_the_last_item() {
 #[test]
 fn c5_an_actor_that_is_registered_twice_is_told_twice() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let producer = queue.producer().unwrap();
         let actor = QueueActor::new(queue).start();
         let (hand, mut events) = Hand::push();
@@ -278,7 +278,7 @@ fn c5_an_actor_that_is_registered_twice_is_told_twice() {
 #[test]
 fn c5_none_after_unregister_and_the_item_in_hand_stays() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         queue.producer().unwrap().put_all(0..2).await.unwrap();
         let drained = queue.drained();
         let actor = QueueActor::new(queue).start();

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use actix_iterable_queue::{OpenError, PutError, State};
 use futures::join;
 
 use actors::{Hand, in_system, quiet, run};
+use common::backend::{self, Soon};
 
 fn start(queue: &IterableQueue<u32>) -> Addr<QueueActor<u32>> {
     QueueActor::new(queue.clone()).start()
@@ -20,7 +22,7 @@ fn start(queue: &IterableQueue<u32>) -> Addr<QueueActor<u32>> {
 #[test]
 fn a1_open_producer_answers_with_a_producer() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let named = actor.send(OpenProducer::new().named("http")).await.unwrap().unwrap();
         let plain = actor.send(OpenProducer::new()).await.unwrap().unwrap();
@@ -37,13 +39,13 @@ fn a1_open_producer_answers_with_a_producer() {
 #[test]
 fn a1_open_consumer_answers_with_a_consumer() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let mut named = actor.send(OpenConsumer::new().named("worker")).await.unwrap().unwrap();
         let mut plain = actor.send(OpenConsumer::new()).await.unwrap().unwrap();
 
         queue.producer().unwrap().put_all([1, 2]).await.unwrap();
-        assert_eq!((named.try_get(), plain.try_get()), (Ok(1), Ok(2)));
+        assert_eq!((named.soon_item(), plain.soon_item()), (1, 2));
         let consumers = queue.snapshot().consumers;
         assert_eq!((&*consumers[0].name, consumers[0].id), ("worker", named.id()));
         assert_eq!(consumers[1].id, plain.id());
@@ -53,7 +55,7 @@ fn a1_open_consumer_answers_with_a_consumer() {
 #[test]
 fn a1_register_consumer_answers_with_an_id_and_serves_items_and_the_end() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let producer = queue.producer().unwrap();
         let (hand, mut events) = Hand::push();
@@ -76,7 +78,7 @@ fn a1_register_consumer_answers_with_an_id_and_serves_items_and_the_end() {
 #[test]
 fn a1_unregister_ends_a_registration_once() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let (hand, mut events) = Hand::push();
         let id = actor.send(RegisterConsumer::new(hand)).await.unwrap().unwrap();
@@ -94,18 +96,18 @@ fn a1_unregister_ends_a_registration_once() {
 #[test]
 fn a1_put_is_answered_when_the_buffer_holds_the_item() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         actor.send(Put::new(&producer, 7)).await.unwrap().unwrap();
-        assert_eq!(consumer.try_get(), Ok(7));
+        assert_eq!(consumer.soon_item(), 7);
     });
 }
 
 #[test]
 fn a1_close_closes_the_producer_now_and_its_handle_in_turn() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let mut producer = queue.producer().unwrap();
         let close = Close::new(&mut producer);
@@ -121,7 +123,7 @@ fn a1_close_closes_the_producer_now_and_its_handle_in_turn() {
 #[test]
 fn a1_put_on_a_closed_producer_gives_the_item_back() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let mut producer = queue.producer().unwrap();
         producer.close();
@@ -133,7 +135,7 @@ fn a1_put_on_a_closed_producer_gives_the_item_back() {
 #[test]
 fn a1_after_seal_nothing_is_opened_and_what_is_open_goes_on() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         actor.send(Seal).await.unwrap();
@@ -153,7 +155,7 @@ fn a1_after_seal_nothing_is_opened_and_what_is_open_goes_on() {
 #[test]
 fn a1_max_in_flight_0_is_refused_and_leaves_no_consumer_behind() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let (hand, mut events) = Hand::push();
         let refused = actor.send(RegisterConsumer::new(hand).max_in_flight(0)).await.unwrap();
@@ -215,7 +217,7 @@ fn a1_shutdown_lets_consumers_finish_and_refuses_waiting_puts() {
 #[test]
 fn d12_a_put_that_cannot_be_sent_gives_the_item_back() {
     in_system(|| async {
-        let queue = IterableQueue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = start(&queue);
         let producer = queue.producer().unwrap();
         assert_eq!(Put::new(&producer, 5).into_inner(), 5);

@@ -3,6 +3,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -16,13 +17,14 @@ use actix_iterable_queue::prelude::*;
 use futures::channel::oneshot;
 
 use actors::{Hand, in_system, quiet, run, until};
+use common::backend;
 
 type Queue = IterableQueue<u32>;
 
 #[test]
 fn c3_the_last_strong_address_seals_the_queue() {
     in_system(|| async {
-        let queue = Queue::bounded(4);
+        let queue = backend::bounded(4);
         let drained = queue.drained();
         let first = QueueActor::new(queue).start();
         let (last, weak) = (first.clone(), first.downgrade());
@@ -46,7 +48,7 @@ fn c3_the_last_strong_address_seals_the_queue() {
 #[test]
 fn c3_a_handle_of_the_queue_keeps_it_unsealed_without_the_actor() {
     in_system(|| async {
-        let queue = Queue::bounded(4);
+        let queue = backend::bounded::<u32>(4);
         let drained = queue.drained();
         let actor = QueueActor::new(queue.clone()).start();
         let weak = actor.downgrade();
@@ -62,7 +64,7 @@ fn c3_a_handle_of_the_queue_keeps_it_unsealed_without_the_actor() {
 #[test]
 fn c3_messages_sent_before_the_last_address_is_dropped_are_served() {
     in_system(|| async {
-        let queue = Queue::bounded(4);
+        let queue = backend::bounded(4);
         let producer = queue.producer().unwrap();
         let actor = QueueActor::new(queue).start();
         let mut consumer = actor.send(OpenConsumer::new()).await.unwrap().unwrap();
@@ -83,7 +85,7 @@ fn c3_messages_sent_before_the_last_address_is_dropped_are_served() {
 #[test]
 fn c3_messages_sent_before_the_last_address_is_dropped_are_served_while_consumers_are() {
     in_system(|| async {
-        let actor = QueueActor::new(Queue::bounded(4)).start();
+        let actor = QueueActor::new(backend::bounded(4)).start();
         let (hand, mut events) = Hand::push();
         actor.send(RegisterConsumer::new(hand)).await.unwrap().unwrap();
         quiet().await;
@@ -119,7 +121,7 @@ fn start_with_late_message(queue: Queue) -> (Addr<QueueActor<u32>>, Late) {
 #[test]
 fn c3_a_message_that_comes_together_with_the_last_drop_is_served() {
     in_system(|| async {
-        let (actor, late) = start_with_late_message(Queue::bounded(4));
+        let (actor, late) = start_with_late_message(backend::bounded(4));
         drop(actor);
         let opened = late.await.unwrap().await;
         assert!(matches!(opened, Ok(Ok(_))), "{opened:?}");
@@ -130,7 +132,7 @@ fn c3_a_message_that_comes_together_with_the_last_drop_is_served() {
 #[test]
 fn c3_a_message_that_comes_together_with_the_last_drop_is_served_while_consumers_are() {
     in_system(|| async {
-        let actor = QueueActor::new(Queue::bounded(4)).start();
+        let actor = QueueActor::new(backend::bounded(4)).start();
         let (hand, mut events) = Hand::push();
         let (sent, late) = oneshot::channel();
         let last = actor.clone();
@@ -151,7 +153,7 @@ fn c3_a_message_that_comes_together_with_the_last_drop_is_served_while_consumers
 #[test]
 fn a5_an_idle_actor_ends_with_its_last_address() {
     in_system(|| async {
-        let queue = Queue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = QueueActor::new(queue.clone()).start();
         let weak = actor.downgrade();
         let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -166,7 +168,7 @@ fn a5_an_idle_actor_ends_with_its_last_address() {
 #[test]
 fn a5_it_stays_until_registered_consumers_are_told() {
     in_system(|| async {
-        let actor = QueueActor::new(Queue::bounded(4)).start();
+        let actor = QueueActor::new(backend::bounded(4)).start();
         let weak = actor.downgrade();
         let producer = actor.send(OpenProducer::new()).await.unwrap().unwrap();
         let (hand, mut events) = Hand::push();
@@ -190,7 +192,7 @@ fn a5_it_stays_until_registered_consumers_are_told() {
 #[test]
 fn a5_it_stays_until_waiting_puts_are_answered() {
     in_system(|| async {
-        let actor = QueueActor::new(Queue::bounded(1)).start();
+        let actor = QueueActor::new(backend::bounded(1)).start();
         let weak = actor.downgrade();
         let producer = actor.send(OpenProducer::new()).await.unwrap().unwrap();
         let mut consumer = actor.send(OpenConsumer::new()).await.unwrap().unwrap();
@@ -208,7 +210,7 @@ fn a5_it_stays_until_waiting_puts_are_answered() {
 #[test]
 fn a5_it_lets_go_of_consumers_it_has_told_while_addresses_are_left() {
     in_system(|| async {
-        let queue = Queue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = QueueActor::new(queue.clone()).start();
         let (hand, mut events) = Hand::push();
         actor.send(RegisterConsumer::new(hand)).await.unwrap().unwrap();
@@ -222,7 +224,7 @@ fn a5_it_lets_go_of_consumers_it_has_told_while_addresses_are_left() {
 #[test]
 fn a5_a_supervised_actor_ends_and_does_not_spin() {
     in_system(|| async {
-        let queue = Queue::bounded(4);
+        let queue = backend::bounded(4);
         let actor = Supervisor::start(move |_| QueueActor::new(queue).watch_interval(Duration::from_secs(3600)));
         let weak = actor.downgrade();
         let (hand, mut events) = Hand::push();

@@ -117,7 +117,7 @@ fn d8_what_fails_after_the_end_does_not_wait() {
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.try_put(0).unwrap();
     let item = consumer.try_lease().unwrap();
-    assert_eq!(queue.abort(), []);
+    assert_eq!(queue.abort(), [0; 0]);
     item.requeue();
     let snapshot = queue.snapshot();
     assert_eq!((snapshot.delayed, snapshot.totals.discarded, snapshot.totals.redelivered), (0, 1, 0));

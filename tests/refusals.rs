@@ -12,8 +12,10 @@ use futures::Stream;
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use actors::{Hand, Run, in_system, run};
+use common::backend::{self, Soon};
 
 /// Its drop panics.
 struct Bomb;
@@ -45,7 +47,7 @@ fn d12_refused_items_whose_drop_panics_do_not_harm_the_actor() {
 #[test]
 fn a4_an_actor_that_is_gone_does_not_abort_its_own_queue_for_a_put_to_another() {
     in_system(|| async {
-        let (own, other) = (IterableQueue::unbounded(), IterableQueue::bounded(1));
+        let (own, other) = (backend::unbounded(), backend::bounded(1));
         let (_keeps, _open) = (own.consumer().unwrap(), other.consumer().unwrap());
         let producer = other.producer().unwrap();
         producer.try_put(1).unwrap();
@@ -76,8 +78,8 @@ impl Handler<Killed> for QueueActor<u32> {
 #[test]
 fn a1_a_registration_is_ended_by_its_own_queue_only() {
     in_system(|| async {
-        let one = QueueActor::new(IterableQueue::<u32>::unbounded()).start();
-        let other = QueueActor::new(IterableQueue::<u32>::unbounded()).start();
+        let one = QueueActor::new(backend::unbounded::<u32>()).start();
+        let other = QueueActor::new(backend::unbounded::<u32>()).start();
         let (hand, _events) = Hand::push();
         let id = one.send(RegisterConsumer::new(hand.clone())).await.unwrap().unwrap();
         other.send(RegisterConsumer::new(hand)).await.unwrap().unwrap();
@@ -99,11 +101,11 @@ impl Wake for Woken {
 #[test]
 fn d11_a_consumer_that_is_handed_over_leaves_the_line() {
     in_system(|| async {
-        let queue = IterableQueue::unbounded();
+        let queue = backend::unbounded();
         let producer = queue.producer().unwrap();
         let (mut first, mut second) = (queue.consumer().unwrap(), queue.consumer().unwrap());
         producer.try_put(0).unwrap();
-        let lease = first.try_lease().unwrap();
+        let lease = first.soon_lease();
         assert!(Pin::new(&mut first).poll_next(&mut TaskContext::from_waker(Waker::noop())).is_pending());
         let (hand, _events) = Hand::new();
         let hand = hand.start();
@@ -117,7 +119,7 @@ fn d11_a_consumer_that_is_handed_over_leaves_the_line() {
         let mut waiting = pin!(second.get());
         assert!(waiting.as_mut().poll(&mut TaskContext::from_waker(&Arc::clone(&woken).into())).is_pending());
         producer.try_put(1).unwrap();
-        assert!(woken.0.load(SeqCst), "an item is there, and the one who may take it sleeps");
+        backend::soon(|| woken.0.load(SeqCst), true); // an item is there, and the one who may take it sleeps
         assert_eq!(waiting.await, Some(1));
         lease.ack();
     });

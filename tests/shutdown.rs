@@ -48,7 +48,7 @@ fn d8_what_is_left_is_in_order_whatever_its_way() {
             assert_eq!((report.drained.outcome, report.drained.totals.discarded), (Outcome::Aborted, 7));
             assert_eq!(parent.put_child(12), Err(PutError::Aborted(12)));
             // The other one has nothing to report any more.
-            assert_eq!(block_on(late).left, []);
+            assert_eq!(block_on(late).left, [0; 0]);
             parent.ack();
             assert_conserved(&queue);
         }

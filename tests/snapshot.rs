@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_iterable_queue::{Blocker, IterableQueue, Producer, Snapshot, State};
 use common::Task;
+use common::backend::{self, Soon};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -76,7 +77,7 @@ fn it_tells_who_waits_and_what_became_of_the_items() {
 
 #[test]
 fn every_state_has_its_word() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let mut words = vec![queue.state().to_string()];
     let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.try_put(1).unwrap();
@@ -84,9 +85,10 @@ fn every_state_has_its_word() {
     words.push(queue.state().to_string());
     producer.close();
     words.push(queue.state().to_string());
-    assert_eq!(consumer.try_get(), Ok(1));
+    assert_eq!(consumer.soon_item(), 1);
+    backend::soon(|| queue.state().to_string() != words[2], true);
     words.push(queue.state().to_string());
-    let aborted = IterableQueue::<u8>::unbounded();
+    let aborted = backend::unbounded::<u8>();
     drop(aborted.abort());
     words.push(aborted.state().to_string());
     assert_eq!(words, ["open", "sealed", "draining", "drained", "aborted"]);
@@ -190,10 +192,10 @@ fn d7_it_says_what_will_be_dropped_when_no_consumer_is_left() {
 
 #[test]
 fn who_holds_items_is_named_also_after_it_has_gone() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("worker").unwrap());
     (1..=2).try_for_each(|n| producer.try_put(n)).unwrap();
-    let held = [consumer.try_lease().unwrap(), consumer.try_lease().unwrap()];
+    let held = [consumer.soon_lease(), consumer.soon_lease()];
     let last = |snapshot: &Snapshot| reasons(snapshot).last().cloned().unwrap();
     let mut snapshot = queue.snapshot();
     snapshot.consumers[0].last_lease = Some(180 * SECOND);
@@ -211,10 +213,10 @@ fn who_holds_items_is_named_also_after_it_has_gone() {
 
 #[test]
 fn who_holds_nothing_has_no_last_lease() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let mut idle = queue.consumer().unwrap();
     queue.producer().unwrap().try_put(1).unwrap();
-    idle.try_lease().unwrap().ack();
+    idle.soon_lease().ack();
     assert_eq!(queue.snapshot().consumers[0].last_lease, None);
 }
 
@@ -236,7 +238,7 @@ fn endpoints_are_called_as_they_were_named_or_counted() {
 
 #[test]
 fn ages_read_well() {
-    let queue = IterableQueue::<u8>::unbounded();
+    let queue = backend::unbounded::<u8>();
     let _producer = queue.producer_named("p").unwrap();
     let mut snapshot = queue.snapshot();
     let millisecond = Duration::from_millis(1);

@@ -3,6 +3,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use std::future::Future;
 use std::thread;
@@ -15,6 +16,7 @@ use futures::channel::oneshot;
 use futures::{FutureExt, join};
 
 use actors::{Hand, Run, in_system, quiet, run, until};
+use common::backend::{self, Soon};
 
 type Queue = IterableQueue<u32>;
 type Address = Addr<QueueActor<u32>>;
@@ -30,7 +32,7 @@ fn panics() -> Run<QueueActor<u32>> {
 #[test]
 fn a4_a_restart_keeps_buffer_registry_leases_and_waiting_puts() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = IterableQueue::bounded(1);
         let handle = queue.clone();
         let actor = Supervisor::start(|_| QueueActor::new(queue));
         let producer = actor.send(OpenProducer::new().named("kept")).await.unwrap().unwrap();
@@ -71,7 +73,7 @@ fn a4_a_restart_keeps_buffer_registry_leases_and_waiting_puts() {
 #[test]
 fn a4_a_restart_keeps_the_watch() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = IterableQueue::bounded(1);
         let handle = queue.clone();
         let actor = Supervisor::start(|_| QueueActor::new(queue).watch_interval(Duration::from_millis(10)));
         let (owner, _events) = Hand::push();
@@ -122,7 +124,7 @@ async fn dies_in_the_middle(queue: Queue, actor: Address, die: impl Future<Outpu
 #[test]
 fn a4_killed_by_a_panic_it_tells_everybody() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = IterableQueue::bounded(1);
         let actor = QueueActor::new(queue.clone()).start();
         dies_in_the_middle(queue, actor.clone(), async move { actor.do_send(panics()) }).await;
     });
@@ -131,7 +133,7 @@ fn a4_killed_by_a_panic_it_tells_everybody() {
 #[test]
 fn a4_a_supervisor_does_not_outlive_a_panic_and_everybody_is_told() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = IterableQueue::bounded(1);
         let inner = queue.clone();
         let actor = Supervisor::start(|_| QueueActor::new(inner));
         dies_in_the_middle(queue, actor.clone(), async move { actor.do_send(panics()) }).await;
@@ -141,7 +143,7 @@ fn a4_a_supervisor_does_not_outlive_a_panic_and_everybody_is_told() {
 #[test]
 fn a4_stopped_without_a_supervisor_it_tells_everybody() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = IterableQueue::bounded(1);
         let actor = QueueActor::new(queue.clone()).start();
         dies_in_the_middle(queue, actor.clone(), async move { actor.do_send(restart()) }).await;
     });
@@ -150,7 +152,7 @@ fn a4_stopped_without_a_supervisor_it_tells_everybody() {
 #[test]
 fn a4_stopped_with_its_arbiter_it_tells_everybody() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = IterableQueue::bounded(1);
         let (inner, arbiter) = (queue.clone(), Arbiter::new());
         let actor = QueueActor::start_in_arbiter(&arbiter.handle(), |_| QueueActor::new(inner));
         dies_in_the_middle(queue, actor, async move {
@@ -165,7 +167,7 @@ fn a4_stopped_with_its_arbiter_it_tells_everybody() {
 #[test]
 fn a4_stopped_with_its_system_it_tells_everybody() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = IterableQueue::bounded(1);
         let inner = queue.clone();
         let ((tell, address), (stop, stopped)) = (oneshot::channel(), oneshot::channel::<()>());
         let thread = thread::spawn(move || {
@@ -188,7 +190,7 @@ fn a4_stopped_with_its_system_it_tells_everybody() {
 #[test]
 fn a4_a_put_for_another_queue_comes_back_and_both_queues_go_on() {
     in_system(|| async {
-        let (queue, other) = (Queue::bounded(1), Queue::bounded(1));
+        let (queue, other) = (backend::bounded(1), backend::bounded(1));
         let (producer, mut consumer) = (other.producer().unwrap(), other.consumer().unwrap());
         let actor = QueueActor::new(queue.clone()).start();
         producer.try_put(1).unwrap();
@@ -197,7 +199,7 @@ fn a4_a_put_for_another_queue_comes_back_and_both_queues_go_on() {
         assert!(died.is_err());
         assert_eq!(waiting.unwrap(), Err(PutError::Closed(2)));
         assert_eq!((queue.state(), other.state()), (State::Open, State::Open));
-        assert_eq!(consumer.try_get(), Ok(1));
+        assert_eq!(consumer.soon_item(), 1);
         producer.try_put(3).unwrap();
     });
 }
@@ -205,14 +207,14 @@ fn a4_a_put_for_another_queue_comes_back_and_both_queues_go_on() {
 #[test]
 fn a4_with_nobody_waiting_only_its_handle_goes() {
     in_system(|| async {
-        let queue = Queue::bounded(2);
+        let queue = backend::bounded(2);
         let actor = QueueActor::new(queue.clone()).start();
         let producer = actor.send(OpenProducer::new()).await.unwrap().unwrap();
         actor.send(Put::new(&producer, 1)).await.unwrap().unwrap();
         assert!(actor.send(panics()).await.is_err());
         until(|| !actor.connected()).await;
 
-        assert_eq!((queue.state(), queue.len()), (State::Open, 1));
+        backend::soon(|| (queue.state(), queue.len()), (State::Open, 1));
         producer.try_put(2).unwrap();
         let mut consumer = queue.consumer().unwrap();
         drop((queue, producer));
@@ -223,7 +225,7 @@ fn a4_with_nobody_waiting_only_its_handle_goes() {
 #[test]
 fn a4_with_nobody_waiting_and_no_other_handle_the_queue_is_sealed() {
     in_system(|| async {
-        let queue = Queue::bounded(2);
+        let queue = backend::bounded(2);
         let drained = queue.drained();
         let actor = QueueActor::new(queue).start();
         let mut consumer = actor.send(OpenConsumer::new()).await.unwrap().unwrap();
@@ -236,7 +238,7 @@ fn a4_with_nobody_waiting_and_no_other_handle_the_queue_is_sealed() {
 #[test]
 fn a4_consumers_that_were_told_do_not_count_as_waiting() {
     in_system(|| async {
-        let (queue, other) = (Queue::bounded(2), Queue::bounded(2));
+        let (queue, other) = (backend::bounded(2), backend::bounded(2));
         let actor = QueueActor::new(queue.clone()).start();
         let (hand, mut events) = Hand::push();
         let id = actor.send(RegisterConsumer::new(hand)).await.unwrap().unwrap();

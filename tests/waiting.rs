@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use actix_iterable_queue::{IterableQueue, State, TryGetError};
 use common::Task;
+use common::backend::{self, Soon};
 use futures::{FutureExt, Sink, Stream};
 
 type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -43,20 +44,20 @@ impl<'a> Pending<'a> {
 
 #[test]
 fn d6_dropping_an_unfinished_get_loses_no_item() {
-    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    let (producer, mut consumer) = backend::unbounded().split().unwrap();
     for lease in [false, true] {
         let mut get = if lease { Pending::new(consumer.lease()) } else { Pending::new(consumer.get()) };
         producer.try_put(1).unwrap();
-        assert_eq!(get.wakes(), 1);
+        backend::soon(|| get.wakes(), 1);
         get.leave();
         drop(get);
-        assert_eq!(consumer.try_get(), Ok(1));
+        assert_eq!(consumer.soon_item(), 1);
     }
 }
 
 #[test]
 fn d6_a_getter_that_leaves_after_its_wake_up_passes_it_on() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let producer = queue.producer().unwrap();
     let mut consumers: Vec<_> = (0..5).map(|_| queue.consumer().unwrap()).collect();
     let mut gets: Vec<_> = consumers
@@ -66,17 +67,17 @@ fn d6_a_getter_that_leaves_after_its_wake_up_passes_it_on() {
         .collect();
     producer.try_put(1).unwrap();
     for leaver in 0..4 {
-        assert_eq!(gets.iter().map(Pending::wakes).sum::<usize>(), leaver + 1);
+        backend::soon(|| gets.iter().map(Pending::wakes).sum::<usize>(), leaver + 1);
         assert_eq!(gets[leaver].wakes(), 1);
         gets[leaver].leave();
     }
-    assert_eq!(gets[4].wakes(), 1);
+    backend::soon(|| gets[4].wakes(), 1);
     assert!(gets[4].poll());
 }
 
 #[test]
 fn d6_a_getter_that_leaves_unwoken_wakes_nobody() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let producer = queue.producer().unwrap();
     let (mut a, mut b, mut c) = (queue.consumer().unwrap(), queue.consumer().unwrap(), queue.consumer().unwrap());
     let (first, mut second, third) = (Pending::new(a.get()), Pending::new(b.get()), Pending::new(c.get()));
@@ -84,32 +85,32 @@ fn d6_a_getter_that_leaves_unwoken_wakes_nobody() {
     assert_eq!((first.wakes(), third.wakes()), (0, 0));
     producer.try_put(1).unwrap();
     producer.try_put(2).unwrap();
-    assert_eq!((first.wakes(), second.wakes(), third.wakes()), (1, 0, 1));
+    backend::soon(|| (first.wakes(), second.wakes(), third.wakes()), (1, 0, 1));
 }
 
 #[test]
 fn d6_a_getter_that_never_waited_wakes_nobody() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let (producer, mut hasty) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let (mut one, mut other) = (queue.consumer().unwrap(), queue.consumer().unwrap());
     let (first, second) = (Pending::new(one.get()), Pending::new(other.get()));
     producer.try_put(1).unwrap();
-    assert_eq!(hasty.get().now_or_never(), Some(Some(1)));
-    assert_eq!((first.wakes(), second.wakes()), (1, 0));
+    assert_eq!(backend::soon_ready(hasty.get()), Some(1));
+    backend::soon(|| (first.wakes(), second.wakes()), (1, 0));
 }
 
 #[test]
 fn d6_waiting_for_the_end_leaves_no_waker_behind() {
-    let queue = IterableQueue::<u8>::unbounded();
+    let queue = backend::unbounded::<u8>();
     let mut waits = Pending::new(queue.drained());
     waits.leave();
     queue.seal();
-    assert_eq!((queue.state(), waits.wakes()), (State::Drained, 0));
+    backend::soon(|| (queue.state(), waits.wakes()), (State::Drained, 0));
 }
 
 #[test]
 fn d6_streams_pass_their_wake_up_on_too() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let producer = queue.producer().unwrap();
     let (mut stream, mut leases) = (queue.consumer().unwrap(), queue.consumer().unwrap().into_leases());
     let (mut borrowed, mut blocked) = (queue.consumer().unwrap(), queue.consumer().unwrap());
@@ -123,7 +124,7 @@ fn d6_streams_pass_their_wake_up_on_too() {
     assert!(pin!(&mut blocked).poll_next(&mut pending(3)).is_pending());
     let mut get = Pending::new(last.get());
     producer.try_put(1).unwrap();
-    assert_eq!(tasks[0].wakes(), 1);
+    backend::soon(|| tasks[0].wakes(), 1);
     drop(stream);
     assert_eq!(tasks[1].wakes(), 1);
     drop(leases);
@@ -131,10 +132,11 @@ fn d6_streams_pass_their_wake_up_on_too() {
     drop(borrowing);
     assert_eq!(tasks[3].wakes(), 1);
     // A stream that takes otherwise has used its place up.
-    assert_eq!(blocked.try_get(), Ok(1));
-    assert_eq!(get.wakes(), 0);
+    assert_eq!(blocked.soon_item(), 1);
+    // Over Redis another may be woken in vain: there is no telling what is on its way.
+    assert!(backend::is_redis() || get.wakes() == 0);
     producer.try_put(2).unwrap();
-    assert!(get.wakes() == 1 && get.poll());
+    backend::soon(|| get.wakes() > 0 && get.poll(), true);
 }
 
 #[test]
@@ -182,24 +184,27 @@ fn d6_reservations_and_sinks_pass_their_wake_up_on() {
 
 #[test]
 fn d11_waiters_are_woken_in_turn() {
-    let queue = IterableQueue::bounded(4);
+    let queue = backend::bounded(4);
     let producer = queue.producer().unwrap();
     let mut consumers: Vec<_> = (0..4).map(|_| queue.consumer().unwrap()).collect();
     let mut gets: Vec<_> = consumers.iter_mut().map(|consumer| Pending::new(consumer.get())).collect();
     for turn in 0..4 {
         producer.try_put(turn).unwrap();
-        let woken: Vec<_> = gets.iter().map(Pending::wakes).collect();
-        assert_eq!(woken, (0..4).map(|n| usize::from(n <= turn)).collect::<Vec<_>>());
+        let woken = || gets.iter().map(Pending::wakes).collect::<Vec<_>>();
+        backend::soon(woken, (0..4).map(|n| usize::from(n <= turn)).collect());
     }
     assert!(gets.iter_mut().all(Pending::poll));
-    drop(gets);
+}
 
+#[test]
+fn d11_waiting_puts_are_woken_in_turn() {
+    let (producer, mut consumer) = IterableQueue::bounded(4).split().unwrap();
     (0..4).for_each(|n| producer.try_put(n).unwrap());
     // A handle each: the puts of one handle take turns among themselves.
     let producers: Vec<_> = (0..4).map(|_| producer.clone()).collect();
     let mut puts: Vec<_> = producers.iter().map(|producer| Pending::new(producer.put(9))).collect();
     for turn in 0..4 {
-        consumers[0].try_get().unwrap();
+        consumer.try_get().unwrap();
         let woken: Vec<_> = puts.iter().map(Pending::wakes).collect();
         assert_eq!(woken, (0..4).map(|n| usize::from(n <= turn)).collect::<Vec<_>>());
     }
@@ -208,19 +213,23 @@ fn d11_waiters_are_woken_in_turn() {
 
 #[test]
 fn d11_a_running_consumer_may_take_first_and_the_loser_keeps_its_place() {
-    let queue = IterableQueue::bounded(1);
+    let queue = backend::bounded(1);
     let producer = queue.producer().unwrap();
     let (mut a, mut b, mut running) = (queue.consumer().unwrap(), queue.consumer().unwrap(), queue.consumer().unwrap());
     let (mut first, second) = (Pending::new(a.get()), Pending::new(b.get()));
     for turn in 1..4 {
         producer.try_put(turn).unwrap();
-        assert_eq!((first.wakes(), second.wakes()), (turn, 0));
-        assert_eq!(running.try_get(), Ok(turn));
+        backend::soon(|| (first.wakes(), second.wakes()), (turn, 0));
+        assert_eq!(running.soon_item(), turn);
         assert!(!first.poll(), "the other was faster");
     }
     producer.try_put(4).unwrap();
-    assert!(first.poll());
+    backend::soon(|| first.poll(), true);
+}
 
+#[test]
+fn d11_a_running_producer_may_put_first_and_the_loser_keeps_its_place() {
+    let (producer, mut running) = IterableQueue::bounded(1).split().unwrap();
     producer.try_put(0).unwrap();
     let (one, two) = (producer.clone(), producer.clone());
     let (mut first, second) = (Pending::new(one.put(1)), Pending::new(two.put(2)));
@@ -234,19 +243,20 @@ fn d11_a_running_consumer_may_take_first_and_the_loser_keeps_its_place() {
 
 #[test]
 fn d11_returned_items_wake_too() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::unbounded();
     let producer = queue.producer().unwrap();
     let (mut holder, mut a) = (queue.consumer().unwrap(), queue.consumer().unwrap());
     producer.try_put(1).unwrap();
-    let item = holder.try_lease().unwrap();
+    let item = holder.soon_lease();
     let mut get = Pending::new(a.get());
     item.requeue();
-    assert!(get.wakes() == 1 && get.poll());
+    backend::soon(|| get.wakes(), 1);
+    assert!(get.poll());
 }
 
 #[test]
 fn d6_a_get_keeps_no_place_once_it_is_dropped() {
-    let queue = IterableQueue::<u8>::unbounded();
+    let queue = backend::unbounded::<u8>();
     let _producer = queue.producer().unwrap();
     let mut consumer = queue.consumer().unwrap();
     for _ in 0..3 {

@@ -2,6 +2,7 @@
 
 #[path = "common/actors.rs"]
 mod actors;
+mod common;
 
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use futures::channel::oneshot;
 use futures::{FutureExt, join};
 
 use actors::{Hand, in_system, quiet, run, until};
+use common::backend::{self, Soon};
 
 type Queue = IterableQueue<u32>;
 
@@ -32,7 +34,7 @@ async fn kill(actor: &Addr<Hand>) {
 #[test]
 fn a3_a_watched_producer_closes_with_all_its_handles() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = IterableQueue::bounded(1);
         let (actor, owner) = (start(&queue), mortal());
         let mut consumer = queue.consumer().unwrap();
         let producer = actor.send(OpenProducer::new().watch(&owner)).await.unwrap().unwrap();
@@ -70,7 +72,7 @@ fn a3_a_watched_producer_closes_with_all_its_handles() {
 #[test]
 fn a3_a_permit_of_an_endpoint_that_was_closed_fails_and_its_room_goes_to_others() {
     in_system(|| async {
-        let queue = Queue::bounded(1);
+        let queue = backend::bounded(1);
         let (actor, owner) = (start(&queue), mortal());
         let (other, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         let producer = actor.send(OpenProducer::new().watch(&owner)).await.unwrap().unwrap();
@@ -83,14 +85,14 @@ fn a3_a_permit_of_an_endpoint_that_was_closed_fails_and_its_room_goes_to_others(
         until(waits).await; // it was woken to look whether its own handle was closed
         assert_eq!(permit.put(1), Err(PutError::Closed(1)));
         assert_eq!(put.await.unwrap(), Ok(()));
-        assert_eq!((consumer.try_get(), consumer.try_get()), (Ok(2), Err(TryGetError::Empty)));
+        assert_eq!((consumer.soon_item(), consumer.try_get()), (2, Err(TryGetError::Empty)));
     });
 }
 
 #[test]
 fn a3_only_the_endpoints_of_the_dead_are_closed() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let actor = start(&queue);
         let (dead, restarted, unaddressed) = (mortal(), Supervisor::start(|_| Steady), Hand::push().0);
         let by_dead = actor.send(OpenProducer::new().watch(&dead)).await.unwrap().unwrap();
@@ -147,8 +149,8 @@ impl Handler<Restart> for Steady {
 #[test]
 fn a3_no_put_slips_in_while_the_watch_closes_its_endpoint() {
     in_system(|| async {
-        for _ in 0..20 {
-            let queue = Queue::unbounded();
+        for _ in 0..backend::rounds(20) {
+            let queue = backend::unbounded();
             let (actor, owner) = (start(&queue), mortal());
             let consumer = queue.consumer().unwrap();
             let producer = actor.send(OpenProducer::new().watch(&owner)).await.unwrap().unwrap();
@@ -174,7 +176,7 @@ fn a3_no_put_slips_in_while_the_watch_closes_its_endpoint() {
 #[test]
 fn a3_a_watched_consumer_ends_and_its_items_go_to_others() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let (actor, owner) = (start(&queue), mortal());
         let mut watched = actor.send(OpenConsumer::new().watch(&owner)).await.unwrap().unwrap();
         let (end, ()) = join!(watched.get(), kill(&owner));
@@ -182,9 +184,9 @@ fn a3_a_watched_consumer_ends_and_its_items_go_to_others() {
         assert!(queue.snapshot().consumers.is_empty());
         let mut other = queue.consumer().unwrap();
         queue.producer().unwrap().try_put(1).unwrap();
-        assert_eq!(watched.try_get(), Err(TryGetError::Ended));
+        watched.soon_end();
         assert_eq!(watched.clone().try_get(), Err(TryGetError::Ended));
-        assert_eq!(other.try_get(), Ok(1));
+        assert_eq!(other.soon_item(), 1);
     });
 }
 
@@ -192,13 +194,13 @@ fn a3_a_watched_consumer_ends_and_its_items_go_to_others() {
 #[test]
 fn a3_a_watched_consumer_closes_with_its_clones() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let (actor, owner) = (start(&queue), mortal());
         let mut watched = actor.send(OpenConsumer::new().watch(&owner)).await.unwrap().unwrap();
         let mut clone = watched.clone();
         kill(&owner).await;
         assert_eq!(watched.get().await, None);
-        assert_eq!(clone.try_get(), Err(TryGetError::Ended));
+        clone.soon_end();
         assert!(queue.snapshot().consumers.is_empty());
     });
 }
@@ -206,7 +208,7 @@ fn a3_a_watched_consumer_closes_with_its_clones() {
 #[test]
 fn a3_an_idle_registered_consumer_that_died_is_found() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = IterableQueue::unbounded();
         let (actor, hand) = (start(&queue), mortal());
         let producer = queue.producer().unwrap();
         actor.send(RegisterConsumer::new(hand.clone())).await.unwrap().unwrap();
@@ -222,7 +224,7 @@ fn a3_an_idle_registered_consumer_that_died_is_found() {
 #[test]
 fn a3_items_of_a_registered_consumer_that_died_go_to_others() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let (actor, hand) = (start(&queue), mortal());
         let producer = queue.producer().unwrap();
         actor.send(RegisterConsumer::new(hand.clone()).max_in_flight(2)).await.unwrap().unwrap();
@@ -243,7 +245,7 @@ fn a3_items_of_a_registered_consumer_that_died_go_to_others() {
 #[test]
 fn a3_an_actor_that_was_dead_already_is_found_too() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let (actor, owner) = (start(&queue), mortal());
         kill(&owner).await;
         quiet().await;
@@ -257,7 +259,7 @@ fn a3_an_actor_that_was_dead_already_is_found_too() {
 #[test]
 fn a5_an_actor_that_watches_ends_once_the_endpoints_are_closed() {
     in_system(|| async {
-        let queue = Queue::unbounded();
+        let queue = backend::unbounded();
         let (actor, owner) = (start(&queue), mortal());
         let weak = actor.downgrade();
         let producer = actor.send(OpenProducer::new().watch(&owner)).await.unwrap().unwrap();

@@ -8,9 +8,11 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::backend;
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::executor::block_on;
 use futures::{FutureExt, StreamExt};
 
 /// Much longer than any test takes: only a test that hangs meets it.
@@ -53,15 +55,30 @@ pub(crate) async fn quiet() {
 
 /// A queue with items in it, and no producer left.
 pub(crate) fn backlog(items: Range<u32>) -> IterableQueue<u32> {
-    let queue = IterableQueue::unbounded();
+    filled(backend::unbounded(), items)
+}
+
+/// The same for what is narrower over Redis.
+pub(crate) fn backlog_in_memory(items: Range<u32>) -> IterableQueue<u32> {
+    filled(IterableQueue::unbounded(), items)
+}
+
+fn filled(queue: IterableQueue<u32>, items: Range<u32>) -> IterableQueue<u32> {
     let producer = queue.producer().expect("it is open");
-    items.for_each(|n| producer.try_put(n).expect("it has no bound"));
+    block_on(producer.put_all(items)).expect("it is open");
     queue
 }
 
 /// The same with an actor, and a handle beside it.
 pub(crate) fn with(items: Range<u32>) -> (IterableQueue<u32>, Addr<QueueActor<u32>>) {
-    let queue = backlog(items);
+    served(backlog(items))
+}
+
+pub(crate) fn with_in_memory(items: Range<u32>) -> (IterableQueue<u32>, Addr<QueueActor<u32>>) {
+    served(backlog_in_memory(items))
+}
+
+fn served(queue: IterableQueue<u32>) -> (IterableQueue<u32>, Addr<QueueActor<u32>>) {
     (queue.clone(), QueueActor::new(queue).start())
 }
 

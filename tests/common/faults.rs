@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{Builder, Snapshot, Totals};
+use futures::executor::block_on;
 
 use super::actors::until;
+use crate::common::backend::{self, Payload};
 
 /// Panics on purpose; `silence` keeps these out of the output.
 pub(crate) fn fail(what: &str) -> ! {
@@ -276,8 +278,8 @@ pub(crate) async fn work_off<T: Numbered + Unpin>(
     }
     let actor = QueueActor::new(queue.clone()).start();
     let is_worked_off = || {
-        let seen = queue.snapshot();
-        seen.buffered == 0 && seen.leased == 0
+        let totals = queue.snapshot().totals;
+        totals.accepted > 0 && ends(&totals) == totals.accepted
     };
     while !is_worked_off() {
         let before = plan.count(Moment::Dropped);
@@ -296,14 +298,28 @@ pub(crate) async fn work_off<T: Numbered + Unpin>(
 }
 
 /// A queue with these items, no producer, and a reader of its dead letters.
-pub(crate) fn loaded<T: Send + 'static>(
+pub(crate) fn loaded<T: Payload + Send + 'static>(
     builder: Builder<T>,
     items: impl IntoIterator<Item = T>,
 ) -> (IterableQueue<T>, Consumer<DeadLetter<T>>) {
-    let queue = builder.build().expect("no number in it is 0");
+    load(backend::build(builder), items)
+}
+
+/// The same for what is narrower over Redis.
+pub(crate) fn loaded_in_memory<T: Send + 'static>(
+    builder: Builder<T>,
+    items: impl IntoIterator<Item = T>,
+) -> (IterableQueue<T>, Consumer<DeadLetter<T>>) {
+    load(builder.build().expect("no number in it is 0"), items)
+}
+
+fn load<T: Send + 'static>(
+    queue: IterableQueue<T>,
+    items: impl IntoIterator<Item = T>,
+) -> (IterableQueue<T>, Consumer<DeadLetter<T>>) {
     let dead_letters = queue.dead_letters().expect("it is open");
     let producer = queue.producer().expect("it is open");
-    items.into_iter().for_each(|item| producer.try_put(item).expect("there is room"));
+    block_on(producer.put_all(items)).expect("there is room");
     (queue, dead_letters)
 }
 

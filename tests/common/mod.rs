@@ -1,6 +1,8 @@
 //! What the tests of the queue share.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod backend;
+
 use std::future::Future;
 use std::panic;
 use std::pin::Pin;
@@ -11,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{IterableQueue, Totals};
+use actix_iterable_queue::{IterableQueue, Snapshot, Totals};
 
 /// Fails the test if `body` hangs. The time is only for hangs: no verdict rests on it.
 pub(crate) fn within_watchdog<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
@@ -70,7 +72,15 @@ pub(crate) fn until(mut reached: impl FnMut() -> bool) {
 /// C6, with no call running.
 #[track_caller]
 pub(crate) fn assert_conserved<T>(queue: &IterableQueue<T>) {
-    actix_iterable_queue::testing::assert_conserved(&queue.snapshot());
+    let balances = |Snapshot { totals, buffered, leased, .. }: &Snapshot| {
+        totals.accepted == settled(totals) + *buffered as u64 + leased
+    };
+    let mut snapshot = queue.snapshot();
+    backend::wait_until(|| {
+        snapshot = queue.snapshot();
+        balances(&snapshot)
+    });
+    actix_iterable_queue::testing::assert_conserved(&snapshot);
 }
 
 /// Items that have come to their end.

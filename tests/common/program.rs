@@ -5,7 +5,7 @@ use std::env;
 use std::process::{Child, Command};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `cargo test` builds the examples beside the tests: `target/debug/examples`, `target/debug/deps`.
 pub(crate) fn example(name: &str) -> Command {
@@ -24,6 +24,16 @@ pub(crate) fn example(name: &str) -> Command {
 pub(crate) fn signal(id: u32, name: &str) {
     let sent = Command::new("kill").args(["-s", name, &id.to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()));
+}
+
+/// Waits for something. The time is only for hangs: no verdict rests on it.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !reached() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "waited 60 s until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Until it is dropped, a child that hangs is killed. Whoever waits for it then finds that it failed.

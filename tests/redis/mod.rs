@@ -1,0 +1,241 @@
+//! Queues over Redis with everything that can fail: the server, the network, the processes.
+//!
+//! - `server.rs`: a Redis of one's own
+//! - `proxy.rs`: the network
+//! - `process.rs`: what a process of a fleet does; `report.rs`: what it tells, and what follows from that
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+#[path = "../common/program.rs"]
+mod program;
+
+pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod report;
+pub(crate) mod server;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::{Index, IndexMut};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use process::{Order, Role};
+pub(crate) use program::eventually;
+use program::signal;
+use report::{Line, Report, Verdict};
+use server::Server;
+
+/// Processes that share a queue.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    role: Role,
+    processes: Vec<Process>,
+}
+
+impl Fleet {
+    /// What all have in common.
+    pub(crate) fn new(role: Role) -> Self {
+        Self { role, processes: Vec::new() }
+    }
+
+    /// For the test itself to join, too.
+    pub(crate) fn role(&self, differs: impl FnOnce(&mut Role)) -> Role {
+        let mut role = self.role.clone();
+        differs(&mut role);
+        role
+    }
+
+    /// One more process; its number.
+    #[track_caller]
+    pub(crate) fn join(&mut self, name: &str, orders: &[Order]) -> usize {
+        self.join_as(name, |_| {}, orders)
+    }
+
+    #[track_caller]
+    pub(crate) fn join_as(&mut self, name: &str, differs: impl FnOnce(&mut Role), orders: &[Order]) -> usize {
+        let mut role = self.role(differs);
+        role.name = name.to_owned();
+        let mut process = Process::start(&role);
+        orders.iter().for_each(|order| process.order(*order));
+        self.processes.push(process);
+        let index = self.processes.len() - 1;
+        eventually("it has joined", || self[index].report().joined());
+        index
+    }
+
+    /// Everybody but those who were killed.
+    pub(crate) fn alive(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.processes.iter_mut().filter(|process| process.told.is_some())
+    }
+
+    /// Everybody who lives ends with the queue, by himself and with success. Then what they told is judged.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> Verdict {
+        self.alive().for_each(|process| process.order(Order::End));
+        self.ends()
+    }
+
+    /// The same after everybody was ordered to end, or has to without an order.
+    #[track_caller]
+    pub(crate) fn ends(&mut self) -> Verdict {
+        self.alive().for_each(Process::ends);
+        self.verdict()
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        Verdict::of(&self.processes.iter().map(|process| process.report().clone()).collect::<Vec<_>>())
+    }
+
+    /// How many items were done, those that were done twice counted twice.
+    pub(crate) fn done(&self) -> usize {
+        self.processes.iter().map(|process| process.report().done().count()).sum()
+    }
+
+    /// How many different items were begun.
+    pub(crate) fn begun(&self) -> usize {
+        self.processes.iter().map(|process| process.report().begun().count()).sum()
+    }
+
+    /// How many puts were confirmed.
+    pub(crate) fn confirmed(&self) -> usize {
+        self.processes.iter().map(|process| process.report().confirmed().count()).sum()
+    }
+
+    /// A figure that the queue itself keeps.
+    #[track_caller]
+    pub(crate) fn meta(&self, server: &Server, field: &str) -> u64 {
+        let name = &self.role.queue;
+        let generation: String = server.ask(&format!("GET {{aiq:{name}}}"));
+        server.ask(&format!("HGET {{aiq:{name}}}:{generation}:meta {field}"))
+    }
+
+    /// How many lines of all logs have this in them.
+    pub(crate) fn said(&self, what: &str) -> usize {
+        self.processes.iter().map(|process| process.report().said(what)).sum()
+    }
+}
+
+impl Index<usize> for Fleet {
+    type Output = Process;
+
+    fn index(&self, index: usize) -> &Process {
+        &self.processes[index]
+    }
+}
+
+impl IndexMut<usize> for Fleet {
+    fn index_mut(&mut self, index: usize) -> &mut Process {
+        &mut self.processes[index]
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for process in &self.processes {
+                let report = process.report();
+                let last = report.lines.len().saturating_sub(5);
+                eprintln!("{}: … {:?}\n  {}", report.name, &report.lines[last..], report.log.join("\n  "));
+            }
+        }
+    }
+}
+
+/// A process; dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    orders: ChildStdin,
+    ordered: usize,
+    report: Arc<Mutex<Report>>,
+    /// Those who read what it tells. None: it has ended, and all was read.
+    told: Option<[JoinHandle<()>; 2]>,
+}
+
+impl Process {
+    fn start(role: &Role) -> Self {
+        let mut program = process::program(role);
+        let program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = program.spawn().expect("the test's own program");
+        let report = Arc::new(Mutex::new(Report { name: role.name.clone(), ..Report::default() }));
+        let lines = read(child.stdout.take().expect("it is piped"), &report, |report, line| {
+            report.lines.extend(serde_json::from_str::<Line>(&line)); // the test harness talks there, too
+        });
+        let log = read(child.stderr.take().expect("it is piped"), &report, |report, line| report.log.push(line));
+        let orders = child.stdin.take().expect("it is piped");
+        Self { child, orders, ordered: 0, report, told: Some([lines, log]) }
+    }
+
+    pub(crate) fn report(&self) -> MutexGuard<'_, Report> {
+        locked(&self.report)
+    }
+
+    /// Does not wait until it is obeyed.
+    pub(crate) fn order(&mut self, order: Order) {
+        let line = serde_json::to_string(&order).expect("an order");
+        let _ = writeln!(self.orders, "{line}"); // whoever has ended need not know
+        self.ordered += 1;
+    }
+
+    /// Waits until all orders are obeyed.
+    #[track_caller]
+    pub(crate) fn obeys(&self) {
+        eventually("orders are obeyed", || self.report().obeyed() == self.ordered);
+    }
+
+    pub(crate) fn kill9(&mut self) {
+        self.report().suspect = true;
+        self.child.kill().expect("it is a child of ours");
+        self.child.wait().expect("it is a child of ours");
+        self.read_all();
+    }
+
+    pub(crate) fn freeze(&self) {
+        self.report().suspect = true;
+        signal(self.child.id(), "STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        signal(self.child.id(), "CONT");
+    }
+
+    /// Waits for its end, by itself and with success.
+    #[track_caller]
+    pub(crate) fn ends(&mut self) {
+        let mut status = None;
+        eventually("a process ends by itself", || {
+            status = self.child.try_wait().expect("it is a child of ours");
+            status.is_some()
+        });
+        self.read_all();
+        assert!(status.is_some_and(|status| status.success()), "{}: {status:?}", self.report().name);
+    }
+
+    fn read_all(&mut self) {
+        for reader in self.told.take().into_iter().flatten() {
+            reader.join().expect("readers do not panic");
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended before
+        let _ = self.child.wait();
+    }
+}
+
+/// Whoever looks at it in an assertion may have panicked.
+fn locked(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
+    report.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// In a thread, line by line.
+fn read(from: impl Read + Send + 'static, to: &Arc<Mutex<Report>>, note: fn(&mut Report, String)) -> JoinHandle<()> {
+    let report = Arc::clone(to);
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            note(&mut locked(&report), line);
+        }
+    })
+}

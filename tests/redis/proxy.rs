@@ -1,0 +1,216 @@
+//! A network between a client and Redis that fails as it is told.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use super::server::url;
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From the client to Redis.
+    Requests,
+    /// From Redis to the client.
+    Replies,
+}
+
+/// Passes on what it is sent. It ends, and cuts everything, when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: u16,
+    refusing: bool,
+    ended: bool,
+    /// How many bytes still pass that way before a connection is cut.
+    tear: Option<(Way, usize)>,
+    /// With that connection everything else is cut, too.
+    cut_off: bool,
+    tears: usize,
+    last_id: usize,
+    /// The two sides of each connection.
+    open: HashMap<usize, [TcpStream; 2]>,
+}
+
+impl Proxy {
+    /// In front of the Redis at this port.
+    pub(crate) fn before(upstream: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the proxy");
+        let port = listener.local_addr().expect("it is bound").port();
+        let shared = Arc::new(Mutex::new(Shared {
+            upstream,
+            refusing: false,
+            ended: false,
+            tear: None,
+            cut_off: false,
+            tears: 0,
+            last_id: 0,
+            open: HashMap::new(),
+        }));
+        thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                for client in listener.incoming() {
+                    if locked(&shared).ended {
+                        return;
+                    }
+                    client.into_iter().for_each(|client| connect(&shared, client));
+                }
+            }
+        });
+        Self { port, shared }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        url(self.port)
+    }
+
+    /// Cuts one connection: the one to which the byte belongs that comes after so many more this way. That byte and
+    /// those behind it are swallowed. So 0 replies means that Redis has done what nobody is told.
+    pub(crate) fn tear(&self, way: Way, after: usize) {
+        locked(&self.shared).tear = Some((way, after));
+    }
+
+    /// The same, and there is no way back until `accept`.
+    pub(crate) fn cut_off(&self, way: Way, after: usize) {
+        let mut shared = locked(&self.shared);
+        (shared.tear, shared.cut_off) = (Some((way, after)), true);
+    }
+
+    /// How many connections were cut by `tear`.
+    pub(crate) fn tears(&self) -> usize {
+        locked(&self.shared).tears
+    }
+
+    /// How many connections there are now.
+    pub(crate) fn connections(&self) -> usize {
+        locked(&self.shared).open.len()
+    }
+
+    /// Cuts all connections.
+    pub(crate) fn cut(&self) {
+        locked(&self.shared).cut();
+    }
+
+    /// Cuts all connections, and takes no new ones until `accept`.
+    pub(crate) fn refuse(&self) {
+        let mut shared = locked(&self.shared);
+        shared.refusing = true;
+        shared.cut();
+    }
+
+    pub(crate) fn accept(&self) {
+        locked(&self.shared).refusing = false;
+    }
+
+    /// Cuts all connections; new ones go to another server.
+    pub(crate) fn switch(&self, upstream: u16) {
+        let mut shared = locked(&self.shared);
+        shared.upstream = upstream;
+        shared.cut();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let mut shared = locked(&self.shared);
+        shared.ended = true;
+        shared.cut();
+        drop(shared);
+        let _ = TcpStream::connect(("127.0.0.1", self.port)); // wakes the listener
+    }
+}
+
+impl Shared {
+    fn cut(&mut self) {
+        self.open.drain().for_each(|(_, sides)| shut(&sides));
+    }
+
+    /// How many of these bytes pass; fewer than all means that the connection is to be cut.
+    fn pass(&mut self, way: Way, bytes: usize) -> usize {
+        match &mut self.tear {
+            Some((torn, after)) if *torn == way => {
+                if *after < bytes {
+                    let passes = *after;
+                    self.tear = None;
+                    self.tears += 1;
+                    if std::mem::take(&mut self.cut_off) {
+                        self.refusing = true;
+                        self.cut();
+                    }
+                    return passes;
+                }
+                *after -= bytes;
+                bytes
+            }
+            _ => bytes,
+        }
+    }
+}
+
+fn locked(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().expect("no panic while it is held")
+}
+
+fn shut(sides: &[TcpStream]) {
+    for side in sides {
+        let _ = side.shutdown(Shutdown::Both);
+    }
+}
+
+/// Returns without a connection where it is refused, or the server is not there: then the client's side is dropped.
+fn connect(shared: &Arc<Mutex<Shared>>, client: TcpStream) {
+    let (upstream, refusing) = {
+        let shared = locked(shared);
+        (shared.upstream, shared.refusing)
+    };
+    if refusing {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)) else { return };
+    let copy = |side: &TcpStream| side.try_clone().expect("a second handle of a connection");
+    for side in [&client, &server] {
+        side.set_nodelay(true).expect("it is a connection");
+    }
+    let id = {
+        let mut shared = locked(shared);
+        if shared.refusing || shared.ended || shared.upstream != upstream {
+            return; // since we looked
+        }
+        shared.last_id += 1;
+        let id = shared.last_id;
+        shared.open.insert(id, [copy(&client), copy(&server)]);
+        id
+    };
+    let ways = [(Way::Requests, copy(&client), copy(&server)), (Way::Replies, server, client)];
+    for (way, from, to) in ways {
+        let shared = Arc::clone(shared);
+        thread::spawn(move || {
+            pump(&shared, way, &from, &to);
+            locked(&shared).open.remove(&id);
+            shut(&[from, to]);
+        });
+    }
+}
+
+fn pump(shared: &Mutex<Shared>, way: Way, mut from: &TcpStream, mut to: &TcpStream) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(bytes @ 1..) = from.read(&mut buffer) {
+        let passes = locked(shared).pass(way, bytes);
+        if to.write_all(&buffer[..passes]).is_err() || passes < bytes {
+            return;
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The way between this process and Redis, at its edges: ends, refusals, foreign code.
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use actix_iterable_queue::{IterableQueue, Outcome, Payload, PutError, State, TryPutError};
+use futures::FutureExt;
+use futures::executor::block_on;
+use program::signal;
+use redis::FromRedisValue;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tempfile::TempDir;
+
+/// Waits for something. The time is only for hangs: no verdict rests on it.
+#[track_caller]
+fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !reached() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "waited 60 s until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+struct Server {
+    port: u16,
+    process: Child,
+    _folder: TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        loop {
+            let folder = tempfile::tempdir().expect("a folder");
+            let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+            let process = Command::new("redis-server")
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+                .arg(folder.path())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("install redis-server (Debian: apt-get install redis-server)");
+            let mut server = Self { port, process, _folder: folder };
+            // Another process may take the port first: then it ends, and it is not this one that answers.
+            eventually("Redis is up, or has no port", || server.is_up() || server.has_ended());
+            if !server.has_ended() {
+                return server;
+            }
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        let process = format!("process_id:{}", self.process.id());
+        self.try_ask::<String>(&["INFO", "server"]).is_ok_and(|info| info.lines().any(|line| line == process))
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.process.try_wait().expect("a child").is_some()
+    }
+
+    fn try_ask<V: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<V> {
+        let mut connection = redis::Client::open(self.url())?.get_connection()?;
+        redis::cmd(words[0]).arg(&words[1..]).query(&mut connection)
+    }
+
+    fn ask<V: FromRedisValue>(&self, words: &[&str]) -> V {
+        self.try_ask(words).expect("an answer")
+    }
+
+    /// A key of the queue `q`.
+    fn key(&self, rest: &str) -> String {
+        format!("{{aiq:q}}:{}:{rest}", self.ask::<String>(&["GET", "{aiq:q}"]))
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    fn connect<T: Payload>(&self) -> IterableQueue<T> {
+        let queue = IterableQueue::builder().name("q").capacity(10).max_attempts(3);
+        queue.redis(self.url()).lease(Duration::from_secs(60)).blocking_connect().expect("connected")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn c3_a_seal_is_told_also_if_all_handles_are_dropped_at_once() {
+    let server = Server::start();
+    let (here, there) = (server.connect::<u32>(), server.connect::<u32>());
+    here.seal();
+    drop(here);
+    eventually("the seal has come", || there.snapshot().state == State::Drained);
+}
+
+/// Redis takes the puts of a process of which it knew a producer before the seal.
+#[test]
+fn c3_a_producer_that_comes_too_late_costs_no_other_one_its_puts() {
+    let server = Server::start();
+    let queue = server.connect::<u32>();
+    let first = queue.producer().unwrap();
+    first.blocking_put(1).unwrap();
+    let meta = server.key("meta");
+    let second = loop {
+        // Of which this process hears with the next report only.
+        let _: u32 = server.ask(&["HSET", &meta, "sealed", "1"]);
+        match queue.producer() {
+            Ok(second) => break second,
+            Err(_) => {
+                let _: u32 = server.ask(&["HSET", &meta, "sealed", "0"]);
+                eventually("it may be opened", || queue.snapshot().state == State::Open);
+            }
+        }
+    };
+    assert_eq!(second.blocking_put(2), Ok(()));
+    assert_eq!(first.blocking_put(3), Ok(()));
+    drop(first);
+    assert_eq!(second.blocking_put(4), Ok(()), "it holds the place of the first one");
+    let consumer = queue.consumer().unwrap();
+    drop((second, queue));
+    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn d12_a_permit_of_a_refused_producer_hands_its_item_back() {
+    let server = Server::start();
+    let (queue, other) = (server.connect::<u32>(), server.connect::<u32>());
+    // It keeps the queue from ending.
+    let known = other.producer().unwrap();
+    known.blocking_put(0).unwrap();
+    let _: u32 = server.ask(&["HSET", &server.key("meta"), "sealed", "1"]);
+    let producer = queue.producer().unwrap();
+    let permit = block_on(producer.reserve()).unwrap();
+    assert_eq!(producer.blocking_put(1), Err(PutError::Sealed(1)));
+    assert_eq!(permit.put(2), Err(PutError::Sealed(2)));
+    assert_eq!(producer.try_put(3), Err(TryPutError::Refused(PutError::Sealed(3))));
+}
+
+#[test]
+fn d8_abort_returns_what_put_all_had_on_the_way_and_put_all_the_last() {
+    let server = Server::start();
+    let queue = server.connect::<u32>();
+    let producer = queue.producer().unwrap();
+    producer.blocking_put(0).unwrap();
+    signal(server.process.id(), "STOP");
+    let mut all = Box::pin(producer.put_all(1..=3));
+    assert!(all.as_mut().poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(queue.abort(), [1, 2]);
+    assert_eq!(block_on(all), Err(PutError::Aborted(3)));
+    signal(server.process.id(), "CONT");
+}
+
+/// It knows less of this process than that was told.
+#[test]
+fn c5_an_older_copy_of_redis_ends_nothing() {
+    let server = Server::start();
+    let queue = server.connect::<u32>();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(1).unwrap();
+    assert_eq!(consumer.blocking_get(), Some(1));
+    eventually("all is told", || server.ask::<u32>(&["HGET", &server.key("meta"), "inflight"]) == 0);
+    let processes: Vec<String> = server.ask(&["ZRANGE", &server.key("procs"), "0", "-1"]);
+    let _: u32 = server.ask(&["HSET", &server.key(&format!("proc:{}", processes[0])), "seq", "0", "batch", "0"]);
+    assert_eq!(producer.blocking_put(2), Ok(()));
+    assert_eq!(consumer.blocking_get(), Some(2));
+    let drained = queue.drained();
+    drop((producer, queue));
+    assert_eq!(consumer.blocking_get(), None);
+    assert_eq!(block_on(drained).outcome, Outcome::Complete);
+}
+
+/// Looks at the queue when it is woken.
+struct Curious {
+    queue: IterableQueue<u32>,
+    woken: AtomicBool,
+}
+
+impl Wake for Curious {
+    fn wake(self: Arc<Self>) {
+        let _ = self.queue.snapshot();
+        self.woken.store(true, SeqCst);
+    }
+}
+
+#[test]
+fn whoever_is_told_that_the_keys_are_gone_may_look_at_the_queue() {
+    let server = Server::start();
+    let queue = server.connect::<u32>();
+    let curious = Arc::new(Curious { queue: queue.clone(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&curious));
+    let mut drained = Box::pin(queue.drained());
+    assert!(drained.as_mut().poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+    let _: String = server.ask(&["FLUSHALL"]);
+    eventually("it was woken", || curious.woken.load(SeqCst));
+    assert_eq!(block_on(drained).outcome, Outcome::Aborted);
+}
+
+/// Panics wherever it may.
+#[derive(Debug, Serialize, Deserialize)]
+struct Brittle(u32);
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        assert!(thread::current().name() != Some("queue-redis"), "dropped on the way to Redis");
+    }
+}
+
+#[test]
+fn drops_that_panic_do_not_stop_the_way_to_redis() {
+    let server = Server::start();
+    let queue = server.connect::<Brittle>();
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    assert_eq!(block_on(producer.put_all((1..=4).map(Brittle))).unwrap(), 4);
+    drop((producer, queue));
+    assert_eq!(consumer.into_iter().map(|item| item.0).sum::<u32>(), 10);
+}
+
+/// Cannot be written if it is odd, and panics if it is more than 100.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Even(u32);
+
+impl Serialize for Even {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert!(self.0 <= 100, "too much");
+        if self.0.is_multiple_of(2) {
+            serializer.serialize_newtype_struct("Even", &self.0)
+        } else {
+            Err(serde::ser::Error::custom("odd"))
+        }
+    }
+}
+
+#[test]
+fn d3_a_dead_letter_that_cannot_be_written_has_the_item_as_it_was_put() {
+    let server = Server::start();
+    let queue = server.connect::<Even>();
+    let mut letters = queue.dead_letters().unwrap();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    for changed in [3, 102] {
+        producer.blocking_put(Even(2)).unwrap();
+        let mut item = consumer.blocking_lease().unwrap();
+        item.0 = changed;
+        item.reject("changed");
+        assert_eq!(letters.blocking_get().unwrap().item, Even(2));
+    }
+}
+
+#[test]
+fn d5_a_permit_gives_its_room_back_if_writing_the_item_panics() {
+    let server = Server::start();
+    let queue = server.connect::<Even>();
+    let producer = queue.producer().unwrap();
+    for _ in 0..10 {
+        let permit = block_on(producer.reserve()).unwrap();
+        assert!(catch_unwind(AssertUnwindSafe(|| permit.put(Even(102)))).is_err());
+    }
+    assert!(producer.reserve().now_or_never().is_some_and(|permit| permit.is_ok()));
+}
+
+/// Reading it takes until somebody lets it go on.
+#[derive(Debug, Serialize)]
+struct Slow(u32);
+
+type Gate = (mpsc::Sender<()>, mpsc::Receiver<()>);
+static GATE: Mutex<Option<Gate>> = Mutex::new(None);
+
+impl<'de> Deserialize<'de> for Slow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (begun, go_on) = GATE.lock().expect("no panic").take().expect("read once");
+        begun.send(()).expect("the test goes on");
+        go_on.recv().expect("the test goes on");
+        u32::deserialize(deserializer).map(Self)
+    }
+}
+
+#[test]
+fn d2_a_shutdown_waits_for_what_is_just_being_taken() {
+    let server = Server::start();
+    let queue = server.connect::<Slow>();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(Slow(7)).unwrap();
+    let ((begun, has_begun), (goes_on, go_on)) = (mpsc::channel(), mpsc::channel());
+    *GATE.lock().unwrap() = Some((begun, go_on));
+    let getter = thread::spawn(move || consumer.blocking_get().map(|item| item.0));
+    has_begun.recv().unwrap();
+    let shutdown = thread::spawn(move || block_on(queue.shutdown(Duration::from_secs(60))));
+    eventually("the shutdown is known", || server.ask::<u32>(&["HGET", &server.key("meta"), "producers"]) == 0);
+    assert_eq!(server.ask::<u32>(&["ZCARD", &server.key("procs")]), 1, "it holds an item");
+    goes_on.send(()).unwrap();
+    assert_eq!(getter.join().unwrap(), Some(7));
+    assert_eq!(shutdown.join().unwrap().drained.outcome, Outcome::Left);
+    assert_eq!(server.ask::<(u32, u32)>(&["HMGET", &server.key("meta"), "taken", "redelivered"]), (1, 0));
+}

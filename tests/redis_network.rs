@@ -1,0 +1,119 @@
+//! A queue over Redis when the network fails.
+
+#![allow(clippy::unwrap_used)] // in helpers too
+
+#[path = "redis/mod.rs"]
+mod fleet;
+
+use std::thread;
+use std::time::Duration;
+
+use fastrand::Rng;
+use fleet::process::Order::{Close, Consume, End, Feed, Produce};
+use fleet::process::Role;
+use fleet::proxy::{Proxy, Way};
+use fleet::server::Server;
+use fleet::{Fleet, eventually};
+
+/// Nothing is to expire: a machine that is busy must not look like one that is dead.
+const LONG: Duration = Duration::from_secs(30);
+/// It is to expire, or nearly.
+const SHORT: Duration = Duration::from_millis(1500);
+
+/// Feeds in rounds, each with a fault in it. All goes on after each of them. Each item makes another one.
+#[track_caller]
+fn rounds(role: Role, rounds: u64, items: u64, mut fault: impl FnMut(u64)) {
+    let mut fleet = Fleet::new(Role { lease: LONG, child: rounds * items, ..role });
+    let feeder = fleet.join("feeder", &[Produce]);
+    fleet.join("worker", &[Consume(2)]);
+    for round in 0..rounds {
+        fleet[feeder].order(Feed(round * items, (round + 1) * items));
+        fault(round);
+        eventually("the items of this round are done", || fleet.done() as u64 == 2 * (round + 1) * items);
+    }
+    let totals = fleet.end().assert_exact();
+    assert_eq!((totals.accepted, totals.lost_producers), (2 * rounds * items, 0));
+}
+
+/// Connections are torn after so many bytes that way: anything may be hit.
+fn torn(way: Way, bytes: usize) {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let mut random = Rng::with_seed(6);
+    rounds(Role { capacity: Some(60), ..Role::new(&proxy.url()) }, 40, 100, |round| {
+        proxy.tear(way, random.usize(..bytes));
+        eventually("a connection is torn", || proxy.tears() as u64 == round + 1);
+    });
+}
+
+#[test]
+fn what_was_done_and_not_answered_is_not_done_twice() {
+    torn(Way::Replies, 300);
+}
+
+#[test]
+fn what_was_asked_and_not_heard_is_asked_again() {
+    torn(Way::Requests, 2000);
+}
+
+/// Without the hints everybody has to ask.
+#[test]
+fn hints_that_are_lost_again_and_again_delay_nothing_for_good() {
+    let server = Server::start();
+    let mut killed = 0;
+    let role = Role { capacity: Some(3), batch: 7, ..Role::new(&server.url()) };
+    rounds(role, 50, 7, |_| killed += server.ask::<u64>("CLIENT KILL TYPE pubsub"));
+    assert!(killed > 25, "{killed} connections");
+}
+
+#[test]
+fn forgotten_scripts_are_loaded_again() {
+    let server = Server::start();
+    rounds(Role { capacity: Some(60), ..Role::new(&server.url()) }, 40, 100, |_| server.ask("SCRIPT FLUSH"));
+    assert!(server.info("errorstat_NOSCRIPT") > 0, "scripts are called by their hash");
+}
+
+const AWAY: &str = "Redis does not answer";
+const BACK: &str = "Redis answers again";
+
+/// Longer than the lease. `begins` and `ends` it.
+fn outage(url: &str, begins: impl FnOnce(), ends: impl FnOnce()) {
+    let work = Duration::from_millis(1);
+    let mut fleet = Fleet::new(Role { lease: SHORT, capacity: Some(300), work, ..Role::new(url) });
+    let feeder = fleet.join("feeder", &[Produce, Feed(0, 2000), Close, End]);
+    let workers = ["worker 1", "worker 2"].map(|name| fleet.join(name, &[Consume(1)]));
+    let all = [feeder, workers[0], workers[1]];
+    eventually("items are done", || fleet.done() > 200);
+    begins();
+    // The time is the fault.
+    thread::sleep(SHORT);
+    // Nobody is left who could open a producer.
+    workers.iter().for_each(|worker| fleet[*worker].order(End));
+    thread::sleep(SHORT);
+    assert!(fleet.confirmed() < 2000, "the feeder waits");
+    assert!(all.iter().all(|process| fleet[*process].report().drained().is_none()), "nobody takes it for the end");
+    let told = |fleet: &Fleet, of: usize| {
+        let report = fleet[of].report();
+        (report.said(AWAY), report.said(BACK))
+    };
+    let once = |(away, back): (usize, usize)| away == back + 1;
+    assert!(all.iter().all(|process| once(told(&fleet, *process))), "once for an outage");
+    ends();
+    let totals = fleet.ends().assert_exact();
+    assert_eq!((totals.accepted, totals.lost_producers), (2000, 0), "nobody was given up");
+    let over = |(away, back): (usize, usize)| away == back;
+    assert!(all.iter().all(|process| over(told(&fleet, *process))), "and once for its end");
+}
+
+#[test]
+fn nothing_ends_while_nobody_can_connect() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    outage(&proxy.url(), || proxy.refuse(), || proxy.accept());
+}
+
+#[test]
+fn nothing_ends_while_redis_answers_nobody() {
+    let server = Server::start();
+    outage(&server.url(), || server.freeze(), || server.thaw());
+}

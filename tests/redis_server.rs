@@ -1,0 +1,191 @@
+//! A queue over Redis when Redis itself fails: killed, emptied, full, replaced by an older copy.
+
+#![allow(clippy::unwrap_used)] // in helpers too
+
+#[path = "redis/mod.rs"]
+mod fleet;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use actix_iterable_queue::Outcome;
+use fleet::process::Order::{self, Close, Consume, Feed, Produce, Seal};
+use fleet::process::Role;
+use fleet::proxy::Proxy;
+use fleet::report::Verdict;
+use fleet::server::Server;
+use fleet::{Fleet, eventually};
+
+/// Nothing is to expire: a machine that is busy must not look like one that is dead.
+const LONG: Duration = Duration::from_secs(30);
+
+/// What became of the items, and whether anybody noticed that Redis has forgotten something.
+fn killed_and_restarted(fsync: &str) -> (Verdict, bool) {
+    let mut server = Server::with(&["--appendonly yes", &format!("--appendfsync {fsync}")]);
+    let work = Duration::from_millis(1);
+    let mut fleet = Fleet::new(Role { lease: LONG, capacity: Some(300), work, ..Role::new(&server.url()) });
+    fleet.join("feeder 1", &[Produce, Feed(0, 2000), Close]);
+    fleet.join_as("feeder 2", |role| role.batch = 1, &[Produce, Feed(2000, 4000), Close]);
+    fleet.join("worker 1", &[Consume(2)]);
+    fleet.join("worker 2", &[Consume(2)]);
+    for _ in 0..4 {
+        let so_far = fleet.done();
+        eventually("items are done", || fleet.done() > so_far + 500);
+        server.kill9();
+        server.restart();
+    }
+    (fleet.end(), fleet.said(OLDER) > 0)
+}
+
+#[test]
+fn nothing_is_lost_when_redis_is_killed_that_writes_always() {
+    let totals = killed_and_restarted("always").0.assert_exact();
+    assert_eq!((totals.accepted, totals.lost_producers), (4000, 0));
+}
+
+/// Redis confirms what it has not written while the disk is busy with what was before. Nearly always nothing is lost
+/// by that; and where it is, those who were told otherwise notice.
+#[test]
+fn what_is_lost_is_told_when_redis_is_killed_that_writes_every_second() {
+    let (verdict, told) = killed_and_restarted("everysec");
+    if !told {
+        verdict.assert_exact();
+    }
+    assert!(verdict.from_nowhere.is_empty(), "{:?}", verdict.from_nowhere);
+    let [(outcome, totals)] = verdict.ends[..] else { panic!("one end for all: {:?}", verdict.ends) };
+    assert_eq!((outcome, totals.accepted, totals.lost_producers), (Outcome::Complete, totals.acked, 0));
+}
+
+#[test]
+fn a_queue_that_was_deleted_is_aborted_for_all() {
+    let server = Server::start();
+    let mut fleet = Fleet::new(Role { lease: LONG, capacity: Some(300), ..Role::new(&server.url()) });
+    let feeders = [1, 50].map(|batch| {
+        fleet.join_as(&format!("feeder {batch}"), |role| role.batch = batch, &[Produce, Feed(0, 10_000_000)])
+    });
+    fleet.join("worker 1", &[Consume(2)]);
+    fleet.join("worker 2", &[Consume(2)]);
+    fleet.join("idle", &[]);
+    eventually("items are done", || fleet.done() > 1000);
+    let _: () = server.ask("FLUSHALL");
+    for feeder in feeders {
+        eventually("its put fails", || fleet[feeder].report().refused().count() == 1);
+        let report = fleet[feeder].report();
+        let (item, why) = report.refused().next().unwrap();
+        assert!(report.begun().any(|n| n == item) && !report.confirmed().any(|n| n == item), "{item}");
+        assert!(why.contains("abort"), "{why}");
+    }
+    let verdict = fleet.end();
+    assert!(verdict.from_nowhere.is_empty() && !verdict.ends.is_empty());
+    assert!(verdict.ends.iter().all(|(outcome, _)| *outcome == Outcome::Aborted), "{:?}", verdict.ends);
+    assert_eq!(server.ask::<u64>("DBSIZE"), 0, "nobody begins it anew");
+}
+
+#[test]
+fn puts_wait_while_the_memory_is_full() {
+    let server = Server::with(&["--maxmemory 8mb", "--maxmemory-policy noeviction"]);
+    let mut fleet = Fleet::new(Role { lease: LONG, ballast: 2000, ..Role::new(&server.url()) });
+    let feeder = fleet.join("feeder", &[Produce, Feed(0, 8000), Close]);
+    eventually("Redis refuses to take more", || server.info("errorstat_OOM") > 2);
+    assert!(fleet.confirmed() < 8000);
+    // Who makes room need not have been there before.
+    fleet.join("worker", &[Consume(2)]);
+    fleet[feeder].obeys();
+    let totals = fleet.end().assert_exact();
+    assert_eq!((totals.accepted, totals.lost_producers), (8000, 0));
+}
+
+/// A Redis and its replica, of which the second takes over.
+struct Pair {
+    primary: Server,
+    link: Proxy,
+    replica: Server,
+    /// To the one that is in charge.
+    proxy: Proxy,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let primary = Server::start();
+        let link = Proxy::before(primary.port());
+        let replica = Server::with(&[&format!("--replicaof 127.0.0.1 {}", link.port())]);
+        replica.catch_up(&primary);
+        let proxy = Proxy::before(primary.port());
+        Self { primary, link, replica, proxy }
+    }
+
+    /// From now on the replica knows nothing.
+    fn part(&self) {
+        self.replica.catch_up(&self.primary);
+        self.replica.freeze();
+        self.link.refuse();
+    }
+
+    fn take_over(&mut self) {
+        self.primary.kill9();
+        self.replica.thaw();
+        let _: () = self.replica.ask("REPLICAOF NO ONE");
+        self.proxy.switch(self.replica.port());
+    }
+}
+
+#[test]
+fn an_older_copy_of_redis_takes_over() {
+    let mut pair = Pair::start();
+    let (lease, work) = (Duration::from_secs(2), Duration::from_millis(2));
+    let mut fleet = Fleet::new(Role { lease, work, ..Role::new(&pair.proxy.url()) });
+    let feeder = fleet.join("feeder", &[Produce, Feed(0, 200)]);
+    fleet.join("worker 1", &[Consume(1)]);
+    fleet.join("worker 2", &[Consume(1)]);
+    eventually("the first are settled", || fleet.meta(&pair.primary, "acked") == 200);
+    fleet[feeder].order(Feed(200, 500));
+    fleet[feeder].obeys();
+    eventually("some of the next are done", || fleet.done() > 220);
+    pair.part();
+    let so_far = fleet.done();
+    fleet[feeder].order(Feed(500, 1000));
+    fleet[feeder].obeys();
+    eventually("more are done", || fleet.done() > so_far + 50);
+    pair.take_over();
+    assert!(fleet.meta(&pair.replica, "inflight") > 0, "it was copied in the middle of work");
+    fleet[feeder].order(Feed(1000, 1500));
+    fleet[feeder].order(Close);
+
+    let verdict = fleet.end();
+    assert!(verdict.from_nowhere.is_empty(), "{:?}", verdict.from_nowhere);
+    assert!(!verdict.lost.is_empty() && verdict.lost.is_subset(&(500..1000).collect()), "lost: {:?}", verdict.lost);
+    let settled_before: BTreeSet<u64> = (0..200).collect();
+    assert!(verdict.twice.is_disjoint(&settled_before), "twice: {:?}", verdict.twice);
+    let [(outcome, totals)] = verdict.ends[..] else { panic!("one end for all: {:?}", verdict.ends) };
+    assert_eq!((outcome, totals.accepted), (Outcome::Complete, totals.acked), "{totals:?}");
+    assert_eq!(fleet.said(OLDER), 3, "each process is told");
+}
+
+/// Nobody else keeps the queue open while it finds its place again.
+#[test]
+fn an_older_copy_is_not_the_end_for_a_process_alone() {
+    for further in [&[] as &[_], &[Seal]] {
+        one_alone(further);
+    }
+}
+
+fn one_alone(further: &[Order]) {
+    let mut pair = Pair::start();
+    let mut fleet = Fleet::new(Role::new(&pair.proxy.url()));
+    let orders = [&[Produce, Consume(1)], further, &[Feed(0, 100)]].concat();
+    let alone = fleet.join("alone", &orders);
+    eventually("the first are settled", || fleet.meta(&pair.primary, "acked") == 100);
+    pair.part();
+    fleet[alone].order(Feed(100, 200));
+    eventually("more are done", || fleet.done() == 200);
+    pair.take_over();
+    fleet[alone].order(Feed(200, 300));
+    fleet[alone].order(Close);
+    let verdict = fleet.end();
+    assert!(verdict.lost.is_empty() && verdict.from_nowhere.is_empty());
+    let refused: Vec<_> = fleet[alone].report().refused().map(|(n, why)| (n, why.to_owned())).collect();
+    assert_eq!(refused, []);
+    assert_eq!((verdict.out, fleet.said(OLDER)), (300, 1));
+}
+
+const OLDER: &str = "older copy";

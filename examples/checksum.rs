@@ -12,8 +12,18 @@
 //!
 //! A file's line is printed before its item is acked. Should a worker die, its item goes to
 //! another one: no file is missed, but lines may come twice.
+//!
+//! With the feature `redis` several machines that have the same files may share the work. One of them is given
+//! the paths; the others, started before or after it, are given none. Each prints the lines of the files that it
+//! has read, and says nothing of the others'.
+//!
+//! ```sh
+//! checksum --redis redis://boss/ > here              # on as many machines as you like
+//! checksum --redis redis://boss/ /mnt/all > there    # on one of them
+//! ```
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::fs::{self, DirEntry, File, ReadDir};
 use std::io::{self, IsTerminal, Read, Write};
@@ -25,9 +35,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use actix_iterable_queue::PutError;
 use actix_iterable_queue::prelude::*;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A worker shares what it finds while fewer items than this wait, and works on it itself when more
@@ -49,16 +61,47 @@ struct Args {
     /// How many files to read at a time, 1 to 64 [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
     workers: Option<u16>,
+    /// Share the work with other processes over this Redis; all but one are given no paths
+    #[cfg(feature = "redis")]
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
     /// Files and directories (no devices, and no - for standard input)
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH")]
+    #[cfg_attr(feature = "redis", arg(required_unless_present = "redis"))]
+    #[cfg_attr(not(feature = "redis"), arg(required = true))]
     paths: Vec<PathBuf>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Work {
     /// Anything at all, and a link is followed.
-    Argument(PathBuf),
-    Directory(PathBuf),
-    File(PathBuf),
+    Argument(Name),
+    Directory(Name),
+    File(Name),
+}
+
+/// A path. Names need not be text, which JSON has to be: as a last resort there is what `OsString` makes of them.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Name {
+    Text(String),
+    Other(OsString),
+}
+
+impl From<PathBuf> for Name {
+    fn from(path: PathBuf) -> Self {
+        path.into_os_string().into_string().map_or_else(Self::Other, Self::Text)
+    }
+}
+
+impl AsRef<Path> for Name {
+    fn as_ref(&self) -> &Path {
+        match self {
+            Self::Text(path) => path.as_ref(),
+            Self::Other(path) => path.as_ref(),
+        }
+    }
 }
 
 #[actix::main]
@@ -71,7 +114,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
-    let queue = IterableQueue::builder().name("checksum").build()?;
+    let builder = IterableQueue::builder().name("checksum");
+    let queue = match &args {
+        #[cfg(feature = "redis")]
+        Args { redis: Some(url), .. } => builder.redis(url).connect().await?,
+        _ => builder.build()?,
+    };
     let report = Arc::new(Report::new(&queue));
     let workers = args.workers.unwrap_or_else(processors);
     let pool = WorkerPool::builder(&queue).workers(workers.into()).start({
@@ -84,12 +132,16 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         }
     })?;
 
-    let mut producer = queue.producer_named("arguments")?;
-    // Explicit, because the workers keep handles, and a queue with handles does not seal itself.
-    queue.seal();
-    // It is refused only after an abort, and then the report knows why.
-    let _ = producer.put_all(args.paths.into_iter().map(Work::Argument)).await;
-    producer.close();
+    if !args.paths.is_empty() {
+        let mut producer = queue.producer_named("arguments")?;
+        // Explicit, because the workers keep handles, and a queue with handles does not seal itself.
+        queue.seal();
+        match producer.put_all(args.paths.into_iter().map(|path| Work::Argument(path.into()))).await {
+            // After an abort the report knows why.
+            Ok(_) | Err(PutError::Aborted(_)) => producer.close(),
+            Err(error) => return Err(error.into()),
+        }
+    }
 
     let drained = queue.drained().await;
     let complete = report.close(&drained);
@@ -144,9 +196,10 @@ impl Handler<Drained> for Worker {
 impl Worker {
     fn work_on(&mut self, item: &Item<Work>) -> io::Result<()> {
         match &**item {
-            Work::File(path) => self.hash(path),
-            Work::Directory(path) => self.walk(item, path),
+            Work::File(path) => self.hash(path.as_ref()),
+            Work::Directory(path) => self.walk(item, path.as_ref()),
             Work::Argument(path) => {
+                let path = path.as_ref();
                 match fs::metadata(path) {
                     Ok(found) if found.is_dir() => return self.walk(item, path),
                     Ok(found) if found.is_file() => return self.hash(path),
@@ -167,8 +220,10 @@ impl Worker {
                 None => drop(open.pop()),
                 Some(Err(error)) => self.report.error(directory, error),
                 Some(Ok(work)) if self.queue.len() < SHARE_BELOW => share(item, work)?,
-                Some(Ok(Work::File(path))) => self.hash(&path)?,
-                Some(Ok(Work::Directory(path))) if open.len() < OPEN_DIRECTORIES => open.extend(self.open(&path)),
+                Some(Ok(Work::File(path))) => self.hash(path.as_ref())?,
+                Some(Ok(Work::Directory(path))) if open.len() < OPEN_DIRECTORIES => {
+                    open.extend(self.open(path.as_ref()));
+                }
                 Some(Ok(work)) => share(item, work)?,
             }
         }
@@ -221,8 +276,8 @@ impl Worker {
 fn work_of(entry: io::Result<DirEntry>) -> io::Result<Option<Work>> {
     let entry = entry?;
     Ok(match entry.file_type()? {
-        kind if kind.is_dir() => Some(Work::Directory(entry.path())),
-        kind if kind.is_file() => Some(Work::File(entry.path())),
+        kind if kind.is_dir() => Some(Work::Directory(entry.path().into())),
+        kind if kind.is_file() => Some(Work::File(entry.path().into())),
         _ => None,
     })
 }

@@ -1,0 +1,185 @@
+//! The examples that share a queue over Redis, as programs: `fleet`, and `checksum --redis`.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)] // in helpers too
+
+#[path = "common/program.rs"]
+mod program;
+#[path = "redis/server.rs"]
+mod server;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use program::{Watchdog, eventually, example, signal, watchdog};
+use server::Server;
+use tempfile::{TempDir, tempdir};
+
+/// A program that runs, and is killed if it hangs.
+struct Running {
+    child: Child,
+    _watchdog: Watchdog,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self { _watchdog: watchdog(&child), child }
+    }
+
+    fn end(self) -> Output {
+        self.child.wait_with_output().unwrap()
+    }
+
+    /// What it printed. It must have ended by itself, and well.
+    #[track_caller]
+    fn success(self) -> String {
+        let output = self.end();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// A Redis, and a folder for traces.
+struct Fleet {
+    server: Server,
+    folder: TempDir,
+}
+
+impl Fleet {
+    fn new() -> Self {
+        Self { server: Server::start(), folder: tempdir().unwrap() }
+    }
+
+    fn start(&self, role: &str, args: &[&str]) -> Running {
+        let queue = ["--redis", &self.server.url(), "--lease-ms", "1000"];
+        Running::start(example("fleet").arg(role).args(queue).args(args))
+    }
+
+    fn trace(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Some at a time, each for longer than an ack takes to Redis: what is acked too early is lost with the worker.
+    fn worker(&self, name: &str) -> Running {
+        let trace = self.trace(name);
+        let worker =
+            self.start("worker", &["--workers", "8", "--work-us", "10000", "--trace", trace.to_str().unwrap()]);
+        joined(&self.server, "fleet", &worker);
+        worker
+    }
+
+    fn audit(&self, items: &str, names: &[&str]) -> Output {
+        let names = names.iter().map(|name| self.trace(name));
+        Running::start(example("fleet").args(["audit", "--items", items]).args(names)).end()
+    }
+}
+
+/// Waits until the queue knows of a process: only then is it certain that the others do not end without it.
+fn joined(server: &Server, queue: &str, process: &Running) {
+    let name = format!(":{} ", process.child.id());
+    eventually("it has joined", || {
+        let look =
+            Running::start(example("fleet").args(["status", "--once", "--redis", &server.url(), "--queue", queue]));
+        String::from_utf8_lossy(&look.end().stdout).contains(&name)
+    });
+}
+
+fn lines(file: &Path) -> usize {
+    fs::read_to_string(file).map_or(0, |text| text.lines().count())
+}
+
+fn last_line(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap().lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn all_end_by_themselves_and_nothing_is_lost_when_a_worker_is_killed() {
+    let fleet = Fleet::new();
+    let (victim, heir) = (fleet.worker("victim"), fleet.worker("heir"));
+    let (status, feed) = (fleet.start("status", &[]), fleet.start("feed", &["--items", "2000"]));
+    eventually("the victim is in the middle of it", || lines(&fleet.trace("victim")) >= 100);
+    signal(victim.child.id(), "KILL");
+    assert_eq!(victim.end().status.code(), None, "it ended before it was killed");
+
+    let feed = feed.success();
+    assert!(feed.contains("2000 put; Complete: 2000 put, 2000 done, 0 dead letters"), "{feed}");
+    let done = heir.success();
+    assert!(done.starts_with(&format!("{} done; Complete", lines(&fleet.trace("heir")))), "{done}");
+    let status = status.success();
+    assert!(status.contains("fleet is drained: 0 wait, 0 in flight"), "{status}");
+    let audit = fleet.audit("2000", &["victim", "heir"]);
+    assert!(last_line(&audit).starts_with("2000 put, 0 lost, 0 from nowhere, "), "{audit:?}");
+    assert_eq!(audit.status.code(), Some(0));
+}
+
+#[test]
+fn a_worker_that_is_told_to_leave_gives_back_what_it_has_not_done() {
+    let fleet = Fleet::new();
+    let (leaver, heir) = (fleet.worker("leaver"), fleet.worker("heir"));
+    let feed = fleet.start("feed", &["--items", "2000"]);
+    eventually("the leaver is in the middle of it", || lines(&fleet.trace("leaver")) >= 100);
+    signal(leaver.child.id(), "TERM");
+
+    let left = leaver.success();
+    assert!(left.starts_with(&format!("{} done; Left", lines(&fleet.trace("leaver")))), "{left}");
+    feed.success();
+    heir.success();
+    let audit = fleet.audit("2000", &["leaver", "heir"]);
+    assert_eq!(last_line(&audit), "2000 put, 0 lost, 0 from nowhere, 0 done again");
+}
+
+#[test]
+fn a_feed_that_keeps_the_queue_open_waits_for_one_that_does_not() {
+    let fleet = Fleet::new();
+    let worker = fleet.worker("worker");
+    let first = fleet.start("feed", &["--items", "100", "--keep-open"]);
+    eventually("its items are done", || lines(&fleet.trace("worker")) == 100);
+    let second = fleet.start("feed", &["--items", "100", "--first", "100"]);
+    assert!(first.success().contains("100 put; Complete: 200 put, 200 done"));
+    second.success();
+    worker.success();
+    let audit = fleet.audit("200", &["worker"]);
+    assert_eq!(last_line(&audit), "200 put, 0 lost, 0 from nowhere, 0 done again");
+}
+
+#[test]
+fn the_audit_tells_what_was_lost_done_again_or_from_nowhere() {
+    let fleet = Fleet::new();
+    for (trace, items, verdict, code) in [
+        ("0\n1\n2\n", "3", "3 put, 0 lost, 0 from nowhere, 0 done again", 0),
+        ("0\n2\n", "3", "3 put, 1 lost, 0 from nowhere, 0 done again", 1),
+        ("0\n1\n2\n3\n", "3", "3 put, 0 lost, 1 from nowhere, 0 done again", 1),
+        ("1\n0\n1\n2\n1\n", "3", "3 put, 0 lost, 0 from nowhere, 2 done again", 0),
+    ] {
+        fs::write(fleet.trace("trace"), trace).unwrap();
+        let audit = fleet.audit(items, &["trace"]);
+        assert_eq!((&*last_line(&audit), audit.status.code()), (verdict, Some(code)));
+    }
+}
+
+#[test]
+fn machines_share_a_checksum_walk_and_one_of_them_is_given_the_paths() {
+    let (server, folder) = (Server::start(), tempdir().unwrap());
+    let mut wanted = BTreeSet::new();
+    for number in 0..300 {
+        let directory = folder.path().join(format!("{}/{}", number % 7, number % 5));
+        fs::create_dir_all(&directory).unwrap();
+        let file = directory.join(number.to_string());
+        fs::write(&file, "").unwrap();
+        wanted.insert(format!("{}  {}", EMPTY, file.display()));
+    }
+    let checksum = |args: &[&str]| Running::start(example("checksum").args(["--redis", &server.url()]).args(args));
+    let helpers = [checksum(&[]), checksum(&[])];
+    helpers.iter().for_each(|helper| joined(&server, "checksum", helper));
+    let printed = checksum(&[folder.path().to_str().unwrap()]).success();
+    let printed = helpers.into_iter().fold(printed, |printed, helper| printed + &helper.success());
+    let lines = Vec::from_iter(printed.lines().map(str::to_owned));
+    assert_eq!(lines.len(), 300, "each file once");
+    assert_eq!(BTreeSet::from_iter(lines), wanted);
+}
+
+/// SHA-256 of an empty file.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

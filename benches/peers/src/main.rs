@@ -11,6 +11,7 @@ mod jobs;
 mod latency;
 mod numbers;
 mod plot;
+mod redis;
 mod report;
 mod rounds;
 mod scale;
@@ -65,6 +66,7 @@ enum Theme {
     Latency,
     Scale,
     Walk,
+    Redis,
     Instructions,
 }
 
@@ -77,6 +79,7 @@ impl Theme {
             Theme::Latency => latency::run(effort),
             Theme::Scale => scale::run(effort),
             Theme::Walk => walk::run(effort),
+            Theme::Redis => redis::run(effort),
             Theme::Instructions => instructions::run(effort),
         }
     }

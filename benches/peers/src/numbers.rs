@@ -29,6 +29,10 @@ impl Seen {
         Self { count: self.count + other.count, sum: self.sum + other.sum }
     }
 
+    pub(crate) fn count(self) -> u64 {
+        self.count
+    }
+
     pub(crate) fn sum(self) -> u64 {
         self.sum
     }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, Arbiter, Context, Handler, Message};
-use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue};
+use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, Producer};
 use anyhow::Context as _;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
@@ -20,21 +20,45 @@ const CAPACITY: usize = 1024;
 
 /// Items at a pace, from a thread of their own to a handler.
 #[derive(Clone, Copy)]
-pub(super) struct Run {
-    pub(super) pace: Pace,
-    pub(super) items: usize,
+pub(crate) struct Run {
+    pub(crate) pace: Pace,
+    pub(crate) items: usize,
+}
+
+/// An item that tells when it was due.
+pub(crate) trait Timed: Send + 'static {
+    fn at(due: u64) -> Self;
+    fn due(&self) -> u64;
+}
+
+impl Timed for u64 {
+    fn at(due: u64) -> Self {
+        due
+    }
+
+    fn due(&self) -> u64 {
+        *self
+    }
 }
 
 impl Run {
     pub(super) fn ours(self) -> Contender<'static> {
+        self.pulled(|| Ok(IterableQueue::<u64>::bounded(CAPACITY).split()?))
+    }
+
+    /// From a producer to an actor that pulls.
+    pub(crate) fn pulled<'a, T: Timed>(
+        self,
+        open: impl Fn() -> anyhow::Result<(Producer<T>, Consumer<T>)> + 'a,
+    ) -> Contender<'a> {
         Contender::new("", move || {
             let arbiter = Arbiter::new();
             let measured = self.measure(|recorder| {
-                let (producer, consumer) = IterableQueue::bounded(CAPACITY).split()?;
+                let (producer, consumer) = open()?;
                 arbiter.spawn_fn(|| {
                     Pulling { consumer: Some(consumer), recorder }.start();
                 });
-                Ok(move |due| producer.blocking_put(due).is_ok())
+                Ok(move |due| producer.blocking_put(T::at(due)).is_ok())
             });
             end(arbiter);
             measured
@@ -78,7 +102,10 @@ impl Run {
     }
 
     /// Runs the handler that `open` gives the recorder to, until what `open` puts with is dropped.
-    fn measure<P: FnMut(u64) -> bool + Send>(self, open: impl FnOnce(Recorder) -> anyhow::Result<P>) -> Measured {
+    pub(crate) fn measure<P: FnMut(u64) -> bool + Send>(
+        self,
+        open: impl FnOnce(Recorder) -> anyhow::Result<P>,
+    ) -> Measured {
         let (began, handled) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
         let (home, account) = std::sync::mpsc::channel();
         let put = open(Recorder::new(self, began, Arc::clone(&handled), home))?;
@@ -96,12 +123,12 @@ fn end(arbiter: Arbiter) {
     arbiter.join().expect("handlers do not panic");
 }
 
-struct Pulling {
-    consumer: Option<Consumer<u64>>,
+struct Pulling<T: Timed> {
+    consumer: Option<Consumer<T>>,
     recorder: Recorder,
 }
 
-impl Actor for Pulling {
+impl<T: Timed> Actor for Pulling<T> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -111,16 +138,16 @@ impl Actor for Pulling {
     }
 }
 
-impl Handler<Item<u64>> for Pulling {
+impl<T: Timed> Handler<Item<T>> for Pulling<T> {
     type Result = ();
 
-    fn handle(&mut self, due: Item<u64>, _: &mut Self::Context) {
-        self.recorder.note(*due);
-        due.ack();
+    fn handle(&mut self, item: Item<T>, _: &mut Self::Context) {
+        self.recorder.note(item.due());
+        item.ack();
     }
 }
 
-impl Handler<Drained> for Pulling {
+impl<T: Timed> Handler<Drained> for Pulling<T> {
     type Result = ();
 
     fn handle(&mut self, _: Drained, ctx: &mut Self::Context) {

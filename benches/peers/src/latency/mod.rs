@@ -10,10 +10,10 @@ use actix::System;
 
 use crate::report::{Target, Theme};
 use crate::rounds::{Better, Effort, Figure, Row};
-use contenders::Run;
-use pace::Pace;
+pub(crate) use contenders::{Run, Timed};
+pub(crate) use pace::Pace;
 
-const FIGURES: [Figure; 3] = [
+pub(crate) const FIGURES: [Figure; 3] = [
     Figure { name: "p50", unit: "µs", better: Better::Less },
     Figure { name: "p99", unit: "µs", better: Better::Less },
     Figure { name: "p99.9", unit: "µs", better: Better::Less },

@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_micros(100);
 const OVERSLEEP: Duration = Duration::from_micros(100);
 
 #[derive(Clone, Copy)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// The next one when the one before was handled, and the handler's thread sleeps.
     Idle,
     /// At fixed times, whether the one before was handled or not.

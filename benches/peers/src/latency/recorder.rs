@@ -12,7 +12,7 @@ use super::contenders::Run;
 use super::pace::nanos;
 
 /// Lives with the handler. When that is gone, it hands in what it noted.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     began: Instant,
     work: u64,
     handled: Arc<AtomicUsize>,
@@ -34,7 +34,7 @@ impl Recorder {
     }
 
     /// The first thing that a handler does.
-    pub(super) fn note(&mut self, due: u64) {
+    pub(crate) fn note(&mut self, due: u64) {
         let now = nanos(self.began);
         self.account.latencies.push(now.saturating_sub(due));
         self.account.sum += due;

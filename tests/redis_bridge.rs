@@ -141,8 +141,11 @@ fn d12_a_permit_of_a_refused_producer_hands_its_item_back() {
     let known = other.producer().unwrap();
     known.blocking_put(0).unwrap();
     let _: u32 = server.ask(&["HSET", &server.key("meta"), "sealed", "1"]);
-    let producer = queue.producer().unwrap();
+    // While Redis sleeps, this process cannot hear of the refusal; of the seal it may just have heard.
+    signal(server.process.id(), "STOP");
+    let Ok(producer) = queue.producer() else { return };
     let permit = block_on(producer.reserve()).unwrap();
+    signal(server.process.id(), "CONT");
     assert_eq!(producer.blocking_put(1), Err(PutError::Sealed(1)));
     assert_eq!(permit.put(2), Err(PutError::Sealed(2)));
     assert_eq!(producer.try_put(3), Err(TryPutError::Refused(PutError::Sealed(3))));

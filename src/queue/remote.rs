@@ -36,8 +36,8 @@ impl<T> From<PutError<T>> for NotDone<T> {
     }
 }
 
-/// This process's end of a queue that is elsewhere. Except for `encode` and `try_take`, which run user code,
-/// every method may be called under the lock of the queue.
+/// This process's end of a queue that is elsewhere. Every method may be called under the lock of the queue, but for
+/// those that run foreign code: `encode`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
 pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The item as it travels, or why it cannot.
     fn encode(&self, item: &T) -> Result<Vec<u8>, String>;

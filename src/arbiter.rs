@@ -8,9 +8,10 @@
 /// On an arbiter's thread; the message names `instead`.
 #[track_caller]
 pub(crate) fn assert_may_block(instead: &str) {
-    // The arbiter alone is still set on `main` after its system has ended; the runtime alone is
-    // set in `spawn_blocking` too, where blocking is welcome.
-    if actix_rt::Arbiter::try_current().is_some() && tokio::runtime::Handle::try_current().is_ok() {
+    // The arbiter alone is still set on `main` after its system has ended; the runtime alone is set in
+    // `spawn_blocking` too, where blocking is welcome. The runtime is asked first: a thread that runs the
+    // destructors of its locals has none any more, and there `Arbiter::try_current` panics.
+    if tokio::runtime::Handle::try_current().is_ok() && actix_rt::Arbiter::try_current().is_some() {
         panic!("this call would block the thread of an actix arbiter, and every actor on it: {instead}");
     }
 }

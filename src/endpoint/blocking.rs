@@ -28,7 +28,11 @@ impl Wake for Unpark {
 }
 
 thread_local! {
-    static UNPARK: Waker = Arc::new(Unpark(thread::current())).into();
+    static UNPARK: Waker = unpark();
+}
+
+fn unpark() -> Waker {
+    Arc::new(Unpark(thread::current())).into()
 }
 
 /// Before the second attempt; about a microsecond.
@@ -60,22 +64,22 @@ fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &s
             return Some(output);
         }
     }
-    UNPARK.with(|waker| {
-        let mut cx = Context::from_waker(waker);
-        loop {
-            // A wake-up meant for something else only leads to another look.
-            if let Poll::Ready(output) = operation.wait(&mut cx) {
-                return Some(output);
-            }
-            match deadline {
-                None => thread::park(),
-                Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
-                    None | Some(Duration::ZERO) => return None,
-                    Some(left) => thread::park_timeout(left),
-                },
-            }
+    // The destructor of another thread-local may wait after this one is gone.
+    let waker = UNPARK.try_with(Waker::clone).unwrap_or_else(|_| unpark());
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        // A wake-up meant for something else only leads to another look.
+        if let Poll::Ready(output) = operation.wait(&mut cx) {
+            return Some(output);
         }
-    })
+        match deadline {
+            None => thread::park(),
+            Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
+                None | Some(Duration::ZERO) => return None,
+                Some(left) => thread::park_timeout(left),
+            },
+        }
+    }
 }
 
 #[track_caller]

@@ -39,6 +39,9 @@ pub enum PutError<T> {
     Fenced(T),
     /// The item cannot be written as JSON; the log says why.
     Unserializable(T),
+    /// The `QueueActor` that was sent the [`Put`](crate::Put) stopped while the put waited for room. The producer and
+    /// its queue are open: put again, through the producer or another actor.
+    ActorStopped(T),
 }
 
 impl<T> PutError<T> {
@@ -61,7 +64,8 @@ impl<T> PutError<T> {
             | Self::Aborted(item)
             | Self::Sealed(item)
             | Self::Fenced(item)
-            | Self::Unserializable(item) => item,
+            | Self::Unserializable(item)
+            | Self::ActorStopped(item) => item,
         }
     }
 
@@ -84,7 +88,8 @@ impl<T> PutError<T> {
             | Self::Aborted(item)
             | Self::Sealed(item)
             | Self::Fenced(item)
-            | Self::Unserializable(item) => item,
+            | Self::Unserializable(item)
+            | Self::ActorStopped(item) => item,
         }
     }
 
@@ -98,6 +103,7 @@ impl<T> PutError<T> {
             Self::Sealed(item) => PutError::Sealed(with(item)),
             Self::Fenced(item) => PutError::Fenced(with(item)),
             Self::Unserializable(item) => PutError::Unserializable(with(item)),
+            Self::ActorStopped(item) => PutError::ActorStopped(with(item)),
         }
     }
 
@@ -110,6 +116,7 @@ impl<T> PutError<T> {
             Self::Sealed(_) => "Sealed",
             Self::Fenced(_) => "Fenced",
             Self::Unserializable(_) => "Unserializable",
+            Self::ActorStopped(_) => "ActorStopped",
         }
     }
 }
@@ -136,6 +143,9 @@ impl<T> fmt::Display for PutError<T> {
                 "the lease was lost to another process, because this one was silent for longer than the lease"
             }
             Self::Unserializable(_) => "the item cannot be written as JSON: look into the log for the reason",
+            Self::ActorStopped(_) => {
+                "the queue's actor stopped before there was room: put again, through the producer or another actor"
+            }
         })
     }
 }

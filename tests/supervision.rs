@@ -17,6 +17,7 @@ use futures::{FutureExt, join};
 
 use actors::{Hand, Run, in_system, quiet, run, until};
 use common::backend::{self, Soon};
+use common::hook;
 
 type Queue = IterableQueue<u32>;
 type Address = Addr<QueueActor<u32>>;
@@ -197,10 +198,53 @@ fn a4_a_put_for_another_queue_comes_back_and_both_queues_go_on() {
         let waiting = actor.send(Put::new(&producer, 2));
         let (waiting, died) = join!(waiting, actor.send(panics()));
         assert!(died.is_err());
-        assert_eq!(waiting.unwrap(), Err(PutError::Closed(2)));
+        assert_eq!(waiting.unwrap(), Err(PutError::ActorStopped(2)));
         assert_eq!((queue.state(), other.state()), (State::Open, State::Open));
         assert_eq!(consumer.soon_item(), 1);
         producer.try_put(3).unwrap();
+    });
+}
+
+/// The asker looks in the middle of the call that answers it.
+#[test]
+fn a4_a_refused_put_has_given_up_its_turn_before_its_asker_hears_of_it() {
+    in_system(|| async {
+        let other = IterableQueue::bounded(1);
+        let (producer, mut consumer) = (other.producer().unwrap(), other.consumer().unwrap());
+        producer.try_put(1).unwrap();
+        let actor = QueueActor::new(IterableQueue::bounded(1)).start();
+        let mut waiting = Box::pin(actor.send(Put::new(&producer, 2)));
+        let (tell, told) = oneshot::channel();
+        let waker = hook(move || {
+            let (one, put, handles) = (consumer.try_get(), producer.try_put(3), other.snapshot().producers[0].handles);
+            tell.send((one, put, handles)).expect("the test waits for this");
+        });
+        assert!(waiting.poll_unpin(&mut std::task::Context::from_waker(&waker)).is_pending());
+        assert!(actor.send(panics()).await.is_err());
+        assert_eq!(told.await.unwrap(), (Ok(1), Ok(()), 1));
+        assert_eq!(waiting.now_or_never().unwrap().unwrap(), Err(PutError::ActorStopped(2)));
+    });
+}
+
+/// A put that was made leaves nothing behind, either: the asker may close its producer and hear of the end.
+#[test]
+fn a1_a_put_that_was_made_has_given_up_its_handle_before_its_asker_hears_of_it() {
+    in_system(|| async {
+        let queue = IterableQueue::bounded(1);
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        let actor = QueueActor::new(queue.clone()).start();
+        producer.try_put(1).unwrap();
+        let mut waiting = Box::pin(actor.send(Put::new(&producer, 2)));
+        let (tell, told) = oneshot::channel();
+        let waker = hook(move || {
+            drop(producer);
+            tell.send(queue.snapshot().producers.len()).expect("the test waits for this");
+        });
+        assert!(waiting.poll_unpin(&mut std::task::Context::from_waker(&waker)).is_pending());
+        quiet().await;
+        assert_eq!(consumer.try_get(), Ok(1));
+        assert_eq!(told.await, Ok(0));
+        assert_eq!(waiting.now_or_never().unwrap().unwrap(), Ok(()));
     });
 }
 

@@ -53,16 +53,20 @@ impl<T> WaitingPuts<T> {
         later
     }
 
+    /// Answers those that are done. By then each has been dropped, and with it its share of the handle: the asker
+    /// finds no trace of it.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(())) = self.waiting.poll_next_unpin(cx) {}
+        while let Poll::Ready(Some((asker, put))) = self.waiting.poll_next_unpin(cx) {
+            asker.answer::<Put<T>>(put);
+        }
     }
 
-    /// The actor is going for good: everybody gets the item back.
+    /// Hands every item back, because the actor is going for good.
     pub(super) fn refuse_all(&mut self) {
-        for mut put in std::mem::take(&mut self.waiting) {
-            if let Some(item) = put.putting.take_item() {
-                let refused = put.putting.shared().refuse(item);
-                put.asker.answer::<Put<T>>(Err(refused));
+        for WaitingPut { putting, asker } in std::mem::take(&mut self.waiting) {
+            // The put gives up its turn and its place before the asker hears of it, and may put again.
+            if let Some(refused) = putting.give_up() {
+                asker.answer::<Put<T>>(Err(refused));
             }
         }
     }
@@ -72,12 +76,11 @@ impl<T> WaitingPuts<T> {
 impl<T> Unpin for WaitingPut<T> {}
 
 impl<T> Future for WaitingPut<T> {
-    type Output = ();
+    type Output = (Asker<(), PutError<T>>, Result<(), PutError<T>>);
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let put = self.get_mut();
         let result = ready!(put.putting.poll(cx));
-        put.asker.answer::<Put<T>>(result);
-        Poll::Ready(())
+        Poll::Ready((put.asker.share(), result))
     }
 }

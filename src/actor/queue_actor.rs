@@ -30,7 +30,8 @@ use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, drop_quiet
 ///
 /// Under a `Supervisor` a restart keeps everything. If the actor is gone for good, its arbiter
 /// stopped or a panic killed it, while consumers are registered or `Put`s wait, it aborts the queue
-/// and tells them.
+/// and tells them. A `Put` that waits for room in another queue is refused with
+/// [`ActorStopped`](PutError::ActorStopped), and that queue goes on.
 ///
 /// # Examples
 ///
@@ -294,6 +295,8 @@ impl<T: Send + 'static> Drop for QueueActor<T> {
         // A waiting put may be one for another queue, which is not this actor's to end.
         let ours = !self.push.is_empty() || self.puts.wait_for(&self.shared);
         let left = if ours { self.shared.abort() } else { Vec::new() };
+        // Everything of this actor's is gone before anybody hears of it.
+        self.queue = None;
         if !left.is_empty() {
             log::error!("{}: its actor is gone for good; {} items are dropped", self.shared.label(), left.len());
         }

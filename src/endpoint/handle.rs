@@ -130,6 +130,13 @@ impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
         })
     }
 
+    /// Gives the put up because the actor that made it is going: the error has the item, unless the answer to it
+    /// is still to come. On return the put stands in no line, and its handle's next one has its turn.
+    pub(crate) fn give_up(mut self) -> Option<PutError<T>> {
+        let item = self.take_item()?;
+        Some(self.shared().refuse_orphan(&self.line.handle.row, item))
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
         &self.line.handle.shared
     }

@@ -246,9 +246,19 @@ impl<T> Shared<T> {
         });
     }
 
-    /// The error of a put that was given up, around its item.
-    pub(crate) fn refuse(&self, item: T) -> PutError<T> {
+    /// Returns the error of a put that was refused elsewhere, around its item.
+    pub(super) fn refuse(&self, item: T) -> PutError<T> {
         self.control().refusal(item)
+    }
+
+    /// Returns the error of a put whose actor is gone. The queue may take further ones.
+    pub(crate) fn refuse_orphan(&self, row: &ProducerRow, item: T) -> PutError<T> {
+        let held = row.endpoint.hold_open();
+        let control = self.control();
+        if held.is_some() && !control.refuses_puts() {
+            return PutError::ActorStopped(item);
+        }
+        control.refusal(item)
     }
 
     /// Ends a lease. Everything that it did has been done by now, or is told to whoever has the items.

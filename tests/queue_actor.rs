@@ -215,6 +215,18 @@ fn a1_shutdown_lets_consumers_finish_and_refuses_waiting_puts() {
 }
 
 #[test]
+fn a1_a_shutdown_acts_when_it_is_handled_before_the_messages_behind_it() {
+    in_system(|| async {
+        let queue = IterableQueue::bounded(2);
+        let actor = start(&queue);
+        let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.put(1).await.unwrap();
+        actor.do_send(Shutdown::new(Duration::from_secs(3600)));
+        assert_eq!(actor.send(Put::new(&producer, 2)).await.unwrap(), Err(PutError::ShutDown(2)));
+    });
+}
+
+#[test]
 fn d12_a_put_that_cannot_be_sent_gives_the_item_back() {
     in_system(|| async {
         let queue = backend::bounded(4);

@@ -156,9 +156,6 @@ fn d8_dropping_the_future_does_not_call_the_shutdown_off() {
         let queue = IterableQueue::unbounded();
         let (producer, mut consumer) = open(&queue);
         producer.try_put(0).unwrap();
-        // Not polled, it has not begun.
-        drop(queue.shutdown(Duration::ZERO));
-        assert_eq!(queue.state(), State::Open);
         drop(begun(&queue));
         assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::ShutDown(1))));
         consumer.try_lease().unwrap().ack();
@@ -246,5 +243,33 @@ fn d2_a_lease_returned_in_the_grace_is_done_by_another() {
         let report = block_on(report);
         worker.join().unwrap();
         assert_eq!((report.drained.outcome, report.drained.totals.acked), (Outcome::Complete, 1));
+    });
+}
+
+/// Nobody polls the report.
+#[test]
+fn d8_a_shutdown_acts_when_it_is_called() {
+    let queue = IterableQueue::bounded(4);
+    let (producer, mut consumer) = open(&queue);
+    producer.try_put(1).unwrap();
+    let report = queue.shutdown(LONG);
+    assert_eq!(producer.try_put(2), Err(TryPutError::Refused(PutError::ShutDown(2))));
+    assert_eq!(queue.state(), State::Draining);
+    assert_eq!(consumer.try_get(), Ok(1));
+    assert_eq!(queue.state(), State::Drained);
+    drop(queue); // the report borrows nothing
+    assert_eq!(block_on(report).drained.outcome, Outcome::Complete);
+}
+
+/// Nor does anybody wait for the grace to begin.
+#[test]
+fn d8_the_grace_begins_with_the_call() {
+    within_watchdog(|| {
+        let queue = IterableQueue::bounded(4);
+        let (producer, _consumer) = open(&queue);
+        producer.try_put(1).unwrap();
+        let report = queue.shutdown(Duration::from_millis(1));
+        assert_eq!(queue.blocking_drained().outcome, Outcome::Aborted);
+        assert_eq!(block_on(report).left, [1]);
     });
 }

@@ -13,7 +13,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// Seals the queue, refuses all further puts (waiting ones get their item back), lets
     /// consumers finish what was accepted, and aborts when the grace is over.
     ///
-    /// The time is kept by a thread of its own, so it works with and without a runtime.
+    /// All of this begins with the call; the future only waits for the report. A thread of its own keeps the time,
+    /// so it works with and without a runtime.
     ///
     /// Over Redis it is this process that says farewell, and the queue goes on elsewhere: what nobody here has been
     /// handed goes back at once, and the outcome is [`Left`](crate::Outcome::Left).
@@ -39,12 +40,16 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport<T> {
-        shutdown(Arc::clone(self.shared()), grace).await
+    pub fn shutdown(&self, grace: Duration) -> impl Future<Output = ShutdownReport<T>> + use<T> {
+        shutdown(Arc::clone(self.shared()), grace)
     }
 }
 
-pub(crate) async fn shutdown<T: Send + 'static>(shared: Arc<Shared<T>>, grace: Duration) -> ShutdownReport<T> {
+/// Begins the shutdown; the future is its report.
+pub(crate) fn shutdown<T: Send + 'static>(
+    shared: Arc<Shared<T>>,
+    grace: Duration,
+) -> impl Future<Output = ShutdownReport<T>> + use<T> {
     shared.shut_down();
     let (done, report) = oneshot::channel();
     let timer = thread::Builder::new().name("queue-shutdown".to_owned());
@@ -58,9 +63,11 @@ pub(crate) async fn shutdown<T: Send + 'static>(shared: Arc<Shared<T>>, grace: D
     if let Err(error) = spawned {
         log::error!("{}: no thread for the grace of a shutdown, so there is none: {error}", shared.label());
     }
-    match report.await {
-        Ok(report) => report,
-        Err(oneshot::Canceled) => finish(&shared, None),
+    async move {
+        match report.await {
+            Ok(report) => report,
+            Err(oneshot::Canceled) => finish(&shared, None),
+        }
     }
 }
 

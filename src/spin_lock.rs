@@ -1,6 +1,8 @@
 //! The lock of the data plane.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::thread;
+use std::time::Duration;
 
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 
@@ -22,6 +24,11 @@ pub(crate) type SpinGuard<'a, T> = SpinMutexGuard<'a, T>;
 const FIRST_PAUSES: usize = 8;
 /// After a wait of so many pauses other threads may run: the one that has the lock may be without a core.
 const MOST_PAUSES: usize = 64;
+/// To yield lets only threads of the same or a higher priority run. The one that has the lock may have a lower one,
+/// and the thread that waits for it real-time priority on the same core: after this many yields it sleeps.
+const YIELDS: usize = 16;
+const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
+const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 
 impl<T> SpinLock<T> {
     pub(crate) const fn new(value: T) -> Self {
@@ -38,7 +45,7 @@ impl<T> SpinLock<T> {
 
     #[cold]
     fn wait(&self) -> SpinGuard<'_, T> {
-        let mut pauses = FIRST_PAUSES;
+        let (mut pauses, mut yields, mut sleep) = (FIRST_PAUSES, 0, SHORTEST_SLEEP);
         loop {
             for _ in 0..pauses {
                 std::hint::spin_loop();
@@ -48,9 +55,46 @@ impl<T> SpinLock<T> {
             }
             if pauses < MOST_PAUSES {
                 pauses *= 2;
+            } else if yields < YIELDS {
+                yields += 1;
+                thread::yield_now();
             } else {
-                std::thread::yield_now();
+                thread::sleep(sleep);
+                sleep = (2 * sleep).min(LONGEST_SLEEP);
             }
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+    use std::{fs, thread};
+
+    use super::*;
+
+    /// As the kernel sees it: a thread that spins or yields is always ready to run.
+    #[test]
+    fn a_thread_that_waits_for_the_lock_for_long_sleeps() {
+        let lock = Arc::new(SpinLock::new(1));
+        let held = lock.lock();
+        let (tell, told) = channel();
+        let waits = thread::spawn({
+            let lock = Arc::clone(&lock);
+            move || {
+                tell.send(fs::read_link("/proc/thread-self").unwrap()).unwrap();
+                *lock.lock() += 1;
+            }
+        });
+        let stat = std::path::Path::new("/proc").join(told.recv().unwrap()).join("stat");
+        let began = Instant::now();
+        while !fs::read_to_string(&stat).unwrap().contains(") S ") {
+            assert!(began.elapsed() < Duration::from_secs(60), "it never sleeps");
+        }
+        drop(held);
+        waits.join().unwrap();
+        assert_eq!(*lock.lock(), 2);
     }
 }

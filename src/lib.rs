@@ -4,6 +4,7 @@ mod actor;
 mod arbiter;
 mod backoff;
 mod config;
+mod coop;
 mod endpoint;
 mod error;
 pub mod message;

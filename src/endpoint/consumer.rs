@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::operation::Operation;
 use super::producer::Producer;
+use crate::coop;
 use crate::error::{OpenError, TryGetError};
 use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, Taken, name};
 
@@ -152,6 +153,7 @@ impl<T> Consumer<T> {
     }
 
     async fn take(&mut self, take: Take) -> Option<Taken<T>> {
+        coop::proceed().await;
         // What need not wait is spared the making of something that can.
         match self.try_take(take) {
             Ok(taken) => return Some(taken),
@@ -172,7 +174,9 @@ impl<T> Consumer<T> {
 
     /// Takes the next item for good; `None` when the queue has ended.
     ///
-    /// While there are items it is ready at once: a loop that does nothing else keeps its thread.
+    /// As all futures and streams of this crate, it takes part in cooperative scheduling: now and then it is pending
+    /// once although there is an item, so that a loop lets other tasks run. To look without waiting, use
+    /// [`try_get`](Consumer::try_get).
     ///
     /// # Cancel safety
     ///

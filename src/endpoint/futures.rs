@@ -10,6 +10,7 @@ use super::consumer::Consumer;
 use super::handle::{HandleShare, InLine};
 use super::permit::Permit;
 use super::producer::Producer;
+use crate::coop;
 use crate::error::{PutError, SinkError};
 use crate::queue::{Item, Receipt, Take};
 
@@ -21,6 +22,7 @@ impl<T> Stream for Consumer<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        ready!(coop::poll_proceed(cx));
         self.get_mut().poll_take(Take::Own, cx).map(|taken| taken.map(|taken| taken.item))
     }
 }
@@ -86,6 +88,7 @@ impl<T> Stream for Leases<'_, T> {
     type Item = Item<T>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
+        ready!(coop::poll_proceed(cx));
         self.get_mut().consumer.poll_lease(cx)
     }
 }
@@ -100,6 +103,7 @@ impl<T> Stream for IntoLeases<T> {
     type Item = Item<T>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
+        ready!(coop::poll_proceed(cx));
         self.get_mut().consumer.poll_lease(cx)
     }
 }
@@ -203,6 +207,7 @@ impl<T> Sink<T> for PutSink<T> {
         let Some(line) = &mut this.line else {
             return Poll::Ready(Err(SinkError::new(PutError::Closed(None))));
         };
+        ready!(coop::poll_proceed(cx));
         let permit = ready!(Permit::poll(line, cx));
         this.permit = Some(permit.map_err(|error| SinkError::new(error.map(|()| None)))?);
         Poll::Ready(Ok(()))

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use super::handle::{HandleShare, InLine};
 use super::producer::Producer;
+use crate::coop;
 use crate::error::PutError;
 use crate::queue::Receipt;
 
@@ -102,6 +103,7 @@ impl<T> Producer<T> {
     /// ```
     pub async fn reserve(&self) -> Result<Permit<T>, PutError<()>> {
         let Some(handle) = self.share() else { return Err(PutError::Closed(())) };
+        coop::proceed().await;
         let mut line = InLine::new(handle);
         poll_fn(|cx| Permit::poll(&mut line, cx)).await
     }

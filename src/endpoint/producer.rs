@@ -4,10 +4,10 @@ use std::fmt;
 use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::task::Poll;
 
 use super::handle::{Handle, HandleShare, Putting};
 use super::operation::Operation;
+use crate::coop;
 use crate::error::{OpenError, PutError, TryPutError};
 use crate::queue::{IterableQueue, NotDone, ProducerEndpoint, Receipt, Shared, name};
 
@@ -23,21 +23,6 @@ use crate::queue::{IterableQueue, NotDone, ProducerEndpoint, Receipt, Shared, na
 pub struct Producer<T> {
     /// `None` once closed.
     handle: Option<HandleShare<T>>,
-}
-
-/// After this many puts that did not wait, others get their turn on the thread.
-const ITEMS_PER_YIELD: usize = 128;
-
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Waits until an item that was accepted is confirmed.
@@ -138,6 +123,9 @@ impl<T> Producer<T> {
     /// Puts an item, and waits for room if there is none. `Ok` means that the buffer holds it; over Redis, that
     /// Redis does.
     ///
+    /// It takes part in cooperative scheduling: now and then it is pending once although there is room, so that a loop
+    /// lets other tasks run.
+    ///
     /// # Errors
     ///
     /// If this handle is closed, or the queue was abandoned, shut down or aborted; the item is in
@@ -164,6 +152,7 @@ impl<T> Producer<T> {
     /// # }).unwrap();
     /// ```
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
+        coop::proceed().await;
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
         // What need not wait is spared the making of something that can.
         match handle.try_put(item) {
@@ -179,6 +168,7 @@ impl<T> Producer<T> {
 
     /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
     async fn put_ahead(&self, item: T) -> Result<Receipt, PutError<T>> {
+        coop::proceed().await;
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
         match handle.try_put(item) {
             Err(NotDone::Full(item)) => {
@@ -247,9 +237,6 @@ impl<T> Producer<T> {
         for item in items {
             ahead.is_followed_by(self.put_ahead(item).await?);
             count += 1;
-            if count % ITEMS_PER_YIELD == 0 {
-                yield_now().await;
-            }
         }
         if let (Some(last), Some(handle)) = (ahead.last.take(), self.open_handle()) {
             confirm(handle, last).await?;

@@ -25,6 +25,17 @@ pub(crate) mod arbiter {
     pub(crate) fn assert_may_block(_instead: &str) {}
 }
 
+/// Nor is there an executor with other tasks.
+pub(crate) mod coop {
+    use std::task::{Context, Poll};
+
+    pub(crate) async fn proceed() {}
+
+    pub(crate) fn poll_proceed(_: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer};

@@ -1,0 +1,192 @@
+//! Futures and streams that always find what they want let their executor run other tasks (D11), on tokio and on
+//! executors without a budget.
+
+mod common;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use actix_iterable_queue::{Consumer, IterableQueue, Producer};
+use common::within_watchdog;
+use futures::executor::LocalPool;
+use futures::task::LocalSpawnExt;
+use futures::{SinkExt, StreamExt, stream};
+
+/// At least once in this many operations a task lets the others run.
+const MOST_OPERATIONS: usize = 1024;
+
+/// Whether another task has run, and how many operations went before it.
+#[derive(Debug, Clone, Default)]
+struct Other {
+    has_run: Rc<Cell<bool>>,
+    operations: Rc<Cell<usize>>,
+}
+
+impl Other {
+    fn runs(&self) {
+        self.has_run.set(true);
+    }
+
+    /// Whether there is to be another operation, which is counted.
+    fn waits(&self) -> bool {
+        let waits = !self.has_run.get();
+        self.operations.set(self.operations.get() + usize::from(waits));
+        waits
+    }
+}
+
+/// Runs a task that goes on until another one has run, on each kind of executor.
+fn lets_others_run<F: Future<Output = ()> + 'static>(task: fn(Other, Producer<u32>, Consumer<u32>) -> F) {
+    fn begin<F>(task: fn(Other, Producer<u32>, Consumer<u32>) -> F) -> (Other, F) {
+        let (producer, consumer) = IterableQueue::unbounded().split().unwrap();
+        let other = Other::default();
+        (other.clone(), task(other, producer, consumer))
+    }
+    within_watchdog(move || {
+        let (other, task_on_tokio) = begin(task);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let set = tokio::task::LocalSet::new();
+        set.spawn_local(task_on_tokio);
+        set.spawn_local({
+            let other = other.clone();
+            async move { other.runs() }
+        });
+        runtime.block_on(set);
+        assert!(other.operations.get() <= MOST_OPERATIONS, "on tokio: {other:?}");
+
+        let (other, task_elsewhere) = begin(task);
+        let mut pool = LocalPool::new();
+        pool.spawner().spawn_local(task_elsewhere).unwrap();
+        pool.spawner()
+            .spawn_local({
+                let other = other.clone();
+                async move { other.runs() }
+            })
+            .unwrap();
+        pool.run();
+        assert!(other.operations.get() <= MOST_OPERATIONS, "without a budget: {other:?}");
+    });
+}
+
+#[test]
+fn d11_get() {
+    lets_others_run(|other, producer, mut consumer| async move {
+        while other.waits() {
+            producer.try_put(1).unwrap();
+            assert_eq!(consumer.get().await, Some(1));
+        }
+    });
+}
+
+#[test]
+fn d11_lease() {
+    lets_others_run(|other, producer, mut consumer| async move {
+        while other.waits() {
+            producer.try_put(1).unwrap();
+            consumer.lease().await.unwrap().ack();
+        }
+    });
+}
+
+#[test]
+fn d11_the_stream_of_items() {
+    lets_others_run(|other, producer, mut consumer| async move {
+        while other.waits() {
+            producer.try_put(1).unwrap();
+            assert_eq!(consumer.next().await, Some(1));
+        }
+    });
+}
+
+#[test]
+fn d11_the_stream_of_leases() {
+    lets_others_run(|other, producer, mut consumer| async move {
+        while other.waits() {
+            producer.try_put(1).unwrap();
+            consumer.leases().next().await.unwrap().ack();
+        }
+    });
+}
+
+#[test]
+fn d11_leases_in_work_at_the_same_time() {
+    lets_others_run(|other, producer, consumer| async move {
+        producer.try_put(1).unwrap();
+        drop(producer);
+        let work = consumer.into_leases().for_each_concurrent(4, |item| {
+            if other.waits() {
+                item.put_child(1).unwrap();
+            }
+            item.ack();
+            async {}
+        });
+        work.await;
+    });
+}
+
+#[test]
+fn d11_put() {
+    lets_others_run(|other, producer, consumer| async move {
+        let _open = consumer;
+        while other.waits() {
+            producer.put(1).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn d11_put_all() {
+    lets_others_run(|other, producer, consumer| async move {
+        let _open = consumer;
+        producer.put_all((0..).take_while(|_| other.waits())).await.unwrap();
+    });
+}
+
+#[test]
+fn d11_reserve() {
+    lets_others_run(|other, producer, consumer| async move {
+        let _open = consumer;
+        while other.waits() {
+            producer.reserve().await.unwrap().put(1).unwrap();
+        }
+    });
+}
+
+#[test]
+fn d11_the_sink() {
+    lets_others_run(|other, producer, consumer| async move {
+        let _open = consumer;
+        let mut sink = producer.into_sink();
+        while other.waits() {
+            sink.send(1).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn d11_a_stream_that_is_forwarded() {
+    lets_others_run(|other, producer, consumer| async move {
+        let _open = consumer;
+        let items = stream::iter(0..).take_while(|_| futures::future::ready(other.waits()));
+        items.map(Ok).forward(producer.into_sink()).await.unwrap();
+    });
+}
+
+/// A yield loses nothing, whatever becomes of the future.
+#[test]
+fn d6_a_future_that_yielded_may_be_dropped() {
+    use futures::FutureExt;
+
+    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    (0..10_000).for_each(|n| producer.try_put(n).unwrap());
+    let mut yields = 0;
+    for n in 0..10_000 {
+        loop {
+            match consumer.get().now_or_never() {
+                Some(item) => break assert_eq!(item, Some(n)),
+                None => yields += 1,
+            }
+        }
+    }
+    assert!((1..=10_000 / MOST_OPERATIONS + 1).contains(&yields), "{yields}");
+}

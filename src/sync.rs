@@ -13,3 +13,6 @@ pub(crate) use crossbeam_utils::Backoff;
 pub(crate) use futures::task::AtomicWaker;
 
 pub(crate) use crate::spin_lock::{SpinGuard, SpinLock};
+
+/// This many puts may be made before those that wait; then a place is kept for these. Models have fewer.
+pub(crate) const PUTS_PAST_LINE: u64 = 32;

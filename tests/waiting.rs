@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
-use actix_iterable_queue::{IterableQueue, State, TryGetError};
+use actix_iterable_queue::{Consumer, IterableQueue, Producer, State, TryGetError};
 use common::Task;
 use common::backend::{self, Soon};
 use futures::{FutureExt, Sink, Stream};
@@ -239,6 +239,105 @@ fn d11_a_running_producer_may_put_first_and_the_loser_keeps_its_place() {
         producer.try_put(9).unwrap();
         assert!(!first.poll());
     }
+}
+
+/// How many puts that do not wait others make, each in a place that has just become free, before one is refused.
+fn passes(others: &Producer<u32>, consumer: &mut Consumer<u32>) -> usize {
+    (0..1000).take_while(|n| consumer.try_get().is_ok() && others.try_put(*n).is_ok()).count()
+}
+
+fn full(capacity: u32) -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
+    let queue = IterableQueue::bounded(capacity as usize);
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    (0..capacity).for_each(|n| producer.try_put(n).unwrap());
+    (queue, producer, consumer)
+}
+
+#[test]
+fn d11_a_put_that_waits_has_its_turn_after_a_bounded_number_of_others() {
+    for capacity in [1, 2, 5, 64] {
+        let (queue, others, mut consumer) = full(capacity);
+        let (one, two) = (others.clone(), others.clone());
+        let mut sink = others.clone().into_sink();
+        let sending = std::future::poll_fn(|cx| Pin::new(&mut sink).poll_ready(cx));
+        let (mut put, mut reserve) = (Pending::new(one.put(1)), Pending::new(two.reserve()));
+        assert_eq!(passes(&others, &mut consumer), 32);
+        assert!(queue.is_full() && put.wakes() > 0 && put.poll(), "however often the others were faster");
+        // The one behind it has just as many before it, and so has a sink.
+        assert_eq!(passes(&others, &mut consumer), 32);
+        assert!(queue.is_full() && reserve.wakes() > 0 && reserve.poll());
+        drop(reserve);
+        while others.try_put(0).is_ok() {}
+        let mut sending = Pending::new(sending);
+        assert_eq!(passes(&others, &mut consumer), 32);
+        assert!(queue.is_full() && sending.wakes() > 0 && sending.poll());
+        drop(sending);
+        drop(sink);
+        while others.try_put(0).is_ok() {}
+        assert_eq!(passes(&others, &mut consumer), 1000, "nobody waits any more");
+    }
+}
+
+#[test]
+fn d11_the_place_that_is_kept_is_for_the_first_who_waits() {
+    let (_queue, others, mut consumer) = full(2);
+    let (one, two) = (others.clone(), others.clone());
+    let mut first = Pending::new(one.put(1));
+    assert_eq!(passes(&others, &mut consumer), 32);
+    let mut second = Pending::new(two.put(2));
+    assert!(!second.poll(), "it stands behind the first");
+    assert!(first.poll());
+    assert!(consumer.try_get().is_ok());
+    assert!(second.poll());
+}
+
+/// All room was reserved when it began to wait, and then none of it is used.
+#[test]
+fn d11_a_place_is_kept_also_where_others_have_room_for_long() {
+    let (producer, _consumer) = IterableQueue::bounded(64).split().unwrap();
+    let (one, others) = (producer.clone(), producer.clone());
+    let permits: Vec<_> = (0..64).map(|_| producer.reserve().now_or_never().unwrap().unwrap()).collect();
+    let mut waiting = Pending::new(one.put(1));
+    drop(permits);
+    assert_eq!((0..).take_while(|n| others.try_put(*n).is_ok()).count(), 63);
+    assert!(waiting.poll());
+}
+
+#[test]
+fn d11_a_place_is_kept_for_nobody_who_has_left() {
+    let (queue, others, mut consumer) = full(1);
+    let (one, two) = (others.clone(), others.clone());
+    let mut leaving = [Pending::new(one.put(1)), Pending::new(two.reserve())];
+    assert_eq!(passes(&others, &mut consumer), 32);
+    assert!(queue.is_empty() && queue.is_full());
+    leaving.iter_mut().for_each(Pending::leave);
+    assert!(!queue.is_full());
+    others.try_put(2).unwrap();
+}
+
+#[test]
+fn d6_a_put_that_leaves_passes_the_place_that_was_kept_on() {
+    let (_queue, others, mut consumer) = full(1);
+    let (one, two) = (others.clone(), others.clone());
+    let mut first = Pending::new(one.put(1));
+    assert_eq!(passes(&others, &mut consumer), 32);
+    let mut second = Pending::new(two.put(2));
+    first.leave();
+    assert_eq!(second.wakes(), 1);
+    assert!(others.try_put(3).unwrap_err().is_full());
+    assert!(second.poll());
+}
+
+/// Over the end of a queue no place is kept: everybody hears of it.
+#[test]
+fn d8_a_place_that_is_kept_hides_no_end() {
+    let (queue, others, mut consumer) = full(1);
+    let one = others.clone();
+    let mut first = Pending::new(one.put(1));
+    assert_eq!(passes(&others, &mut consumer), 32);
+    assert_eq!(queue.abort(), [0; 0]);
+    assert!(!others.try_put(2).unwrap_err().is_full());
+    assert!(first.poll());
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl<T> Consumer<T> {
     /// The same after an attempt in vain.
     fn wait(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
         let Self { slot, place } = self;
-        slot.shared.wait(place, cx, || Self::attempt(slot, take)).map(Result::ok)
+        slot.shared.wait(place, cx, |_| Self::attempt(slot, take)).map(Result::ok)
     }
 
     pub(crate) fn poll_lease(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {

@@ -47,7 +47,7 @@ impl<T> Handle<T> {
         if self.row.turns.is_busy() && !self.shared.refuses(&self.row) {
             return Err(NotDone::Full(item));
         }
-        self.shared.try_put(&self.row, item)
+        self.shared.try_put(&self.row, item, false)
     }
 }
 
@@ -63,15 +63,15 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         Self { handle, turn: Turn::default(), place: Place::new(Line::Putters) }
     }
 
-    /// Tries until `attempt` has a result, in turn.
+    /// Tries until `attempt` has a result, in turn. It is told whether it has a right to the room kept for the line.
     pub(super) fn poll<R, E>(
         &mut self,
         cx: &mut Context<'_>,
-        attempt: impl Fn(&Handle<T>) -> Option<Result<R, E>>,
+        attempt: impl Fn(&Handle<T>, bool) -> Option<Result<R, E>>,
     ) -> Poll<Result<R, E>> {
         if !self.turn.is_held()
             && !self.handle.row.turns.is_busy()
-            && let Some(result) = attempt(&self.handle)
+            && let Some(result) = attempt(&self.handle, false)
         {
             return Poll::Ready(result);
         }
@@ -82,7 +82,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
     fn wait<R, E>(
         &mut self,
         cx: &mut Context<'_>,
-        mut attempt: impl FnMut(&Handle<T>) -> Option<Result<R, E>>,
+        mut attempt: impl FnMut(&Handle<T>, bool) -> Option<Result<R, E>>,
     ) -> Poll<Result<R, E>> {
         let Self { handle, turn, place } = self;
         let turns = &handle.row.turns;
@@ -90,7 +90,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         if turns.poll(turn, cx).is_pending() && !handle.shared.refuses(&handle.row) {
             return Poll::Pending;
         }
-        let result = ready!(handle.shared.wait(place, cx, || attempt(handle)));
+        let result = ready!(handle.shared.wait(place, cx, |by_right| attempt(handle, by_right)));
         turns.leave(turn);
         Poll::Ready(result)
     }
@@ -155,8 +155,8 @@ impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
     /// One poll until the item is accepted.
     pub(super) fn poll_accepted(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError<T>>> {
         let Self { line, item, .. } = self;
-        line.wait(cx, |handle| {
-            let put = handle.shared.try_put(&handle.row, item.take()?);
+        line.wait(cx, |handle, by_right| {
+            let put = handle.shared.try_put(&handle.row, item.take()?, by_right);
             keep_if_full(item, put)
         })
     }

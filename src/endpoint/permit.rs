@@ -26,7 +26,7 @@ impl<T> Permit<T> {
         line: &mut InLine<T, HandleShare<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<T>, PutError<()>>> {
-        line.poll(cx, |handle| handle.shared.try_reserve(&handle.row))
+        line.poll(cx, |handle, by_right| handle.shared.try_reserve(&handle.row, by_right))
             .map_ok(|()| Permit { handle: HandleShare::clone(&line.handle), used: false })
     }
 

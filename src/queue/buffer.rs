@@ -11,6 +11,14 @@
 //! the other side puts or takes with that lock held, and reads the flag afterwards. So either the one has
 //! the lock first, and the other sees the flag; or the other way round, and the look sees what was put or
 //! taken.
+//!
+//! # A waiting put has its turn
+//!
+//! A put may take room before puts that wait: otherwise each item of a full queue would cost a park and a wake-up.
+//! After [`PUTS_PAST_LINE`] of them one place is kept, until the first of the line or one that was woken has used it,
+//! or nobody waits any more. So a put that was woken finds room, however busy the others are; and the others lose
+//! one place of the capacity, not the time that the wake-up takes. Nobody sleeps beside a kept place that is free:
+//! when it became free, the first of the line was woken, or its second look takes it.
 
 use std::collections::VecDeque;
 use std::mem::{self, size_of};
@@ -21,7 +29,7 @@ use crate::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
-use crate::sync::{SpinGuard, SpinLock};
+use crate::sync::{PUTS_PAST_LINE, SpinGuard, SpinLock};
 
 /// A box of so many bytes is kept when it is empty, whatever is put next.
 const KEPT_BYTES: usize = 16 * 1024;
@@ -73,6 +81,8 @@ struct Inbox<T> {
     /// How many items may be put before one must look how many were taken: that is a cache line which
     /// consumers write to.
     limit: u64,
+    /// From this many puts on a place is kept for those that wait; `u64::MAX` while none does.
+    kept_from: u64,
     closed: bool,
 }
 
@@ -88,7 +98,7 @@ impl<T> Buffer<T> {
     pub(super) fn new(capacity: Option<usize>) -> Self {
         let limit = capacity.map_or(u64::MAX, |capacity| capacity as u64);
         Self {
-            inbox: Counted::new(Inbox { items: VecDeque::new(), limit, closed: false }),
+            inbox: Counted::new(Inbox { items: VecDeque::new(), limit, kept_from: u64::MAX, closed: false }),
             outbox: Counted::new(VecDeque::new()),
             closed: AtomicBool::new(false),
             capacity,
@@ -99,12 +109,13 @@ impl<T> Buffer<T> {
         self.capacity
     }
 
-    /// Appends an item, and has it `counted` before anybody can take it.
+    /// Appends an item, and has it `counted` before anybody can take it. Only `by_right` it may use
+    /// the place that is kept.
     #[inline]
-    pub(super) fn push(&self, item: T, counted: impl FnOnce()) -> Result<(), PushError<T>> {
+    pub(super) fn push(&self, item: T, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError<T>> {
         let mut inbox = self.inbox.lock();
         let put = self.inbox.count();
-        if put == inbox.limit && !self.has_room(&mut inbox, put) {
+        if put == inbox.limit && !self.has_room(&mut inbox, put, by_right) {
             return Err(if inbox.closed { PushError::Closed(item) } else { PushError::Full(item) });
         }
         inbox.items.push_back(item);
@@ -113,13 +124,48 @@ impl<T> Buffer<T> {
         Ok(())
     }
 
+    /// Sets the limit anew, never below `put`: it has to be met.
     #[inline(never)]
-    fn has_room(&self, inbox: &mut Inbox<T>, put: u64) -> bool {
-        if !inbox.closed {
-            let taken = self.outbox.count();
-            inbox.limit = self.capacity.map_or(u64::MAX, |capacity| taken.saturating_add(capacity as u64));
+    fn has_room(&self, inbox: &mut Inbox<T>, put: u64, by_right: bool) -> bool {
+        if inbox.closed {
+            return false;
         }
+        let full = self.capacity.map_or(u64::MAX, |capacity| self.outbox.count().saturating_add(capacity as u64));
+        inbox.limit = match put < inbox.kept_from {
+            _ if by_right => full.min(put + 1),
+            true => full.min(inbox.kept_from),
+            false => (full - 1).max(put),
+        };
         put < inbox.limit
+    }
+
+    /// A put begins to wait: from now on those of others are counted.
+    pub(super) fn begin_line(&self) {
+        let mut inbox = self.inbox.lock();
+        if inbox.kept_from == u64::MAX {
+            self.count_passes(&mut inbox);
+        }
+    }
+
+    /// A put of the line was made, and there are more.
+    pub(super) fn move_line(&self) {
+        self.count_passes(&mut self.inbox.lock());
+    }
+
+    fn count_passes(&self, inbox: &mut Inbox<T>) {
+        inbox.kept_from = self.inbox.count() + PUTS_PAST_LINE;
+        inbox.limit = inbox.limit.min(inbox.kept_from);
+    }
+
+    /// No put waits any more.
+    pub(super) fn end_line(&self) {
+        self.inbox.lock().kept_from = u64::MAX;
+    }
+
+    /// Whether a place is kept for the line.
+    pub(super) fn keeps_place(&self) -> bool {
+        let inbox = self.inbox.lock();
+        self.inbox.count() >= inbox.kept_from
     }
 
     /// Takes the first item.
@@ -213,7 +259,7 @@ mod tests {
     const KEPT: usize = KEPT_BYTES / size_of::<usize>();
 
     fn pass(buffer: &Buffer<usize>, items: usize) {
-        (0..items).for_each(|item| buffer.push(item, || ()).unwrap());
+        (0..items).for_each(|item| buffer.push(item, false, || ()).unwrap());
         (0..items).for_each(|item| assert_eq!(buffer.pop(), Some(item)));
         assert_eq!(buffer.pop(), None);
     }

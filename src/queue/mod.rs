@@ -229,7 +229,7 @@ impl<T> IterableQueue<T> {
         self.len() == 0
     }
 
-    /// Whether a put would have to wait.
+    /// Whether a put would have to wait. One place may be kept for puts that wait already.
     ///
     /// # Examples
     ///
@@ -242,7 +242,7 @@ impl<T> IterableQueue<T> {
     /// ```
     pub fn is_full(&self) -> bool {
         let shared = self.shared();
-        !shared.has_room(&shared.control())
+        !shared.has_room(&shared.control(), false)
     }
 
     /// The bound, in items; `None` if there is none. Over Redis it bounds what waits there.
@@ -375,7 +375,7 @@ impl<T> Shared<T> {
 
     /// One poll for the end.
     pub(crate) fn poll_end(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Drained> {
-        self.wait(place, cx, || self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
+        self.wait(place, cx, |_| self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
     }
 
     /// Where dead letters go; opened by `open` when somebody asks first. `None` after the end.

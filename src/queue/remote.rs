@@ -134,10 +134,10 @@ impl<T> Shared<T> {
     }
 
     #[cold]
-    pub(super) fn put_remote(&self, row: &ProducerRow, item: T) -> NotDone<T> {
+    pub(super) fn put_remote(&self, row: &ProducerRow, item: T, by_right: bool) -> NotDone<T> {
         let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
         // Encoding is for nothing where there is no room. It is foreign code, so it runs under no lock.
-        if !self.has_room(&self.control()) && !self.refuses(row) {
+        if !self.has_room(&self.control(), by_right) && !self.refuses(row) {
             return NotDone::Full(item);
         }
         let encoded = match remote.encode(&item) {
@@ -149,7 +149,7 @@ impl<T> Shared<T> {
         if control.refuses_puts() {
             return control.refusal(item).into();
         }
-        if !self.has_room(&control) {
+        if !self.has_room(&control, by_right) {
             return NotDone::Full(item);
         }
         row.count_put_beside();

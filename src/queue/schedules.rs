@@ -112,7 +112,7 @@ impl World {
         let first = if worker.place.is_in_line() { None } else { look() };
         let polled = match first {
             Some(result) => Poll::Ready(result),
-            None => shared.wait(&mut worker.place, &mut Context::from_waker(&waker), look),
+            None => shared.wait(&mut worker.place, &mut Context::from_waker(&waker), |_| look()),
         };
         self.note(&format!("{n} has {polled:?}"));
         worker.parked = polled.is_pending().then(|| wakes.get());

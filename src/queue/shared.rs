@@ -113,11 +113,13 @@ pub(crate) struct Place {
     /// Who waits, if it is for an item.
     consumer: Option<ConsumerId>,
     ticket: Ticket,
+    /// When it last parked, it was the first of its line, or had been notified and came too late.
+    has_right: bool,
 }
 
 impl Place {
     pub(crate) fn new(line: Line) -> Self {
-        Self { line, consumer: None, ticket: Ticket::default() }
+        Self { line, consumer: None, ticket: Ticket::default(), has_right: false }
     }
 
     /// Whether the operation has parked since it last left.
@@ -127,7 +129,7 @@ impl Place {
     }
 
     pub(crate) fn for_items(consumer: ConsumerId) -> Self {
-        Self { line: Line::Getters, consumer: Some(consumer), ticket: Ticket::default() }
+        Self { line: Line::Getters, consumer: Some(consumer), ticket: Ticket::default(), has_right: false }
     }
 }
 
@@ -210,16 +212,18 @@ impl<T> Shared<T> {
     ///
     /// Park, then try again: whatever is published before the second try is seen by it, and
     /// whoever publishes after it sees the parked waker.
+    ///
+    /// `attempt` is told whether it has a right to what is kept for the line.
     pub(crate) fn wait<R, E>(
         &self,
         place: &mut Place,
         cx: &mut Context<'_>,
-        mut attempt: impl FnMut() -> Option<Result<R, E>>,
+        mut attempt: impl FnMut(bool) -> Option<Result<R, E>>,
     ) -> Poll<Result<R, E>> {
-        let mut result = if place.is_in_line() { attempt() } else { None };
+        let mut result = if place.is_in_line() { attempt(false) } else { None };
         if result.is_none() {
             self.park(place, cx.waker().clone());
-            result = attempt();
+            result = attempt(place.has_right);
         }
         match result {
             None => {
@@ -240,11 +244,16 @@ impl<T> Shared<T> {
         let replaced = {
             let mut control = self.control();
             let was_in_line = place.is_in_line();
+            if place.line == Line::Putters && !was_in_line {
+                self.buffer.begin_line();
+            }
             let replaced = control.line(place.line).park(&mut place.ticket, waker, place.consumer);
-            if was_in_line && replaced.is_none() {
+            let notified = was_in_line && replaced.is_none();
+            if notified {
                 control.returned.end_promise(place.consumer);
             }
             self.flag_waiters(&control);
+            place.has_right = notified || control.line(place.line).is_first(&place.ticket);
             replaced
         };
         drop(replaced);
@@ -272,6 +281,7 @@ impl<T> Shared<T> {
     fn leave_line(&self, place: &mut Place, took: bool) {
         let (listed, next) = {
             let mut control = self.control();
+            let first = control.line(place.line).is_first(&place.ticket);
             let listed = control.line(place.line).leave(&mut place.ticket);
             let notified = listed.is_none();
             if notified {
@@ -279,6 +289,13 @@ impl<T> Shared<T> {
             }
             let pass_on = notified && (!took || self.has_more(&control, place.line));
             let next = if pass_on { control.line(place.line).pop() } else { None };
+            if place.line == Line::Putters {
+                if control.putters.is_idle() {
+                    self.buffer.end_line();
+                } else if took && (place.has_right || first || notified) {
+                    self.buffer.move_line();
+                }
+            }
             self.flag_waiters(&control);
             (listed, next)
         };
@@ -292,7 +309,7 @@ impl<T> Shared<T> {
                 Some(remote) => remote.has_fetched(),
                 None => self.buffered(control) > control.delayed.len(),
             },
-            Line::Putters => self.has_room(control),
+            Line::Putters => self.has_room(control, true),
             // All of them are woken at once.
             Line::Watchers => false,
         }
@@ -384,10 +401,10 @@ mod tests {
 
         // The put comes before this getter is listed.
         producer.try_put("older").unwrap();
-        let took = shared.wait(&mut first_place, &mut Context::from_waker(Waker::noop()), || {
+        let took = shared.wait(&mut first_place, &mut Context::from_waker(Waker::noop()), |_| {
             let taken = shared.try_take(&first.slot().row, Take::Own).unwrap();
             // Before it leaves the line, the second getter parks behind it, and another item comes.
-            let parked = shared.wait(&mut second_place, &mut Context::from_waker(&second_waker), || {
+            let parked = shared.wait(&mut second_place, &mut Context::from_waker(&second_waker), |_| {
                 shared.try_take(&second.slot().row, Take::Own).ok().map(Ok::<_, ()>)
             });
             assert!(parked.is_pending());

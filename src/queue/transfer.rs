@@ -54,14 +54,14 @@ enum TakeReturned<T> {
 }
 
 impl<T> Shared<T> {
-    /// Puts if there is room now.
+    /// Puts if there is room now; `by_right` also into the room that is kept for the line.
     #[inline]
-    pub(crate) fn try_put(&self, row: &ProducerRow, item: T) -> Result<(), NotDone<T>> {
+    pub(crate) fn try_put(&self, row: &ProducerRow, item: T, by_right: bool) -> Result<(), NotDone<T>> {
         if self.flagged(REMOTE) {
-            return Err(self.put_remote(row, item));
+            return Err(self.put_remote(row, item, by_right));
         }
         let waker = match row.endpoint.hold_open() {
-            Some(_held) => self.push(row, item)?,
+            Some(_held) => self.push(row, item, by_right)?,
             None => return Err(PutError::Closed(item).into()),
         };
         wake(waker);
@@ -75,11 +75,11 @@ impl<T> Shared<T> {
 
     /// The fast path is kept small, as it is compiled into the caller; all else is out of line.
     #[inline]
-    fn push(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, NotDone<T>> {
+    fn push(&self, row: &ProducerRow, item: T, by_right: bool) -> Result<Option<Waker>, NotDone<T>> {
         if self.flagged(SIDE | PERMITS) {
-            return self.push_in_line(row, item);
+            return self.push_in_order(row, item, by_right);
         }
-        match self.buffer.push(item, || row.count_put()) {
+        match self.buffer.push(item, by_right, || row.count_put()) {
             Ok(()) => {
                 if self.flagged(SIDE) {
                     // The side list got its first item meanwhile: this one is behind it.
@@ -108,16 +108,17 @@ impl<T> Shared<T> {
     /// While items are beside the buffer or permits are out, room is counted and order is kept
     /// under the lock.
     #[cold]
-    fn push_in_line(&self, row: &ProducerRow, item: T) -> Result<Option<Waker>, NotDone<T>> {
+    fn push_in_order(&self, row: &ProducerRow, item: T, by_right: bool) -> Result<Option<Waker>, NotDone<T>> {
         let mut control = self.control();
         if control.refuses_puts() {
             return Err(control.refusal(item).into());
         }
-        if !self.has_room(&control) {
+        if !self.has_room(&control, by_right) {
             return Err(NotDone::Full(item));
         }
         // Full all the same: a put that began before the permits were given was faster.
-        if let Err(PushError::Full(item) | PushError::Closed(item)) = self.buffer.push(item, || row.count_put()) {
+        let pushed = self.buffer.push(item, by_right, || row.count_put());
+        if let Err(PushError::Full(item) | PushError::Closed(item)) = pushed {
             return Err(NotDone::Full(item));
         }
         control.side.count_behind();
@@ -125,24 +126,27 @@ impl<T> Shared<T> {
         Ok(self.notify(&mut control, Line::Getters))
     }
 
-    /// Whether a producer may put now; permits that are out count as used.
-    pub(super) fn has_room(&self, control: &Control<T>) -> bool {
+    /// Whether a producer may put now; permits that are out count as used, and so does the place that is kept for
+    /// the line, unless it has a right to that.
+    pub(super) fn has_room(&self, control: &Control<T>, by_right: bool) -> bool {
         if let Some(remote) = self.remote() {
             let (puts, window) = remote.window();
-            return puts + control.permits < window;
+            let kept = usize::from(!by_right && !control.putters.is_idle());
+            return puts + control.permits + kept < window;
         }
         let Some(capacity) = self.buffer.capacity() else { return true };
-        self.buffer.len() + control.side.producer_items() + control.permits < capacity
+        let kept = usize::from(!by_right && self.buffer.keeps_place());
+        self.buffer.len() + control.side.producer_items() + control.permits + kept < capacity
     }
 
     /// Reserves room for one put. `None` if there is none now.
-    pub(crate) fn try_reserve(&self, row: &ProducerRow) -> Option<Result<(), PutError<()>>> {
+    pub(crate) fn try_reserve(&self, row: &ProducerRow, by_right: bool) -> Option<Result<(), PutError<()>>> {
         let Some(_held) = row.endpoint.hold_open() else { return Some(Err(PutError::Closed(()))) };
         let mut control = self.control();
         if control.refuses_puts() {
             return Some(Err(control.refusal(())));
         }
-        if !self.has_room(&control) {
+        if !self.has_room(&control, by_right) {
             return None;
         }
         control.permits += 1;
@@ -199,7 +203,7 @@ impl<T> Shared<T> {
     fn push_past_capacity(&self, control: &mut Control<T>, item: T, origin: Origin) {
         let item = match origin {
             Origin::Lease => item,
-            Origin::Producer => match self.buffer.push(item, || ()) {
+            Origin::Producer => match self.buffer.push(item, true, || ()) {
                 Ok(()) => return control.side.count_behind(),
                 Err(PushError::Full(item) | PushError::Closed(item)) => item,
             },
@@ -219,7 +223,7 @@ impl<T> Shared<T> {
         // Without a bound the buffer is as good a place, and quicker. A bounded one is for
         // producers alone: its size is their capacity.
         if self.buffer.capacity().is_none() && !self.flagged(SIDE) {
-            match self.buffer.push(item, || ()) {
+            match self.buffer.push(item, false, || ()) {
                 Ok(()) => {
                     row.count_child();
                     if self.getters_wait.load(SeqCst) {
@@ -438,7 +442,7 @@ mod tests {
     /// pushes: it takes the room that the permit was to keep.
     fn overlapping_put(shared: &Shared<&'static str>, producer: &Producer<&'static str>) -> Permit<&'static str> {
         let permit = producer.reserve().now_or_never().unwrap().unwrap();
-        shared.buffer.push("faster", || ()).unwrap();
+        shared.buffer.push("faster", false, || ()).unwrap();
         permit
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Waiters {
     last: u64,
     /// In the order of their tickets.
     parked: VecDeque<Parked>,
+    /// How many were notified, and have neither left nor parked again.
+    notified: usize,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Waiters {
         match self.place_of(ticket) {
             Ok(place) => Some(mem::replace(&mut self.parked[place].waker, waker)),
             Err(place) => {
+                self.notified -= 1;
                 self.parked.insert(place, Parked { ticket, waker, consumer });
                 None
             }
@@ -71,13 +74,18 @@ impl Waiters {
     /// Gives a held ticket up. Its waker, to be dropped outside of the lock; `None` if it had been
     /// notified.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
-        let place = self.place_of(ticket.0.take()?).ok()?;
+        let Ok(place) = self.place_of(ticket.0.take()?) else {
+            self.notified -= 1;
+            return None;
+        };
         self.parked.remove(place).map(|parked| parked.waker)
     }
 
     /// Takes the first waiter out of the line, to be woken outside of the lock.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
-        self.parked.pop_front().map(|parked| parked.waker)
+        let first = self.parked.pop_front()?;
+        self.notified += 1;
+        Some(first.waker)
     }
 
     /// The first consumer that is not this one, which has one place at most.
@@ -85,11 +93,14 @@ impl Waiters {
         let others = |parked: &Parked| parked.consumer.filter(|consumer| *consumer != than);
         let (place, other) =
             self.parked.iter().enumerate().find_map(|(place, parked)| Some((place, others(parked)?)))?;
-        self.parked.remove(place).map(|parked| (other, parked.waker))
+        let parked = self.parked.remove(place)?;
+        self.notified += 1;
+        Some((other, parked.waker))
     }
 
     /// Takes everybody out of the line, in turn.
     pub(crate) fn pop_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        self.notified += self.parked.len();
         mem::take(&mut self.parked).into_iter().map(|parked| parked.waker)
     }
 
@@ -99,6 +110,16 @@ impl Waiters {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.parked.is_empty()
+    }
+
+    /// Whether this is the first of those that wait, and nobody was notified before it.
+    pub(crate) fn is_first(&self, ticket: &Ticket) -> bool {
+        self.notified == 0 && self.parked.front().is_some_and(|first| Some(first.ticket) == ticket.0)
+    }
+
+    /// Whether nobody waits, nor was notified and is still to look.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.parked.is_empty() && self.notified == 0
     }
 }
 

@@ -373,6 +373,51 @@ fn d1_two_puts_of_one_handle_take_turns() {
     });
 }
 
+/// One put goes before the one that waits; then a place is kept for it.
+#[test]
+fn d11_a_put_that_waits_against_puts_that_do_not() {
+    check(|| {
+        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        producer.try_put(0).unwrap();
+        let waiting = spawn({
+            let producer = producer.clone();
+            move || producer.blocking_put(1).unwrap()
+        });
+        let others = spawn(move || (2..5).filter(|n| producer.try_put(*n).is_ok()).count());
+        queue.seal();
+        let mut got = 0;
+        while consumer.blocking_get().is_some() {
+            got += 1;
+        }
+        join(waiting);
+        assert_eq!(got, 2 + join(others));
+        assert_conserved(&queue);
+    });
+}
+
+/// The place that was kept for a put that leaves goes to the next one, or back to everybody.
+#[test]
+fn d11_a_put_that_leaves_the_place_that_was_kept_for_it() {
+    check(|| {
+        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        producer.try_put(0).unwrap();
+        let first = producer.clone();
+        let mut leaving = Box::pin(first.put(1));
+        assert!(leaving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(consumer.try_get(), Ok(0));
+        producer.try_put(2).unwrap();
+        let waiting = spawn({
+            let producer = producer.clone();
+            move || producer.blocking_put(3).unwrap()
+        });
+        let taking = spawn(move || (consumer.blocking_get(), consumer.blocking_get()));
+        drop(leaving);
+        join(waiting);
+        assert_eq!(join(taking), (Some(2), Some(3)));
+        assert_conserved(&queue);
+    });
+}
+
 #[test]
 fn d6_a_permit_that_is_dropped_makes_room() {
     check(|| {

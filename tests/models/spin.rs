@@ -31,3 +31,6 @@ impl<T> SpinLock<T> {
         self.0.lock().expect("no code panics that has the lock")
     }
 }
+
+/// The place is kept as soon as one has gone before.
+pub(crate) const PUTS_PAST_LINE: u64 = 1;

@@ -61,7 +61,7 @@ impl World {
         self.same("C1: the state", &(seen.state, queue.state()), &(model.state(), model.state()));
         self.same("the length", &(seen.buffered, queue.len()), &(model.buffered(), model.buffered()));
         self.same("is_empty", &queue.is_empty(), &(model.buffered() == 0));
-        self.same("D5: is_full", &queue.is_full(), &(model.room() == 0));
+        self.same("D5: is_full", &queue.is_full(), &(model.room_past_line() == 0));
         self.same("D3: what waits for its backoff", &seen.delayed, &model.delayed());
         self.same("leased", &seen.leased, &(model.leased.len() as u64));
         self.same("the totals", &seen.totals, &model.totals);

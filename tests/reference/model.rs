@@ -29,6 +29,12 @@ pub(super) struct Model {
     /// Open ones, and those that hold items.
     pub(super) consumers: BTreeMap<ConsumerNumber, Consumer>,
     pub(super) permits: usize,
+    /// Puts that wait for room, in the order in which they began to.
+    pub(super) line: Vec<PutNumber>,
+    /// From this many puts on one place is kept for the line.
+    pub(super) kept_from: Option<u64>,
+    /// By producers, all in all.
+    pub(super) made: u64,
     /// How many puts there were, by endpoint.
     pub(super) puts: BTreeMap<EndpointNumber, u64>,
     /// Never handed out, and whether it counts against the capacity.
@@ -45,6 +51,9 @@ pub(super) struct Model {
     pub(super) letters: Option<VecDeque<(Work, u32, &'static str, ConsumerNumber)>>,
     pub(super) totals: Totals,
 }
+
+/// After this many puts that go before those which wait, one place is kept for these (D11).
+const PUTS_PAST_LINE: u64 = 32;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Handle {
@@ -68,6 +77,14 @@ pub(super) struct Lease {
     pub(super) consumer: ConsumerNumber,
     sequence: u64,
     pub(super) attempt: u32,
+}
+
+/// Whether a put waits if there is no room, and was woken since it began to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    No,
+    Yes,
+    Woken,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +123,13 @@ impl Model {
         if self.for_ever { self.back.len() } else { 0 }
     }
 
-    /// How many more puts would not wait (D5).
+    /// How many more puts would not wait behind others (D11).
+    pub(super) fn room_past_line(&self) -> usize {
+        let kept = self.kept_from.is_some_and(|from| self.made >= from);
+        self.room().saturating_sub(usize::from(kept))
+    }
+
+    /// How many more puts there is room for (D5).
     pub(super) fn room(&self) -> usize {
         let used = self.new.iter().filter(|(_, counts)| *counts).count() + self.permits;
         self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(used))
@@ -170,6 +193,7 @@ impl Model {
     /// From a producer, or through a lease.
     fn accept(&mut self, work: Work, producer: Option<HandleNumber>) {
         if let Some(handle) = producer {
+            self.made += 1;
             *self.puts.entry(self.handles[&handle].endpoint).or_default() += 1;
         }
         self.new.push_back((work, producer.is_some()));
@@ -187,10 +211,16 @@ impl Model {
         handle: HandleNumber,
         put: PutNumber,
         work: Option<Work>,
+        waits: Waits,
     ) -> Option<Result<(), PutError<Option<Work>>>> {
+        let first = self.line.first().is_none_or(|first| *first == put);
+        let woken = waits == Waits::Woken && self.line.contains(&put);
+        let by_right = woken || (waits != Waits::No && first);
+        let room = if by_right { self.room() } else { self.room_past_line() };
+        let in_turn = !self.waits_for_turn(handle, put);
         let result = match self.refusal(false, work) {
             Err(refused) => Some(Err(refused)),
-            Ok(_) if self.room() == 0 || self.waits_for_turn(handle, put) => None,
+            Ok(_) if room == 0 || !in_turn => None,
             Ok(work) => {
                 match work {
                     Some(work) => self.accept(work, Some(handle)),
@@ -205,7 +235,29 @@ impl Model {
                 Some(_) => handle.waiting.remove(&put),
             };
         }
+        match result {
+            None if waits != Waits::No && in_turn => self.join_line(put),
+            None => {}
+            Some(result) => self.leave_line(put, result.is_ok() && by_right),
+        }
         result
+    }
+
+    fn join_line(&mut self, put: PutNumber) {
+        if !self.line.contains(&put) {
+            self.line.push(put);
+        }
+        self.kept_from.get_or_insert(self.made + PUTS_PAST_LINE);
+    }
+
+    fn leave_line(&mut self, put: PutNumber, had_its_turn: bool) {
+        let stood_there = self.line.contains(&put);
+        self.line.retain(|other| *other != put);
+        if self.line.is_empty() {
+            self.kept_from = None;
+        } else if stood_there && had_its_turn {
+            self.kept_from = Some(self.made + PUTS_PAST_LINE);
+        }
     }
 
     /// A put that is given up.
@@ -213,6 +265,7 @@ impl Model {
         if let Some(handle) = self.handles.get_mut(&handle) {
             handle.waiting.remove(&put);
         }
+        self.leave_line(put, false);
     }
 
     pub(super) fn put_reserved(&mut self, handle: HandleNumber, work: Work) -> Result<(), PutError<Work>> {

@@ -27,6 +27,8 @@ pub(super) enum Operation {
     DropPut(Any),
     UsePermit(Any),
     DropPermit(Any),
+    /// A crowd of takes and puts that do not wait, past those that do.
+    Pass(Any, Any),
     OpenConsumer,
     CloneConsumer(Any),
     DropConsumer(Any),
@@ -130,6 +132,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => any_of().prop_map(UsePermit),
         1 => any_of().prop_map(DropPermit),
         3 => any_of().prop_map(PutChild),
+        1 => (any_of(), any_of()).prop_map(|(producer, consumer)| Pass(producer, consumer)),
     ];
     let takes = prop_oneof![
         7 => (any_of(), how(), patience()).prop_map(|(which, how, patience)| Take(which, how, patience)),

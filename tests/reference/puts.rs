@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_iterable_queue::{Producer, PutError, PutTimeoutError, TryPutError};
 
-use super::model::{self, HandleNumber, Work};
+use super::model::{self, HandleNumber, Waits, Work};
 use super::operation::Patience;
 use super::parts::{OpenPermit, OpenProducer, WaitingPut, with};
 use super::world::World;
@@ -34,7 +34,7 @@ impl World {
             Err(TryPutError::Refused(PutError::Closed(work)))
         } else {
             self.put_numbers += 1;
-            let put = self.model.put(handle, self.put_numbers, Some(work));
+            let put = self.model.put(handle, self.put_numbers, Some(work), Waits::No);
             self.model.leave(handle, self.put_numbers);
             match put {
                 None => Err(TryPutError::Full(work)),
@@ -63,7 +63,8 @@ impl World {
         let step = self.step;
         let WaitingPut { number, handle, work, sleeper, future } = &mut self.puts[which];
         let (number, handle) = (*number, *handle);
-        let expected = self.model.put(handle, number, *work);
+        let waits = if sleeper.is_woken() { Waits::Woken } else { Waits::Yes };
+        let expected = self.model.put(handle, number, *work, waits);
         match sleeper.poll(step, |task| task.poll(future.as_mut())) {
             Poll::Pending => {
                 self.note(format!("  put{number} waits"));

@@ -1,8 +1,10 @@
 //! The real queue beside its specification: each operation happens to both.
 
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::{
@@ -11,7 +13,7 @@ use actix_iterable_queue::{
 use futures::Stream;
 
 use super::model::{ConsumerNumber, Model, PutNumber, Settle, Work};
-use super::operation::{Any, How, Operation, Program, Redelivery};
+use super::operation::{Any, How, Operation, Patience, Program, Redelivery};
 use super::parts::{Boxed, Doing, OpenConsumer, OpenPermit, OpenProducer, Taken, Wait, WaitingPut, Watcher};
 use crate::common::Task;
 
@@ -40,7 +42,14 @@ pub(super) struct World {
 }
 
 /// Runs a program to its end, and then the queue to its own.
+///
+/// Each has a thread of its own: it makes too few operations for one of them to yield to other tasks.
 pub(crate) fn run(program: &Program) {
+    let ran = thread::scope(|scope| scope.spawn(|| run_here(program)).join());
+    ran.unwrap_or_else(|panic| resume_unwind(panic));
+}
+
+fn run_here(program: &Program) {
     let mut world = World::new(program);
     world.compare();
     for operation in &program.operations {
@@ -173,6 +182,14 @@ impl World {
                 self.note(format!("drop(permit of p{handle})"));
                 self.model.permits -= 1;
                 self.model.drop_share(handle);
+            }
+            Operation::Pass(producer, consumer) => {
+                for _ in 0..40 {
+                    self.try_take(self.idle(consumer)?, How::Get, Patience::None);
+                    self.model.advance();
+                    self.try_put(among(producer, self.producers.len())?, Patience::None);
+                    self.model.advance();
+                }
             }
             Operation::OpenConsumer => {
                 let opened = self.queues.first()?.consumer();

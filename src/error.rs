@@ -421,6 +421,8 @@ impl Error for GetTimeoutError {}
 pub enum OpenError {
     /// The queue was sealed before.
     Sealed,
+    /// The queue has ended.
+    Ended,
     /// A consumer that may hold no item at all would never get one.
     ZeroMaxInFlight,
 }
@@ -431,6 +433,7 @@ impl fmt::Display for OpenError {
             Self::Sealed => {
                 "the queue is sealed and opens no new endpoints: open them before seal, or clone one that is open"
             }
+            Self::Ended => "the queue has ended: what is to be opened must be opened before",
             Self::ZeroMaxInFlight => "max_in_flight is 0: a consumer needs room for at least one item",
         })
     }
@@ -492,7 +495,7 @@ impl fmt::Display for PoolError {
             Self::Arbiter(error) => {
                 return write!(f, "no arbiter could be started: {error}; with fewer workers, or arbiters given, it might");
             }
-            Self::Ended => "the pool or its queue has ended: there is nothing to do for more workers",
+            Self::Ended => "the pool or its queue has ended: there is nothing to do for workers",
         })
     }
 }

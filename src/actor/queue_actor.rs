@@ -132,7 +132,11 @@ impl<T: Send + 'static> QueueActor<T> {
 
     /// Once the last address is gone, nobody can ask for endpoints through this actor any more.
     fn open(&self) -> Result<&Arc<Shared<T>>, OpenError> {
-        if self.queue.is_some() { Ok(&self.shared) } else { Err(OpenError::Sealed) }
+        match self.queue {
+            Some(_) => Ok(&self.shared),
+            None if self.shared.has_ended() => Err(OpenError::Ended),
+            None => Err(OpenError::Sealed),
+        }
     }
 }
 

@@ -33,7 +33,8 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is sealed. Clone a consumer that is open instead.
+    /// [`OpenError::Sealed`] if the queue is sealed: clone a consumer that is open instead.
+    /// [`OpenError::Ended`] if it has ended.
     ///
     /// # Examples
     ///
@@ -53,7 +54,7 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is sealed.
+    /// As [`consumer`](IterableQueue::consumer).
     ///
     /// # Examples
     ///
@@ -73,7 +74,7 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue was sealed before.
+    /// As [`producer`](IterableQueue::producer) and [`consumer`](IterableQueue::consumer).
     ///
     /// # Examples
     ///

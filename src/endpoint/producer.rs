@@ -72,7 +72,8 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is sealed. Clone a producer that is open instead.
+    /// [`OpenError::Sealed`] if the queue is sealed: clone a producer that is open instead.
+    /// [`OpenError::Ended`] if it has ended.
     ///
     /// # Examples
     ///
@@ -92,7 +93,7 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is sealed.
+    /// As [`producer`](IterableQueue::producer).
     ///
     /// # Examples
     ///

@@ -6,6 +6,8 @@
 use std::error::Error;
 use std::{fmt, io};
 
+use crate::one_line::OneLine;
+
 /// A put was refused for good; the item is inside.
 ///
 /// # Examples
@@ -526,10 +528,10 @@ pub enum Death {
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked(message) => write!(f, "it panicked: {message}"),
+            Self::Panicked(message) => write!(f, "it panicked: {}", OneLine(message)),
             Self::Stopped => f.write_str("it stopped by itself"),
             Self::ArbiterStopped => f.write_str("its arbiter stopped"),
-            Self::NoArbiter(reason) => write!(f, "no arbiter could be started for it: {reason}"),
+            Self::NoArbiter(reason) => write!(f, "no arbiter could be started for it: {}", OneLine(reason)),
         }
     }
 }
@@ -554,6 +556,7 @@ impl fmt::Display for PoolFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::GaveUp { worker, death } => {
+                let worker = OneLine(worker);
                 write!(f, "the pool gave up: too many of its workers died, the last one was {worker}: {death}")
             }
             Self::Stopped => f.write_str("the actix system stopped before the pool's queue was done"),

@@ -7,6 +7,7 @@ mod config;
 mod endpoint;
 mod error;
 pub mod message;
+mod one_line;
 mod queue;
 #[cfg(feature = "redis")]
 mod redis;

@@ -15,7 +15,7 @@ use super::watch::{Endpoint, Watch};
 use crate::endpoint::{Consumer, Producer, shutdown};
 use crate::error::{OpenError, PutError};
 use crate::message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
-use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, drop_quietly};
+use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
 
 /// A queue as an actor.
 ///
@@ -299,7 +299,8 @@ impl<T: Send + 'static> Drop for QueueActor<T> {
         let ours = !self.push.is_empty() || self.puts.wait_for(&self.shared);
         let left = if ours { self.shared.abort() } else { Vec::new() };
         if !left.is_empty() {
-            log::error!("{}: its actor is gone for good; {} items are dropped", self.shared.label(), left.len());
+            let items = count(left.len() as u64, "item");
+            log::error!("{}: its actor is gone for good; {items} dropped", self.shared.label());
         }
         self.push.tell_all(&self.shared);
         self.puts.refuse_all();

@@ -511,7 +511,7 @@ impl Error for PoolError {
     }
 }
 
-/// Why a worker died.
+/// Why a worker died. Prints as one line with `{}`, whatever a panic said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Death {
@@ -536,7 +536,7 @@ impl fmt::Display for Death {
     }
 }
 
-/// A [`WorkerPool`](crate::WorkerPool) ended before its queue was done.
+/// A [`WorkerPool`](crate::WorkerPool) ended before its queue was done. Prints as one line with `{}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolFailure {

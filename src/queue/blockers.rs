@@ -117,7 +117,7 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Re
 
 /// Why a queue is not drained: every reason, or none if it has ended.
 ///
-/// Prints as one line with `{}`.
+/// Prints as one line with `{}`, whatever the names are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blockers(Vec<Blocker>);
 

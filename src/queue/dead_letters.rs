@@ -6,6 +6,8 @@ use std::fmt;
 use crate::one_line::OneLine;
 
 /// An item that used up its attempts or was rejected.
+///
+/// Prints as one line with `{}`: who gave it up, at which attempt, and why. The item is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -3,6 +3,7 @@
 //! Each test runs this binary again, as a process whose threads are to have stacks larger than the memory
 //! of any machine: starting one fails.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)] // in helpers too
 
 mod common;
 #[path = "common/log.rs"]

@@ -78,7 +78,8 @@ async fn poll_for_the_end<T>(shared: &Arc<Shared<T>>, grace: Duration) {
     let deadline = Instant::now().checked_add(grace);
     let mut end = pin!(drained(shared));
     poll_fn(|cx| {
-        if end.as_mut().poll(cx).is_ready() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        let left = deadline.map(|deadline| deadline.checked_duration_since(Instant::now()));
+        if end.as_mut().poll(cx).is_ready() || matches!(left, Some(None | Some(Duration::ZERO))) {
             return Poll::Ready(());
         }
         if deadline.is_some() {

@@ -74,7 +74,7 @@ impl Handler<Drained> for Sink {
     type Result = ();
 
     fn handle(&mut self, drained: Drained, ctx: &mut Self::Context) {
-        log::info!("consumer {} saw {} of {} items", self.id, self.seen, drained.totals.accepted);
+        log::info!("consumer {} saw {} of {} accepted", self.id, self.seen, drained.totals.accepted);
         ctx.stop();
     }
 }

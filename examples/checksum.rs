@@ -3,12 +3,16 @@
 //! Directories and files are both work. A worker that meets a directory puts its entries through
 //! the item it holds, so nobody knows the total beforehand, and the queue alone knows the end.
 //! Standard output is what `sha256sum` prints, in no particular order, for the files that
-//! `find PATH -type f` lists; links are followed only where they are arguments.
+//! `find PATH -type f` lists; links are followed only where they are arguments, also if one takes a file's place
+//! just before it is opened.
 //!
 //! ```sh
 //! cargo run --release --example checksum -- ~/Pictures > sums
 //! sha256sum --check --quiet sums
 //! ```
+//!
+//! Whoever closes standard output (`>&-`) is not told that nothing can be printed, as `sha256sum` tells: before
+//! `main`, Rust opens `/dev/null` in its place, which looks like one that the caller gave.
 //!
 //! A file's line is printed before its item is acked. Should a worker die, its item goes to
 //! another one: no file is missed, but lines may come twice.
@@ -25,7 +29,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
-use std::fs::{self, DirEntry, File, ReadDir};
+use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,10 +38,14 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[path = "checksum/files.rs"]
+mod files;
+
 use actix::prelude::*;
 use actix_iterable_queue::PutError;
 use actix_iterable_queue::prelude::*;
 use clap::Parser;
+use files::{Entries, Kind, open_directory, open_file};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -69,7 +77,7 @@ struct Args {
     #[arg(value_name = "PATH")]
     #[cfg_attr(feature = "redis", arg(required_unless_present = "redis"))]
     #[cfg_attr(not(feature = "redis"), arg(required = true))]
-    paths: Vec<PathBuf>,
+    paths: Vec<OsString>, // `PathBuf` would refuse an empty one
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,7 +144,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         let mut producer = queue.producer_named("arguments")?;
         // Explicit, because the workers keep handles, and a queue with handles does not seal itself.
         queue.seal();
-        match producer.put_all(args.paths.into_iter().map(|path| Work::Argument(path.into()))).await {
+        match producer.put_all(args.paths.into_iter().map(|path| Work::Argument(PathBuf::from(path).into()))).await {
             // After an abort the report knows why.
             Ok(_) | Err(PutError::Aborted(_)) => producer.close(),
             Err(error) => return Err(error.into()),
@@ -196,13 +204,13 @@ impl Handler<Drained> for Worker {
 impl Worker {
     fn work_on(&mut self, item: &Item<Work>) -> io::Result<()> {
         match &**item {
-            Work::File(path) => self.hash(path.as_ref()),
-            Work::Directory(path) => self.walk(item, path.as_ref()),
+            Work::File(path) => self.hash(path.as_ref(), false),
+            Work::Directory(path) => self.walk(item, path.as_ref(), false),
             Work::Argument(path) => {
                 let path = path.as_ref();
                 match fs::metadata(path) {
-                    Ok(found) if found.is_dir() => return self.walk(item, path),
-                    Ok(found) if found.is_file() => return self.hash(path),
+                    Ok(found) if found.is_dir() => return self.walk(item, path, true),
+                    Ok(found) if found.is_file() => return self.hash(path, true),
                     Ok(_) => self.report.error(path, "not a regular file or directory"),
                     Err(error) => self.report.error(path, error),
                 }
@@ -213,16 +221,16 @@ impl Worker {
 
     /// Shares what is below a directory while the queue is short, and otherwise works on it here
     /// and now, depth first: so memory does not grow with the tree.
-    fn walk(&mut self, item: &Item<Work>, top: &Path) -> io::Result<()> {
-        let mut open = Vec::from_iter(self.open(top));
+    fn walk(&mut self, item: &Item<Work>, top: &Path, follow: bool) -> io::Result<()> {
+        let mut open = Vec::from_iter(self.open(top, follow));
         while let Some((directory, entries)) = open.last_mut() {
-            match entries.find_map(|entry| work_of(entry).transpose()) {
+            match entries.find_map(|entry| work_of(directory, entry).transpose()) {
                 None => drop(open.pop()),
                 Some(Err(error)) => self.report.error(directory, error),
                 Some(Ok(work)) if self.queue.len() < SHARE_BELOW => share(item, work)?,
-                Some(Ok(Work::File(path))) => self.hash(path.as_ref())?,
+                Some(Ok(Work::File(path))) => self.hash(path.as_ref(), false)?,
                 Some(Ok(Work::Directory(path))) if open.len() < OPEN_DIRECTORIES => {
-                    open.extend(self.open(path.as_ref()));
+                    open.extend(self.open(path.as_ref(), false));
                 }
                 Some(Ok(work)) => share(item, work)?,
             }
@@ -230,8 +238,8 @@ impl Worker {
         Ok(())
     }
 
-    fn open(&self, path: &Path) -> Option<(PathBuf, ReadDir)> {
-        match fs::read_dir(path) {
+    fn open(&self, path: &Path, follow: bool) -> Option<(PathBuf, Entries)> {
+        match open_directory(path, follow) {
             Ok(entries) => Some((path.to_owned(), entries)),
             Err(error) => {
                 self.report.error(path, error);
@@ -240,8 +248,8 @@ impl Worker {
         }
     }
 
-    fn hash(&mut self, path: &Path) -> io::Result<()> {
-        match self.sha256(path) {
+    fn hash(&mut self, path: &Path, follow: bool) -> io::Result<()> {
+        match self.sha256(path, follow) {
             Ok(digest) => {
                 self.report.files.fetch_add(1, Relaxed);
                 push_line(&mut self.lines, &digest, path);
@@ -251,8 +259,8 @@ impl Worker {
         if self.lines.len() < CHUNK { Ok(()) } else { self.print() }
     }
 
-    fn sha256(&mut self, path: &Path) -> io::Result<[u8; 32]> {
-        let mut file = File::open(path)?;
+    fn sha256(&mut self, path: &Path, follow: bool) -> io::Result<[u8; 32]> {
+        let mut file = open_file(path, follow)?;
         let mut sha = Sha256::new();
         loop {
             match file.read(&mut self.chunk)? {
@@ -273,12 +281,12 @@ impl Worker {
 }
 
 /// Links, pipes, sockets and devices are no work.
-fn work_of(entry: io::Result<DirEntry>) -> io::Result<Option<Work>> {
-    let entry = entry?;
-    Ok(match entry.file_type()? {
-        kind if kind.is_dir() => Some(Work::Directory(entry.path().into())),
-        kind if kind.is_file() => Some(Work::File(entry.path().into())),
-        _ => None,
+fn work_of(directory: &Path, entry: io::Result<(OsString, Kind)>) -> io::Result<Option<Work>> {
+    let (name, kind) = entry?;
+    Ok(match kind {
+        Kind::Directory => Some(Work::Directory(directory.join(name).into())),
+        Kind::File => Some(Work::File(directory.join(name).into())),
+        Kind::Other => None,
     })
 }
 
@@ -332,7 +340,7 @@ impl Report {
         let (queue, files) = (queue.clone(), Arc::new(AtomicU64::new(0)));
         let counted = Arc::clone(&files);
         let work = move |_: &ProgressState, line: &mut dyn fmt::Write| {
-            let _ = write!(line, "{} files, {} queued", counted.load(Relaxed), queue.len());
+            let _ = write!(line, "{}, {} queued", count(counted.load(Relaxed), "file"), queue.len());
         };
         let style = ProgressStyle::with_template("{work}, {decimal_bytes}, {decimal_bytes_per_sec}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner())
@@ -355,7 +363,8 @@ impl Report {
 
     fn error(&self, path: &Path, reason: impl Display) {
         self.errors.fetch_add(1, Relaxed);
-        let line = [b"checksum: ", &*escape(path), format!(": {reason}\n").as_bytes()].concat();
+        let name = if path.as_os_str().is_empty() { b"''".to_vec() } else { escape(path) };
+        let line = [b"checksum: ", &*name, format!(": {reason}\n").as_bytes()].concat();
         // There is no one to tell if this fails.
         let _ = self.bar.suspend(|| io::stderr().write_all(&line));
     }
@@ -374,8 +383,15 @@ impl Report {
         let errors = self.errors.load(Relaxed) + drained.totals.dead_lettered;
         let _ = writeln!(
             io::stderr(),
-            "{files} files, {bytes} bytes, {seconds:.2} s, {rate:.1} MB/s, {redelivered} redelivered, {errors} errors"
+            "{}, {}, {seconds:.2} s, {rate:.1} MB/s, {redelivered} redelivered, {}",
+            count(files, "file"),
+            count(bytes, "byte"),
+            count(errors, "error")
         );
         errors == 0 && drained.outcome == Outcome::Complete
     }
+}
+
+fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

@@ -74,7 +74,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     let began = Instant::now();
     let put = async {
-        run.bar.suspend(|| println!("putting {} items; ctrl-c ends it in order", args.items));
+        run.bar.suspend(|| println!("items to put: {}; ctrl-c ends it in order", args.items));
         let put = producer.put_all((0..args.items).inspect(|&item| run.put(item))).await;
         drop(producer); // the workers may come to their end
         // An error has the item that was refused: the first one that was not put.
@@ -108,7 +108,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let seconds = began.elapsed().as_secs_f64();
     let deaths: u64 = pool.workers().iter().map(|worker| worker.totals.deaths).sum();
     let redelivered = totals.redelivered;
-    println!("{deaths} crashes, {redelivered} redeliveries, {seconds:.2} s, {:.0} items/s", put as f64 / seconds);
+    println!("{deaths} crashed, {redelivered} redelivered, {seconds:.2} s, {:.0} items/s", put as f64 / seconds);
     // The queue counts the same as the table.
     let agreed = [totals.accepted, totals.acked, totals.dead_lettered] == [put, acked, dead].map(|n| n as u64);
     if !agreed {
@@ -178,7 +178,7 @@ impl Run {
         let news = move |_: &ProgressState, line: &mut dyn fmt::Write| {
             let totals = queue.snapshot().totals;
             let crashes = totals.redelivered + totals.dead_lettered;
-            let _ = write!(line, "{crashes} crashes, {} dead letters", totals.dead_lettered);
+            let _ = write!(line, "{crashes} crashed, {} dead-lettered", totals.dead_lettered);
         };
         let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len}, {news}, {eta} to go")
             .unwrap_or_else(|_| ProgressStyle::default_bar())

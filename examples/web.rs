@@ -105,7 +105,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     for id in &left {
         println!("left over: job {id}");
     }
-    println!("{} jobs accepted, {} left over", jobs.table().accepted, left.len());
+    let accepted = jobs.table().accepted;
+    println!("{accepted} {} accepted, {} left over", if accepted == 1 { "job" } else { "jobs" }, left.len());
     handle.stop(true).await; // the last answers go out
     serving.await??;
     if left.is_empty() {

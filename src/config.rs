@@ -140,7 +140,11 @@ impl<T> Builder<T> {
     ///
     /// An item has failed when its lease was dropped unsettled or ended with `requeue`. While it
     /// waits it counts as buffered, so the queue is not drained before it has come back and is
-    /// settled. The capacity does not count it. The time is kept by a thread, which runs only while items wait: no runtime is needed.
+    /// settled. The capacity does not count it.
+    ///
+    /// The time is kept by a thread, which runs only while items wait: no runtime is needed. If it cannot be
+    /// started, failed items come back at once, with the attempt counted, and the log tells it as an error; the
+    /// next failure tries again.
     ///
     /// # Examples
     ///

@@ -6,6 +6,8 @@
 use std::error::Error;
 use std::{fmt, io};
 
+use crate::one_line::OneLine;
+
 /// A put was refused for good; the item is inside.
 ///
 /// # Examples
@@ -431,6 +433,8 @@ impl Error for GetTimeoutError {}
 pub enum OpenError {
     /// The queue was sealed before.
     Sealed,
+    /// The queue has ended.
+    Ended,
     /// A consumer that may hold no item at all would never get one.
     ZeroMaxInFlight,
 }
@@ -441,6 +445,7 @@ impl fmt::Display for OpenError {
             Self::Sealed => {
                 "the queue is sealed and opens no new endpoints: open them before seal, or clone one that is open"
             }
+            Self::Ended => "the queue has ended: what is to be opened must be opened before",
             Self::ZeroMaxInFlight => "max_in_flight is 0: a consumer needs room for at least one item",
         })
     }
@@ -502,7 +507,7 @@ impl fmt::Display for PoolError {
             Self::Arbiter(error) => {
                 return write!(f, "no arbiter could be started: {error}; with fewer workers, or arbiters given, it might");
             }
-            Self::Ended => "the pool or its queue has ended: there is nothing to do for more workers",
+            Self::Ended => "the pool or its queue has ended: there is nothing to do for workers",
         })
     }
 }
@@ -516,7 +521,7 @@ impl Error for PoolError {
     }
 }
 
-/// Why a worker died.
+/// Why a worker died. Prints as one line with `{}`, whatever a panic said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Death {
@@ -533,15 +538,15 @@ pub enum Death {
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked(message) => write!(f, "it panicked: {message}"),
+            Self::Panicked(message) => write!(f, "it panicked: {}", OneLine(message)),
             Self::Stopped => f.write_str("it stopped by itself"),
             Self::ArbiterStopped => f.write_str("its arbiter stopped"),
-            Self::NoArbiter(reason) => write!(f, "no arbiter could be started for it: {reason}"),
+            Self::NoArbiter(reason) => write!(f, "no arbiter could be started for it: {}", OneLine(reason)),
         }
     }
 }
 
-/// A [`WorkerPool`](crate::WorkerPool) ended before its queue was done.
+/// A [`WorkerPool`](crate::WorkerPool) ended before its queue was done. Prints as one line with `{}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolFailure {
@@ -561,6 +566,7 @@ impl fmt::Display for PoolFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::GaveUp { worker, death } => {
+                let worker = OneLine(worker);
                 write!(f, "the pool gave up: too many of its workers died, the last one was {worker}: {death}")
             }
             Self::Stopped => f.write_str("the actix system stopped before the pool's queue was done"),

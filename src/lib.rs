@@ -8,6 +8,7 @@ mod coop;
 mod endpoint;
 mod error;
 pub mod message;
+mod one_line;
 mod queue;
 #[cfg(feature = "redis")]
 mod redis;

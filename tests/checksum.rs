@@ -315,3 +315,103 @@ fn a_full_disk_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).starts_with("checksum: standard output: No space left on device"), "{}", stderr(&output));
 }
+
+#[test]
+fn an_empty_argument_is_an_error_and_no_more() {
+    let top = tempfile::tempdir().unwrap();
+    write(top.path().join("a"), "1");
+    let output = run(checksum().args(["", "a"]).current_dir(top.path()));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(lines(&output), expected(top.path(), &["a"]));
+    let errors = stderr(&output);
+    assert!(errors.starts_with("checksum: '': No such file or directory"), "{errors}");
+    // One is one.
+    let summary = errors.lines().last().unwrap();
+    assert!(summary.starts_with("1 file, 1 byte, ") && summary.ends_with(", 1 error"), "{summary}");
+}
+
+#[test]
+fn what_is_printed_may_be_thrown_away() {
+    let top = ordinary();
+    for read in [false, true] {
+        let null = fs::OpenOptions::new().read(read).write(true).open("/dev/null").unwrap();
+        let child = checksum().arg(top.path()).stdout(null).stderr(Stdio::piped()).spawn().unwrap();
+        let output = finish(child);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+}
+
+/// Stops the only worker in the middle of a large file, when it has listed the directory and opened nothing
+/// in it; `false` if it was not seen there.
+#[cfg(target_os = "linux")]
+fn stop_after_the_list(child: &Child, large: &Path) -> bool {
+    // A process that has ended, and is waited for, has none.
+    let files = || {
+        let files = fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten();
+        Vec::from_iter(files.filter_map(|file| fs::read_link(file.path()).ok()))
+    };
+    let (is_open, ended) = (|| files().iter().any(|file| file == large), || files().is_empty());
+    while !is_open() {
+        if ended() {
+            return false;
+        }
+        thread::yield_now();
+    }
+    Command::new("kill").args(["-STOP", &child.id().to_string()]).status().unwrap();
+    let stat = || fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    while !stat().contains(") T ") && !ended() {
+        thread::yield_now();
+    }
+    is_open()
+}
+
+/// Neither a pipe keeps it, nor does a link lead it out of the tree.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_takes_the_place_of_what_was_listed_is_not_opened_as_that() {
+    let mkfifo = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    for megabytes in [64, 256, 1024] {
+        let top = tempfile::tempdir().unwrap();
+        let path = &fs::canonicalize(top.path()).unwrap();
+        write(path.join("outside/secret"), "secret");
+        for name in ["stays", "file-pipe", "file-link", "dir-pipe/file", "dir-link/file"] {
+            write(path.join("tree").join(name), name);
+        }
+        File::create(path.join("large")).unwrap().set_len(megabytes << 20).unwrap();
+        let mut checksum = checksum();
+        let child = checksum.args(["--workers", "1", "tree", "large"]).current_dir(path);
+        let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stopped = stop_after_the_list(&child, &path.join("large"));
+        if stopped {
+            let tree = path.join("tree");
+            for name in ["file-pipe", "file-link"] {
+                fs::remove_file(tree.join(name)).unwrap();
+            }
+            for name in ["dir-pipe", "dir-link"] {
+                fs::remove_dir_all(tree.join(name)).unwrap();
+            }
+            mkfifo(&tree.join("file-pipe"));
+            mkfifo(&tree.join("dir-pipe"));
+            symlink("../outside/secret", tree.join("file-link")).unwrap();
+            symlink("../outside", tree.join("dir-link")).unwrap();
+        }
+        Command::new("kill").args(["-CONT", &child.id().to_string()]).status().unwrap();
+        let output = finish(child);
+        if !stopped {
+            continue; // it was faster than we were: with a larger file we have more time
+        }
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(lines(&output), expected(path, &["tree/stays", "large"]));
+        let errors = stderr(&output);
+        for (name, reason) in [
+            ("file-pipe", "not a regular file any more"),
+            ("file-link", "Too many levels of symbolic links"),
+            ("dir-pipe", "Not a directory"),
+            ("dir-link", "Not a directory"),
+        ] {
+            assert!(errors.contains(&format!("checksum: tree/{name}: {reason}")), "{errors}");
+        }
+        return;
+    }
+    panic!("it was never seen in the middle of a file");
+}

@@ -185,7 +185,7 @@ fn d3_letters_that_nobody_reads_are_logged_and_counted() {
     drop(producer);
     assert_eq!(letters.into_iter().map(|letter| letter.item).collect::<Vec<_>>(), [2]);
     assert_eq!(queue.snapshot().totals.dead_lettered, 3);
-    assert_eq!(queue.dead_letters().unwrap_err(), OpenError::Sealed, "it has ended");
+    assert_eq!(queue.dead_letters().unwrap_err(), OpenError::Ended);
     assert_conserved(&queue);
 }
 

@@ -9,8 +9,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use actix_iterable_queue::{
-    BuildError, Close, Death, GetTimeoutError, IterableQueue, OpenError, OpenProducer, PoolError, Put, PutError,
-    PutTimeoutError, QueueActor, Shutdown, SinkError, TryGetError, TryPutError,
+    BuildError, Close, Death, GetTimeoutError, IterableQueue, OpenError, OpenProducer, PoolError, PoolFailure, Put,
+    PutError, PutTimeoutError, QueueActor, Shutdown, SinkError, TryGetError, TryPutError,
 };
 use common::{Task, message};
 use futures::executor::block_on;
@@ -145,6 +145,8 @@ fn d12_the_other_errors_say_what_to_do() {
     assert!(TryGetError::Ended.to_string().contains("no more items"));
     assert_eq!(GetTimeoutError::Ended.to_string(), TryGetError::Ended.to_string());
     assert!(OpenError::Sealed.to_string().contains("clone"));
+    is_error(&OpenError::Ended);
+    assert!(OpenError::Ended.to_string().starts_with("the queue has ended: "));
     assert!(OpenError::ZeroMaxInFlight.to_string().contains("max_in_flight is 0"));
     assert!(BuildError::ZeroCapacity.to_string().contains("capacity is 0"));
     assert!(BuildError::ZeroMaxAttempts.to_string().contains("max_attempts is 0"));
@@ -175,6 +177,25 @@ fn d12_the_errors_of_pools_say_what_to_do() {
     for (death, says) in deaths {
         assert_eq!(death.to_string(), says);
     }
+}
+
+#[test]
+fn what_was_said_by_others_is_printed_on_one_line() {
+    let death = Death::Panicked("left: 1\n right: 2".into());
+    assert_eq!(death.to_string(), r"it panicked: left: 1\n right: 2");
+    assert_eq!(Death::NoArbiter("no\nthread".into()).to_string(), r"no arbiter could be started for it: no\nthread");
+    let failure = PoolFailure::GaveUp { worker: "pool\n-0".into(), death };
+    assert!(failure.to_string().ends_with(r"the last one was pool\n-0: it panicked: left: 1\n right: 2"));
+
+    let queue = IterableQueue::unbounded();
+    let mut letters = queue.dead_letters().unwrap();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("one\ntwo").unwrap());
+    producer.try_put(0).unwrap();
+    consumer.try_lease().unwrap().reject("bad\nworse");
+    let mut letter = letters.try_get().unwrap();
+    assert_eq!((&*letter.last_worker, &*letter.reason), ("one\ntwo", "bad\nworse"));
+    letter.panic = Some("a\nb".into());
+    assert_eq!(letter.to_string(), r"given up by one\ntwo at attempt 1: bad\nworse (it panicked: a\nb)");
 }
 
 /// What somebody holds of a queue can be printed, whatever the items are.

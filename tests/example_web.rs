@@ -162,7 +162,8 @@ fn terminated_under_load(grace: &str) -> End {
     let known = BTreeSet::from_iter(end.finished.union(&end.left).copied());
     assert!(distinct.is_subset(&known), "missing: {:?}\n{}", distinct.difference(&known), end.log);
     // An answer may have got lost on its way; a job may not.
-    let summary = format!("{} jobs accepted, {} left over", known.len(), end.left.len());
+    let jobs = if known.len() == 1 { "job" } else { "jobs" };
+    let summary = format!("{} {jobs} accepted, {} left over", known.len(), end.left.len());
     assert_eq!((&end.summary, known.last()), (&summary, Some(&(known.len() as u64))));
     assert_eq!(end.code, Some(i32::from(!end.left.is_empty())));
     end

@@ -65,7 +65,7 @@ fn c1_aborted_from_every_state_but_drained_and_final() {
         queue.seal();
         assert_eq!(queue.abort(), [0; 0]);
         assert_eq!(queue.state(), State::Aborted);
-        assert_eq!(queue.producer().unwrap_err(), OpenError::Sealed);
+        assert_eq!(queue.producer().unwrap_err(), OpenError::Ended);
     }
 }
 

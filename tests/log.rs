@@ -6,7 +6,8 @@ mod log;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ::log::Level;
-use actix_iterable_queue::{Consumer, IterableQueue, Outcome, Producer};
+use actix::prelude::*;
+use actix_iterable_queue::{Consumer, IterableQueue, Outcome, Producer, Put, QueueActor};
 use log::{keep, said};
 
 /// A queue with 0..n in it, and its endpoints.
@@ -75,5 +76,50 @@ fn any_other_end_is_for_debugging() {
         let outcome = if aborts { "Aborted" } else { "Complete" };
         assert!(matches!(&ends[..], [end] if end.contains(outcome) && end.contains("accepted: 1")), "{ends:?}");
         assert_eq!(said(Level::Error, name), [""; 0]);
+    }
+}
+
+#[test]
+fn what_users_say_stays_on_its_line() {
+    let (queue, _producer, mut consumer) = filled("forged\n[ERROR]", 2);
+    let mut other = queue.consumer_named("worker\n\u{9b}").unwrap();
+    drop(other.try_lease().unwrap());
+    consumer.try_lease().unwrap().reject("no\nreason\u{202e}");
+    let said = [said(Level::Warn, "forged"), said(Level::Error, "forged")].concat();
+    let label = format!(r"forged\n[ERROR] ({}): ", queue.id());
+    assert!(said.len() == 2 && said.iter().all(|line| line.starts_with(&label)), "{said:?}");
+    assert!(said[0].contains(r": worker\n\u{9b} dropped an item"), "{said:?}");
+    assert!(said[1].contains(r"given up by one at attempt ") && said[1].ends_with(r": no\nreason\u{202e}"), "{said:?}");
+}
+
+#[test]
+fn one_item_is_one_item() {
+    let (queue, producer, consumer) = filled("lonely", 1);
+    queue.seal();
+    drop((producer, consumer));
+    assert!(said(Level::Error, "lonely")[0].contains("; 1 item dropped: "));
+    System::new().block_on(async {
+        let queue = IterableQueue::builder().name("orphaned").capacity(1).build().unwrap();
+        let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.try_put(0).unwrap();
+        let actor = QueueActor::new(queue).start();
+        // A put that waits makes it abort the queue when it goes.
+        let (put, killed) = futures::join!(actor.send(Put::new(&producer, 1)), actor.send(Killed));
+        assert!(put.unwrap().is_err() && killed.is_err());
+    });
+    assert!(said(Level::Error, "orphaned")[0].ends_with(": its actor is gone for good; 1 item dropped"));
+}
+
+struct Killed;
+
+impl Message for Killed {
+    type Result = ();
+}
+
+impl Handler<Killed> for QueueActor<u32> {
+    type Result = ();
+
+    fn handle(&mut self, _: Killed, _: &mut Self::Context) {
+        panic!("killed on purpose");
     }
 }

@@ -106,7 +106,8 @@ fn c3_an_endpoint_is_asked_for_too_late() {
         }
         drop(producer);
         backend::drained(&queue);
-        assert_eq!(queue.consumer().unwrap_err(), OpenError::Sealed);
+        assert_eq!(queue.producer().unwrap_err(), OpenError::Ended);
+        assert_eq!(queue.consumer().unwrap_err(), OpenError::Ended);
         assert_eq!(consumer.into_iter().count(), 0);
     });
 }

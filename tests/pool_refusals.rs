@@ -85,6 +85,18 @@ fn c3_a_pool_for_a_sealed_queue_is_refused() {
 }
 
 #[test]
+fn c3_a_pool_for_a_queue_that_has_ended_is_refused() {
+    in_system(|| async {
+        let queue = backlog_in_memory(0..3);
+        assert_eq!(queue.abort().len(), 3);
+        let (factory, mut crew) = crew();
+        let error = WorkerPool::builder(&queue).start(factory).expect_err("it is to be refused");
+        assert!(matches!(error, PoolError::Ended), "{error}");
+        crew.gone().now_or_never().expect("nothing of it is left");
+    });
+}
+
+#[test]
 fn a_given_arbiter_that_has_stopped_is_refused() {
     in_system(|| async {
         let queue = backlog_in_memory(0..3);

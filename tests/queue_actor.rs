@@ -153,6 +153,23 @@ fn a1_after_seal_nothing_is_opened_and_what_is_open_goes_on() {
 }
 
 #[test]
+fn c3_after_the_end_nothing_is_opened() {
+    in_system(|| async {
+        let queue = backend::bounded(4);
+        let actor = start(&queue);
+        assert_eq!(queue.abort(), [0; 0]);
+        backend::soon(|| queue.state(), State::Aborted);
+
+        let (hand, mut events) = Hand::push();
+        let ended = Some(OpenError::Ended);
+        assert_eq!(actor.send(OpenProducer::new()).await.unwrap().err(), ended);
+        assert_eq!(actor.send(OpenConsumer::new()).await.unwrap().err(), ended);
+        assert_eq!(actor.send(RegisterConsumer::new(hand)).await.unwrap().err(), ended);
+        events.end().await; // a refused registration keeps no address
+    });
+}
+
+#[test]
 fn a1_max_in_flight_0_is_refused_and_leaves_no_consumer_behind() {
     in_system(|| async {
         let queue = backend::bounded(4);

@@ -44,6 +44,42 @@ fn it_reads_as_in_the_readme() {
 }
 
 #[test]
+fn names_stay_on_their_line_and_are_as_given_in_the_fields() {
+    let (forged, printed) = ("x\n  waits: \u{1b}[31mnothing\u{2028}", r"x\n  waits: \u{1b}[31mnothing\u{2028}");
+    let queue = IterableQueue::builder().name(forged).build().unwrap();
+    let (producer, mut consumer) = (queue.producer_named(forged).unwrap(), queue.consumer_named(forged).unwrap());
+    producer.try_put(0).unwrap();
+    let held = consumer.try_lease().unwrap();
+    let mut snapshot = queue.snapshot();
+    (snapshot.producers[0].last_put, snapshot.consumers[0].last_lease) = (None, None);
+    let lines = snapshot.to_string().lines().map(str::to_owned).collect::<Vec<_>>();
+    assert!(lines[0].starts_with(&format!("{printed} ({}): open", queue.id())), "{lines:?}");
+    assert_eq!(lines[1], "  waits: not sealed: call seal(), or drop the queue's handles and actor addresses");
+    assert_eq!(lines[2], format!("  waits: producer {printed} is open, 1 put"));
+    assert_eq!(lines[3..], [format!("  waits: consumer {printed} holds 1 item")]);
+    assert_eq!(snapshot.blockers().to_string().lines().count(), 1);
+
+    assert_eq!((queue.name(), snapshot.name.as_deref()), (Some(forged), Some(forged)));
+    assert_eq!((&*snapshot.producers[0].name, &*snapshot.consumers[0].name), (forged, forged));
+    held.ack();
+}
+
+#[test]
+fn ids_of_two_queues_differ_and_print_as_within_their_queue() {
+    let ids = || {
+        let queue = IterableQueue::<u8>::unbounded();
+        let _open = (queue.producer().unwrap(), queue.consumer().unwrap());
+        let seen = queue.snapshot();
+        (seen.producers[0].id, seen.consumers[0].id)
+    };
+    let (one, other) = (ids(), ids());
+    assert!(one.0 != other.0 && one.1 != other.1);
+    for (producer, consumer) in [one, other] {
+        assert_eq!((producer.to_string(), consumer.to_string()), ("producer-1".to_owned(), "consumer-1".to_owned()));
+    }
+}
+
+#[test]
 fn it_tells_who_waits_and_what_became_of_the_items() {
     let queue = IterableQueue::builder().capacity(1).max_attempts(2).build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());

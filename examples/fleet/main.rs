@@ -104,7 +104,10 @@ fn farewell(who: &str, drained: &Drained) -> ExitCode {
 fn totals(totals: &Totals) -> String {
     let Totals { accepted, acked, taken, dead_lettered, redelivered, lost_producers, .. } = *totals;
     let done = acked + taken;
-    format!(
-        "{accepted} put, {done} done, {dead_lettered} dead letters, {redelivered} redelivered, {lost_producers} producers lost"
-    )
+    let (letters, lost) = (count(dead_lettered, "dead letter"), count(lost_producers, "producer"));
+    format!("{accepted} put, {done} done, {letters}, {redelivered} redelivered, {lost} lost")
+}
+
+fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

@@ -50,7 +50,7 @@ fn ended(queue: &Snapshot) -> bool {
 fn view(now: &Snapshot, before: Option<(Totals, Duration)>) -> String {
     let mut view = format!(
         "{} is {}: {} wait, {} in flight; {}\n",
-        now.name.as_deref().unwrap_or_default(),
+        now.name.as_deref().unwrap_or_default().escape_debug(),
         now.state,
         now.buffered,
         now.leased,
@@ -74,7 +74,7 @@ fn view(now: &Snapshot, before: Option<(Totals, Duration)>) -> String {
 fn line(process: &ProcessStatus) -> String {
     format!(
         "{:<24} holds {:>6}; producers: {}, consumers: {}; seen {:.1} s ago",
-        process.name,
+        process.name.escape_debug().to_string(),
         process.leased,
         process.producers,
         process.consumers,

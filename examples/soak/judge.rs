@@ -50,9 +50,15 @@ impl AddAssign for Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rounds, items, kills, redelivered, dead_lettered, aborted } = self;
-        write!(f, "{rounds} rounds, {items} items, {kills} kills, {redelivered} redeliveries, ")?;
-        write!(f, "{dead_lettered} dead letters, {aborted} aborts")
+        let redeliveries = if *redelivered == 1 { "redelivery" } else { "redeliveries" };
+        write!(f, "{}, {}, {}, ", count(*rounds, "round"), count(*items, "item"), count(*kills, "kill"))?;
+        write!(f, "{redelivered} {redeliveries}, ")?;
+        write!(f, "{}, {}", count(*dead_lettered, "dead letter"), count(*aborted, "abort"))
     }
+}
+
+pub(crate) fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Every way in which a round can be wrong; it panics if the queue's own numbers do not add up.

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use actix_iterable_queue::IterableQueue;
 use clap::Parser;
 
-use judge::Tally;
+use judge::{Tally, count};
 use plan::Plan;
 
 /// Runs random plans of everything at once, and judges each.
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("{total} in {:.1} s, up to {threads} threads", began.elapsed().as_secs_f64());
+    println!("{total} in {:.1} s, up to {}", began.elapsed().as_secs_f64(), count(threads as u64, "thread"));
     // One may have come after its round.
     if right && UNPLANNED.load(Relaxed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -15,7 +15,7 @@ use super::watch::{Endpoint, Watch};
 use crate::endpoint::{Consumer, Producer, shutdown};
 use crate::error::{OpenError, PutError};
 use crate::message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
-use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, drop_quietly};
+use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
 
 /// A queue as an actor.
 ///
@@ -133,7 +133,11 @@ impl<T: Send + 'static> QueueActor<T> {
 
     /// Once the last address is gone, nobody can ask for endpoints through this actor any more.
     fn open(&self) -> Result<&Arc<Shared<T>>, OpenError> {
-        if self.queue.is_some() { Ok(&self.shared) } else { Err(OpenError::Sealed) }
+        match self.queue {
+            Some(_) => Ok(&self.shared),
+            None if self.shared.has_ended() => Err(OpenError::Ended),
+            None => Err(OpenError::Sealed),
+        }
     }
 }
 
@@ -298,7 +302,8 @@ impl<T: Send + 'static> Drop for QueueActor<T> {
         // Everything of this actor's is gone before anybody hears of it.
         self.queue = None;
         if !left.is_empty() {
-            log::error!("{}: its actor is gone for good; {} items are dropped", self.shared.label(), left.len());
+            let items = count(left.len() as u64, "item");
+            log::error!("{}: its actor is gone for good; {items} dropped", self.shared.label());
         }
         self.push.tell_all(&self.shared);
         self.puts.refuse_all();

@@ -1,8 +1,10 @@
 //! The end by ctrl-c or SIGTERM.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -12,16 +14,19 @@ use crate::queue::{IterableQueue, ShutdownReport, drained};
 
 impl<T: Send + 'static> IterableQueue<T> {
     /// Shuts the queue down, as [`shutdown`](IterableQueue::shutdown) does, when the process gets
-    /// SIGINT (ctrl-c) or SIGTERM. A second signal, of
-    /// either kind, ends the grace at once. If the queue ends by
-    /// itself before any signal, this returns as well.
+    /// SIGINT (ctrl-c) or SIGTERM. A second signal, of either kind, ends the grace at once. The future
+    /// also ends when the queue ends by itself, before any signal.
+    ///
+    /// On Windows the signals are ctrl-c, ctrl-break, the end of the console and that of the system. Windows
+    /// ends a process some seconds after the last two, however long the grace is.
     ///
     /// The future borrows nothing and does not keep the queue unsealed. From this call on, these
     /// signals do not kill the process any more: exit when the future is done.
     ///
     /// # Errors
     ///
-    /// If the signals cannot be listened to: outside of an actix system or tokio runtime, for instance.
+    /// If the signals cannot be listened to: outside of an actix system or tokio runtime, for instance, or with
+    /// [`io::ErrorKind::Unsupported`] on a system that is neither Unix nor Windows.
     ///
     /// # Panics
     ///
@@ -29,7 +34,7 @@ impl<T: Send + 'static> IterableQueue<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before a signal came, it does nothing, but the signals stay caught. Dropped after that,
+    /// Dropped before a signal came, it does nothing; on Unix the signals stay caught. Dropped after that,
     /// the shutdown goes on, but its report is lost.
     ///
     /// # Examples
@@ -73,35 +78,45 @@ impl<T: Send + 'static> IterableQueue<T> {
     }
 }
 
-#[cfg(unix)]
-struct Signals([actix_rt::signal::unix::Signal; 2]);
+/// Listens to the signals that ask a process to end. A listener notes each signal that comes after it was
+/// made, whether it is polled meanwhile or not.
+struct Signals(Vec<Listener>);
 
-#[cfg(unix)]
+/// Polls one listener.
+type Listener = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<()>> + Send + Sync>;
+
 impl Signals {
+    #[cfg(unix)]
     fn listen() -> io::Result<Self> {
-        use actix_rt::signal::unix::{SignalKind, signal};
-        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]))
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self(vec![Box::new(move |cx| interrupt.poll_recv(cx)), Box::new(move |cx| terminate.poll_recv(cx))]))
     }
 
-    async fn next(&mut self) {
-        let [interrupt, terminate] = &mut self.0;
-        select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
+    #[cfg(windows)]
     fn listen() -> io::Result<Self> {
-        Ok(Self)
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+        let (mut interrupt, mut end) = (ctrl_c()?, ctrl_break()?);
+        let (mut close, mut shutdown) = (ctrl_close()?, ctrl_shutdown()?);
+        Ok(Self(vec![
+            Box::new(move |cx| interrupt.poll_recv(cx)),
+            Box::new(move |cx| end.poll_recv(cx)),
+            Box::new(move |cx| close.poll_recv(cx)),
+            Box::new(move |cx| shutdown.poll_recv(cx)),
+        ]))
     }
 
+    #[cfg(not(any(unix, windows)))]
+    fn listen() -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "signals can be listened to on Unix and on Windows only"))
+    }
+
+    /// Waits for one signal. What else has come stays noted: the first listener that is ready is the last polled.
     async fn next(&mut self) {
-        // Without a listener there is no signal to wait for.
-        if actix_rt::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        poll_fn(|cx| match self.0.iter_mut().any(|poll| poll(cx).is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_rt::time::{Sleep, sleep};
 
 use crate::message::Probe;
+use crate::one_line::OneLine;
 use crate::queue::{ProducerEndpoint, Shared};
 use crate::sync::atomic::AtomicBool;
 
@@ -99,7 +100,7 @@ impl Watch {
                     ("consumer", name)
                 }
             };
-            log::warn!("{}: the actor of {kind} {name} died; it is closed", shared.label());
+            log::warn!("{}: the actor of {kind} {} died; it is closed", shared.label(), OneLine(name));
         }
         if !producers.is_empty() {
             shared.close_endpoints(&producers);

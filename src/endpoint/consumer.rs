@@ -34,7 +34,8 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is sealed. Clone a consumer that is open instead.
+    /// [`OpenError::Sealed`] if the queue is sealed: clone a consumer that is open instead.
+    /// [`OpenError::Ended`] if it has ended.
     ///
     /// # Examples
     ///
@@ -54,7 +55,7 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is sealed.
+    /// As [`consumer`](IterableQueue::consumer).
     ///
     /// # Examples
     ///
@@ -74,7 +75,7 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue was sealed before.
+    /// As [`producer`](IterableQueue::producer) and [`consumer`](IterableQueue::consumer).
     ///
     /// # Examples
     ///

@@ -54,7 +54,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If this queue has ended.
+    /// [`OpenError::Ended`] if this queue has ended. Seal alone does not matter: a sealed queue may still have dead
+    /// letters.
     ///
     /// # Examples
     ///
@@ -78,10 +79,10 @@ impl<T: Send + 'static> IterableQueue<T> {
             let ends = queue.producer().ok().map(|producer| Ends { queue, producer });
             Arc::new(Opened(Mutex::new(ends)))
         });
-        let opened = opened.ok_or(OpenError::Sealed)?;
+        let opened = opened.ok_or(OpenError::Ended)?;
         let opened =
             opened.as_any().downcast_ref::<Opened<T>>().unwrap_or_else(|| unreachable!("the only kind there is"));
         let guard = opened.0.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.as_ref().ok_or(OpenError::Sealed)?.queue.consumer()
+        guard.as_ref().ok_or(OpenError::Ended)?.queue.consumer()
     }
 }

@@ -57,7 +57,8 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is sealed. Clone a producer that is open instead.
+    /// [`OpenError::Sealed`] if the queue is sealed: clone a producer that is open instead.
+    /// [`OpenError::Ended`] if it has ended.
     ///
     /// # Examples
     ///
@@ -77,7 +78,7 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue is sealed.
+    /// As [`producer`](IterableQueue::producer).
     ///
     /// # Examples
     ///

@@ -19,7 +19,10 @@ pub(crate) fn start_timer<T: Send + 'static>(shared: &Arc<Shared<T>>) {
         }
     });
     if let Err(error) = spawned {
-        log::error!("{}: no thread for the redelivery backoff, so there is none: {error}", shared.label());
+        log::error!(
+            "{}: no thread for the redelivery backoff, so failed items come back at once: {error}",
+            shared.label()
+        );
         shared.release_all();
     }
 }

@@ -1,20 +1,25 @@
 //! An orderly end within a given time.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::channel::oneshot;
 
 use super::blocking::await_end;
-use crate::queue::{IterableQueue, Shared, ShutdownReport};
-use crate::sync::thread;
+use crate::queue::{IterableQueue, Shared, ShutdownReport, drained};
+use crate::sync::{Instant, thread};
 
 impl<T: Send + 'static> IterableQueue<T> {
     /// Seals the queue, refuses all further puts (waiting ones get their item back), lets
     /// consumers finish what was accepted, and aborts when the grace is over.
     ///
     /// All of this begins with the call; the future only waits for the report. A thread of its own keeps the time,
-    /// so it works with and without a runtime.
+    /// so it works with and without a runtime. If no thread can be started, which the log tells as an error, the
+    /// future keeps the time: the grace then ends only while the future is polled, and it wakes itself every
+    /// millisecond.
     ///
     /// Over Redis it is this process that says farewell, and the queue goes on elsewhere: what nobody here has been
     /// handed goes back at once, and the outcome is [`Left`](crate::Outcome::Left).
@@ -22,7 +27,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// # Cancel safety
     ///
     /// Dropping the future does not call the shutdown off; only its report is lost, and with it
-    /// the items that were left.
+    /// the items that were left. Where no thread could be started the grace then has no end: the queue stays
+    /// sealed, refuses puts, and ends when its items are settled.
     ///
     /// # Examples
     ///
@@ -60,16 +66,44 @@ pub(crate) fn shutdown<T: Send + 'static>(
             drop(done.send(finish(&shared, Some(grace))));
         }
     });
+    let keeps_time = spawned.is_err().then(|| Instant::now().checked_add(grace));
     if let Err(error) = spawned {
-        log::error!("{}: no thread for the grace of a shutdown, so there is none: {error}", shared.label());
+        log::error!("{}: no thread for the grace of a shutdown, so its future keeps the time: {error}", shared.label());
     }
     async move {
+        if let Some(deadline) = keeps_time {
+            poll_for_the_end(&shared, deadline).await;
+        }
         match report.await {
             Ok(report) => report,
             Err(oneshot::Canceled) => finish(&shared, None),
         }
     }
 }
+
+/// Waits for the end as long as there is grace, with nobody to keep the time: each poll naps, then asks for the next
+/// one. In between the executor lets others on this thread go on.
+///
+/// A grace too long to end at a point in time has no deadline.
+async fn poll_for_the_end<T>(shared: &Arc<Shared<T>>, deadline: Option<Instant>) {
+    let mut end = pin!(drained(shared));
+    poll_fn(|cx| {
+        let left = deadline.map(|deadline| deadline.checked_duration_since(Instant::now()));
+        if end.as_mut().poll(cx).is_ready() || matches!(left, Some(None | Some(Duration::ZERO))) {
+            return Poll::Ready(());
+        }
+        if deadline.is_some() {
+            thread::park_timeout(NAP);
+            // After the nap, which may have used up a wake-up of this thread.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Short enough for an arbiter, long enough to leave its processor to others.
+const NAP: Duration = Duration::from_millis(1);
 
 /// Waits for the end as long as there is grace, then makes it.
 fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {

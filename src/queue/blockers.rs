@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::effects::label;
 use super::snapshot::{ConsumerStatus, ProcessStatus, ProducerStatus, Snapshot, State};
+use crate::one_line::OneLine;
 
 /// One reason why a queue is not drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl fmt::Display for Blocker {
             Self::NotSealed => f.write_str("not sealed: call seal(), or drop the queue's handles and actor addresses"),
             Self::Process(process) => write_process(f, process),
             Self::ProducerOpen(producer) => {
-                write!(f, "producer {} is open, {}", producer.name, count(producer.puts, "put"))?;
+                write!(f, "producer {} is open, {}", OneLine(&producer.name), count(producer.puts, "put"))?;
                 if producer.handles > 1 {
                     write!(f, " through {} handles", producer.handles)?;
                 }
@@ -79,7 +81,8 @@ impl fmt::Display for Blocker {
             Self::Leased(consumer) => {
                 let stuck = if consumer.stuck { " is stuck," } else { "" };
                 let gone = if consumer.open { "" } else { " (closed)" };
-                write!(f, "consumer {}{gone}{stuck} holds {}", consumer.name, count(consumer.leased, "item"))?;
+                let name = OneLine(&consumer.name);
+                write!(f, "consumer {name}{gone}{stuck} holds {}", count(consumer.leased, "item"))?;
                 match (consumer.last_lease, consumer.leased) {
                     (Some(age), 1) => write!(f, " since {}", Age(age)),
                     (Some(age), _) => write!(f, ", the last one since {}", Age(age)),
@@ -91,7 +94,7 @@ impl fmt::Display for Blocker {
 }
 
 fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Result {
-    write!(f, "process {}", process.name)?;
+    write!(f, "process {}", OneLine(&process.name))?;
     let mut separator = " ";
     if process.can_open {
         write!(f, "{separator}has a handle of the queue")?;
@@ -102,7 +105,7 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Re
             f,
             "{separator}has {} open ({})",
             count(process.producers, "producer"),
-            process.producer_names.join(", ")
+            OneLine(process.producer_names.join(", "))
         )?;
         separator = ", ";
     }
@@ -114,7 +117,7 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Re
 
 /// Why a queue is not drained: every reason, or none if it has ended.
 ///
-/// Prints as one line with `{}`.
+/// Prints as one line with `{}`, whatever the names are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blockers(Vec<Blocker>);
 
@@ -196,11 +199,7 @@ impl Snapshot {
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "{name} ({}): {}", self.queue, self.state)?,
-            None => write!(f, "{}: {}", self.queue, self.state)?,
-        }
-        write!(f, ", {} buffered", self.buffered)?;
+        write!(f, "{}: {}, {} buffered", label(self.name.as_deref(), self.queue), self.state, self.buffered)?;
         if let Some(capacity) = self.capacity {
             write!(f, " of {capacity}")?;
         }
@@ -240,5 +239,29 @@ impl fmt::Display for Age {
             secs @ 120..7200 => write!(f, "{} min", secs / 60),
             secs => write!(f, "{} h", secs / 3600),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Blocker, ProcessStatus};
+
+    #[test]
+    fn what_other_processes_are_called_stays_on_its_line() {
+        let process = ProcessStatus {
+            name: "web\n  waits: nothing".to_owned(),
+            can_open: false,
+            producers: 2,
+            producer_names: vec!["a\rb".to_owned(), "\u{202e}c".to_owned()],
+            consumers: 0,
+            leased: 1,
+            last_seen: Duration::from_secs(2),
+        };
+        assert_eq!(
+            Blocker::Process(process).to_string(),
+            r"process web\n  waits: nothing has 2 producers open (a\rb, \u{202e}c), holds 1 item; seen 2 s ago"
+        );
     }
 }

@@ -3,7 +3,11 @@
 use std::any::Any;
 use std::fmt;
 
+use crate::one_line::OneLine;
+
 /// An item that used up its attempts or was rejected.
+///
+/// Prints as one line with `{}`: who gave it up, at which attempt, and why. The item is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -23,9 +27,10 @@ pub struct DeadLetter<T> {
 
 impl<T> fmt::Display for DeadLetter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "given up by {} at attempt {}: {}", self.last_worker, self.attempts, self.reason)?;
+        let (worker, reason) = (OneLine(&self.last_worker), OneLine(&self.reason));
+        write!(f, "given up by {worker} at attempt {}: {reason}", self.attempts)?;
         match &self.panic {
-            Some(panic) => write!(f, " (it panicked: {panic})"),
+            Some(panic) => write!(f, " (it panicked: {})", OneLine(panic)),
             None => Ok(()),
         }
     }

@@ -7,6 +7,7 @@ use super::blockers::count;
 use super::dead_letters::DeadLetterQueue;
 use super::ids::QueueId;
 use super::snapshot::Drained;
+use crate::one_line::OneLine;
 use crate::sync::thread::Thread;
 
 /// What remains to be done once the lock is released.
@@ -54,7 +55,7 @@ fn log_end(drained: &Drained, dropped: usize) {
 /// A queue's name for the log.
 pub(super) fn label(name: Option<&str>, queue: QueueId) -> String {
     match name {
-        Some(name) => format!("{name} ({queue})"),
+        Some(name) => format!("{} ({queue})", OneLine(name)),
         None => queue.to_string(),
     }
 }

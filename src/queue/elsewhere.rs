@@ -94,7 +94,7 @@ impl<T> Shared<T> {
             control.left.extend(detached);
         } else if !detached.is_empty() {
             log::error!(
-                "{}: {} that nobody waits for are refused and dropped",
+                "{}: refused and dropped, as nobody waits for the answer: {}",
                 self.label(),
                 count(detached.len() as u64, "put")
             );

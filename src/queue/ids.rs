@@ -38,14 +38,18 @@ impl fmt::Display for ConsumerId {
     }
 }
 
-/// Names a producer endpoint of one queue; its clones share it.
+/// Names a producer endpoint, in snapshots; its clones share it. It prints as `producer-3`, counted
+/// within its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct ProducerId(pub(super) u64);
+pub struct ProducerId {
+    pub(super) queue: QueueId,
+    pub(super) number: u64,
+}
 
 impl fmt::Display for ProducerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "producer-{}", self.0)
+        write!(f, "producer-{}", self.number)
     }
 }
 

@@ -15,6 +15,7 @@ use super::rows::ConsumerRow;
 use super::shared::{ENDED, Shared};
 use super::transfer::Taken;
 use crate::error::PutError;
+use crate::one_line::OneLine;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::thread;
 
@@ -409,7 +410,7 @@ impl<T> Drop for Item<T> {
                 "{}: {} dropped an item without settling it; it comes back until its attempts are used up. \
                  Call ack() when the work is done. (Said once for each consumer.)",
                 shared.label(),
-                row.name
+                OneLine(&row.name)
             );
         }
     }

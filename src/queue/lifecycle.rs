@@ -68,6 +68,15 @@ impl<T> Control<T> {
         self.life.ended.as_ref()
     }
 
+    /// Whether an endpoint may be opened, given whether the queue is sealed for its kind (C3).
+    fn may_open(&self, sealed: bool) -> Result<(), OpenError> {
+        match sealed {
+            _ if self.life.ended.is_some() => Err(OpenError::Ended),
+            true => Err(OpenError::Sealed),
+            false => Ok(()),
+        }
+    }
+
     pub(super) fn refuses_puts(&self) -> bool {
         self.life.shut_down || self.life.puts_refused || self.refuses_children()
     }
@@ -150,9 +159,7 @@ impl<T> Shared<T> {
     ) -> Result<(HandleKey, Arc<ProducerRow>), OpenError> {
         let mut control = self.control();
         // Consumers may join a queue that others have sealed: that replaces those which a crash took.
-        if control.life.sealed || control.elsewhere.sealed {
-            return Err(OpenError::Sealed);
-        }
+        control.may_open(control.life.sealed || control.elsewhere.sealed)?;
         let opened = control.registry.open_producer(name, watched);
         self.tell_remote();
         Ok(opened)
@@ -185,9 +192,7 @@ impl<T> Shared<T> {
 
     pub(crate) fn open_consumer(&self, name: Option<Arc<str>>) -> Result<Arc<ConsumerRow>, OpenError> {
         let mut control = self.control();
-        if control.life.sealed {
-            return Err(OpenError::Sealed);
-        }
+        control.may_open(control.life.sealed)?;
         let opened = control.registry.open_consumer(name);
         self.tell_remote();
         Ok(opened)
@@ -196,9 +201,7 @@ impl<T> Shared<T> {
     /// From now on a pool may open consumers, also after seal (D7).
     pub(crate) fn open_pool(&self) -> Result<(), OpenError> {
         let mut control = self.control();
-        if control.life.sealed {
-            return Err(OpenError::Sealed);
-        }
+        control.may_open(control.life.sealed)?;
         control.pools += 1;
         self.tell_remote();
         Ok(())

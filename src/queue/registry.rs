@@ -53,7 +53,7 @@ impl Registry {
 
     pub(crate) fn open_producer(&mut self, name: Option<Arc<str>>, watched: bool) -> (HandleKey, Arc<ProducerRow>) {
         self.last_producer += 1;
-        let id = ProducerId(self.last_producer);
+        let id = ProducerId { queue: self.queue, number: self.last_producer };
         let name = name.unwrap_or_else(|| id.to_string().into());
         self.add_handle(Arc::new(ProducerEndpoint::new(id, name, watched)))
     }

@@ -17,6 +17,7 @@ use super::shared::{ENDED, Line, Shared};
 use super::snapshot::{ProcessStatus, Totals};
 use super::transfer::{Take, Taken};
 use crate::error::{PutError, TryGetError, TryPutError};
+use crate::one_line::OneLine;
 
 /// The number of an accepted put that is yet to be confirmed; `None` where nothing is.
 pub(crate) type Receipt = Option<NonZeroU64>;
@@ -190,7 +191,7 @@ impl<T> Shared<T> {
     }
 
     fn unserializable(&self, item: T, error: &str) -> PutError<T> {
-        log::error!("{}: an item cannot be written as JSON: {error}", self.label());
+        log::error!("{}: an item cannot be written as JSON: {}", self.label(), OneLine(error));
         PutError::Unserializable(item)
     }
 

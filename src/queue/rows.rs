@@ -404,10 +404,12 @@ impl ConsumerRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::QueueId;
 
     #[test]
     fn when_the_last_put_was_is_known_of_puts_that_looked_at_the_clock() {
-        let row = ProducerRow::new(Arc::new(ProducerEndpoint::new(ProducerId(1), "http".into(), false)));
+        let id = ProducerId { queue: QueueId::next(), number: 1 };
+        let row = ProducerRow::new(Arc::new(ProducerEndpoint::new(id, "http".into(), false)));
         assert!(matches!(row.last_put(), LastPut::Never));
         row.count_put();
         assert!(matches!(row.last_put(), LastPut::Unknown));

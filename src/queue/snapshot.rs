@@ -178,7 +178,8 @@ pub struct ProcessStatus {
 
 /// A queue at one moment.
 ///
-/// It prints as a short report with `{}`, [`blockers`](Snapshot::blockers) included.
+/// It prints as a short report with `{}`, [`blockers`](Snapshot::blockers) included. Control characters in names are
+/// printed as escapes (`\n`, `\u{1b}`), there and in the log; the fields have the names as they were given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -15,6 +15,7 @@ use super::news;
 use super::payload::Payload;
 use super::puts::Confirmed;
 use super::session::{Session, Stop};
+use crate::one_line::OneLine;
 use crate::queue::{Outcome, Shared, drop_quietly, wake};
 
 pub(super) struct Bridge<T> {
@@ -79,7 +80,7 @@ impl<T: Payload> Bridge<T> {
     /// Tries again and again until Redis answers, and takes up where it was. What has no answer is sent again.
     async fn reconnect(&mut self, failure: &Failure) -> Result<Step, Stop> {
         let (label, since) = (self.shared.label(), Instant::now());
-        log::warn!("{label}: Redis does not answer; puts and takes wait: {failure}");
+        log::warn!("{label}: Redis does not answer; puts and takes wait: {}", OneLine(failure));
         // What fails at once is not tried again at once.
         if self.reconnected.is_some_and(|reconnected| reconnected.elapsed() < LONGEST_PAUSE) {
             tokio::time::sleep(LONGEST_PAUSE.min(self.settings.lease / 3)).await;

@@ -1,7 +1,7 @@
 //! How a queue is connected.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -174,21 +174,31 @@ impl<T: Payload> RedisBuilder<T> {
     /// # }
     /// ```
     pub async fn connect(self) -> Result<IterableQueue<T>, ConnectError> {
-        let connecting = self.check()?;
         let (done, connected) = oneshot::channel();
-        on_a_thread(move || async move {
-            match connecting.join().await {
-                Ok((queue, bridge)) => {
-                    drop(done.send(Ok(queue)));
-                    bridge.run().await;
-                }
-                Err(error) => drop(done.send(Err(error))),
-            }
-        })?;
+        self.begin(move |joined| drop(done.send(joined)))?;
         connected.await.unwrap_or_else(|_| Err(went_away()))
     }
 
-    /// The same for a thread.
+    /// Has a thread join the queue and tell what came of it. A queue that is told to nobody is left again.
+    fn begin(
+        self,
+        tell: impl FnOnce(Result<IterableQueue<T>, ConnectError>) + Send + 'static,
+    ) -> Result<(), ConnectError> {
+        let connecting = self.check()?;
+        on_a_thread(move || async move {
+            match connecting.join().await {
+                Ok((queue, bridge)) => {
+                    tell(Ok(queue));
+                    bridge.run().await;
+                }
+                Err(error) => tell(Err(error)),
+            }
+        })
+    }
+
+    /// Joins the queue as [`connect`](RedisBuilder::connect) does; the thread waits for it.
+    ///
+    /// It may be called within the `block_on` of any executor but an actix system.
     ///
     /// # Errors
     ///
@@ -196,7 +206,8 @@ impl<T: Payload> RedisBuilder<T> {
     ///
     /// # Panics
     ///
-    /// On the thread of an actix arbiter.
+    /// On the thread of an actix arbiter, which `System::block_on` and `#[actix::main]` make of theirs. The message
+    /// names [`connect`](RedisBuilder::connect), which is the call to use there.
     ///
     /// # Examples
     ///
@@ -213,7 +224,9 @@ impl<T: Payload> RedisBuilder<T> {
     #[track_caller]
     pub fn blocking_connect(self) -> Result<IterableQueue<T>, ConnectError> {
         assert_may_block("use connect().await");
-        futures::executor::block_on(self.connect())
+        let (done, connected) = mpsc::sync_channel(1);
+        self.begin(move |joined| drop(done.send(joined)))?;
+        connected.recv().unwrap_or_else(|_| Err(went_away()))
     }
 
     /// A look at the queue from outside, without joining it; `None` if there is none.
@@ -343,5 +356,35 @@ impl<T> fmt::Debug for RedisBuilder<T> {
             .field("item_deadline", &self.deadline)
             .field("process_name", &self.process_name)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use crate::{ConnectError, IterableQueue};
+
+    /// Nobody listens there.
+    fn connect() -> Result<IterableQueue<u64>, ConnectError> {
+        IterableQueue::builder().name("jobs").redis("redis://127.0.0.1:1/").blocking_connect()
+    }
+
+    #[test]
+    fn d10_a_thread_may_wait_for_the_connection_within_an_executor() {
+        let refused = |connected| assert!(matches!(connected, Err(ConnectError::Redis(_))), "{connected:?}");
+        refused(connect());
+        futures::executor::block_on(async { refused(connect()) });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { refused(connect()) });
+    }
+
+    #[test]
+    fn d10_on_an_arbiter_it_panics_and_names_the_call_to_use() {
+        actix_rt::System::new().block_on(async {
+            let panic = catch_unwind(connect).unwrap_err();
+            let message = panic.downcast_ref::<String>().unwrap();
+            assert!(message.contains("actix arbiter") && message.ends_with("use connect().await"), "{message}");
+        });
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use crate::error::BuildError;
+use crate::one_line::OneLine;
 
 /// [`connect`](crate::RedisBuilder::connect) failed.
 ///
@@ -48,11 +49,14 @@ impl fmt::Display for ConnectError {
             Self::Duration => f.write_str(
                 "the lease must be at least 100 ms, the retention at least ten leases, and a deadline more than 0",
             ),
-            Self::Url(error) => write!(f, "this is no address of a Redis (redis://HOST:PORT/): {error}"),
-            Self::Redis(error) => write!(f, "Redis does not serve the queue (it must be 7.0 or later): {error}"),
+            Self::Url(error) => write!(f, "this is no address of a Redis (redis://HOST:PORT/): {}", OneLine(error)),
+            Self::Redis(error) => {
+                write!(f, "Redis does not serve the queue (it must be 7.0 or later): {}", OneLine(error))
+            }
             Self::Mismatch { setting, theirs, ours } => write!(
                 f,
-                "the queue exists with {setting} {theirs} and not {ours}: give all its processes the same settings, or another name"
+                "the queue exists with {setting} {} and not {ours}: give all its processes the same settings, or another name",
+                OneLine(theirs)
             ),
             Self::Thread(error) => write!(f, "no thread for the way to Redis: {error}"),
         }

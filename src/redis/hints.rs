@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::payload::Payload;
 use super::session::{Session, Stop};
+use crate::one_line::OneLine;
 
 /// Between two tries to subscribe.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -22,7 +23,7 @@ pub(super) async fn listen<T: Payload>(
 ) -> Result<Infallible, Stop> {
     loop {
         if let Err(error) = subscribe(session, client, &channels, patience).await {
-            log::debug!("no messages from Redis: {error}");
+            log::debug!("no messages from Redis: {}", OneLine(error));
         }
         sleep(PAUSE).await;
     }

@@ -4,6 +4,7 @@ use super::bridge::Bridge;
 use super::engine::{Failure, MAX_BATCH};
 use super::link::{Letter, decode};
 use super::payload::Payload;
+use crate::one_line::OneLine;
 use crate::queue::{DeadLetter, drop_quietly};
 
 /// Reads some, if somebody here reads any. Returns whether there may be more.
@@ -23,7 +24,7 @@ pub(super) async fn read_some<T: Payload>(bridge: &Bridge<T>) -> Result<bool, Fa
                 }
             }
             Err(error) => {
-                let text = String::from_utf8_lossy(letter);
+                let (error, text) = (OneLine(error), OneLine(String::from_utf8_lossy(letter)));
                 log::error!("{label}: a dead letter is dropped, because it cannot be read ({error}): {text}");
             }
         }

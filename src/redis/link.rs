@@ -14,6 +14,7 @@ use super::outlet::Outlet;
 use super::payload::Payload;
 use super::puts::Puts;
 use super::settles::Settles;
+use crate::one_line::OneLine;
 use crate::queue::{DeadLetter, Delivery, LeaseLost, Remote, Report, Settled, quietly};
 
 /// The most puts that wait for their confirmation; fewer if the capacity is smaller.
@@ -176,7 +177,7 @@ impl<T: Payload> Remote<T> for Link<T> {
             match decode(&payload) {
                 Ok(item) => return Some(Delivery { item, lease, attempts }),
                 Err(error) => {
-                    log::error!("an item cannot be read, and is a dead letter: {error}");
+                    log::error!("an item cannot be read, and is a dead letter: {}", OneLine(&error));
                     self.settle(lease, Settled::Dead(unreadable(&payload, attempts, &error)));
                 }
             }

@@ -18,7 +18,7 @@ use super::hints;
 use super::letters;
 use super::news;
 use super::payload::Payload;
-use crate::queue::Here;
+use crate::queue::{Here, count};
 
 /// How soon whoever waits looks without a hint.
 pub(super) const TICK: Duration = Duration::from_secs(1);
@@ -194,7 +194,8 @@ impl<'a, T: Payload> Session<'a, T> {
             let Settled::Done { late } = engine.settle(number, &ops).await? else { return Err(Stop::Ended) };
             link.settles(|settles| settles.done());
             if late > 0 {
-                log::warn!("{}: {late} items were settled too late: others do them again", shared.label());
+                let items = count(late, "item");
+                log::warn!("{}: {items} settled too late, to be done again by others", shared.label());
             }
             link.wanted.notify_one();
             if shared.is_leaving() || self.bridge.is_needless() {
@@ -256,10 +257,8 @@ impl<'a, T: Payload> Session<'a, T> {
             link.undo(stale);
             let late = link.take_late();
             if late > 0 {
-                log::warn!(
-                    "{}: {late} leases ended that were lost before: others do their items again",
-                    shared.label()
-                );
+                let leases = count(late, "lease");
+                log::warn!("{}: {leases} ended after the loss; others do those items again", shared.label());
             }
             let rest = due.saturating_duration_since(Instant::now());
             let _ = timeout(rest.min(TICK), self.state.notified()).await;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::Hash;
 
 use super::notes::{End, Event, Put};
+use crate::one_line::OneLine;
 
 /// What became of every item, from [`Ledger::audit`](super::Ledger::audit).
 ///
@@ -287,7 +288,7 @@ impl<K: fmt::Debug> fmt::Display for Audit<K> {
         show(f, "from nowhere", &self.from_nowhere)?;
         show(f, "out of order", &self.out_of_order)?;
         for (name, times) in self.told.iter().filter(|(_, times)| **times > 1) {
-            write!(f, "; {name} was told of the end {times} times")?;
+            write!(f, "; {} was told of the end {times} times", OneLine(name))?;
         }
         Ok(())
     }

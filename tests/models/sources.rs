@@ -17,6 +17,8 @@ pub(crate) mod endpoint;
 pub(crate) mod error;
 #[path = "../../src/actor/limited.rs"]
 mod limited;
+#[path = "../../src/one_line.rs"]
+pub(crate) mod one_line;
 #[path = "../../src/queue/mod.rs"]
 pub(crate) mod queue;
 

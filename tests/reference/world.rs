@@ -327,9 +327,13 @@ impl World {
     /// C3: what can be opened, and when.
     fn opened<E>(&mut self, what: &str, opened: &Result<E, OpenError>) {
         self.note(format!("{what}() -> {}", opened.is_ok()));
-        let expected = if self.model.sealed { Err(OpenError::Sealed) } else { Ok(()) };
+        let expected = match self.model.sealed {
+            _ if self.model.ended.is_some() => Err(OpenError::Ended),
+            true => Err(OpenError::Sealed),
+            false => Ok(()),
+        };
         self.same(
-            "C3: endpoints open until it is sealed",
+            "C3: endpoints open until it is sealed or has ended",
             &opened.as_ref().map(drop).map_err(|error| *error),
             &expected,
         );

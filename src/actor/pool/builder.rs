@@ -267,7 +267,7 @@ impl<T> WorkerPoolBuilder<T> {
     ///
     /// # Errors
     ///
-    /// If no actix system is running, the queue is sealed, an arbiter cannot be started or has
+    /// If no actix system is running, the queue is sealed or has ended, an arbiter cannot be started or has
     /// stopped before, or a number is 0. No worker runs then.
     ///
     /// # Examples
@@ -305,7 +305,7 @@ impl<T> WorkerPoolBuilder<T> {
         if !settings.arbiters.iter().all(ArbiterHandle::alive) {
             return Err(PoolError::ArbiterStopped);
         }
-        let claim = Claim::on(Arc::clone(&queue)).map_err(|_: OpenError| PoolError::Sealed)?;
+        let claim = Claim::on(Arc::clone(&queue)).map_err(refused)?;
 
         let factory = Arc::new(factory);
         let spawn: Spawn<T> = Box::new(move |arbiter, job| {
@@ -325,6 +325,14 @@ impl<T> WorkerPoolBuilder<T> {
         }
         office.spawn(supervisor.run());
         Ok(WorkerPool { queue, roster, events, outcome })
+    }
+}
+
+fn refused(error: OpenError) -> PoolError {
+    match error {
+        OpenError::Sealed => PoolError::Sealed,
+        OpenError::Ended => PoolError::Ended,
+        OpenError::ZeroMaxInFlight => PoolError::ZeroMaxInFlight,
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use actix_rt::{Arbiter, ArbiterHandle};
 
+use crate::one_line::OneLine;
 use crate::queue::{Age, ConsumerRow, count};
 
 #[derive(Debug)]
@@ -96,7 +97,7 @@ impl Place {
         } else if seen.since.elapsed() >= after && !row.is_stuck() {
             row.stuck(true);
             let items = count(claimed - settled, "item");
-            log::warn!("{} seems stuck: it has held the same {items} for {}", self.name, Age(after));
+            log::warn!("{} seems stuck: it has held the same {items} for {}", OneLine(&self.name), Age(after));
         }
     }
 }

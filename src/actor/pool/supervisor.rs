@@ -23,6 +23,7 @@ use super::settings::Settings;
 use super::worker::{Job, Spawn};
 use crate::endpoint::Claim;
 use crate::error::{Death, PoolFailure};
+use crate::one_line::OneLine;
 use crate::queue::{Age, Shared as Queue, count, drained, quietly};
 
 /// No longer than this does it wait for anything: a year.
@@ -161,7 +162,9 @@ impl<T: Send + 'static> Supervisor<T> {
             let joining = thread::Builder::new().name("pool-join".to_owned()).spawn(|| arbiter.join());
             match joining {
                 Ok(joining) => self.retired.push(joining),
-                Err(error) => log::error!("no thread to join an arbiter of the pool {}: {error}", self.settings.name),
+                Err(error) => {
+                    log::error!("no thread to join an arbiter of the pool {}: {error}", OneLine(&self.settings.name))
+                }
             }
         }
     }
@@ -197,7 +200,7 @@ impl<T: Send + 'static> Supervisor<T> {
         let place = &mut self.places[index];
         place.futile = if idle { place.futile.saturating_add(1) } else { 0 };
         self.roster.died(index, death.clone());
-        let name = place.name.clone();
+        let name = OneLine(place.name.clone());
         // A late one that was put into an arbiter that was already stopping has not heard of the end.
         let never_began = place.inherited && death == Death::ArbiterStopped;
         if !wanted || (place.late && !never_began) {
@@ -238,8 +241,9 @@ impl<T: Send + 'static> Supervisor<T> {
     fn give_up(&mut self, index: usize, death: Death) {
         let worker = self.places[index].name.clone();
         log::error!(
-            "{}: its pool gives up, too many workers died, the last one was {worker}: {death}",
-            self.queue.label()
+            "{}: its pool gives up, too many workers died, the last one was {}: {death}",
+            self.queue.label(),
+            OneLine(&worker)
         );
         self.failure = Some(PoolFailure::GaveUp { worker, death });
         self.roster.close();

@@ -18,6 +18,7 @@ use crate::actor::consume::poll_items;
 use crate::actor::limited::{Last, Limited};
 use crate::endpoint::Consumer;
 use crate::error::Death;
+use crate::one_line::OneLine;
 use crate::queue::{Drained, Item, Slot, drop_quietly};
 
 /// What a worker is made from.
@@ -137,7 +138,7 @@ where
             (Poll::Ready(Err(panic)), Stage::Working) => this.note.send(Exit::Died(Death::Panicked(panic))),
             (Poll::Ready(result), stage) => {
                 if let Err(panic) = result {
-                    log::error!("{} panicked when its work was done: {panic}", this.slot.row.name);
+                    log::error!("{} panicked when its work was done: {}", OneLine(&this.slot.row.name), OneLine(panic));
                 }
                 this.note.send(if stage == Stage::Left { Exit::Left } else { Exit::Told });
             }
@@ -268,7 +269,9 @@ fn attended<T: 'static>(slot: Arc<Slot<T>>, mut future: Option<ResponseFuture<()
     Box::pin(poll_fn(move |cx| {
         slot.attend(&mut future, |future| future.as_mut().poll(cx)).map(|result| match result {
             Ok(()) => {}
-            Err(panic) => log::error!("{}: the future of a handler panicked: {panic}", slot.row.name),
+            Err(panic) => {
+                log::error!("{}: the future of a handler panicked: {}", OneLine(&slot.row.name), OneLine(panic));
+            }
         })
     }))
 }

@@ -2,11 +2,14 @@
 
 mod common;
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Weak};
 use std::task::Poll;
 use std::thread;
+use std::time::Duration;
 
-use actix_iterable_queue::{IterableQueue, Outcome, PutError, State, TryGetError, TryPutError};
+use actix_iterable_queue::{
+    Backoff, Consumer, IterableQueue, Outcome, Producer, PutError, State, TryGetError, TryPutError,
+};
 use common::backend::{self, Soon};
 use common::{Task, assert_conserved, until, within_watchdog};
 use futures::executor::block_on;
@@ -267,4 +270,77 @@ fn d8_put_child_after_drained_of_a_bounded_queue_fails_too() {
     drop(queue.abort());
     assert_eq!(item.put_child(2).unwrap_err().into_inner(), 2);
     assert_eq!(queue.len(), 0);
+}
+
+/// Work that may put more of its kind, and tells when it is dropped.
+#[derive(Debug)]
+struct Holder {
+    _producer: Option<Producer<Holder>>,
+    _alive: Arc<()>,
+}
+
+/// The only item of the queue holds its last producer.
+fn circle(queue: IterableQueue<Holder>) -> (IterableQueue<Holder>, Consumer<Holder>, Weak<()>) {
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let alive = Arc::new(());
+    let dropped = Arc::downgrade(&alive);
+    let item = Holder { _producer: Some(producer.clone()), _alive: alive };
+    assert!(producer.try_put(item).is_ok());
+    (queue, consumer, dropped)
+}
+
+#[test]
+fn d7_an_item_that_holds_the_last_producer_is_dropped_once_nobody_can_have_it() {
+    for handle_goes_first in [true, false] {
+        let (queue, consumer, item) = circle(IterableQueue::unbounded());
+        let end = queue.drained();
+        if handle_goes_first {
+            drop(queue);
+            drop(consumer);
+        } else {
+            drop(consumer);
+            queue.seal();
+            assert_eq!((item.strong_count(), queue.len()), (1, 1), "an abort would hand it out");
+            drop(queue);
+        }
+        assert_eq!(item.strong_count(), 0);
+        let drained = end.now_or_never().expect("it has ended");
+        assert_eq!((drained.outcome, drained.totals.discarded), (Outcome::Abandoned, 1));
+    }
+}
+
+#[test]
+fn d7_an_item_that_holds_the_last_producer_is_dropped_when_it_comes_back() {
+    let (queue, mut consumer, item) = circle(IterableQueue::unbounded());
+    let end = queue.drained();
+    let lease = consumer.try_lease().unwrap();
+    drop((queue, consumer));
+    assert_eq!(item.strong_count(), 1);
+    lease.requeue();
+    assert_eq!(item.strong_count(), 0);
+    let drained = end.now_or_never().expect("it has ended");
+    assert_eq!((drained.outcome, drained.totals.discarded, drained.totals.redelivered), (Outcome::Abandoned, 1, 0));
+}
+
+#[test]
+fn d7_an_item_that_waits_for_its_backoff_is_dropped_too() {
+    let backoff = Backoff::exponential(Duration::MAX, Duration::MAX);
+    let (queue, mut consumer, item) = circle(IterableQueue::builder().redelivery_backoff(backoff).build().unwrap());
+    consumer.try_lease().unwrap().requeue();
+    assert_eq!((item.strong_count(), queue.snapshot().delayed), (1, 1));
+    let end = queue.drained();
+    drop((queue, consumer));
+    assert_eq!(end.now_or_never().expect("it has ended").totals.discarded, 1);
+}
+
+#[test]
+fn d7_what_a_shutdown_is_to_report_is_kept_for_it() {
+    let queue = IterableQueue::unbounded();
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.try_put(1).unwrap();
+    let permit = producer.reserve().now_or_never().unwrap().unwrap();
+    let report = queue.shutdown(Duration::from_secs(3600));
+    drop((queue, consumer));
+    drop((permit, producer));
+    assert_eq!(block_on(report).left, [1]);
 }

@@ -63,6 +63,19 @@ fn d7_items_that_are_dropped_with_the_queue_are_an_error() {
 }
 
 #[test]
+fn d7_items_that_nobody_can_have_any_more_are_an_error_at_once() {
+    let (queue, producer, mut consumer) = filled("out of reach", 3);
+    let item = consumer.try_lease().unwrap();
+    drop((queue, consumer));
+    let errors = || said(Level::Error, "out of reach");
+    assert!(matches!(&*errors(), [one] if one.contains("2 items dropped: no consumer is left")), "{:?}", errors());
+    item.requeue();
+    assert!(matches!(&*errors(), [_, two] if two.contains("1 item dropped")), "{:?}", errors());
+    drop(producer);
+    assert_eq!(errors().len(), 2, "the end drops nothing more");
+}
+
+#[test]
 fn any_other_end_is_for_debugging() {
     for (name, aborts) in [("is-complete", false), ("is-aborted", true)] {
         let (queue, producer, mut consumer) = filled(name, 1);

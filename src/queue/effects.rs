@@ -18,19 +18,24 @@ pub(crate) struct Effects<T> {
     pub(super) close: Option<Arc<dyn DeadLetterQueue<T>>>,
     /// Looks after failed items, of which there are none any more.
     pub(super) timer: Option<Thread>,
+    /// The queue that what is discarded was lost from before its end.
+    pub(super) lost_from: Option<(Option<Arc<str>>, QueueId)>,
     /// What to say of the end that the change was.
     pub(super) ended: Option<Drained>,
 }
 
 impl<T> Effects<T> {
     pub(super) fn new() -> Self {
-        Self { wake: Vec::new(), discard: Vec::new(), close: None, timer: None, ended: None }
+        Self { wake: Vec::new(), discard: Vec::new(), close: None, timer: None, lost_from: None, ended: None }
     }
 
     pub(super) fn run(self) {
         wake(self.wake);
         if let Some(drained) = self.ended {
             log_end(&drained, self.discard.len());
+        }
+        if let Some((name, queue)) = self.lost_from {
+            log_lost(&label(name.as_deref(), queue), self.discard.len());
         }
         self.discard.into_iter().for_each(drop_quietly);
         if let Some(timer) = self.timer {
@@ -49,6 +54,16 @@ fn log_end(drained: &Drained, dropped: usize) {
         log::error!("{label}: {outcome:?}; {} dropped: the last consumer left before", count(dropped as u64, "item"));
     } else {
         log::debug!("{label}: {outcome:?}, {totals:?}");
+    }
+}
+
+/// Nobody can take these items any more, nor ask for them.
+pub(super) fn log_lost(label: &str, items: usize) {
+    if items > 0 {
+        log::error!(
+            "{label}: {} dropped: no consumer is left, and no handle of the queue",
+            count(items as u64, "item")
+        );
     }
 }
 

@@ -38,10 +38,10 @@ pub(crate) struct Lifecycle {
     /// Sealed and without consumers: what is left can only come from returned leases.
     abandoned: bool,
     ended: Option<Drained>,
-    /// For a queue that is elsewhere: somebody said `seal` here; nobody can open endpoints here any more;
-    /// this process may not put.
-    pub(super) seal_said: bool,
+    /// No handle of the queue is left in this process.
     pub(super) opener_gone: bool,
+    /// For a queue that is elsewhere: somebody said `seal` here; this process may not put.
+    pub(super) seal_said: bool,
     pub(super) puts_refused: bool,
 }
 
@@ -111,6 +111,11 @@ impl<T> Control<T> {
 
     fn nothing_beside_buffer(&self) -> bool {
         self.returned.is_empty() && self.delayed.is_empty() && self.side.is_empty()
+    }
+
+    /// Abandoned, and nobody is left who could ask for what is buffered.
+    pub(super) fn is_lost(&self) -> bool {
+        self.life.abandoned && self.life.opener_gone && !self.life.shut_down
     }
 
     /// Nobody takes items, and nobody could open a consumer if the queue is sealed.
@@ -344,6 +349,11 @@ impl<T> Shared<T> {
             self.buffer.close();
             self.release_putters(control, effects);
         }
+        if control.is_lost() {
+            // At once, and not with the end: one of the items may hold the last producer, which keeps the end off.
+            effects.discard = self.take_all(control, effects);
+            effects.lost_from = Some((self.name.clone(), self.id));
+        }
         if control.is_draining() {
             self.raise(control, DRAINING);
             self.finish(control, effects);
@@ -378,7 +388,8 @@ impl<T> Shared<T> {
             return;
         }
         if empty {
-            self.end(control, effects, Outcome::Complete, None);
+            let lost = control.life.abandoned && control.discarded > 0;
+            self.end(control, effects, if lost { Outcome::Abandoned } else { Outcome::Complete }, None);
         } else if control.life.abandoned {
             let left = self.take_all(control, effects);
             let keeper = if control.life.shut_down { &mut control.left } else { &mut effects.discard };

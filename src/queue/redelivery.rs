@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::clock::Ticks;
 use super::delayed::Call;
-use super::effects::{drop_quietly, wake};
+use super::effects::{drop_quietly, log_lost, wake};
 use super::returned::ReturnedItem;
 use super::shared::{Control, RETURNED, Shared};
 
@@ -18,9 +18,11 @@ impl<T> Shared<T> {
         let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.now() + delay);
         let (waker, call) = {
             let mut control = self.control();
-            if control.ended().is_some() {
+            let lost = control.is_lost() && control.ended().is_none();
+            if lost || control.ended().is_some() {
                 control.discarded += 1;
                 drop(control);
+                log_lost(&self.label(), usize::from(lost));
                 return drop_quietly(returned.item);
             }
             control.redelivered += 1;

@@ -21,6 +21,7 @@ pub(super) struct Model {
     /// Failed items wait for ever: their backoff has no end.
     pub(super) for_ever: bool,
     pub(super) sealed: bool,
+    pub(super) no_handle: bool,
     pub(super) shut_down: bool,
     /// Sealed, and without consumers.
     pub(super) abandoned: bool,
@@ -141,11 +142,15 @@ impl Model {
             return;
         }
         self.abandoned |= self.open_consumers() == 0;
+        if self.is_lost() {
+            self.discard_all();
+        }
         if !self.nobody_puts() || !self.leased.is_empty() {
             return;
         }
         if self.buffered() == 0 {
-            self.ended = Some((Outcome::Complete, self.totals));
+            let lost = self.abandoned && self.totals.discarded > 0;
+            self.ended = Some((if lost { Outcome::Abandoned } else { Outcome::Complete }, self.totals));
         } else if self.abandoned {
             let left = self.discard_all();
             if self.shut_down {
@@ -153,6 +158,11 @@ impl Model {
             }
             self.ended = Some((Outcome::Abandoned, self.totals));
         }
+    }
+
+    /// Nobody can take what is there, nor ask for it.
+    fn is_lost(&self) -> bool {
+        self.abandoned && self.no_handle && !self.shut_down
     }
 
     /// What came back, then what is new.
@@ -343,6 +353,7 @@ impl Model {
             Settle::Requeue | Settle::Drop if attempt == self.max_attempts => {
                 self.bury((work, attempt, "attempts used up", consumer));
             }
+            Settle::Requeue | Settle::Drop if self.is_lost() => self.totals.discarded += 1,
             Settle::Requeue | Settle::Drop => {
                 self.totals.redelivered += 1;
                 self.back.insert((consumer, sequence), (work, attempt));

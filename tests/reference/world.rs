@@ -297,7 +297,8 @@ impl World {
                 }
                 self.queues.pop()?;
                 self.note("drop(queue)".to_owned());
-                self.model.sealed |= self.queues.is_empty();
+                self.model.no_handle = self.queues.is_empty();
+                self.model.sealed |= self.model.no_handle;
             }
             Operation::Seal => {
                 self.queues.first()?.seal();

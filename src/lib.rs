@@ -36,6 +36,15 @@ pub use queue::{
 #[cfg(feature = "redis")]
 pub use redis::{ConnectError, Payload, RedisBuilder};
 
+/// The code of the guide, as tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/guide/pitfalls.md")]
+    mod pitfalls {}
+    #[doc = include_str!("../docs/guide/two-queues.md")]
+    mod two_queues {}
+}
+
 /// What most programs use: `use actix_iterable_queue::prelude::*;`
 pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};

@@ -354,6 +354,12 @@ impl Message for Unregister {
 /// logged at warn, the item is lost with it, and nothing bounds the mailbox: wait for the answer of
 /// `send`. If the queue's actor is dead, `send` fails with actix's `MailboxError`, which cannot
 /// give the item back; `try_send` can.
+///
+/// # Cancel safety
+///
+/// Dropping the future of `send` does not take the message back: the item is put all the same, now or when there is
+/// room. A retry puts it twice. To be able to give up, put through the [`Producer`]. Nothing bounds the `Put`s that
+/// wait in the actor.
 pub struct Put<T> {
     pub(crate) handle: Option<HandleShare<T>>,
     pub(crate) item: T,

@@ -22,8 +22,9 @@ use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, 
 /// | a `T`, settled by taking it | [`get`](Consumer::get), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
 /// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease) |
 ///
-/// As a `Stream` it keeps its place in the line of waiting consumers from one poll to the next.
-/// In a `select!` use [`get`](Consumer::get), which leaves the line when its future is dropped.
+/// As a `Stream` it keeps its place in the line of waiting consumers from one poll to the next. If it is not polled
+/// again, the wake-up of an item may go to that place, and the item waits until this consumer is polled or dropped, or
+/// another one comes by. In a `select!` use [`get`](Consumer::get), which leaves the line when its future is dropped.
 pub struct Consumer<T> {
     slot: Arc<Slot<T>>,
     place: Place,

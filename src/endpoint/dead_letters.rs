@@ -50,7 +50,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// any other, and ends when this queue has ended.
     ///
     /// Dead letters that come while nobody has asked for them are logged at error, counted, and
-    /// not kept: ask before they come.
+    /// not kept: ask before they come. Those that come while this consumer is open are kept until it reads them, without
+    /// a bound: drop it if nobody does.
     ///
     /// # Errors
     ///

@@ -10,7 +10,8 @@ use crate::coop;
 use crate::error::PutError;
 use crate::queue::Receipt;
 
-/// Room for one item, from [`Producer::reserve`]. Dropping it gives the room back.
+/// Room for one item, from [`Producer::reserve`]. Dropping it gives the room back; a permit that is forgotten with
+/// [`mem::forget`](std::mem::forget) keeps it.
 ///
 /// It keeps its producer's endpoint open. Its `put` never waits: where another put overlaps with
 /// the reservation, the item goes beyond the capacity. It fails only if the queue has ended or was

@@ -75,7 +75,8 @@ use crate::sync;
 /// [`consumer`](IterableQueue::consumer). It is cheap to clone. The queue ends by itself once it
 /// is sealed (no new endpoints), every producer is closed, and every item is settled. It is sealed
 /// by [`seal`](IterableQueue::seal), or when the last handle like this one is dropped: so **a
-/// handle kept in scope keeps the queue from ending**.
+/// handle kept in scope keeps the queue from ending**. So does an item that holds a handle or a producer of its own
+/// queue, until it is taken: to let items make work, put through the lease ([`Item::put_child`]).
 ///
 /// # Examples
 ///

@@ -26,6 +26,8 @@ use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, 
 pub struct Consumer<T> {
     slot: Arc<Slot<T>>,
     place: Place,
+    /// As a stream.
+    returned_none: bool,
 }
 
 impl<T> IterableQueue<T> {
@@ -96,7 +98,7 @@ impl<T> Consumer<T> {
 
     pub(super) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
         let place = Place::for_items(row.id);
-        Self { slot: Arc::new(Slot::new(shared, row)), place }
+        Self { slot: Arc::new(Slot::new(shared, row)), place, returned_none: false }
     }
 
     pub(crate) fn slot(&self) -> &Arc<Slot<T>> {
@@ -128,17 +130,27 @@ impl<T> Consumer<T> {
     }
 
     pub(super) fn poll_take(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
-        if !self.place.is_in_line()
-            && let Some(taken) = Self::attempt(&self.slot, take)
-        {
-            return Poll::Ready(taken.ok());
+        let taken = if self.place.is_in_line() { None } else { Self::attempt(&self.slot, take) };
+        match taken {
+            Some(Ok(taken)) => return Poll::Ready(Some(taken)),
+            Some(Err(())) => {}
+            None => match self.wait(take, cx) {
+                Poll::Ready(None) => {}
+                taken_or_pending => return taken_or_pending,
+            },
         }
-        self.wait(take, cx)
+        self.returned_none = true;
+        Poll::Ready(None)
+    }
+
+    /// Whether a stream over this consumer has ended, and said so.
+    pub(super) fn has_returned_none(&self) -> bool {
+        self.returned_none
     }
 
     /// The same after an attempt in vain.
     fn wait(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
-        let Self { slot, place } = self;
+        let Self { slot, place, .. } = self;
         slot.shared.wait(place, cx, || Self::attempt(slot, take)).map(Result::ok)
     }
 

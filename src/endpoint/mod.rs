@@ -3,7 +3,7 @@
 //! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait
 //! - `consumer.rs`: items out
 //! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `iterators.rs`
-//! - `futures.rs`: streams and the sink
+//! - `futures.rs`: streams and the sink; `views.rs`: what iterators and streams have in common
 //! - `redelivery.rs`: the time before failed items come back
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
 //! - `claim.rs`: a pool's right to open consumers
@@ -20,6 +20,7 @@ mod permit;
 mod producer;
 mod redelivery;
 mod shutdown;
+mod views;
 
 pub(crate) use self::claim::Claim;
 pub use self::consumer::Consumer;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
@@ -93,6 +94,12 @@ impl<T> fmt::Debug for Slot<T> {
         f.debug_struct("Slot").field("row", &self.row).finish_non_exhaustive()
     }
 }
+
+// A panic leaves nothing half-made here: all that changes is a counter, a flag, or behind a lock under which no user
+// code runs, and the probe only asks whether an address is alive. So a consumer is unwind safe, and a lease if its
+// item is.
+impl<T> UnwindSafe for Slot<T> {}
+impl<T> RefUnwindSafe for Slot<T> {}
 
 /// How an unsettled item comes back.
 enum Return<'a> {

@@ -2,7 +2,8 @@
 //!
 //! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait
 //! - `consumer.rs`: items out
-//! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `iterators.rs`
+//! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `deadline.rs`: for how long;
+//!   `iterators.rs`
 //! - `futures.rs`: streams and the sink; `views.rs`: what iterators and streams have in common
 //! - `redelivery.rs`: the time before failed items come back
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
@@ -12,6 +13,7 @@ mod blocking;
 mod claim;
 mod consumer;
 mod dead_letters;
+mod deadline;
 mod futures;
 mod handle;
 mod iterators;

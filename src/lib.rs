@@ -29,7 +29,7 @@ pub use error::{
 pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
 pub use queue::{
     Blocker, Blockers, ConsumerId, ConsumerStatus, DeadLetter, Drained, Item, IterableQueue, Outcome, ProcessStatus,
-    ProducerId, ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals,
+    ProducerId, ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals, WeakQueue,
 };
 #[cfg(feature = "redis")]
 pub use redis::{ConnectError, Payload, RedisBuilder};

@@ -38,10 +38,8 @@ pub(crate) struct Lifecycle {
     /// Sealed and without consumers: what is left can only come from returned leases.
     abandoned: bool,
     ended: Option<Drained>,
-    /// For a queue that is elsewhere: somebody said `seal` here; nobody can open endpoints here any more;
-    /// this process may not put.
+    /// For a queue that is elsewhere: somebody said `seal` here; this process may not put.
     pub(super) seal_said: bool,
-    pub(super) opener_gone: bool,
     pub(super) puts_refused: bool,
 }
 
@@ -135,11 +133,23 @@ impl<T> Shared<T> {
         });
     }
 
-    /// Nobody can open endpoints here any more. If others can, elsewhere, that does not seal the queue.
+    /// Another handle that can open endpoints, if there is one still.
+    ///
+    /// Counted under the lock under which the last one seals: a weak handle is upgraded before that, and the one
+    /// that is dropped then is not the last; or it finds none, and there never is one again.
+    pub(crate) fn add_opener(&self) -> bool {
+        let mut control = self.control();
+        let open = control.openers > 0;
+        control.openers += usize::from(open);
+        open
+    }
+
+    /// C3. After the last one nobody can open endpoints here any more. If others can, elsewhere, that does not seal
+    /// the queue.
     pub(crate) fn close_opener(&self) {
         self.change(|control, _| {
-            control.life.sealed |= self.remote.is_none();
-            control.life.opener_gone = true;
+            control.openers -= 1;
+            control.life.sealed |= control.openers == 0 && self.remote.is_none();
         });
     }
 

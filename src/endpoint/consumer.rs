@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::operation::Operation;
 use super::producer::Producer;
 use crate::error::{OpenError, TryGetError};
-use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, Taken, name};
+use crate::queue::{ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, Taken, name};
 
 /// Takes items out of a queue, until the queue has ended.
 ///
@@ -18,8 +18,8 @@ use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, 
 ///
 /// | | waits (async) | waits (thread) | at once |
 /// |---|---|---|---|
-/// | a `T`, settled by taking it | [`get`](Consumer::get), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
-/// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease) |
+/// | a `T`, settled by taking it | [`get`](Consumer::get), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout), [`blocking_get_deadline`](Consumer::blocking_get_deadline) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
+/// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_lease_timeout`](Consumer::blocking_lease_timeout), [`blocking_lease_deadline`](Consumer::blocking_lease_deadline), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease) |
 ///
 /// As a `Stream` it keeps its place in the line of waiting consumers from one poll to the next.
 /// In a `select!` use [`get`](Consumer::get), which leaves the line when its future is dropped.
@@ -103,21 +103,6 @@ impl<T> Consumer<T> {
 
     pub(crate) fn slot(&self) -> &Arc<Slot<T>> {
         &self.slot
-    }
-
-    /// The id under which snapshots list it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// let consumer = queue.consumer()?;
-    /// assert_eq!(queue.snapshot().consumers[0].id, consumer.id());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
-    /// ```
-    pub fn id(&self) -> ConsumerId {
-        self.slot.row.id
     }
 
     /// `None` while there is nothing; `Err` at the end.

@@ -1,7 +1,7 @@
 //! What users hold: producers and consumers, and the ways to wait with them.
 //!
 //! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait
-//! - `consumer.rs`: items out
+//! - `consumer.rs`: items out; `about.rs`: what both tell about themselves and their queue
 //! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `deadline.rs`: for how long;
 //!   `iterators.rs`
 //! - `futures.rs`: streams and the sink; `views.rs`: what iterators and streams have in common
@@ -9,6 +9,7 @@
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
 //! - `claim.rs`: a pool's right to open consumers
 
+mod about;
 mod blocking;
 mod claim;
 mod consumer;

@@ -129,8 +129,7 @@ pub fn watched<T>(queue: &IterableQueue<T>) -> Producer<T> {
 
 /// What the watch does with the producers of an actor that died.
 pub fn close_from_outside<T>(queue: &IterableQueue<T>, producer: &Producer<T>) {
-    let endpoint = producer.endpoint().map(Arc::clone);
-    queue.shared().close_endpoints(endpoint.as_slice());
+    queue.shared().close_endpoints(&[Arc::clone(producer.endpoint())]);
 }
 
 /// What the watch does with the consumers of an actor that died; all clones of this one.

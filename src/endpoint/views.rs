@@ -43,3 +43,24 @@ impl<T> UnwindSafe for BlockingIter<'_, T> {}
 impl<T> UnwindSafe for TryIter<'_, T> {}
 impl<T> UnwindSafe for BlockingLeases<'_, T> {}
 impl<T> UnwindSafe for Leases<'_, T> {}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream::FusedStream;
+    use futures::{FutureExt, StreamExt};
+
+    use crate::queue::IterableQueue;
+
+    /// The watch found its actor dead. What is in the queue is for others.
+    #[test]
+    fn a3_a_consumer_that_was_closed_from_outside_has_nothing_left() {
+        let queue = IterableQueue::unbounded();
+        let (mut closed, other) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+        queue.producer().unwrap().try_put(1).unwrap();
+        queue.shared().shut_consumers([&*closed.slot().row.shut]);
+        assert_eq!((closed.iter().size_hint(), other.items_left()), ((0, Some(0)), (0, None)));
+        assert!(!closed.is_terminated());
+        assert_eq!(closed.next().now_or_never(), Some(None));
+        assert!(closed.is_terminated() && !other.is_terminated());
+    }
+}

@@ -34,6 +34,11 @@ pub use queue::{
 #[cfg(feature = "redis")]
 pub use redis::{ConnectError, Payload, RedisBuilder};
 
+/// The programs of the guide, to be tested with all others.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/channels.md")]
+mod guide {}
+
 /// What most programs use: `use actix_iterable_queue::prelude::*;`
 pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};

@@ -82,7 +82,7 @@ impl<T> Producer<T> {
     /// let (producer, _consumer) = IterableQueue::bounded(2).split()?;
     /// // All of them together may take five milliseconds.
     /// let deadline = Instant::now() + Duration::from_millis(5);
-    /// let put = ["a", "b", "c"].into_iter().filter(|item| producer.blocking_put_deadline(item, deadline).is_ok());
+    /// let put = (1..=3).take_while(|n| producer.blocking_put_deadline(*n, deadline).is_ok());
     /// assert_eq!(put.count(), 2);
     /// # Ok::<(), actix_iterable_queue::OpenError>(())
     /// ```

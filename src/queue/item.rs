@@ -27,7 +27,10 @@ use crate::sync::thread;
 /// by a panic or because its actor stopped, goes back to the queue, and the queue is not drained
 /// before it is settled. The last of `max_attempts` such returns makes the item a dead letter.
 ///
-/// Settling never waits and never fails. Dropping never panics.
+/// Settling never waits and never fails. Dropping never panics. An item that comes back is as the last holder left it.
+///
+/// Where `T` is known only from a later put, `item.ack()` asks for type annotations, as `T` might have such a method,
+/// too; `Item::ack(item)` does not.
 ///
 /// # Examples
 ///

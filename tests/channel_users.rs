@@ -24,8 +24,8 @@ struct Opaque;
 
 /// A queue that holds these, with no producer open.
 fn filled<T>(items: impl IntoIterator<Item = T>) -> Consumer<T> {
-    let (producer, consumer) = IterableQueue::unbounded().split().unwrap();
-    items.into_iter().for_each(|item| producer.try_put(item).unwrap());
+    let (producer, consumer) = IterableQueue::unbounded().split().expect("it is not sealed");
+    items.into_iter().for_each(|item| producer.try_put(item).expect("it has no bound"));
     consumer
 }
 
@@ -258,7 +258,11 @@ fn d10_what_has_passed_is_not_waited_for() {
             assert_eq!(producer.blocking_put_timeout(9, Duration::ZERO), Err(PutTimeoutError::Timeout(9)));
             match put_and_take {
                 0 => assert_eq!(consumer.blocking_get_deadline(past), Ok(0)),
-                _ => consumer.blocking_lease_deadline(past).unwrap().ack(),
+                _ => {
+                    let item = consumer.blocking_lease_deadline(past).unwrap();
+                    assert_eq!(queue.snapshot().leased, 1);
+                    item.ack();
+                }
             }
         }
         assert_eq!(queue.blocking_drained_timeout(Duration::ZERO), None);
@@ -495,7 +499,13 @@ fn closures_need_not_name_the_items_type() {
         let (mut by_path, mut bound_before, leases) = (consumer.clone(), consumer.clone(), consumer.clone());
         let done = |item| Item::ack(item);
         let threads = [
-            thread::spawn(move || consumer.into_blocking_leases().for_each(|item| Item::ack(item))),
+            thread::spawn(move || {
+                let mut acked = 0;
+                consumer.into_blocking_leases().for_each(|item| {
+                    acked += 1;
+                    Item::ack(item);
+                });
+            }),
             thread::spawn(move || by_path.blocking_leases().for_each(Item::ack)),
             thread::spawn(move || bound_before.blocking_leases().for_each(done)),
             thread::spawn(move || {
@@ -503,10 +513,7 @@ fn closures_need_not_name_the_items_type() {
             }),
         ];
         (0..100).for_each(|n| producer.blocking_put(n).unwrap());
-        // From here on it is known.
-        let mut last = producer.clone();
         drop(producer);
-        last.close();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }

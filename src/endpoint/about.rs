@@ -5,7 +5,7 @@ use super::producer::Producer;
 use crate::queue::{ConsumerId, ProducerId, QueueId};
 
 impl<T> Producer<T> {
-    /// The id under which snapshots list it; its clones have the same.
+    /// Returns the id under which snapshots list it; its clones have the same.
     ///
     /// # Examples
     ///
@@ -21,7 +21,7 @@ impl<T> Producer<T> {
         self.endpoint().id
     }
 
-    /// The name it was given, or its id.
+    /// Returns the name it was given, or its id.
     ///
     /// # Examples
     ///
@@ -36,7 +36,7 @@ impl<T> Producer<T> {
         &self.endpoint().name
     }
 
-    /// The queue that it puts into.
+    /// Returns the id of the queue that it puts into.
     ///
     /// # Examples
     ///
@@ -50,7 +50,7 @@ impl<T> Producer<T> {
         self.shared().id
     }
 
-    /// Whether both put into the same queue. To compare with a consumer, compare the
+    /// Returns whether both put into the same queue. To compare with a consumer, compare the
     /// [`queue_id`](Producer::queue_id)s.
     ///
     /// # Examples
@@ -66,7 +66,7 @@ impl<T> Producer<T> {
         self.queue_id() == other.queue_id()
     }
 
-    /// Items that wait for a consumer, as [`IterableQueue::len`](crate::IterableQueue::len).
+    /// Counts the items that wait for a consumer, as [`IterableQueue::len`](crate::IterableQueue::len).
     ///
     /// # Examples
     ///
@@ -81,7 +81,7 @@ impl<T> Producer<T> {
         self.shared().len()
     }
 
-    /// Whether no item waits for a consumer.
+    /// Returns whether no item waits for a consumer.
     ///
     /// # Examples
     ///
@@ -94,7 +94,7 @@ impl<T> Producer<T> {
         self.len() == 0
     }
 
-    /// Whether a put would have to wait.
+    /// Returns whether a put would have to wait.
     ///
     /// # Examples
     ///
@@ -109,7 +109,7 @@ impl<T> Producer<T> {
         self.shared().is_full()
     }
 
-    /// The queue's bound, in items; `None` if there is none.
+    /// Returns the queue's bound, in items; `None` if there is none.
     ///
     /// # Examples
     ///
@@ -124,7 +124,7 @@ impl<T> Producer<T> {
 }
 
 impl<T> Consumer<T> {
-    /// The id under which snapshots list it.
+    /// Returns the id under which snapshots list it.
     ///
     /// # Examples
     ///
@@ -139,7 +139,7 @@ impl<T> Consumer<T> {
         self.slot().row.id
     }
 
-    /// The name it was given, or its id.
+    /// Returns the name it was given, or its id.
     ///
     /// # Examples
     ///
@@ -154,7 +154,7 @@ impl<T> Consumer<T> {
         &self.slot().row.name
     }
 
-    /// The queue that it takes from.
+    /// Returns the id of the queue that it takes from.
     ///
     /// # Examples
     ///
@@ -168,7 +168,7 @@ impl<T> Consumer<T> {
         self.slot().shared.id
     }
 
-    /// Whether both take from the same queue. To compare with a producer, compare the
+    /// Returns whether both take from the same queue. To compare with a producer, compare the
     /// [`queue_id`](Consumer::queue_id)s.
     ///
     /// # Examples
@@ -183,7 +183,7 @@ impl<T> Consumer<T> {
         self.queue_id() == other.queue_id()
     }
 
-    /// Items that wait for a consumer, as [`IterableQueue::len`](crate::IterableQueue::len).
+    /// Counts the items that wait for a consumer, as [`IterableQueue::len`](crate::IterableQueue::len).
     ///
     /// # Examples
     ///
@@ -198,7 +198,7 @@ impl<T> Consumer<T> {
         self.slot().shared.len()
     }
 
-    /// Whether no item waits for a consumer. More may come: that the queue has ended is what takes tell.
+    /// Returns whether no item waits for a consumer. More may come: that the queue has ended is what takes tell.
     ///
     /// # Examples
     ///
@@ -211,7 +211,7 @@ impl<T> Consumer<T> {
         self.len() == 0
     }
 
-    /// Whether a put would have to wait.
+    /// Returns whether a put would have to wait.
     ///
     /// # Examples
     ///
@@ -228,7 +228,7 @@ impl<T> Consumer<T> {
         self.slot().shared.is_full()
     }
 
-    /// The queue's bound, in items; `None` if there is none.
+    /// Returns the queue's bound, in items; `None` if there is none.
     ///
     /// # Examples
     ///

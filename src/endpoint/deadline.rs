@@ -18,8 +18,8 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    /// Until when to wait, if there is such a moment; `None` if there is no time to wait at all. Asked only by who
-    /// has to wait, as it looks at the clock.
+    /// Until when to wait, if there is such a moment; `None` if there is no time to wait at all. Called only where
+    /// something has to wait, because it looks at the clock.
     pub(super) fn deadline(self) -> Option<Option<Instant>> {
         match self {
             Self::Endless => Some(None),

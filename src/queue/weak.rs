@@ -33,7 +33,7 @@ pub struct WeakQueue<T> {
 }
 
 impl<T> IterableQueue<T> {
-    /// A handle that does not keep the queue from sealing itself.
+    /// Returns a handle that does not keep the queue from sealing itself.
     ///
     /// # Examples
     ///
@@ -52,7 +52,7 @@ impl<T> IterableQueue<T> {
 }
 
 impl<T> WeakQueue<T> {
-    /// A handle that can open endpoints, and keeps the queue unsealed. `None` once the last of those is gone.
+    /// Returns a handle that can open endpoints, and keeps the queue unsealed. `None` once the last of those is gone.
     ///
     /// A strong address of a [`QueueActor`](crate::QueueActor) counts as one. A queue that was sealed by
     /// [`seal`](IterableQueue::seal) still gives its handles, which open nothing.
@@ -72,7 +72,7 @@ impl<T> WeakQueue<T> {
         self.shared.add_opener().then(|| IterableQueue { shared: Arc::clone(&self.shared) })
     }
 
-    /// The id that tells this queue from others in the process.
+    /// Returns the id that tells this queue from others in the process.
     ///
     /// # Examples
     ///
@@ -85,7 +85,7 @@ impl<T> WeakQueue<T> {
         self.shared.id
     }
 
-    /// The name that the queue was built with.
+    /// Returns the name that the queue was built with.
     ///
     /// # Examples
     ///
@@ -99,7 +99,7 @@ impl<T> WeakQueue<T> {
         self.shared.name.as_deref()
     }
 
-    /// How far the queue has come.
+    /// Returns how far the queue has come.
     ///
     /// # Examples
     ///
@@ -112,7 +112,7 @@ impl<T> WeakQueue<T> {
         self.shared.state()
     }
 
-    /// Items that wait for a consumer, as [`IterableQueue::len`].
+    /// Counts the items that wait for a consumer, as [`IterableQueue::len`].
     ///
     /// # Examples
     ///
@@ -127,7 +127,7 @@ impl<T> WeakQueue<T> {
         self.shared.len()
     }
 
-    /// Whether no item waits for a consumer, as [`IterableQueue::is_empty`].
+    /// Returns whether no item waits for a consumer, as [`IterableQueue::is_empty`].
     ///
     /// # Examples
     ///
@@ -139,7 +139,7 @@ impl<T> WeakQueue<T> {
         self.len() == 0
     }
 
-    /// The queue at this moment, as [`IterableQueue::snapshot`].
+    /// Describes the queue at this moment, as [`IterableQueue::snapshot`].
     ///
     /// # Examples
     ///

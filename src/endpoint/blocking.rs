@@ -115,6 +115,7 @@ impl<T> Producer<T> {
         }
     }
 
+    #[inline]
     #[track_caller]
     pub(super) fn put_within(&self, item: T, limit: Limit) -> Result<(), PutTimeoutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };

@@ -147,6 +147,7 @@ impl<T> Consumer<T> {
         self.get_within(Limit::Until(deadline))
     }
 
+    #[inline]
     #[track_caller]
     fn get_within(&mut self, limit: Limit) -> Result<T, GetTimeoutError> {
         taken_within(self.blocking_take(Take::Own, limit, "use get().await with a timer")).map(|taken| taken.item)
@@ -214,6 +215,7 @@ impl<T> Consumer<T> {
         self.lease_within(Limit::Until(deadline))
     }
 
+    #[inline]
     #[track_caller]
     fn lease_within(&mut self, limit: Limit) -> Result<Item<T>, GetTimeoutError> {
         let taken = taken_within(self.blocking_take(Take::Lease, limit, "use lease().await with a timer"))?;
@@ -222,6 +224,7 @@ impl<T> Consumer<T> {
 }
 
 /// What `blocking_take` says, as users read it.
+#[inline]
 fn taken_within<T>(taken: Option<Option<Taken<T>>>) -> Result<Taken<T>, GetTimeoutError> {
     taken.ok_or(GetTimeoutError::Timeout)?.ok_or(GetTimeoutError::Ended)
 }

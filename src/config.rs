@@ -72,6 +72,8 @@ impl<T> IterableQueue<T> {
 }
 
 /// Describes a queue before it is built; from [`IterableQueue::builder`].
+///
+/// A clone describes another queue of the same kind.
 pub struct Builder<T> {
     config: Config<T>,
 }
@@ -196,6 +198,24 @@ impl<T> Builder<T> {
             return Err(BuildError::ZeroMaxAttempts);
         }
         Ok(self.config)
+    }
+}
+
+/// As [`IterableQueue::builder`].
+impl<T> Default for Builder<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Clone for Builder<T> {
+    fn clone(&self) -> Self {
+        let Config { name, capacity, max_attempts, redelivery } = &self.config;
+        let redelivery = redelivery
+            .as_ref()
+            .map(|Redelivery { backoff, start_timer }| Redelivery { backoff: *backoff, start_timer: *start_timer });
+        let config = Config { name: name.clone(), capacity: *capacity, max_attempts: *max_attempts, redelivery };
+        Self { config }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Cooperative scheduling: a task that always finds what it wants lets its executor run others now and then.
 
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use tokio::task::coop;
@@ -17,9 +16,9 @@ thread_local! {
     static OPERATIONS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Counts an operation. Returns whether it is to look at the budget first.
+/// Counts an operation. Returns whether it is to wait for [`poll_budget`] first.
 #[inline]
-fn is_due() -> bool {
+pub(crate) fn is_due() -> bool {
     let operations = OPERATIONS.get() + 1;
     OPERATIONS.set(operations);
     operations % OPERATIONS_PER_UNIT == 0
@@ -31,16 +30,9 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     if is_due() { poll_budget(cx) } else { Poll::Ready(()) }
 }
 
-/// Counts an operation, and waits until it may go on.
-#[inline]
-pub(crate) async fn proceed() {
-    if is_due() {
-        poll_fn(poll_budget).await;
-    }
-}
-
+/// Is ready when an operation that was due to look at the budget may go on. If it is pending, the task is woken at once.
 #[cold]
-fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     let yields = if OPERATIONS.get() >= OPERATIONS_PER_YIELD {
         cx.waker().wake_by_ref();
         true

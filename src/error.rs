@@ -234,7 +234,8 @@ impl<T> fmt::Display for TryPutError<T> {
 
 impl<T> Error for TryPutError<T> {}
 
-/// A [`blocking_put_timeout`](crate::Producer::blocking_put_timeout) failed; the item is inside.
+/// A put with a timeout or a deadline failed, as
+/// [`blocking_put_timeout`](crate::Producer::blocking_put_timeout); the item is inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutTimeoutError<T> {
@@ -406,7 +407,8 @@ impl fmt::Display for TryGetError {
 
 impl Error for TryGetError {}
 
-/// A [`blocking_get_timeout`](crate::Consumer::blocking_get_timeout) got nothing.
+/// A take with a timeout or a deadline got nothing, as
+/// [`blocking_get_timeout`](crate::Consumer::blocking_get_timeout).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GetTimeoutError {

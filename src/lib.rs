@@ -31,7 +31,7 @@ pub use error::{
 pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
 pub use queue::{
     Blocker, Blockers, ConsumerId, ConsumerStatus, DeadLetter, Drained, Item, IterableQueue, Outcome, ProcessStatus,
-    ProducerId, ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals,
+    ProducerId, ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals, WeakQueue,
 };
 #[cfg(feature = "redis")]
 pub use redis::{ConnectError, Payload, RedisBuilder};
@@ -39,6 +39,8 @@ pub use redis::{ConnectError, Payload, RedisBuilder};
 /// The code of the guide, as tests.
 #[cfg(doctest)]
 mod guide {
+    #[doc = include_str!("../docs/guide/channels.md")]
+    mod channels {}
     #[doc = include_str!("../docs/guide/pitfalls.md")]
     mod pitfalls {}
     #[doc = include_str!("../docs/guide/two-queues.md")]

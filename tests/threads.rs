@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_iterable_queue::{
     BlockingIter, BlockingLeases, Builder, Consumer, DeadLetter, Drained, IntoBlockingIter, IntoBlockingLeases,
@@ -34,15 +34,21 @@ fn every_blocking_call_panics_by_name() {
     let calls = [
         (refusal(|| consumer.blocking_get()), "get().await"),
         (refusal(|| consumer.blocking_get_timeout(long)), "get().await"),
+        (refusal(|| consumer.blocking_get_deadline(Instant::now() + long)), "get().await"),
         (refusal(|| consumer.blocking_lease()), "lease().await"),
+        (refusal(|| consumer.blocking_lease_timeout(long)), "lease().await"),
+        (refusal(|| consumer.blocking_lease_deadline(Instant::now() + long)), "lease().await"),
         (refusal(|| consumer.iter().next()), "get().await"),
         (refusal(|| consumer.blocking_leases().next()), "lease().await"),
         (refusal(|| queue.blocking_drained()), "drained().await"),
+        (refusal(|| queue.blocking_drained_timeout(long)), "drained().await"),
+        (refusal(|| queue.blocking_drained_deadline(Instant::now() + long)), "drained().await"),
     ];
     producer.try_put(0).expect("works");
     let puts = [
         (refusal(|| producer.blocking_put(1)), "put(item).await"),
         (refusal(|| producer.blocking_put_timeout(1, long)), "put(item).await"),
+        (refusal(|| producer.blocking_put_deadline(1, Instant::now() + long)), "put(item).await"),
     ];
     for (said, instead) in calls.into_iter().chain(puts) {
         assert!(said.contains(instead) && said.contains("arbiter"), "{said:?} does not name {instead}");

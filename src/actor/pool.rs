@@ -17,6 +17,7 @@ mod worker;
 
 use std::fmt;
 use std::future::poll_fn;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
@@ -318,6 +319,11 @@ impl Wake for Quiet {
         quietly("the waker of one who awaits a pool", || self.0.wake_by_ref());
     }
 }
+
+// Its methods send one event to the supervisor, or look or write behind the roster's lock; a panic between two of
+// them leaves the pool as the last one left it.
+impl<T> UnwindSafe for WorkerPool<T> {}
+impl<T> RefUnwindSafe for WorkerPool<T> {}
 
 impl<T> Clone for WorkerPool<T> {
     fn clone(&self) -> Self {

@@ -204,10 +204,8 @@ impl<T: Send + 'static> Handler<OpenProducer<T>> for QueueActor<T> {
 
     fn handle(&mut self, open: OpenProducer<T>, ctx: &mut Self::Context) -> Self::Result {
         let opened = self.open().and_then(|shared| Producer::open(shared, open.name, open.watch.is_some()));
-        if let (Ok(producer), Some(actor_lives)) = (&opened, open.watch)
-            && let Some(endpoint) = producer.endpoint()
-        {
-            self.watch.add(actor_lives, Endpoint::Producer(Arc::clone(endpoint)));
+        if let (Ok(producer), Some(actor_lives)) = (&opened, open.watch) {
+            self.watch.add(actor_lives, Endpoint::Producer(Arc::clone(producer.endpoint())));
             self.serve(ctx);
         }
         Reply::Now(opened)

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use super::consumer::{Consumer, Taking};
+use super::deadline::{Limit, time_left};
 use super::handle::{Handle, Putting};
 use super::operation::Operation;
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
-use crate::error::{GetTimeoutError, PutError, PutTimeoutError, TryGetError};
+use crate::error::{PutError, PutTimeoutError, TryGetError};
 use crate::queue::{Drained, Item, IterableQueue, Line, NotDone, Shared, Take, Taken, Waiting};
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Backoff, Instant, thread_local};
+use crate::sync::{Backoff, thread_local};
 
 /// A thread parks behind a waker of its own, so that threads and tasks wait in the same lines.
 struct Unpark(Thread);
@@ -38,18 +38,14 @@ fn unpark() -> Waker {
 /// Before the second attempt; about a microsecond.
 const SPINS: usize = 64;
 
-/// Waits for the operation, which was tried once in vain; `None` if that takes longer than the timeout.
+/// Waits for the operation, which was tried once in vain; `None` if that takes longer than the limit allows.
 ///
 /// Spins a little before it parks: under load the other side is rarely far.
 #[cold]
 #[track_caller]
-fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &str) -> Option<O::Output> {
-    if timeout == Some(Duration::ZERO) {
-        return None;
-    }
+fn block<O: Operation>(operation: &mut O, limit: Limit, instead: &str) -> Option<O::Output> {
+    let deadline = limit.deadline()?;
     assert_may_block(instead);
-    // A timeout too far away to be a point in time is none.
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     // Let the other side get some items ahead: two threads that hand over item by item pay for a
     // cache line going to and fro with each.
     for _ in 0..operation.slack().min(SPINS) {
@@ -74,18 +70,15 @@ fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &s
         }
         match deadline {
             None => thread::park(),
-            Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
-                None | Some(Duration::ZERO) => return None,
-                Some(left) => thread::park_timeout(left),
-            },
+            Some(deadline) => thread::park_timeout(time_left(deadline)?),
         }
     }
 }
 
 #[track_caller]
 fn block_on_put<T>(mut putting: Putting<T, &Handle<T>>) -> Result<(), PutError<T>> {
-    let put = block(&mut putting, None, "use put(item).await, or try_put");
-    put.unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
+    let put = block(&mut putting, Limit::Endless, "use put(item).await, or try_put");
+    put.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
 }
 
 impl<T> Producer<T> {
@@ -126,30 +119,9 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts an item; the thread waits for room until the timeout.
-    ///
-    /// # Errors
-    ///
-    /// [`PutTimeoutError::Timeout`] if there was no room in time, otherwise as
-    /// [`put`](Producer::put); the item is in the error.
-    ///
-    /// # Panics
-    ///
-    /// If it would have to wait on the thread of an actix arbiter.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::{IterableQueue, PutTimeoutError};
-    /// # use std::time::Duration;
-    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
-    /// producer.try_put(1)?;
-    /// let error = producer.blocking_put_timeout(2, Duration::from_millis(5)).unwrap_err();
-    /// assert_eq!(error, PutTimeoutError::Timeout(2));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    #[inline]
     #[track_caller]
-    pub fn blocking_put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
+    pub(super) fn put_within(&self, item: T, limit: Limit) -> Result<(), PutTimeoutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };
         let mut putting = match handle.try_put(item) {
             Err(NotDone::Full(item)) => Putting::new(handle, item),
@@ -157,7 +129,7 @@ impl<T> Producer<T> {
             Err(NotDone::Unconfirmed(put)) => Putting::accepted(handle, put),
             Ok(()) => return Ok(()),
         };
-        match block(&mut putting, Some(timeout), "use put(item).await with a timer") {
+        match block(&mut putting, limit, "use put(item).await with a timer") {
             Some(put) => put.map_err(PutTimeoutError::Refused),
             None => match putting.take_item() {
                 Some(item) => Err(PutTimeoutError::Timeout(item)),
@@ -169,16 +141,16 @@ impl<T> Producer<T> {
 }
 
 impl<T> Consumer<T> {
-    /// `None` at the timeout, `Some(None)` at the end.
+    /// `None` at the limit, `Some(None)` at the end.
     #[inline]
     #[track_caller]
-    fn blocking_take(&mut self, take: Take, timeout: Option<Duration>, instead: &str) -> Option<Option<Taken<T>>> {
+    pub(super) fn blocking_take(&mut self, take: Take, limit: Limit, instead: &str) -> Option<Option<Taken<T>>> {
         match self.try_take(take) {
             Ok(taken) => return Some(Some(taken)),
             Err(TryGetError::Ended) => return Some(None),
             Err(TryGetError::Empty) => {}
         }
-        block(&mut Taking { consumer: self, take }, timeout, instead)
+        block(&mut Taking { consumer: self, take }, limit, instead)
     }
 
     /// Takes the next item for good; the thread waits for it. `None` when the queue has ended.
@@ -200,36 +172,7 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_get(&mut self) -> Option<T> {
-        self.blocking_take(Take::Own, None, "use get().await, or try_get").flatten().map(|taken| taken.item)
-    }
-
-    /// Takes the next item for good; the thread waits for it until the timeout.
-    ///
-    /// # Errors
-    ///
-    /// [`GetTimeoutError::Timeout`] if none came in time, [`GetTimeoutError::Ended`] if there will
-    /// be no more.
-    ///
-    /// # Panics
-    ///
-    /// If it would have to wait on the thread of an actix arbiter.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::{GetTimeoutError, IterableQueue};
-    /// # use std::time::Duration;
-    /// let (_producer, mut consumer) = IterableQueue::<u8>::unbounded().split()?;
-    /// assert_eq!(consumer.blocking_get_timeout(Duration::from_millis(5)), Err(GetTimeoutError::Timeout));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
-    /// ```
-    #[track_caller]
-    pub fn blocking_get_timeout(&mut self, timeout: Duration) -> Result<T, GetTimeoutError> {
-        match self.blocking_take(Take::Own, Some(timeout), "use get().await with a timer") {
-            Some(Some(taken)) => Ok(taken.item),
-            Some(None) => Err(GetTimeoutError::Ended),
-            None => Err(GetTimeoutError::Timeout),
-        }
+        self.blocking_take(Take::Own, Limit::Endless, "use get().await, or try_get").flatten().map(|taken| taken.item)
     }
 
     /// Takes the next item as a lease; the thread waits for it. `None` when the queue has ended.
@@ -252,7 +195,7 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_lease(&mut self) -> Option<Item<T>> {
-        let taken = self.blocking_take(Take::Lease, None, "use lease().await, or try_lease").flatten()?;
+        let taken = self.blocking_take(Take::Lease, Limit::Endless, "use lease().await, or try_lease").flatten()?;
         Some(Item::new(self.slot(), taken))
     }
 }
@@ -280,13 +223,13 @@ impl<T> Operation for Ending<'_, T> {
     }
 }
 
-/// Waits for the end, as long as the timeout allows.
+/// Waits for the end, as long as the limit allows.
 #[track_caller]
-pub(super) fn await_end<T>(shared: &Shared<T>, timeout: Option<Duration>) -> Option<Drained> {
+pub(super) fn await_end<T>(shared: &Shared<T>, limit: Limit) -> Option<Drained> {
     if let Some(drained) = shared.ended() {
         return Some(drained);
     }
-    block(&mut Ending(Waiting::new(shared, Line::Watchers)), timeout, "use drained().await")
+    block(&mut Ending(Waiting::new(shared, Line::Watchers)), limit, "use drained().await")
 }
 
 impl<T> IterableQueue<T> {
@@ -315,6 +258,6 @@ impl<T> IterableQueue<T> {
     /// ```
     #[track_caller]
     pub fn blocking_drained(&self) -> Drained {
-        await_end(self.shared(), None).unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
+        await_end(self.shared(), Limit::Endless).unwrap_or_else(|| unreachable!("only a limit ends without a result"))
     }
 }

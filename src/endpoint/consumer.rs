@@ -9,7 +9,7 @@ use super::operation::Operation;
 use super::producer::Producer;
 use crate::coop;
 use crate::error::{OpenError, TryGetError};
-use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, Taken, name};
+use crate::queue::{ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, Taken, name};
 
 /// Takes items out of a queue, until the queue has ended.
 ///
@@ -19,8 +19,8 @@ use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, 
 ///
 /// | | waits (async) | waits (thread) | at once |
 /// |---|---|---|---|
-/// | a `T`, settled by taking it | [`get`](Consumer::get), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
-/// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease) |
+/// | a `T`, settled by taking it | [`get`](Consumer::get), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout), [`blocking_get_deadline`](Consumer::blocking_get_deadline) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
+/// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_lease_timeout`](Consumer::blocking_lease_timeout), [`blocking_lease_deadline`](Consumer::blocking_lease_deadline), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease) |
 ///
 /// As a `Stream` it keeps its place in the line of waiting consumers from one poll to the next. If it is not polled
 /// again, the wake-up of an item may go to that place, and the item waits until this consumer is polled or dropped, or
@@ -28,6 +28,8 @@ use crate::queue::{ConsumerId, ConsumerRow, Item, IterableQueue, Place, Shared, 
 pub struct Consumer<T> {
     slot: Arc<Slot<T>>,
     place: Place,
+    /// As a stream.
+    returned_none: bool,
 }
 
 impl<T> IterableQueue<T> {
@@ -99,26 +101,11 @@ impl<T> Consumer<T> {
 
     pub(super) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
         let place = Place::for_items(row.id);
-        Self { slot: Arc::new(Slot::new(shared, row)), place }
+        Self { slot: Arc::new(Slot::new(shared, row)), place, returned_none: false }
     }
 
     pub(crate) fn slot(&self) -> &Arc<Slot<T>> {
         &self.slot
-    }
-
-    /// The id under which snapshots list it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// let consumer = queue.consumer()?;
-    /// assert_eq!(queue.snapshot().consumers[0].id, consumer.id());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
-    /// ```
-    pub fn id(&self) -> ConsumerId {
-        self.slot.row.id
     }
 
     /// `None` while there is nothing; `Err` at the end.
@@ -131,17 +118,27 @@ impl<T> Consumer<T> {
     }
 
     pub(super) fn poll_take(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
-        if !self.place.is_in_line()
-            && let Some(taken) = Self::attempt(&self.slot, take)
-        {
-            return Poll::Ready(taken.ok());
+        let taken = if self.place.is_in_line() { None } else { Self::attempt(&self.slot, take) };
+        match taken {
+            Some(Ok(taken)) => return Poll::Ready(Some(taken)),
+            Some(Err(())) => {}
+            None => match self.wait(take, cx) {
+                Poll::Ready(None) => {}
+                taken_or_pending => return taken_or_pending,
+            },
         }
-        self.wait(take, cx)
+        self.returned_none = true;
+        Poll::Ready(None)
+    }
+
+    /// Whether a stream over this consumer has ended, and said so.
+    pub(super) fn has_returned_none(&self) -> bool {
+        self.returned_none
     }
 
     /// The same after an attempt in vain.
     fn wait(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
-        let Self { slot, place } = self;
+        let Self { slot, place, .. } = self;
         slot.shared.wait(place, cx, |_| Self::attempt(slot, take)).map(Result::ok)
     }
 
@@ -155,7 +152,9 @@ impl<T> Consumer<T> {
     }
 
     async fn take(&mut self, take: Take) -> Option<Taken<T>> {
-        coop::proceed().await;
+        if coop::is_due() {
+            poll_fn(coop::poll_budget).await;
+        }
         // What need not wait is spared the making of something that can.
         match self.try_take(take) {
             Ok(taken) => return Some(taken),

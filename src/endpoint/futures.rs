@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures::stream::FusedStream;
 use futures::{Sink, Stream};
 
 use super::consumer::Consumer;
@@ -25,20 +26,29 @@ impl<T> Stream for Consumer<T> {
         ready!(coop::poll_proceed(cx));
         self.get_mut().poll_take(Take::Own, cx).map(|taken| taken.map(|taken| taken.item))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.items_left()
+    }
+}
+
+/// Terminated once it has returned `None`: a `select!` that waits for that is not kept from it.
+impl<T> FusedStream for Consumer<T> {
+    fn is_terminated(&self) -> bool {
+        self.has_returned_none()
+    }
 }
 
 /// A stream of leases, from [`Consumer::leases`].
-#[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Leases<'a, T> {
-    consumer: &'a mut Consumer<T>,
+    pub(super) consumer: &'a mut Consumer<T>,
 }
 
 /// A stream of leases that owns its consumer, from [`Consumer::into_leases`].
-#[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct IntoLeases<T> {
-    consumer: Consumer<T>,
+    pub(super) consumer: Consumer<T>,
 }
 
 impl<T> Consumer<T> {
@@ -91,6 +101,16 @@ impl<T> Stream for Leases<'_, T> {
         ready!(coop::poll_proceed(cx));
         self.get_mut().consumer.poll_lease(cx)
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.consumer.items_left()
+    }
+}
+
+impl<T> FusedStream for Leases<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.consumer.has_returned_none()
+    }
 }
 
 impl<T> Drop for Leases<'_, T> {
@@ -105,6 +125,16 @@ impl<T> Stream for IntoLeases<T> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
         ready!(coop::poll_proceed(cx));
         self.get_mut().consumer.poll_lease(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.consumer.items_left()
+    }
+}
+
+impl<T> FusedStream for IntoLeases<T> {
+    fn is_terminated(&self) -> bool {
+        self.consumer.has_returned_none()
     }
 }
 

@@ -44,10 +44,15 @@ impl<T> Handle<T> {
     /// whosever turn it is.
     #[inline]
     pub(super) fn try_put(&self, item: T) -> Result<(), NotDone<T>> {
-        if self.row.turns.is_busy() && !self.shared.refuses(&self.row) {
+        if self.is_behind_others() {
             return Err(NotDone::Full(item));
         }
         self.shared.try_put(&self.row, item, false)
+    }
+
+    #[inline]
+    pub(super) fn is_behind_others(&self) -> bool {
+        self.row.turns.is_busy() && !self.shared.refuses(&self.row)
     }
 }
 

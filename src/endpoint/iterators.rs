@@ -80,10 +80,9 @@ impl<T> Consumer<T> {
 /// # Panics
 ///
 /// `next` panics if it would have to wait on the thread of an actix arbiter.
-#[derive(Debug)]
 #[must_use = "iterators do nothing unless consumed"]
 pub struct BlockingIter<'a, T> {
-    consumer: &'a mut Consumer<T>,
+    pub(super) consumer: &'a mut Consumer<T>,
 }
 
 /// Takes items for good, waiting for each; what `for item in consumer` runs on.
@@ -91,17 +90,15 @@ pub struct BlockingIter<'a, T> {
 /// # Panics
 ///
 /// `next` panics if it would have to wait on the thread of an actix arbiter.
-#[derive(Debug)]
 #[must_use = "iterators do nothing unless consumed"]
 pub struct IntoBlockingIter<T> {
-    consumer: Consumer<T>,
+    pub(super) consumer: Consumer<T>,
 }
 
 /// Takes the items that are there; from [`Consumer::try_iter`].
-#[derive(Debug)]
 #[must_use = "iterators do nothing unless consumed"]
 pub struct TryIter<'a, T> {
-    consumer: &'a mut Consumer<T>,
+    pub(super) consumer: &'a mut Consumer<T>,
 }
 
 /// Leases items, waiting for each; from [`Consumer::blocking_leases`].
@@ -109,10 +106,9 @@ pub struct TryIter<'a, T> {
 /// # Panics
 ///
 /// `next` panics if it would have to wait on the thread of an actix arbiter.
-#[derive(Debug)]
 #[must_use = "iterators do nothing unless consumed"]
 pub struct BlockingLeases<'a, T> {
-    consumer: &'a mut Consumer<T>,
+    pub(super) consumer: &'a mut Consumer<T>,
 }
 
 /// Leases items, waiting for each; from [`Consumer::into_blocking_leases`].
@@ -120,10 +116,9 @@ pub struct BlockingLeases<'a, T> {
 /// # Panics
 ///
 /// `next` panics if it would have to wait on the thread of an actix arbiter.
-#[derive(Debug)]
 #[must_use = "iterators do nothing unless consumed"]
 pub struct IntoBlockingLeases<T> {
-    consumer: Consumer<T>,
+    pub(super) consumer: Consumer<T>,
 }
 
 impl<T> Iterator for BlockingIter<'_, T> {
@@ -132,6 +127,10 @@ impl<T> Iterator for BlockingIter<'_, T> {
     #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.consumer.blocking_get()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.consumer.items_left()
     }
 }
 
@@ -142,6 +141,10 @@ impl<T> Iterator for IntoBlockingIter<T> {
     fn next(&mut self) -> Option<T> {
         self.consumer.blocking_get()
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.consumer.items_left()
+    }
 }
 
 impl<T> Iterator for TryIter<'_, T> {
@@ -149,6 +152,10 @@ impl<T> Iterator for TryIter<'_, T> {
 
     fn next(&mut self) -> Option<T> {
         self.consumer.try_get().ok()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.consumer.items_left()
     }
 }
 
@@ -159,6 +166,10 @@ impl<T> Iterator for BlockingLeases<'_, T> {
     fn next(&mut self) -> Option<Item<T>> {
         self.consumer.blocking_lease()
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.consumer.items_left()
+    }
 }
 
 impl<T> Iterator for IntoBlockingLeases<T> {
@@ -167,6 +178,10 @@ impl<T> Iterator for IntoBlockingLeases<T> {
     #[track_caller]
     fn next(&mut self) -> Option<Item<T>> {
         self.consumer.blocking_lease()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.consumer.items_left()
     }
 }
 

@@ -1,17 +1,20 @@
 //! What users hold: producers and consumers, and the ways to wait with them.
 //!
 //! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait
-//! - `consumer.rs`: items out
-//! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `iterators.rs`
-//! - `futures.rs`: streams and the sink
+//! - `consumer.rs`: items out; `about.rs`: what both tell about themselves and their queue
+//! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `deadline.rs`: for how long;
+//!   `iterators.rs`
+//! - `futures.rs`: streams and the sink; `views.rs`: what iterators and streams have in common
 //! - `redelivery.rs`: the time before failed items come back
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
 //! - `claim.rs`: a pool's right to open consumers
 
+mod about;
 mod blocking;
 mod claim;
 mod consumer;
 mod dead_letters;
+mod deadline;
 mod futures;
 mod handle;
 mod iterators;
@@ -20,6 +23,7 @@ mod permit;
 mod producer;
 mod redelivery;
 mod shutdown;
+mod views;
 
 pub(crate) use self::claim::Claim;
 pub use self::consumer::Consumer;

@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use super::handle::{HandleShare, InLine};
 use super::producer::Producer;
 use crate::coop;
-use crate::error::PutError;
+use crate::error::{PutError, TryPutError};
 use crate::queue::Receipt;
 
-/// Room for one item, from [`Producer::reserve`]. Dropping it gives the room back; a permit that is forgotten with
-/// [`mem::forget`](std::mem::forget) keeps it.
+/// Room for one item, from [`Producer::reserve`] or [`Producer::try_reserve`]. Dropping it gives the room back; a permit
+/// that is forgotten with [`mem::forget`](std::mem::forget) keeps it.
 ///
 /// It keeps its producer's endpoint open. Its `put` never waits: where another put overlaps with
 /// the reservation, the item goes beyond the capacity. It fails only if the queue has ended or was
@@ -28,7 +28,11 @@ impl<T> Permit<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit<T>, PutError<()>>> {
         line.poll(cx, |handle, by_right| handle.shared.try_reserve(&handle.row, by_right))
-            .map_ok(|()| Permit { handle: HandleShare::clone(&line.handle), used: false })
+            .map_ok(|()| Permit::of(HandleShare::clone(&line.handle)))
+    }
+
+    fn of(handle: HandleShare<T>) -> Self {
+        Self { handle, used: false }
     }
 
     /// Puts the item, at once.
@@ -104,8 +108,38 @@ impl<T> Producer<T> {
     /// ```
     pub async fn reserve(&self) -> Result<Permit<T>, PutError<()>> {
         let Some(handle) = self.share() else { return Err(PutError::Closed(())) };
-        coop::proceed().await;
+        if coop::is_due() {
+            poll_fn(coop::poll_budget).await;
+        }
         let mut line = InLine::new(handle);
         poll_fn(|cx| Permit::poll(&mut line, cx)).await
+    }
+
+    /// Keeps room for one item if there is some now, and no earlier put through this handle waits for room.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_put`](Producer::try_put), without an item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{IterableQueue, TryPutError};
+    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
+    /// let permit = producer.try_reserve()?;
+    /// assert_eq!(producer.try_reserve().unwrap_err(), TryPutError::Full(()));
+    /// permit.put("made only now that there is room")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_reserve(&self) -> Result<Permit<T>, TryPutError<()>> {
+        let Some(handle) = self.share() else { return Err(PutError::Closed(()).into()) };
+        if handle.is_behind_others() {
+            return Err(TryPutError::Full(()));
+        }
+        match handle.shared.try_reserve(&handle.row, false) {
+            Some(Ok(())) => Ok(Permit::of(handle)),
+            Some(Err(refused)) => Err(refused.into()),
+            None => Err(TryPutError::Full(())),
+        }
     }
 }

@@ -19,10 +19,13 @@ use crate::queue::{IterableQueue, NotDone, ProducerEndpoint, Receipt, Shared, na
 ///
 /// | waits (async) | waits (thread) | at once |
 /// |---|---|---|
-/// | [`put`](Producer::put), [`put_all`](Producer::put_all), [`reserve`](Producer::reserve), [`sink`](Producer::sink) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout) | [`try_put`](Producer::try_put) |
+/// | [`put`](Producer::put), [`put_all`](Producer::put_all), [`reserve`](Producer::reserve), [`sink`](Producer::sink) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout), [`blocking_put_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put), [`try_reserve`](Producer::try_reserve) |
 pub struct Producer<T> {
     /// `None` once closed.
     handle: Option<HandleShare<T>>,
+    /// Known also after that, as is its queue.
+    endpoint: Arc<ProducerEndpoint>,
+    shared: Arc<Shared<T>>,
 }
 
 /// Waits until an item that was accepted is confirmed.
@@ -100,7 +103,9 @@ impl<T> Producer<T> {
         producer_name: Option<Arc<str>>,
         watched: bool,
     ) -> Result<Self, OpenError> {
-        Ok(Self { handle: Some(HandleShare::new(Handle::open(shared, producer_name, watched)?)) })
+        let handle = Handle::open(shared, producer_name, watched)?;
+        let endpoint = Arc::clone(&handle.row.endpoint);
+        Ok(Self { handle: Some(HandleShare::new(handle)), endpoint, shared: Arc::clone(shared) })
     }
 
     /// A share of this handle, if it is open.
@@ -117,8 +122,12 @@ impl<T> Producer<T> {
         self.handle.as_deref()
     }
 
-    pub(crate) fn endpoint(&self) -> Option<&Arc<ProducerEndpoint>> {
-        self.handle.as_ref().map(|handle| &handle.row.endpoint)
+    pub(crate) fn endpoint(&self) -> &Arc<ProducerEndpoint> {
+        &self.endpoint
+    }
+
+    pub(super) fn shared(&self) -> &Shared<T> {
+        &self.shared
     }
 
     /// Puts an item, and waits for room if there is none. `Ok` means that the buffer holds it; over Redis, that
@@ -153,7 +162,9 @@ impl<T> Producer<T> {
     /// # }).unwrap();
     /// ```
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
-        coop::proceed().await;
+        if coop::is_due() {
+            poll_fn(coop::poll_budget).await;
+        }
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
         // What need not wait is spared the making of something that can.
         match handle.try_put(item) {
@@ -169,7 +180,9 @@ impl<T> Producer<T> {
 
     /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
     async fn put_ahead(&self, item: T) -> Result<Receipt, PutError<T>> {
-        coop::proceed().await;
+        if coop::is_due() {
+            poll_fn(coop::poll_budget).await;
+        }
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
         match handle.try_put(item) {
             Err(NotDone::Full(item)) => {
@@ -282,16 +295,18 @@ impl<T> Producer<T> {
 
 impl<T> Clone for Producer<T> {
     fn clone(&self) -> Self {
-        Self { handle: self.handle.as_ref().and_then(|handle| handle.another()).map(HandleShare::new) }
+        let handle = self.handle.as_ref().and_then(|handle| handle.another()).map(HandleShare::new);
+        Self { handle, endpoint: Arc::clone(&self.endpoint), shared: Arc::clone(&self.shared) }
     }
 }
 
 impl<T> fmt::Debug for Producer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Producer");
-        if let Some(handle) = &self.handle {
-            debug.field("queue", &handle.shared.id).field("name", &handle.row.endpoint.name);
-        }
-        debug.field("closed", &self.is_closed()).finish()
+        f.debug_struct("Producer")
+            .field("queue", &self.queue_id())
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
     }
 }

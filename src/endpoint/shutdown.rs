@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::channel::oneshot;
 
 use super::blocking::await_end;
+use super::deadline::Limit;
 use crate::queue::{IterableQueue, Shared, ShutdownReport, drained};
 use crate::sync::{Instant, thread};
 
@@ -107,7 +108,7 @@ const NAP: Duration = Duration::from_millis(1);
 
 /// Waits for the end as long as there is grace, then makes it.
 fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
-    let in_time = grace.and_then(|grace| await_end(shared, Some(grace)));
+    let in_time = grace.and_then(|grace| await_end(shared, Limit::For(grace)));
     // It may have ended between the two: then there is nothing to abort, but something left.
     let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_and_tell() };
     left.append(&mut shared.take_left());

@@ -123,7 +123,7 @@ impl<T> Control<T> {
         let leaving = self.life.shut_down;
         Here {
             sealed: self.life.seal_said,
-            can_open: !self.life.opener_gone && !leaving,
+            can_open: self.openers > 0 && !leaving,
             producers: match () {
                 () if self.life.puts_refused => 0,
                 () if leaving => self.permits.min(1),

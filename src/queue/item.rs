@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
@@ -27,7 +28,10 @@ use crate::sync::thread;
 /// by a panic or because its actor stopped, goes back to the queue, and the queue is not drained
 /// before it is settled. The last of `max_attempts` such returns makes the item a dead letter.
 ///
-/// Settling never waits and never fails. Dropping never panics.
+/// Settling never waits and never fails. Dropping never panics. An item that comes back is as the last holder left it.
+///
+/// Where `T` is known only from a later put, `item.ack()` asks for type annotations, as `T` might have such a method,
+/// too; `Item::ack(item)` does not.
 ///
 /// # Examples
 ///
@@ -94,6 +98,12 @@ impl<T> fmt::Debug for Slot<T> {
         f.debug_struct("Slot").field("row", &self.row).finish_non_exhaustive()
     }
 }
+
+// A panic leaves nothing half-made here: all that changes is a counter, a flag, or behind a lock under which no user
+// code runs, and the probe only asks whether an address is alive. So a consumer is unwind safe, and a lease if its
+// item is.
+impl<T> UnwindSafe for Slot<T> {}
+impl<T> RefUnwindSafe for Slot<T> {}
 
 /// How an unsettled item comes back.
 enum Return<'a> {

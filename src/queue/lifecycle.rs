@@ -38,8 +38,6 @@ pub(crate) struct Lifecycle {
     /// Sealed and without consumers: what is left can only come from returned leases.
     abandoned: bool,
     ended: Option<Drained>,
-    /// No handle of the queue is left in this process.
-    pub(super) opener_gone: bool,
     /// For a queue that is elsewhere: somebody said `seal` here; this process may not put.
     pub(super) seal_said: bool,
     pub(super) puts_refused: bool,
@@ -115,7 +113,7 @@ impl<T> Control<T> {
 
     /// Abandoned, and nobody is left who could ask for what is buffered.
     pub(super) fn is_lost(&self) -> bool {
-        self.life.abandoned && self.life.opener_gone && !self.life.shut_down
+        self.life.abandoned && self.openers == 0 && !self.life.shut_down
     }
 
     /// Nobody takes items, and nobody could open a consumer if the queue is sealed.
@@ -149,11 +147,23 @@ impl<T> Shared<T> {
         });
     }
 
-    /// Nobody can open endpoints here any more. If others can, elsewhere, that does not seal the queue.
+    /// Another handle that can open endpoints, if there is one still.
+    ///
+    /// Counted under the lock under which the last one seals: a weak handle is upgraded before that, and the one
+    /// that is dropped then is not the last; or it finds none, and there never is one again.
+    pub(crate) fn add_opener(&self) -> bool {
+        let mut control = self.control();
+        let open = control.openers > 0;
+        control.openers += usize::from(open);
+        open
+    }
+
+    /// C3. After the last one nobody can open endpoints here any more. If others can, elsewhere, that does not seal
+    /// the queue.
     pub(crate) fn close_opener(&self) {
         self.change(|control, _| {
-            control.life.sealed |= self.remote.is_none();
-            control.life.opener_gone = true;
+            control.openers -= 1;
+            control.life.sealed |= control.openers == 0 && self.remote.is_none();
         });
     }
 

@@ -1,5 +1,6 @@
 //! The queue itself. Nothing here knows actix or the endpoints that users hold.
 //!
+//! - here and `weak.rs`: the handles, strong and weak
 //! - `shared.rs`: what all handles share, and how operations wait; `effects.rs`: what they leave to
 //!   be done after unlocking
 //! - `transfer.rs`: items in and out, without the mutex; `buffer.rs`: where they are meanwhile
@@ -35,6 +36,7 @@ mod snapshot;
 mod transfer;
 mod turns;
 mod waiters;
+mod weak;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -66,8 +68,7 @@ pub use snapshot::{
 };
 pub(crate) use transfer::{Take, Taken};
 pub(crate) use turns::Turn;
-
-use crate::sync;
+pub use weak::WeakQueue;
 
 /// A queue that knows when it is done.
 ///
@@ -75,8 +76,9 @@ use crate::sync;
 /// [`consumer`](IterableQueue::consumer). It is cheap to clone. The queue ends by itself once it
 /// is sealed (no new endpoints), every producer is closed, and every item is settled. It is sealed
 /// by [`seal`](IterableQueue::seal), or when the last handle like this one is dropped: so **a
-/// handle kept in scope keeps the queue from ending**. So does an item that holds a handle or a producer of its own
-/// queue, until it is taken: to let items make work, put through the lease ([`Item::put_child`]).
+/// handle kept in scope keeps the queue from ending**. A [weak](IterableQueue::downgrade) one does
+/// not. So does an item that holds a handle or a producer of its own queue, until it is taken: to let items make work,
+/// put through the lease ([`Item::put_child`]).
 ///
 /// # Examples
 ///
@@ -106,18 +108,8 @@ use crate::sync;
 /// # Ok::<(), actix_iterable_queue::OpenError>(())
 /// ```
 pub struct IterableQueue<T> {
-    opener: sync::Arc<Opener<T>>,
-}
-
-/// Whoever can open endpoints holds this; with the last of them gone, the queue seals itself.
-struct Opener<T> {
+    /// Which counts its handles: with the last of them gone, the queue seals itself.
     shared: Arc<Shared<T>>,
-}
-
-impl<T> Drop for Opener<T> {
-    fn drop(&mut self) {
-        self.shared.close_opener();
-    }
 }
 
 impl<T> IterableQueue<T> {
@@ -127,12 +119,11 @@ impl<T> IterableQueue<T> {
 
     /// One whose items `remote` has, if somebody has them.
     pub(crate) fn open(config: Config<T>, remote: Option<Arc<dyn remote::Remote<T>>>) -> Self {
-        let shared = Arc::new(Shared::new(QueueId::next(), config, remote));
-        Self { opener: sync::Arc::new(Opener { shared }) }
+        Self { shared: Arc::new(Shared::new(QueueId::next(), config, remote)) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
-        &self.opener.shared
+        &self.shared
     }
 
     /// Says that no new endpoints will be opened. The open ones go on, and may be cloned.
@@ -197,7 +188,7 @@ impl<T> IterableQueue<T> {
     /// assert_eq!(queue.state(), State::Drained); // nobody could ever put
     /// ```
     pub fn state(&self) -> State {
-        self.shared().control().state()
+        self.shared().state()
     }
 
     /// Items that wait for a consumer, those that came back, and those that are to come back after a
@@ -213,8 +204,7 @@ impl<T> IterableQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        let shared = self.shared();
-        shared.buffered(&shared.control())
+        self.shared().len()
     }
 
     /// Whether no item waits for a consumer. Not the same as drained: producers may be open, and
@@ -242,8 +232,7 @@ impl<T> IterableQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        let shared = self.shared();
-        !shared.has_room(&shared.control(), false)
+        self.shared().is_full()
     }
 
     /// The bound, in items; `None` if there is none. Over Redis it bounds what waits there.
@@ -255,7 +244,7 @@ impl<T> IterableQueue<T> {
     /// assert_eq!(IterableQueue::<u8>::bounded(3).capacity(), Some(3));
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        self.shared().buffer.capacity()
+        self.shared().capacity()
     }
 
     /// The queue at this moment: its endpoints by name, its totals, and
@@ -346,6 +335,22 @@ pub(crate) fn drained<T>(shared: &Arc<Shared<T>>) -> impl Future<Output = Draine
 }
 
 impl<T> Shared<T> {
+    pub(crate) fn state(&self) -> State {
+        self.control().state()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.buffered(&self.control())
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        !self.has_room(&self.control(), false)
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        self.buffer.capacity()
+    }
+
     /// How the queue ended, if it has.
     pub(crate) fn ended(&self) -> Option<Drained> {
         self.control().ended().cloned()
@@ -363,7 +368,7 @@ impl<T> Shared<T> {
 
     /// By how many items one side can get ahead of the other.
     pub(crate) fn slack(&self) -> usize {
-        self.buffer.capacity().unwrap_or(usize::MAX)
+        self.capacity().unwrap_or(usize::MAX)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -398,7 +403,15 @@ impl<T> Shared<T> {
 
 impl<T> Clone for IterableQueue<T> {
     fn clone(&self) -> Self {
-        Self { opener: sync::Arc::clone(&self.opener) }
+        // There is one handle at least.
+        self.shared.add_opener();
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T> Drop for IterableQueue<T> {
+    fn drop(&mut self) {
+        self.shared.close_opener();
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct Control<T> {
     /// What other processes have done, if there are any.
     pub(super) elsewhere: Elsewhere,
     pub(super) registry: Registry,
+    /// Handles that can open endpoints. Once there is none, there never will be.
+    pub(super) openers: usize,
     /// Pools that run: each can open consumers at any time.
     pub(super) pools: usize,
     pub(super) returned: Returned<T>,
@@ -153,6 +155,7 @@ impl<T> Drop for Waiting<'_, T> {
 }
 
 impl<T> Shared<T> {
+    /// With the first of its handles.
     pub(super) fn new(id: QueueId, config: Config<T>, remote: Option<Arc<dyn Remote<T>>>) -> Self {
         let Config { name, capacity, max_attempts, redelivery } = config;
         let flags = if remote.is_some() { REMOTE } else { 0 };
@@ -171,6 +174,7 @@ impl<T> Shared<T> {
                 life: Lifecycle::default(),
                 elsewhere: Elsewhere::default(),
                 registry: Registry::new(id),
+                openers: 1,
                 pools: 0,
                 returned: Returned::new(),
                 delayed: Delayed::new(),

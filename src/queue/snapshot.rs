@@ -7,7 +7,9 @@ use super::ids::{ConsumerId, ProducerId, QueueId};
 
 /// How far a queue has come. It moves one way only: `Open`, `Sealed`, `Draining`, `Drained`, or to
 /// `Aborted` from any but `Drained`. It may skip a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// A later state is the greater one: `state >= State::Drained` says that the queue has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum State {
@@ -98,7 +100,7 @@ pub struct Drained {
 }
 
 /// What is left of a queue that was shut down.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport<T> {
     /// How it ended: `Complete`, `Aborted` when the grace was over, `Abandoned` when no consumer was

@@ -105,6 +105,26 @@ fn c3_the_last_handle_seals_against_the_last_close() {
     });
 }
 
+/// Either it comes before, and the queue stays open until its own handle goes; or there is none any more.
+#[test]
+fn c3_an_upgrade_against_the_last_handles_drop() {
+    check(|| {
+        let queue = Queue::unbounded();
+        let weak = queue.downgrade();
+        let dropping = spawn(move || drop(queue));
+        let producer = weak.upgrade().map(|queue| queue.producer());
+        join(dropping);
+        assert!(weak.upgrade().is_none());
+        match producer {
+            Some(opened) => {
+                let _producer = opened.expect("it stays open while there is a handle");
+                assert_eq!(weak.state(), State::Sealed);
+            }
+            None => assert_eq!(weak.state(), State::Drained),
+        }
+    });
+}
+
 #[test]
 fn c5_the_last_settle_against_a_waiting_consumer() {
     check(|| {

@@ -31,7 +31,13 @@ pub(crate) mod arbiter {
 pub(crate) mod coop {
     use std::task::{Context, Poll};
 
-    pub(crate) async fn proceed() {}
+    pub(crate) fn is_due() -> bool {
+        false
+    }
+
+    pub(crate) fn poll_budget(_: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 
     pub(crate) fn poll_proceed(_: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
@@ -42,7 +48,9 @@ pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer};
 pub use error::{GetTimeoutError, OpenError, PutError, PutTimeoutError, TryGetError, TryPutError};
-pub use queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, ShutdownReport, Snapshot, State, Totals};
+pub use queue::{
+    DeadLetter, Drained, Item, IterableQueue, Outcome, ShutdownReport, Snapshot, State, Totals, WeakQueue,
+};
 
 /// Drives a future on this thread.
 pub fn block_on<F: Future>(future: F) -> F::Output {
@@ -140,13 +148,12 @@ pub fn watched<T>(queue: &IterableQueue<T>) -> Producer<T> {
 
 /// What the watch does with the producers of an actor that died.
 pub fn close_from_outside<T>(queue: &IterableQueue<T>, producer: &Producer<T>) {
-    let endpoint = producer.endpoint().map(Arc::clone);
-    queue.shared().close_endpoints(endpoint.as_slice());
+    queue.shared().close_endpoints(&[Arc::clone(producer.endpoint())]);
 }
 
 /// What the watch does with the consumers of an actor that died; all clones of this one.
-pub fn shut_consumer<T>(queue: &Observer<T>, shut: &Shut) {
-    queue.0.shut_consumers([&*shut.0]);
+pub fn shut_consumer<T>(queue: &WeakQueue<T>, shut: &Shut) {
+    queue.shared.shut_consumers([&*shut.0]);
 }
 
 /// Names a consumer and its clones to the watch.
@@ -156,22 +163,5 @@ pub struct Shut(Arc<crate::sync::atomic::AtomicBool>);
 impl Shut {
     pub fn of<T>(consumer: &Consumer<T>) -> Self {
         Self(Arc::clone(&consumer.slot().row.shut))
-    }
-}
-
-/// Looks at a queue, and does not keep it from being sealed.
-pub struct Observer<T>(Arc<queue::Shared<T>>);
-
-impl<T> Observer<T> {
-    pub fn of(queue: &IterableQueue<T>) -> Self {
-        Self(Arc::clone(queue.shared()))
-    }
-
-    pub fn snapshot(&self) -> Snapshot {
-        self.0.snapshot()
-    }
-
-    pub fn drained(&self) -> impl Future<Output = Drained> + use<T> {
-        queue::drained(&self.0)
     }
 }

@@ -10,7 +10,8 @@ pub(crate) use shuttle::thread_local;
 pub(crate) use futures::task::AtomicWaker;
 
 pub(crate) use spin::{Backoff, PUTS_PAST_LINE, SpinGuard, SpinLock};
-pub(crate) use time::{CoarseInstant, Instant};
+pub(crate) use time::CoarseInstant;
+pub use time::Instant;
 
 #[path = "../spin.rs"]
 mod spin;

@@ -18,7 +18,7 @@ pub(crate) fn pass(time: Duration) {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Instant(Duration);
+pub struct Instant(Duration);
 
 impl Instant {
     pub(crate) fn now() -> Self {

@@ -212,7 +212,7 @@ fn a3_closed_from_outside() {
         }
         if below(3) > 0 {
             let consumer = scene.consumer();
-            let (shut, observer) = (Shut::of(&consumer), Arc::clone(&scene.observer));
+            let (shut, observer) = (Shut::of(&consumer), scene.observer.clone());
             scene.consume(consumer.clone(), Consuming::new(Take::ALL, Settle::ALL));
             scene.consume(consumer, Consuming::new(Take::ALL, Settle::ALL));
             scene.sometime(|_, _| async move { shut_consumer(&observer, &shut) });
@@ -233,7 +233,7 @@ fn a3_d7_d8_waiting_puts_hear_of_the_end() {
         for producer in [producer.clone(), producer] {
             scene.produce(producer, Put::ALL, 4);
         }
-        let observer = Arc::clone(&scene.observer);
+        let observer = scene.observer.clone();
         match below(5) {
             0 => {
                 let another = another.take().expect("taken once");
@@ -268,7 +268,7 @@ fn a3_c5_d8_waiting_takes_hear_of_the_end() {
     check(|| {
         let mut scene = Scene::new(some_queue(), 2);
         let (mut kept, consumer) = (Some(scene.producer()), scene.consumer());
-        let (shut, observer) = (Shut::of(&consumer), Arc::clone(&scene.observer));
+        let (shut, observer) = (Shut::of(&consumer), scene.observer.clone());
         scene.consume(consumer.clone(), Consuming::new(Take::ALL, Settle::ALL));
         scene.consume(consumer, Consuming::new(Take::ALL, Settle::ALL));
         match below(4) {

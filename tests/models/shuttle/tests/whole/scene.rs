@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::sync::thread::{self, JoinHandle};
-use model::{Builder, Consumer, Drained, IterableQueue, Observer, Outcome, Producer, block_on};
+use model::{Builder, Consumer, Drained, IterableQueue, Outcome, Producer, WeakQueue, block_on};
 use shuttle::future;
 
 use crate::book::{Book, Job};
@@ -29,7 +29,7 @@ enum Running {
 pub struct Scene {
     pub queue: Queue,
     pub book: Arc<Book>,
-    pub observer: Arc<Observer<Job>>,
+    pub observer: WeakQueue<Job>,
     /// Whether puts may fail.
     pub refusable: bool,
     /// Whether all that is left at the end is handed to somebody, however the end comes.
@@ -43,7 +43,7 @@ impl Scene {
     pub fn new(queue: Builder<Job>, max_attempts: u32) -> Self {
         let queue = queue.max_attempts(max_attempts).build().expect("a queue that can be built");
         Self {
-            observer: Arc::new(Observer::of(&queue)),
+            observer: queue.downgrade(),
             queue,
             book: Arc::new(Book::new(max_attempts)),
             refusable: false,
@@ -104,7 +104,7 @@ impl Scene {
     /// there are no permits.
     pub fn look_at_capacity(&mut self) {
         let Some(capacity) = self.queue.capacity() else { return };
-        let observer = Arc::clone(&self.observer);
+        let observer = self.observer.clone();
         self.task(async move {
             for _ in 0..3 {
                 a_while().await;

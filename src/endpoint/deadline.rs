@@ -1,0 +1,287 @@
+//! Threads that wait no longer than they are told: for a time, or until a moment.
+
+use std::time::Duration;
+
+use super::blocking::await_end;
+use super::consumer::Consumer;
+use super::producer::Producer;
+use crate::error::{GetTimeoutError, PutTimeoutError};
+use crate::queue::{Drained, Item, IterableQueue, Take, Taken};
+use crate::sync::Instant;
+
+/// How long a thread may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Limit {
+    Endless,
+    For(Duration),
+    Until(Instant),
+}
+
+impl Limit {
+    /// Until when to wait, if there is such a moment; `None` if there is no time to wait at all. Called only where
+    /// something has to wait, because it looks at the clock.
+    pub(super) fn deadline(self) -> Option<Option<Instant>> {
+        match self {
+            Self::Endless => Some(None),
+            Self::For(Duration::ZERO) => None,
+            // A timeout too far away to be a point in time is none.
+            Self::For(timeout) => Some(Instant::now().checked_add(timeout)),
+            Self::Until(deadline) => time_left(deadline).map(|_| Some(deadline)),
+        }
+    }
+}
+
+/// `None` if the deadline has passed.
+pub(super) fn time_left(deadline: Instant) -> Option<Duration> {
+    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+}
+
+impl<T> Producer<T> {
+    /// Puts an item; the thread waits for room until the timeout. With a timeout of zero it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`PutTimeoutError::Timeout`] if there was no room in time, otherwise as
+    /// [`put`](Producer::put); the item is in the error.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{IterableQueue, PutTimeoutError};
+    /// # use std::time::Duration;
+    /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
+    /// producer.try_put(1)?;
+    /// let error = producer.blocking_put_timeout(2, Duration::from_millis(5)).unwrap_err();
+    /// assert_eq!(error, PutTimeoutError::Timeout(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
+        self.put_within(item, Limit::For(timeout))
+    }
+
+    /// Puts an item; the thread waits for room until the deadline. After it, it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`blocking_put_timeout`](Producer::blocking_put_timeout).
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::{Duration, Instant};
+    /// let (producer, _consumer) = IterableQueue::bounded(2).split()?;
+    /// // All of them together may take five milliseconds.
+    /// let deadline = Instant::now() + Duration::from_millis(5);
+    /// let put = (1..=3).take_while(|n| producer.blocking_put_deadline(*n, deadline).is_ok());
+    /// assert_eq!(put.count(), 2);
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_put_deadline(&self, item: T, deadline: Instant) -> Result<(), PutTimeoutError<T>> {
+        self.put_within(item, Limit::Until(deadline))
+    }
+}
+
+impl<T> Consumer<T> {
+    /// Takes the next item for good; the thread waits for it until the timeout. With a timeout of zero it does not
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// [`GetTimeoutError::Timeout`] if none came in time, [`GetTimeoutError::Ended`] if there will
+    /// be no more.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{GetTimeoutError, IterableQueue};
+    /// # use std::time::Duration;
+    /// let (_producer, mut consumer) = IterableQueue::<u8>::unbounded().split()?;
+    /// assert_eq!(consumer.blocking_get_timeout(Duration::from_millis(5)), Err(GetTimeoutError::Timeout));
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_get_timeout(&mut self, timeout: Duration) -> Result<T, GetTimeoutError> {
+        self.get_within(Limit::For(timeout))
+    }
+
+    /// Takes the next item for good; the thread waits for it until the deadline. After it, it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`blocking_get_timeout`](Consumer::blocking_get_timeout).
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::{Duration, Instant};
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// (1..=3).try_for_each(|n| producer.try_put(n))?;
+    /// // A batch: what comes within five milliseconds.
+    /// let deadline = Instant::now() + Duration::from_millis(5);
+    /// let batch: Vec<_> = std::iter::from_fn(|| consumer.blocking_get_deadline(deadline).ok()).collect();
+    /// assert_eq!(batch, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_get_deadline(&mut self, deadline: Instant) -> Result<T, GetTimeoutError> {
+        self.get_within(Limit::Until(deadline))
+    }
+
+    #[inline]
+    #[track_caller]
+    fn get_within(&mut self, limit: Limit) -> Result<T, GetTimeoutError> {
+        taken_within(self.blocking_take(Take::Own, limit, "use get().await with a timer")).map(|taken| taken.item)
+    }
+
+    /// Takes the next item as a lease; the thread waits for it until the timeout. With a timeout of zero it does not
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`blocking_get_timeout`](Consumer::blocking_get_timeout).
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{GetTimeoutError, IterableQueue};
+    /// # use std::time::Duration;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put(1)?;
+    /// drop(producer);
+    /// let mut beats = 0;
+    /// loop {
+    ///     match consumer.blocking_lease_timeout(Duration::from_secs(1)) {
+    ///         Ok(item) => item.ack(),
+    ///         Err(GetTimeoutError::Timeout) => beats += 1, // nothing to do: a sign of life
+    ///         Err(_) => break,
+    ///     }
+    /// }
+    /// # assert_eq!(beats, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_lease_timeout(&mut self, timeout: Duration) -> Result<Item<T>, GetTimeoutError> {
+        self.lease_within(Limit::For(timeout))
+    }
+
+    /// Takes the next item as a lease; the thread waits for it until the deadline. After it, it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`blocking_get_timeout`](Consumer::blocking_get_timeout).
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{GetTimeoutError, IterableQueue};
+    /// # use std::time::Instant;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// producer.try_put("in time")?;
+    /// let deadline = Instant::now();
+    /// consumer.blocking_lease_deadline(deadline)?.ack();
+    /// assert_eq!(consumer.blocking_lease_deadline(deadline).unwrap_err(), GetTimeoutError::Timeout);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_lease_deadline(&mut self, deadline: Instant) -> Result<Item<T>, GetTimeoutError> {
+        self.lease_within(Limit::Until(deadline))
+    }
+
+    #[inline]
+    #[track_caller]
+    fn lease_within(&mut self, limit: Limit) -> Result<Item<T>, GetTimeoutError> {
+        let taken = taken_within(self.blocking_take(Take::Lease, limit, "use lease().await with a timer"))?;
+        Ok(Item::new(self.slot(), taken))
+    }
+}
+
+/// What `blocking_take` says, as users read it.
+#[inline]
+fn taken_within<T>(taken: Option<Option<Taken<T>>>) -> Result<Taken<T>, GetTimeoutError> {
+    taken.ok_or(GetTimeoutError::Timeout)?.ok_or(GetTimeoutError::Ended)
+}
+
+impl<T> IterableQueue<T> {
+    /// Waits for the end, as a thread, until the timeout. `None` if the queue has not ended by then. With a timeout
+    /// of zero it does not wait.
+    ///
+    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal)
+    /// first.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::Duration;
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// let producer = queue.producer_named("http")?;
+    /// queue.seal();
+    /// if queue.blocking_drained_timeout(Duration::from_millis(5)).is_none() {
+    ///     println!("{}", queue.snapshot().blockers()); // producer http is open, 0 puts
+    /// }
+    /// drop(producer);
+    /// assert!(queue.blocking_drained_timeout(Duration::ZERO).is_some());
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained_timeout(&self, timeout: Duration) -> Option<Drained> {
+        await_end(self.shared(), Limit::For(timeout))
+    }
+
+    /// Waits for the end, as a thread, until the deadline. `None` if the queue has not ended by then. After the
+    /// deadline it does not wait.
+    ///
+    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal)
+    /// first.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::{Duration, Instant};
+    /// let queues = [IterableQueue::<u8>::unbounded(), IterableQueue::unbounded()];
+    /// queues.iter().for_each(IterableQueue::seal);
+    /// let deadline = Instant::now() + Duration::from_secs(5); // for both together
+    /// assert!(queues.iter().all(|queue| queue.blocking_drained_deadline(deadline).is_some()));
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained_deadline(&self, deadline: Instant) -> Option<Drained> {
+        await_end(self.shared(), Limit::Until(deadline))
+    }
+}

@@ -1,0 +1,66 @@
+//! What all iterators and streams over a consumer have in common.
+
+use std::fmt;
+use std::panic::UnwindSafe;
+
+use super::consumer::Consumer;
+use super::futures::{IntoLeases, Leases};
+use super::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
+
+impl<T> Consumer<T> {
+    /// How many items are left for it, as far as can be known: others may take any of them, until the end.
+    pub(super) fn items_left(&self) -> (usize, Option<usize>) {
+        let slot = self.slot();
+        let ended = slot.shared.has_ended() || slot.row.is_shut();
+        (0, ended.then_some(0))
+    }
+}
+
+macro_rules! debug {
+    ($($name:ident: $view:ty),* $(,)?) => {$(
+        // A derived one would ask for `T: Debug`.
+        impl<T> fmt::Debug for $view {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("consumer", &self.consumer).finish()
+            }
+        }
+    )*};
+}
+
+debug! {
+    BlockingIter: BlockingIter<'_, T>,
+    IntoBlockingIter: IntoBlockingIter<T>,
+    TryIter: TryIter<'_, T>,
+    BlockingLeases: BlockingLeases<'_, T>,
+    IntoBlockingLeases: IntoBlockingLeases<T>,
+    Leases: Leases<'_, T>,
+    IntoLeases: IntoLeases<T>,
+}
+
+// A consumer is unwind safe, but references that may write are so only if somebody says it. These go through the
+// consumer's methods, each of which leaves it whole.
+impl<T> UnwindSafe for BlockingIter<'_, T> {}
+impl<T> UnwindSafe for TryIter<'_, T> {}
+impl<T> UnwindSafe for BlockingLeases<'_, T> {}
+impl<T> UnwindSafe for Leases<'_, T> {}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream::FusedStream;
+    use futures::{FutureExt, StreamExt};
+
+    use crate::queue::IterableQueue;
+
+    /// The watch found its actor dead. What is in the queue is for others.
+    #[test]
+    fn a3_a_consumer_that_was_closed_from_outside_has_nothing_left() {
+        let queue = IterableQueue::unbounded();
+        let (mut closed, other) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+        queue.producer().unwrap().try_put(1).unwrap();
+        queue.shared().shut_consumers([&*closed.slot().row.shut]);
+        assert_eq!((closed.iter().size_hint(), other.items_left()), ((0, Some(0)), (0, None)));
+        assert!(!closed.is_terminated());
+        assert_eq!(closed.next().now_or_never(), Some(None));
+        assert!(closed.is_terminated() && !other.is_terminated());
+    }
+}

@@ -31,17 +31,23 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
 }
 
 /// Is ready when an operation that was due to look at the budget may go on. If it is pending, the task is woken at once.
+///
+/// It is pending once, and not until there is a budget again: a task may run an executor of its own inside of a poll,
+/// which polls on and on, and tokio gives no budget before that poll is over. For the same reason the task is woken
+/// here, and not by tokio.
 #[cold]
 pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    let yields = if OPERATIONS.get() >= OPERATIONS_PER_YIELD {
-        cx.waker().wake_by_ref();
-        true
-    } else {
-        coop::poll_proceed(cx).map(|budget| budget.made_progress()).is_pending()
-    };
-    if yields {
+    let operations = OPERATIONS.get();
+    if operations == 0 {
+        return Poll::Ready(());
+    }
+    if operations >= OPERATIONS_PER_YIELD || !coop::has_budget_remaining() {
         OPERATIONS.set(0);
+        cx.waker().wake_by_ref();
         return Poll::Pending;
+    }
+    if let Poll::Ready(unit) = coop::poll_proceed(cx) {
+        unit.made_progress();
     }
     Poll::Ready(())
 }

@@ -172,6 +172,23 @@ fn d11_a_stream_that_is_forwarded() {
     });
 }
 
+/// Within a poll of a task tokio gives no further budget, however often the inner executor polls.
+#[test]
+fn d11_an_executor_inside_of_a_task_goes_on() {
+    within_watchdog(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+            futures::executor::block_on(async {
+                assert_eq!(producer.put_all(0..10_000).await, Ok(10_000));
+                for n in (0..10_000).step_by(2) {
+                    assert_eq!((consumer.get().await, consumer.next().await), (Some(n), Some(n + 1)));
+                }
+            });
+        });
+    });
+}
+
 /// A yield loses nothing, whatever becomes of the future.
 #[test]
 fn d6_a_future_that_yielded_may_be_dropped() {

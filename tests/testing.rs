@@ -559,6 +559,7 @@ fn a_panic_of_the_body_is_passed_on() {
 #[test]
 fn a_queue_that_is_sealed_already_is_refused() {
     let queue = IterableQueue::unbounded();
+    let _open = (queue.producer().unwrap(), queue.consumer().unwrap());
     queue.seal();
     let (worker, ..) = Worker::new(steady());
     let said = panic_of(|| drop(run_actors(queue, worker, async |_| ())));

@@ -89,18 +89,6 @@ impl<T> PutError<T> {
     }
 
     /// The same reason around another value.
-    pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> PutError<U> {
-        match self {
-            Self::Closed(item) => PutError::Closed(with(item)),
-            Self::Abandoned(item) => PutError::Abandoned(with(item)),
-            Self::ShutDown(item) => PutError::ShutDown(with(item)),
-            Self::Aborted(item) => PutError::Aborted(with(item)),
-            Self::Sealed(item) => PutError::Sealed(with(item)),
-            Self::Fenced(item) => PutError::Fenced(with(item)),
-            Self::Unserializable(item) => PutError::Unserializable(with(item)),
-        }
-    }
-
     fn name(&self) -> &'static str {
         match self {
             Self::Closed(_) => "Closed",
@@ -110,6 +98,21 @@ impl<T> PutError<T> {
             Self::Sealed(_) => "Sealed",
             Self::Fenced(_) => "Fenced",
             Self::Unserializable(_) => "Unserializable",
+        }
+    }
+}
+
+impl PutError<()> {
+    /// The same error around an item.
+    pub(crate) fn with<T>(self, item: T) -> PutError<T> {
+        match self {
+            Self::Closed(()) => PutError::Closed(item),
+            Self::Abandoned(()) => PutError::Abandoned(item),
+            Self::ShutDown(()) => PutError::ShutDown(item),
+            Self::Aborted(()) => PutError::Aborted(item),
+            Self::Sealed(()) => PutError::Sealed(item),
+            Self::Fenced(()) => PutError::Fenced(item),
+            Self::Unserializable(()) => PutError::Unserializable(item),
         }
     }
 }

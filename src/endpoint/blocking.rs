@@ -10,7 +10,7 @@ use super::operation::Operation;
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
 use crate::error::{GetTimeoutError, PutError, PutTimeoutError, TryGetError};
-use crate::queue::{Drained, Item, IterableQueue, Line, NotDone, Shared, Take, Taken, Waiting};
+use crate::queue::{Drained, Item, IterableQueue, Line, NotDone, Outgoing, Shared, Take, Taken, Waiting};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Backoff, Instant, thread_local};
 
@@ -78,10 +78,25 @@ fn block<O: Operation>(operation: &mut O, timeout: Option<Duration>, instead: &s
     })
 }
 
+/// Waits for a put that is not done, or not confirmed.
+#[cold]
 #[track_caller]
-fn block_on_put<T>(mut putting: Putting<T, &Handle<T>>) -> Result<(), PutError<T>> {
-    let put = block(&mut putting, None, "use put(item).await, or try_put");
+fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+    let put = block(&mut Putting::new(handle, put), None, "use put(item).await, or try_put");
     put.unwrap_or_else(|| unreachable!("only a timeout ends without a result"))
+}
+
+/// The same until the timeout. `None` if the item is still here by then.
+#[cold]
+#[track_caller]
+fn finish_put_by<T>(handle: &Handle<T>, put: &mut Outgoing<T>, timeout: Duration) -> Option<Result<(), PutError<()>>> {
+    let mut putting = Putting::new(handle, put);
+    let result = block(&mut putting, Some(timeout), "use put(item).await with a timer");
+    if result.is_some() || putting.call_back() {
+        return result;
+    }
+    // It is on its way, and only the answer can tell what became of it.
+    block(&mut putting, None, "use put(item).await with a timer")
 }
 
 impl<T> Producer<T> {
@@ -113,12 +128,16 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
+        let mut put = Outgoing::Here(item);
         // What need not wait is spared the making of something that can.
-        match handle.try_put(item) {
-            Err(NotDone::Full(item)) => block_on_put(Putting::new(handle, item)),
+        let result = match handle.try_put(&mut put) {
+            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put(handle, &mut put),
             Err(NotDone::Refused(error)) => Err(error),
-            Err(NotDone::Unconfirmed(put)) => block_on_put(Putting::accepted(handle, put)),
             Ok(()) => Ok(()),
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => Err(put.refused(error)),
         }
     }
 
@@ -147,19 +166,16 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };
-        let mut putting = match handle.try_put(item) {
-            Err(NotDone::Full(item)) => Putting::new(handle, item),
-            Err(NotDone::Refused(error)) => return Err(PutTimeoutError::Refused(error)),
-            Err(NotDone::Unconfirmed(put)) => Putting::accepted(handle, put),
-            Ok(()) => return Ok(()),
+        let mut put = Outgoing::Here(item);
+        let result = match handle.try_put(&mut put) {
+            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put_by(handle, &mut put, timeout),
+            Err(NotDone::Refused(error)) => Some(Err(error)),
+            Ok(()) => Some(Ok(())),
         };
-        match block(&mut putting, Some(timeout), "use put(item).await with a timer") {
-            Some(put) => put.map_err(PutTimeoutError::Refused),
-            None => match putting.take_item() {
-                Some(item) => Err(PutTimeoutError::Timeout(item)),
-                // It is on its way, and only the answer can tell what became of it.
-                None => block_on_put(putting).map_err(PutTimeoutError::Refused),
-            },
+        match result {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(PutTimeoutError::Refused(put.refused(error))),
+            None => Err(PutTimeoutError::Timeout(put.into_item())),
         }
     }
 }
@@ -168,13 +184,19 @@ impl<T> Consumer<T> {
     /// `None` at the timeout, `Some(None)` at the end.
     #[inline]
     #[track_caller]
-    fn blocking_take(&mut self, take: Take, timeout: Option<Duration>, instead: &str) -> Option<Option<Taken<T>>> {
-        match self.try_take(take) {
-            Ok(taken) => return Some(Some(taken)),
+    fn blocking_take(
+        &mut self,
+        take: Take,
+        taken: &mut Taken<T>,
+        timeout: Option<Duration>,
+        instead: &str,
+    ) -> Option<Option<()>> {
+        match self.try_take(take, taken) {
+            Ok(()) => return Some(Some(())),
             Err(TryGetError::Ended) => return Some(None),
             Err(TryGetError::Empty) => {}
         }
-        block(&mut Taking { consumer: self, take }, timeout, instead)
+        block(&mut Taking { consumer: self, take, taken }, timeout, instead)
     }
 
     /// Takes the next item for good; the thread waits for it. `None` when the queue has ended.
@@ -196,7 +218,9 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_get(&mut self) -> Option<T> {
-        self.blocking_take(Take::Own, None, "use get().await, or try_get").flatten().map(|taken| taken.item)
+        let mut taken = Taken::nothing();
+        self.blocking_take(Take::Own, &mut taken, None, "use get().await, or try_get");
+        taken.item
     }
 
     /// Takes the next item for good; the thread waits for it until the timeout.
@@ -221,8 +245,9 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_get_timeout(&mut self, timeout: Duration) -> Result<T, GetTimeoutError> {
-        match self.blocking_take(Take::Own, Some(timeout), "use get().await with a timer") {
-            Some(Some(taken)) => Ok(taken.item),
+        let mut taken = Taken::nothing();
+        match self.blocking_take(Take::Own, &mut taken, Some(timeout), "use get().await with a timer") {
+            Some(Some(())) => Ok(taken.into_item()),
             Some(None) => Err(GetTimeoutError::Ended),
             None => Err(GetTimeoutError::Timeout),
         }
@@ -248,7 +273,8 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_lease(&mut self) -> Option<Item<T>> {
-        let taken = self.blocking_take(Take::Lease, None, "use lease().await, or try_lease").flatten()?;
+        let mut taken = Taken::nothing();
+        self.blocking_take(Take::Lease, &mut taken, None, "use lease().await, or try_lease").flatten()?;
         Some(Item::new(self.slot(), taken))
     }
 }

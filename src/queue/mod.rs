@@ -21,6 +21,7 @@ mod ids;
 mod inspect;
 mod item;
 mod lifecycle;
+mod moves;
 mod post_mortem;
 mod redelivery;
 mod registry;
@@ -55,6 +56,7 @@ pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use item::Item;
 pub(crate) use item::Slot;
+pub(crate) use moves::{Outgoing, Taken};
 pub(crate) use registry::HandleKey;
 #[cfg(feature = "redis")]
 pub(crate) use remote::{Delivery, LeaseLost, Remote, Report, Settled};
@@ -64,7 +66,7 @@ pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};
 pub use snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
-pub(crate) use transfer::{Take, Taken};
+pub(crate) use transfer::Take;
 pub(crate) use turns::Turn;
 
 use crate::sync;
@@ -76,6 +78,9 @@ use crate::sync;
 /// is sealed (no new endpoints), every producer is closed, and every item is settled. It is sealed
 /// by [`seal`](IterableQueue::seal), or when the last handle like this one is dropped: so **a
 /// handle kept in scope keeps the queue from ending**.
+///
+/// An item is copied a few times on its way, and the thread that puts or takes it needs a few times its size of the
+/// stack, in debug builds up to twenty times. Box items of 1 KiB and more (`IterableQueue<Box<T>>`).
 ///
 /// # Examples
 ///

@@ -95,20 +95,6 @@ impl<T> PutError<T> {
         }
     }
 
-    /// The same reason around another value.
-    pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> PutError<U> {
-        match self {
-            Self::Closed(item) => PutError::Closed(with(item)),
-            Self::Abandoned(item) => PutError::Abandoned(with(item)),
-            Self::ShutDown(item) => PutError::ShutDown(with(item)),
-            Self::Aborted(item) => PutError::Aborted(with(item)),
-            Self::Sealed(item) => PutError::Sealed(with(item)),
-            Self::Fenced(item) => PutError::Fenced(with(item)),
-            Self::Unserializable(item) => PutError::Unserializable(with(item)),
-            Self::ActorStopped(item) => PutError::ActorStopped(with(item)),
-        }
-    }
-
     fn name(&self) -> &'static str {
         match self {
             Self::Closed(_) => "Closed",
@@ -119,6 +105,22 @@ impl<T> PutError<T> {
             Self::Fenced(_) => "Fenced",
             Self::Unserializable(_) => "Unserializable",
             Self::ActorStopped(_) => "ActorStopped",
+        }
+    }
+}
+
+impl PutError<()> {
+    /// The same error around an item.
+    pub(crate) fn with<T>(self, item: T) -> PutError<T> {
+        match self {
+            Self::Closed(()) => PutError::Closed(item),
+            Self::Abandoned(()) => PutError::Abandoned(item),
+            Self::ShutDown(()) => PutError::ShutDown(item),
+            Self::Aborted(()) => PutError::Aborted(item),
+            Self::Sealed(()) => PutError::Sealed(item),
+            Self::Fenced(()) => PutError::Fenced(item),
+            Self::Unserializable(()) => PutError::Unserializable(item),
+            Self::ActorStopped(()) => PutError::ActorStopped(item),
         }
     }
 }

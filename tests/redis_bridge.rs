@@ -165,6 +165,18 @@ fn d8_abort_returns_what_put_all_had_on_the_way_and_put_all_the_last() {
     signal(server.process.id(), "CONT");
 }
 
+/// More than the window takes, so that it waits for room again and again with others on their way.
+#[test]
+fn d1_what_put_all_had_to_wait_for_arrives() {
+    let server = Server::start();
+    let queue = server.connect::<u32>();
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let putting = thread::spawn(move || block_on(producer.put_all(0..100)));
+    drop(queue);
+    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    assert_eq!(putting.join().unwrap(), Ok(100));
+}
+
 /// It knows less of this process than that was told.
 #[test]
 fn c5_an_older_copy_of_redis_ends_nothing() {

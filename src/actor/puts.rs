@@ -12,7 +12,7 @@ use super::reply::{Asker, Reply};
 use crate::endpoint::{HandleShare, Putting};
 use crate::error::PutError;
 use crate::message::Put;
-use crate::queue::Shared;
+use crate::queue::{Outgoing, Shared};
 
 /// Polls only those that were woken, however many wait.
 pub(super) struct WaitingPuts<T> {
@@ -41,11 +41,11 @@ impl<T> WaitingPuts<T> {
 
     /// Puts at once if that is possible. Otherwise the answer comes later.
     pub(super) fn put(&mut self, handle: HandleShare<T>, item: T) -> Reply<(), PutError<T>> {
-        let mut putting = Putting::new(handle, item);
+        let mut putting = Putting::new(handle, Outgoing::Here(item));
         // Takes its turn among the puts of its handle now (D1); the waker comes with the next poll,
         // which a new entry gets in any case.
         if let Poll::Ready(result) = putting.poll(&mut Context::from_waker(Waker::noop())) {
-            return Reply::Now(result);
+            return Reply::Now(result.map_err(|error| putting.refused(error)));
         }
         let asker = Asker::unknown();
         let later = Reply::Later(asker.share());
@@ -81,6 +81,7 @@ impl<T> Future for WaitingPut<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let put = self.get_mut();
         let result = ready!(put.putting.poll(cx));
+        let result = result.map_err(|error| put.putting.refused(error));
         Poll::Ready((put.asker.share(), result))
     }
 }

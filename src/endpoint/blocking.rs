@@ -10,7 +10,7 @@ use super::operation::Operation;
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
 use crate::error::{PutError, PutTimeoutError, TryGetError};
-use crate::queue::{Drained, Item, IterableQueue, Line, NotDone, Shared, Take, Taken, Waiting};
+use crate::queue::{Drained, Item, IterableQueue, Line, NotDone, Outgoing, Shared, Take, Taken, Waiting};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Backoff, thread_local};
 
@@ -75,10 +75,25 @@ fn block<O: Operation>(operation: &mut O, limit: Limit, instead: &str) -> Option
     }
 }
 
+/// Waits for a put that is not done, or not confirmed.
+#[cold]
 #[track_caller]
-fn block_on_put<T>(mut putting: Putting<T, &Handle<T>>) -> Result<(), PutError<T>> {
-    let put = block(&mut putting, Limit::Endless, "use put(item).await, or try_put");
+fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+    let put = block(&mut Putting::new(handle, put), Limit::Endless, "use put(item).await, or try_put");
     put.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
+}
+
+/// Waits within the limit. `None` if the item is still here by then.
+#[cold]
+#[track_caller]
+fn finish_put_within<T>(handle: &Handle<T>, put: &mut Outgoing<T>, limit: Limit) -> Option<Result<(), PutError<()>>> {
+    let mut putting = Putting::new(handle, put);
+    let result = block(&mut putting, limit, "use put(item).await with a timer");
+    if result.is_some() || putting.call_back() {
+        return result;
+    }
+    // It is on its way, and only the answer can tell what became of it.
+    block(&mut putting, Limit::Endless, "use put(item).await with a timer")
 }
 
 impl<T> Producer<T> {
@@ -110,12 +125,16 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
+        let mut put = Outgoing::Here(item);
         // What need not wait is spared the making of something that can.
-        match handle.try_put(item) {
-            Err(NotDone::Full(item)) => block_on_put(Putting::new(handle, item)),
+        let result = match handle.try_put(&mut put) {
+            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put(handle, &mut put),
             Err(NotDone::Refused(error)) => Err(error),
-            Err(NotDone::Unconfirmed(put)) => block_on_put(Putting::accepted(handle, put)),
             Ok(()) => Ok(()),
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => Err(put.refused(error)),
         }
     }
 
@@ -123,19 +142,16 @@ impl<T> Producer<T> {
     #[track_caller]
     pub(super) fn put_within(&self, item: T, limit: Limit) -> Result<(), PutTimeoutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };
-        let mut putting = match handle.try_put(item) {
-            Err(NotDone::Full(item)) => Putting::new(handle, item),
-            Err(NotDone::Refused(error)) => return Err(PutTimeoutError::Refused(error)),
-            Err(NotDone::Unconfirmed(put)) => Putting::accepted(handle, put),
-            Ok(()) => return Ok(()),
+        let mut put = Outgoing::Here(item);
+        let result = match handle.try_put(&mut put) {
+            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put_within(handle, &mut put, limit),
+            Err(NotDone::Refused(error)) => Some(Err(error)),
+            Ok(()) => Some(Ok(())),
         };
-        match block(&mut putting, limit, "use put(item).await with a timer") {
-            Some(put) => put.map_err(PutTimeoutError::Refused),
-            None => match putting.take_item() {
-                Some(item) => Err(PutTimeoutError::Timeout(item)),
-                // It is on its way, and only the answer can tell what became of it.
-                None => block_on_put(putting).map_err(PutTimeoutError::Refused),
-            },
+        match result {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(PutTimeoutError::Refused(put.refused(error))),
+            None => Err(PutTimeoutError::Timeout(put.into_item())),
         }
     }
 }
@@ -144,13 +160,19 @@ impl<T> Consumer<T> {
     /// `None` at the limit, `Some(None)` at the end.
     #[inline]
     #[track_caller]
-    pub(super) fn blocking_take(&mut self, take: Take, limit: Limit, instead: &str) -> Option<Option<Taken<T>>> {
-        match self.try_take(take) {
-            Ok(taken) => return Some(Some(taken)),
+    pub(super) fn blocking_take(
+        &mut self,
+        take: Take,
+        taken: &mut Taken<T>,
+        limit: Limit,
+        instead: &str,
+    ) -> Option<Option<()>> {
+        match self.try_take(take, taken) {
+            Ok(()) => return Some(Some(())),
             Err(TryGetError::Ended) => return Some(None),
             Err(TryGetError::Empty) => {}
         }
-        block(&mut Taking { consumer: self, take }, limit, instead)
+        block(&mut Taking { consumer: self, take, taken }, limit, instead)
     }
 
     /// Takes the next item for good; the thread waits for it. `None` when the queue has ended.
@@ -172,7 +194,9 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_get(&mut self) -> Option<T> {
-        self.blocking_take(Take::Own, Limit::Endless, "use get().await, or try_get").flatten().map(|taken| taken.item)
+        let mut taken = Taken::nothing();
+        self.blocking_take(Take::Own, &mut taken, Limit::Endless, "use get().await, or try_get");
+        taken.item
     }
 
     /// Takes the next item as a lease; the thread waits for it. `None` when the queue has ended.
@@ -195,7 +219,8 @@ impl<T> Consumer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_lease(&mut self) -> Option<Item<T>> {
-        let taken = self.blocking_take(Take::Lease, Limit::Endless, "use lease().await, or try_lease").flatten()?;
+        let mut taken = Taken::nothing();
+        self.blocking_take(Take::Lease, &mut taken, Limit::Endless, "use lease().await, or try_lease").flatten()?;
         Some(Item::new(self.slot(), taken))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::operation::Operation;
 use super::producer::Producer;
@@ -109,26 +109,28 @@ impl<T> Consumer<T> {
     }
 
     /// `None` while there is nothing; `Err` at the end.
-    fn attempt(slot: &Slot<T>, take: Take) -> Option<Result<Taken<T>, ()>> {
-        match slot.shared.try_take(&slot.row, take) {
-            Ok(taken) => Some(Ok(taken)),
+    fn attempt(slot: &Slot<T>, take: Take, taken: &mut Taken<T>) -> Option<Result<(), ()>> {
+        match slot.shared.try_take(&slot.row, take, taken) {
+            Ok(()) => Some(Ok(())),
             Err(TryGetError::Ended) => Some(Err(())),
             Err(TryGetError::Empty) => None,
         }
     }
 
-    pub(super) fn poll_take(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
-        let taken = if self.place.is_in_line() { None } else { Self::attempt(&self.slot, take) };
-        match taken {
-            Some(Ok(taken)) => return Poll::Ready(Some(taken)),
-            Some(Err(())) => {}
-            None => match self.wait(take, cx) {
-                Poll::Ready(None) => {}
-                taken_or_pending => return taken_or_pending,
-            },
-        }
-        self.returned_none = true;
-        Poll::Ready(None)
+    /// `None` at the end.
+    #[inline(always)]
+    pub(super) fn poll_take(&mut self, take: Take, taken: &mut Taken<T>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        let polled = if self.place.is_in_line() {
+            self.wait(take, taken, cx)
+        } else {
+            match self.slot.shared.try_take(&self.slot.row, take, taken) {
+                Ok(()) => return Poll::Ready(Some(())),
+                Err(TryGetError::Ended) => Poll::Ready(None),
+                Err(TryGetError::Empty) => self.wait(take, taken, cx),
+            }
+        };
+        self.returned_none |= polled == Poll::Ready(None);
+        polled
     }
 
     /// Whether a stream over this consumer has ended, and said so.
@@ -136,14 +138,19 @@ impl<T> Consumer<T> {
         self.returned_none
     }
 
-    /// The same after an attempt in vain.
-    fn wait(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
+    /// One poll after an attempt that found nothing.
+    fn wait(&mut self, take: Take, taken: &mut Taken<T>, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let Self { slot, place, .. } = self;
-        slot.shared.wait(place, cx, |_| Self::attempt(slot, take)).map(Result::ok)
+        slot.shared.wait(place, cx, |_| Self::attempt(slot, take, taken)).map(Result::ok)
     }
 
+    #[inline(always)]
     pub(crate) fn poll_lease(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
-        self.poll_take(Take::Lease, cx).map(|taken| taken.map(|taken| Item::new(&self.slot, taken)))
+        let mut taken = Taken::nothing();
+        match ready!(self.poll_take(Take::Lease, &mut taken, cx)) {
+            Some(()) => Poll::Ready(Some(Item::new(&self.slot, taken))),
+            None => Poll::Ready(None),
+        }
     }
 
     /// Leaves the line of waiting consumers: whoever may not take does not stand in it.
@@ -151,26 +158,26 @@ impl<T> Consumer<T> {
         self.slot.shared.leave(&mut self.place, false);
     }
 
-    async fn take(&mut self, take: Take) -> Option<Taken<T>> {
+    async fn take(&mut self, take: Take, taken: &mut Taken<T>) -> Option<()> {
         if coop::is_due() {
             poll_fn(coop::poll_budget).await;
         }
         // What need not wait is spared the making of something that can.
-        match self.try_take(take) {
-            Ok(taken) => return Some(taken),
+        match self.try_take(take, taken) {
+            Ok(()) => return Some(()),
             Err(TryGetError::Ended) => return None,
             Err(TryGetError::Empty) => {}
         }
-        let mut taking = Taking { consumer: self, take };
+        let mut taking = Taking { consumer: self, take, taken };
         poll_fn(|cx| taking.wait(cx)).await
     }
 
-    #[inline]
-    pub(super) fn try_take(&mut self, take: Take) -> Result<Taken<T>, TryGetError> {
-        let taken = self.slot.shared.try_take(&self.slot.row, take)?;
+    #[inline(always)]
+    pub(super) fn try_take(&mut self, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
+        self.slot.shared.try_take(&self.slot.row, take, taken)?;
         // A place from an earlier poll as a stream is used up by this.
         self.slot.shared.leave(&mut self.place, true);
-        Ok(taken)
+        Ok(())
     }
 
     /// Takes the next item for good; `None` when the queue has ended.
@@ -198,7 +205,9 @@ impl<T> Consumer<T> {
     /// # }).unwrap();
     /// ```
     pub async fn get(&mut self) -> Option<T> {
-        self.take(Take::Own).await.map(|taken| taken.item)
+        let mut taken = Taken::nothing();
+        self.take(Take::Own, &mut taken).await;
+        taken.item
     }
 
     /// Takes the next item as a lease; `None` when the queue has ended.
@@ -225,7 +234,9 @@ impl<T> Consumer<T> {
     /// # }).unwrap();
     /// ```
     pub async fn lease(&mut self) -> Option<Item<T>> {
-        self.take(Take::Lease).await.map(|taken| Item::new(&self.slot, taken))
+        let mut taken = Taken::nothing();
+        self.take(Take::Lease, &mut taken).await?;
+        Some(Item::new(&self.slot, taken))
     }
 
     /// Takes an item for good if there is one now. Over Redis it looks at what this process has fetched, and has
@@ -250,7 +261,9 @@ impl<T> Consumer<T> {
     /// ```
     #[inline]
     pub fn try_get(&mut self) -> Result<T, TryGetError> {
-        self.try_take(Take::Own).map(|taken| taken.item)
+        let mut taken = Taken::nothing();
+        self.try_take(Take::Own, &mut taken)?;
+        Ok(taken.into_item())
     }
 
     /// Takes an item as a lease if there is one now.
@@ -270,7 +283,9 @@ impl<T> Consumer<T> {
     /// ```
     #[inline]
     pub fn try_lease(&mut self) -> Result<Item<T>, TryGetError> {
-        self.try_take(Take::Lease).map(|taken| Item::new(&self.slot, taken))
+        let mut taken = Taken::nothing();
+        self.try_take(Take::Lease, &mut taken)?;
+        Ok(Item::new(&self.slot, taken))
     }
 }
 
@@ -278,14 +293,16 @@ impl<T> Consumer<T> {
 pub(super) struct Taking<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,
     pub(super) take: Take,
+    /// Where the item goes.
+    pub(super) taken: &'a mut Taken<T>,
 }
 
 impl<T> Operation for Taking<'_, T> {
     /// `None` at the end.
-    type Output = Option<Taken<T>>;
+    type Output = Option<()>;
 
     fn attempt(&mut self) -> Option<Self::Output> {
-        Consumer::attempt(&self.consumer.slot, self.take).map(Result::ok)
+        Consumer::attempt(&self.consumer.slot, self.take, self.taken).map(Result::ok)
     }
 
     fn slack(&self) -> usize {
@@ -297,7 +314,7 @@ impl<T> Operation for Taking<'_, T> {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.consumer.wait(self.take, cx)
+        self.consumer.wait(self.take, self.taken, cx)
     }
 }
 

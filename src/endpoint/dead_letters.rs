@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::consumer::Consumer;
 use super::producer::Producer;
 use crate::error::OpenError;
-use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue};
+use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue, Outgoing};
 use crate::sync::Mutex;
 
 /// Taken apart when the main queue ends.
@@ -18,15 +18,18 @@ struct Ends<T> {
 }
 
 impl<T: Send + 'static> DeadLetterQueue<T> for Opened<T> {
-    fn put(&self, letter: DeadLetter<T>) -> Result<(), DeadLetter<T>> {
+    fn put(&self, letter: &mut Outgoing<DeadLetter<T>>) {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let producer = match &*guard {
             // Letters that nobody reads would pile up.
             Some(ends) if ends.queue.shared().has_open_consumer() => ends.producer.clone(),
-            _ => return Err(letter),
+            _ => return,
         };
         drop(guard);
-        producer.try_put(letter).map_err(|error| error.into_inner())
+        if let Some(handle) = producer.open_handle() {
+            // One that is refused stays where it is.
+            handle.try_put(letter).ok();
+        }
     }
 
     #[cfg(feature = "redis")]

@@ -150,7 +150,9 @@ impl<T> Consumer<T> {
     #[inline]
     #[track_caller]
     fn get_within(&mut self, limit: Limit) -> Result<T, GetTimeoutError> {
-        taken_within(self.blocking_take(Take::Own, limit, "use get().await with a timer")).map(|taken| taken.item)
+        let mut taken = Taken::nothing();
+        within(self.blocking_take(Take::Own, &mut taken, limit, "use get().await with a timer"))?;
+        Ok(taken.into_item())
     }
 
     /// Takes the next item as a lease; the thread waits for it until the timeout. With a timeout of zero it does not
@@ -218,14 +220,15 @@ impl<T> Consumer<T> {
     #[inline]
     #[track_caller]
     fn lease_within(&mut self, limit: Limit) -> Result<Item<T>, GetTimeoutError> {
-        let taken = taken_within(self.blocking_take(Take::Lease, limit, "use lease().await with a timer"))?;
+        let mut taken = Taken::nothing();
+        within(self.blocking_take(Take::Lease, &mut taken, limit, "use lease().await with a timer"))?;
         Ok(Item::new(self.slot(), taken))
     }
 }
 
 /// What `blocking_take` says, as users read it.
 #[inline]
-fn taken_within<T>(taken: Option<Option<Taken<T>>>) -> Result<Taken<T>, GetTimeoutError> {
+fn within(taken: Option<Option<()>>) -> Result<(), GetTimeoutError> {
     taken.ok_or(GetTimeoutError::Timeout)?.ok_or(GetTimeoutError::Ended)
 }
 

@@ -13,7 +13,7 @@ use super::permit::Permit;
 use super::producer::Producer;
 use crate::coop;
 use crate::error::{PutError, SinkError};
-use crate::queue::{Item, Receipt, Take};
+use crate::queue::{Item, Outgoing, Receipt, Take, Taken};
 
 // Nothing in a consumer is ever pinned.
 impl<T> Unpin for Consumer<T> {}
@@ -24,7 +24,9 @@ impl<T> Stream for Consumer<T> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         ready!(coop::poll_proceed(cx));
-        self.get_mut().poll_take(Take::Own, cx).map(|taken| taken.map(|taken| taken.item))
+        let mut taken = Taken::nothing();
+        ready!(self.get_mut().poll_take(Take::Own, &mut taken, cx));
+        Poll::Ready(taken.item)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -218,6 +220,11 @@ impl<T> PutSink<T> {
     }
 }
 
+#[cold]
+fn refused<T>(error: PutError<()>, put: Outgoing<T>) -> SinkError<T> {
+    SinkError::new(error.with(Some(put.into_item())))
+}
+
 impl<T> Unpin for PutSink<T> {}
 
 impl<T> Drop for PutSink<T> {
@@ -239,31 +246,38 @@ impl<T> Sink<T> for PutSink<T> {
         };
         ready!(coop::poll_proceed(cx));
         let permit = ready!(Permit::poll(line, cx));
-        this.permit = Some(permit.map_err(|error| SinkError::new(error.map(|()| None)))?);
+        this.permit = Some(permit.map_err(|error| SinkError::new(error.with(None)))?);
         Poll::Ready(Ok(()))
     }
 
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {
         let this = self.get_mut();
-        let Some(permit) = this.permit.take() else {
-            if this.line.is_none() {
-                return Err(SinkError::new(PutError::Closed(Some(item))));
-            }
-            panic!("PutSink::start_send: call poll_ready first, until it is ready");
+        let mut put = Outgoing::Here(item);
+        let result = match this.permit.take() {
+            Some(permit) => permit.put_ahead(&mut put),
+            None if this.line.is_none() => Err(PutError::Closed(())),
+            None => panic!("PutSink::start_send: call poll_ready first, until it is ready"),
         };
-        let last = permit.put_ahead(item).map_err(|error| SinkError::new(error.map(Some)))?;
-        this.is_followed_by(last);
-        Ok(())
+        match result {
+            Ok(()) => {
+                this.is_followed_by(put.receipt());
+                Ok(())
+            }
+            Err(error) => Err(refused(error, put)),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
         if let (Some(last), Some(line)) = (this.last, &this.line) {
-            let Some(confirmed) = line.handle.shared.confirmed(last, Some(cx.waker().clone())) else {
+            let mut put = Outgoing::Unconfirmed(last);
+            let Some(confirmed) = line.handle.shared.confirmed(&mut put, Some(cx.waker().clone())) else {
                 return Poll::Pending;
             };
             this.last = None;
-            confirmed.map_err(|error| SinkError::new(error.map(Some)))?;
+            if let Err(error) = confirmed {
+                return Poll::Ready(Err(refused(error, put)));
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -1,13 +1,13 @@
 //! An open producer handle, and how its puts wait.
 
-use std::num::NonZeroU64;
+use std::borrow::BorrowMut;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::operation::Operation;
 use crate::error::{OpenError, PutError};
-use crate::queue::{HandleKey, Line, NotDone, Place, ProducerRow, Receipt, Shared, Turn, drop_quietly};
+use crate::queue::{HandleKey, Line, NotDone, Outgoing, Place, ProducerRow, Shared, Turn, drop_quietly};
 use crate::sync;
 
 /// A share of an open handle, which closes with the last of them.
@@ -43,11 +43,11 @@ impl<T> Handle<T> {
     /// Puts if there is room now, and no put that was made before waits. A refusal is for everybody,
     /// whosever turn it is.
     #[inline]
-    pub(super) fn try_put(&self, item: T) -> Result<(), NotDone<T>> {
+    pub(super) fn try_put(&self, put: &mut Outgoing<T>) -> Result<(), NotDone> {
         if self.is_behind_others() {
-            return Err(NotDone::Full(item));
+            return Err(NotDone::Full);
         }
-        self.shared.try_put(&self.row, item, false)
+        self.shared.try_put(&self.row, put, false)
     }
 
     #[inline]
@@ -83,6 +83,11 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         self.wait(cx, attempt)
     }
 
+    /// One poll after an attempt in vain, until the item is accepted.
+    pub(super) fn put(&mut self, cx: &mut Context<'_>, put: &mut Outgoing<T>) -> Poll<Result<(), PutError<()>>> {
+        self.wait(cx, |handle, by_right| accepted(handle.shared.try_put(&handle.row, put, by_right)))
+    }
+
     /// The same after an attempt in vain.
     fn wait<R, E>(
         &mut self,
@@ -109,37 +114,41 @@ impl<T, H: Deref<Target = Handle<T>>> Drop for InLine<T, H> {
 }
 
 /// A put that may have to wait: for room, and then for its confirmation if the items are elsewhere.
-pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>> {
+///
+/// What holds the item may be borrowed.
+pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>> = Outgoing<T>> {
     line: InLine<T, H>,
-    /// `None` once it is accepted or refused.
-    item: Option<T>,
-    /// Of an item that is accepted and not confirmed.
-    receipt: Receipt,
+    put: P,
 }
 
-impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
-    pub(crate) fn new(handle: H, item: T) -> Self {
-        Self { line: InLine::new(handle), item: Some(item), receipt: None }
+impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P> {
+    pub(crate) fn new(handle: H, put: P) -> Self {
+        Self { line: InLine::new(handle), put }
     }
 
-    /// One that is accepted already.
-    pub(super) fn accepted(handle: H, put: NonZeroU64) -> Self {
-        Self { line: InLine::new(handle), item: None, receipt: Some(put) }
+    /// Whether the item is here: it is not accepted, or was called back.
+    pub(crate) fn call_back(&mut self) -> bool {
+        if let Some(put) = self.put.borrow().receipt()
+            && let Some(item) = self.shared().withdraw(put)
+        {
+            *self.put.borrow_mut() = Outgoing::Here(item);
+        }
+        self.put.borrow().is_here()
     }
 
-    /// The item, if it is neither accepted nor refused, or can be called back.
-    pub(crate) fn take_item(&mut self) -> Option<T> {
-        self.item.take().or_else(|| {
-            let withdrawn = self.shared().withdraw(self.receipt?);
-            withdrawn.inspect(|_| self.receipt = None)
-        })
+    /// The error of a put that was refused, around its item.
+    pub(crate) fn refused(&mut self, error: PutError<()>) -> PutError<T> {
+        error.with(self.put.borrow_mut().take())
     }
 
     /// Gives the put up because the actor that made it is going: the error has the item, unless the answer to it
     /// is still to come. On return the put stands in no line, and its handle's next one has its turn.
     pub(crate) fn give_up(mut self) -> Option<PutError<T>> {
-        let item = self.take_item()?;
-        Some(self.shared().refuse_orphan(&self.line.handle.row, item))
+        if !self.call_back() {
+            return None;
+        }
+        let error = self.shared().orphan_refusal(&self.line.handle.row);
+        Some(self.refused(error))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
@@ -147,67 +156,49 @@ impl<T, H: Deref<Target = Handle<T>>> Putting<T, H> {
     }
 
     /// One poll, the first of which tries before it waits.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PutError<T>>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PutError<()>>> {
         if !self.line.turn.is_held()
-            && self.receipt.is_none()
-            && let Some(put) = self.attempt()
+            && self.put.borrow().is_here()
+            && let Some(result) = self.attempt()
         {
-            return Poll::Ready(put);
+            return Poll::Ready(result);
         }
         self.wait(cx)
     }
 
-    /// One poll until the item is accepted.
-    pub(super) fn poll_accepted(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, PutError<T>>> {
-        let Self { line, item, .. } = self;
-        line.wait(cx, |handle, by_right| {
-            let put = handle.shared.try_put(&handle.row, item.take()?, by_right);
-            keep_if_full(item, put)
-        })
-    }
-
-    fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), PutError<T>>> {
-        let Some(receipt) = self.receipt else { return Some(Ok(())) };
-        let confirmed = self.shared().confirmed(receipt, waker)?;
-        self.receipt = None;
-        Some(confirmed)
+    fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), PutError<()>>> {
+        self.line.handle.shared.confirmed(self.put.borrow_mut(), waker)
     }
 }
 
-impl<T, H: Deref<Target = Handle<T>>> Drop for Putting<T, H> {
+impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Drop for Putting<T, H, P> {
     fn drop(&mut self) {
-        if self.receipt.is_some() {
-            drop_quietly(self.take_item());
-        }
-        if let Some(put) = self.receipt {
-            self.shared().detach(put);
+        let Some(put) = self.put.borrow().receipt() else { return };
+        match self.shared().withdraw(put) {
+            Some(item) => drop_quietly(item),
+            None => self.shared().detach(put),
         }
     }
 }
 
-/// Keeps the item if there is no room.
-fn keep_if_full<T>(item: &mut Option<T>, put: Result<(), NotDone<T>>) -> Option<Result<Receipt, PutError<T>>> {
+/// `None` if there is no room.
+fn accepted(put: Result<(), NotDone>) -> Option<Result<(), PutError<()>>> {
     match put {
-        Ok(()) => Some(Ok(None)),
-        Err(NotDone::Unconfirmed(put)) => Some(Ok(Some(put))),
+        Ok(()) | Err(NotDone::Unconfirmed) => Some(Ok(())),
         Err(NotDone::Refused(error)) => Some(Err(error)),
-        Err(NotDone::Full(back)) => {
-            *item = Some(back);
-            None
-        }
+        Err(NotDone::Full) => None,
     }
 }
 
-impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
-    type Output = Result<(), PutError<T>>;
+impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Operation for Putting<T, H, P> {
+    type Output = Result<(), PutError<()>>;
 
     fn attempt(&mut self) -> Option<Self::Output> {
-        if let Some(item) = self.item.take() {
-            let put = self.line.handle.try_put(item);
-            match keep_if_full(&mut self.item, put)? {
-                Ok(receipt) => self.receipt = receipt,
-                Err(error) => return Some(Err(error)),
-            }
+        let put = self.put.borrow_mut();
+        if put.is_here()
+            && let Err(error) = accepted(self.line.handle.try_put(put))?
+        {
+            return Some(Err(error));
         }
         self.confirmed(None)
     }
@@ -221,13 +212,12 @@ impl<T, H: Deref<Target = Handle<T>>> Operation for Putting<T, H> {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.item.is_some() {
-            match ready!(self.poll_accepted(cx)) {
-                Ok(receipt) => self.receipt = receipt,
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        if self.put.borrow().is_here()
+            && let Err(error) = ready!(self.line.put(cx, self.put.borrow_mut()))
+        {
+            return Poll::Ready(Err(error));
         }
-        if self.receipt.is_none() {
+        if self.put.borrow().receipt().is_none() {
             return Poll::Ready(Ok(()));
         }
         self.confirmed(Some(cx.waker().clone())).map_or(Poll::Pending, Poll::Ready)

@@ -8,7 +8,7 @@ use super::handle::{HandleShare, InLine};
 use super::producer::Producer;
 use crate::coop;
 use crate::error::{PutError, TryPutError};
-use crate::queue::Receipt;
+use crate::queue::Outgoing;
 
 /// Room for one item, from [`Producer::reserve`] or [`Producer::try_reserve`]. Dropping it gives the room back; a permit
 /// that is forgotten with [`mem::forget`](std::mem::forget) keeps it.
@@ -56,15 +56,24 @@ impl<T> Permit<T> {
     /// ```
     pub fn put(self, item: T) -> Result<(), PutError<T>> {
         let handle = HandleShare::clone(&self.handle);
-        self.put_ahead(item).map(|receipt| receipt.into_iter().for_each(|put| handle.shared.detach(put)))
+        let mut put = Outgoing::Here(item);
+        match self.put_ahead(&mut put) {
+            Ok(()) => {
+                if let Some(put) = put.receipt() {
+                    handle.shared.detach(put);
+                }
+                Ok(())
+            }
+            Err(error) => Err(put.refused(error)),
+        }
     }
 
     /// The same, to be confirmed later.
-    pub(super) fn put_ahead(mut self, item: T) -> Result<Receipt, PutError<T>> {
-        let put = self.handle.shared.put_reserved(&self.handle.row, item);
+    pub(super) fn put_ahead(mut self, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+        let result = self.handle.shared.put_reserved(&self.handle.row, put);
         // After it, as writing the item may panic: then the room comes back.
         self.used = true;
-        put
+        result
     }
 }
 

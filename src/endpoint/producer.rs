@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use super::handle::{Handle, HandleShare, Putting};
+use super::handle::{Handle, HandleShare, InLine, Putting};
 use super::operation::Operation;
 use crate::coop;
 use crate::error::{OpenError, PutError, TryPutError};
-use crate::queue::{IterableQueue, NotDone, ProducerEndpoint, Receipt, Shared, name};
+use crate::queue::{IterableQueue, NotDone, Outgoing, ProducerEndpoint, Receipt, Shared, name};
 
 /// Puts items into a queue, which does not end while it is open.
 ///
@@ -28,9 +27,9 @@ pub struct Producer<T> {
     shared: Arc<Shared<T>>,
 }
 
-/// Waits until an item that was accepted is confirmed.
-async fn confirm<T>(handle: &Handle<T>, put: NonZeroU64) -> Result<(), PutError<T>> {
-    let mut putting = Putting::accepted(handle, put);
+/// Waits for a put that is not done, or not confirmed.
+async fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+    let mut putting = Putting::new(handle, put);
     poll_fn(|cx| putting.wait(cx)).await
 }
 
@@ -166,32 +165,32 @@ impl<T> Producer<T> {
             poll_fn(coop::poll_budget).await;
         }
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
+        let mut put = Outgoing::Here(item);
         // What need not wait is spared the making of something that can.
-        match handle.try_put(item) {
-            Err(NotDone::Full(item)) => {
-                let mut putting = Putting::new(handle, item);
-                poll_fn(|cx| putting.wait(cx)).await
-            }
+        let result = match handle.try_put(&mut put) {
+            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put(handle, &mut put).await,
             Err(NotDone::Refused(error)) => Err(error),
-            Err(NotDone::Unconfirmed(put)) => confirm(handle, put).await,
             Ok(()) => Ok(()),
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => Err(put.refused(error)),
         }
     }
 
     /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
-    async fn put_ahead(&self, item: T) -> Result<Receipt, PutError<T>> {
+    async fn put_ahead(&self, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
         if coop::is_due() {
             poll_fn(coop::poll_budget).await;
         }
-        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
-        match handle.try_put(item) {
-            Err(NotDone::Full(item)) => {
-                let mut putting = Putting::new(handle, item);
-                poll_fn(|cx| putting.poll_accepted(cx)).await
+        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(())) };
+        match handle.try_put(put) {
+            Err(NotDone::Full) => {
+                let mut line = InLine::new(handle);
+                poll_fn(|cx| line.put(cx, put)).await
             }
             Err(NotDone::Refused(error)) => Err(error),
-            Err(NotDone::Unconfirmed(put)) => Ok(Some(put)),
-            Ok(()) => Ok(None),
+            Err(NotDone::Unconfirmed) | Ok(()) => Ok(()),
         }
     }
 
@@ -217,7 +216,11 @@ impl<T> Producer<T> {
     #[inline]
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item).into()) };
-        handle.try_put(item).or_else(|not_done| handle.shared.done_for_now(not_done))
+        let mut put = Outgoing::Here(item);
+        match handle.try_put(&mut put) {
+            Ok(()) => Ok(()),
+            Err(not_done) => handle.shared.done_for_now(not_done, put),
+        }
     }
 
     /// Puts all items of an iterator, waiting for room as needed, and returns how many. Over Redis they travel in
@@ -249,11 +252,18 @@ impl<T> Producer<T> {
         let mut count = 0;
         let mut ahead = Ahead { producer: self, last: None };
         for item in items {
-            ahead.is_followed_by(self.put_ahead(item).await?);
+            let mut put = Outgoing::Here(item);
+            match self.put_ahead(&mut put).await {
+                Ok(()) => ahead.is_followed_by(put.receipt()),
+                Err(error) => return Err(put.refused(error)),
+            }
             count += 1;
         }
         if let (Some(last), Some(handle)) = (ahead.last.take(), self.open_handle()) {
-            confirm(handle, last).await?;
+            let mut put = Outgoing::Unconfirmed(last);
+            if let Err(error) = finish_put(handle, &mut put).await {
+                return Err(put.refused(error));
+            }
         }
         Ok(count)
     }

@@ -25,6 +25,7 @@ use std::mem::{self, size_of};
 
 use crossbeam_utils::CachePadded;
 
+use super::moves::Outgoing;
 use crate::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -86,11 +87,11 @@ struct Inbox<T> {
     closed: bool,
 }
 
-/// An item that was not accepted.
+/// Why an item was not accepted.
 #[derive(Debug)]
-pub(super) enum PushError<T> {
-    Full(T),
-    Closed(T),
+pub(super) enum PushError {
+    Full,
+    Closed,
 }
 
 impl<T> Buffer<T> {
@@ -112,13 +113,13 @@ impl<T> Buffer<T> {
     /// Appends an item, and has it `counted` before anybody can take it. Only `by_right` it may use
     /// the place that is kept.
     #[inline]
-    pub(super) fn push(&self, item: T, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError<T>> {
+    pub(super) fn push(&self, put: &mut Outgoing<T>, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
-        let put = self.inbox.count();
-        if put == inbox.limit && !self.has_room(&mut inbox, put, by_right) {
-            return Err(if inbox.closed { PushError::Closed(item) } else { PushError::Full(item) });
+        let count = self.inbox.count();
+        if count == inbox.limit && !self.has_room(&mut inbox, count, by_right) {
+            return Err(if inbox.closed { PushError::Closed } else { PushError::Full });
         }
-        inbox.items.push_back(item);
+        inbox.items.push_back(put.take());
         self.inbox.count_one();
         counted();
         Ok(())
@@ -168,19 +169,22 @@ impl<T> Buffer<T> {
         self.inbox.count() >= inbox.kept_from
     }
 
-    /// Takes the first item.
+    /// Takes the first item into an empty slot. `false` if there is none.
     #[inline]
-    pub(super) fn pop(&self) -> Option<T> {
+    pub(super) fn pop(&self, slot: &mut Option<T>) -> bool {
         let mut outbox = self.outbox.lock();
-        let Some(item) = outbox.pop_front() else { return self.swap_and_pop(outbox) };
+        *slot = outbox.pop_front();
+        if slot.is_none() {
+            return self.swap_and_pop(outbox, slot);
+        }
         self.outbox.count_one();
-        Some(item)
+        true
     }
 
     #[inline(never)]
-    fn swap_and_pop(&self, mut outbox: SpinGuard<'_, VecDeque<T>>) -> Option<T> {
+    fn swap_and_pop(&self, mut outbox: SpinGuard<'_, VecDeque<T>>, slot: &mut Option<T>) -> bool {
         if self.seems_empty() {
-            return None;
+            return false;
         }
         let mut inbox = self.inbox.lock();
         mem::swap(&mut inbox.items, &mut outbox);
@@ -188,13 +192,13 @@ impl<T> Buffer<T> {
         let too_large = inbox.items.capacity() > outbox.len().saturating_mul(4).max(kept::<T>());
         let dropped = if too_large { mem::take(&mut inbox.items) } else { VecDeque::new() };
         drop(inbox);
-        let item = outbox.pop_front();
-        if item.is_some() {
+        *slot = outbox.pop_front();
+        if slot.is_some() {
             self.outbox.count_one();
         }
         drop(outbox);
         drop(dropped);
-        item
+        slot.is_some()
     }
 
     /// After this, either what was put is seen, or whoever puts sees what this thread wrote before.
@@ -254,14 +258,18 @@ impl<T> Buffer<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Buffer, KEPT_BYTES};
+    use super::{Buffer, KEPT_BYTES, Outgoing};
 
     const KEPT: usize = KEPT_BYTES / size_of::<usize>();
 
     fn pass(buffer: &Buffer<usize>, items: usize) {
-        (0..items).for_each(|item| buffer.push(item, false, || ()).unwrap());
-        (0..items).for_each(|item| assert_eq!(buffer.pop(), Some(item)));
-        assert_eq!(buffer.pop(), None);
+        (0..items).for_each(|item| buffer.push(&mut Outgoing::Here(item), false, || ()).unwrap());
+        let mut popped = None;
+        for item in 0..items {
+            assert!(buffer.pop(&mut popped));
+            assert_eq!(popped.take(), Some(item));
+        }
+        assert!(!buffer.pop(&mut popped));
     }
 
     /// For how many items there is memory.

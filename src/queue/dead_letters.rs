@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+use super::moves::Outgoing;
 use crate::one_line::OneLine;
 
 /// An item that used up its attempts or was rejected.
@@ -39,8 +40,8 @@ impl<T> fmt::Display for DeadLetter<T> {
 /// Where dead letters go once somebody has asked for them: itself a queue, whose item type must
 /// not appear in the type of the queue that it belongs to.
 pub(crate) trait DeadLetterQueue<T>: Send + Sync {
-    /// Hands the letter back if nobody reads any.
-    fn put(&self, letter: DeadLetter<T>) -> Result<(), DeadLetter<T>>;
+    /// Accepts the letter if somebody reads them.
+    fn put(&self, letter: &mut Outgoing<DeadLetter<T>>);
 
     /// Whether somebody reads them.
     #[cfg(feature = "redis")]

@@ -3,6 +3,7 @@
 use super::blockers::count;
 use super::dead_letters::DeadLetter;
 use super::effects::{Effects, wake};
+use super::moves::Outgoing;
 use super::remote::Elsewhere;
 use super::rows::ConsumerRow;
 use super::shared::{Control, Line, Shared};
@@ -102,12 +103,11 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Hands a dead letter to those who read them here; it comes back if nobody does.
-    pub(crate) fn read_letter(&self, letter: DeadLetter<T>) -> Result<(), DeadLetter<T>> {
+    /// Hands a dead letter to those who read them here, if somebody does.
+    pub(crate) fn read_letter(&self, letter: &mut Outgoing<DeadLetter<T>>) {
         let dead_letters = self.control().dead_letters.clone();
-        match dead_letters {
-            Some(queue) => queue.put(letter),
-            None => Err(letter),
+        if let Some(queue) = dead_letters {
+            queue.put(letter);
         }
     }
 

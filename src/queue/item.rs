@@ -9,12 +9,12 @@ use std::task::Poll;
 use super::dead_letters::DeadLetter;
 use super::effects::{drop_quietly, label};
 use super::ids::QueueId;
+use super::moves::{Outgoing, Taken};
 use super::post_mortem::PostMortem;
-use super::remote::{SentBack, Settled};
+use super::remote::Settled;
 use super::returned::ReturnedItem;
 use super::rows::ConsumerRow;
 use super::shared::{ENDED, Shared};
-use super::transfer::Taken;
 use crate::error::PutError;
 use crate::one_line::OneLine;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -119,9 +119,10 @@ enum Return<'a> {
 impl<T> Unpin for Item<T> {}
 
 impl<T> Item<T> {
+    /// A lease of what was just taken.
     pub(crate) fn new(slot: &Arc<Slot<T>>, taken: Taken<T>) -> Self {
         Self {
-            value: Some(taken.item),
+            value: taken.item,
             slot: Arc::clone(slot),
             attempt: taken.attempt,
             sequence: taken.sequence,
@@ -278,7 +279,11 @@ impl<T> Item<T> {
     /// ```
     pub fn put_child(&self, item: T) -> Result<(), PutError<T>> {
         self.seen.store(true, Relaxed);
-        self.slot.shared.put_child(&self.slot.row, self.sequence, item)
+        let mut put = Outgoing::Here(item);
+        match self.slot.shared.put_child(&self.slot.row, self.sequence, &mut put) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(put.refused(error)),
+        }
     }
 
     /// Puts more work into the same queue, item by item, and returns how many there were.
@@ -323,38 +328,51 @@ impl<T> Item<T> {
     fn give_back(&mut self, how: Return<'_>) {
         let Some(value) = self.value.take() else { return };
         let (shared, row) = (&self.slot.shared, &self.slot.row);
-        let returned = |item, attempts| ReturnedItem { item, attempts, consumer: row.id, sequence: self.sequence };
-        let letter = |item, reason, panic: Option<&str>| DeadLetter {
-            item,
+        row.count_unacked();
+        match how {
+            Return::Rejected(reason) => self.bury(value, reason, None),
+            // After the end there are no more attempts to use up: it is discarded with the rest.
+            Return::Failed(panic)
+                if self.attempt >= shared.max_attempts && (shared.remote().is_some() || !shared.flagged(ENDED)) =>
+            {
+                self.bury(value, ATTEMPTS_USED_UP.to_owned(), panic);
+            }
+            Return::Failed(_) => self.put_back(value, self.attempt, true),
+            Return::Undone => self.put_back(value, self.attempt - 1, false),
+        }
+        // Last of all: the queue may be drained with this.
+        shared.settle(row, self.sequence, None);
+    }
+
+    /// It comes back, with so many attempts; `failed` by the last of them.
+    #[inline(never)]
+    fn put_back(&self, value: T, attempts: u32, failed: bool) {
+        let Slot { shared, row, .. } = &*self.slot;
+        if let Some(remote) = shared.remote() {
+            shared.send_back(remote, self.sequence, attempts, failed);
+            return drop_quietly(value);
+        }
+        let item = Box::new(value);
+        shared.take_back(ReturnedItem { item, attempts, consumer: row.id, sequence: self.sequence }, failed);
+    }
+
+    #[inline(never)]
+    fn bury(&self, value: T, reason: String, panic: Option<&str>) {
+        let Slot { shared, row, .. } = &*self.slot;
+        let letter = DeadLetter {
+            item: value,
             attempts: self.attempt,
             reason,
             last_worker: row.name.to_string(),
             panic: panic.map(str::to_owned),
         };
-        row.count_unacked();
-        if let Some(remote) = shared.remote() {
-            let how = match how {
-                Return::Rejected(reason) => Err(letter(value, reason, None)),
-                Return::Failed(panic) if self.attempt >= shared.max_attempts => {
-                    Err(letter(value, ATTEMPTS_USED_UP.to_owned(), panic))
-                }
-                Return::Failed(_) => Ok((value, SentBack::Failed(self.attempt))),
-                Return::Undone => Ok((value, SentBack::Undone)),
-            };
-            shared.send_back(remote, self.sequence, how);
-            return shared.settle(row, self.sequence, None);
-        }
-        match how {
-            Return::Rejected(reason) => shared.bury(letter(value, reason, None)),
-            // After the end there are no more attempts to use up: it is discarded with the rest.
-            Return::Failed(panic) if self.attempt >= shared.max_attempts && !shared.flagged(ENDED) => {
-                shared.bury(letter(value, ATTEMPTS_USED_UP.to_owned(), panic));
+        match shared.remote() {
+            Some(remote) => {
+                remote.settle(self.sequence, Settled::Dead(remote.encode_letter(&letter)));
+                drop_quietly(letter.item);
             }
-            Return::Failed(_) => shared.take_back(returned(value, self.attempt), true),
-            Return::Undone => shared.take_back(returned(value, self.attempt - 1), false),
+            None => shared.bury(&mut Outgoing::Here(letter)),
         }
-        // Last of all: the queue may be drained with this.
-        shared.settle(row, self.sequence, None);
     }
 
     /// A lease that dies with its worker ends once it is known what the panic said.
@@ -377,23 +395,23 @@ impl<T> Item<T> {
 }
 
 impl<T> Shared<T> {
-    fn bury(&self, letter: DeadLetter<T>) {
+    fn bury(&self, letter: &mut Outgoing<DeadLetter<T>>) {
         let dead_letters = {
             let mut control = self.control();
             control.dead_lettered += 1;
             control.dead_letters.clone()
         };
-        let unread = match dead_letters {
-            Some(queue) => queue.put(letter).err(),
-            None => Some(letter),
-        };
-        if let Some(letter) = unread {
+        if let Some(queue) = dead_letters {
+            queue.put(letter);
+        }
+        if letter.is_here() {
             log::error!(
                 "{}: a dead letter is dropped, because nobody reads them yet or any more (call dead_letters() before the work begins): \
-                 {letter}",
-                self.label()
+                 {}",
+                self.label(),
+                letter.item()
             );
-            drop_quietly(letter.item);
+            drop_quietly(letter.take().item);
         }
     }
 

@@ -83,14 +83,14 @@ impl<T> Control<T> {
         self.life.abandoned || self.life.ended.is_some()
     }
 
-    /// Why a put fails, around what it would have put.
-    pub(super) fn refusal<U>(&self, item: U) -> PutError<U> {
+    /// Why a put fails.
+    pub(super) fn refusal(&self) -> PutError<()> {
         match &self.life.ended {
-            Some(Drained { outcome: Outcome::Aborted, .. }) => PutError::Aborted(item),
-            _ if self.life.abandoned => PutError::Abandoned(item),
-            _ if self.life.shut_down => PutError::ShutDown(item),
-            _ if self.life.puts_refused => PutError::Sealed(item),
-            _ => PutError::Closed(item),
+            Some(Drained { outcome: Outcome::Aborted, .. }) => PutError::Aborted(()),
+            _ if self.life.abandoned => PutError::Abandoned(()),
+            _ if self.life.shut_down => PutError::ShutDown(()),
+            _ if self.life.puts_refused => PutError::Sealed(()),
+            _ => PutError::Closed(()),
         }
     }
 
@@ -264,19 +264,19 @@ impl<T> Shared<T> {
         });
     }
 
-    /// Returns the error of a put that was refused elsewhere, around its item.
-    pub(super) fn refuse(&self, item: T) -> PutError<T> {
-        self.control().refusal(item)
+    /// Returns the error of a put that was refused elsewhere.
+    pub(super) fn refusal(&self) -> PutError<()> {
+        self.control().refusal()
     }
 
     /// Returns the error of a put whose actor is gone. The queue may take further ones.
-    pub(crate) fn refuse_orphan(&self, row: &ProducerRow, item: T) -> PutError<T> {
+    pub(crate) fn orphan_refusal(&self, row: &ProducerRow) -> PutError<()> {
         let held = row.endpoint.hold_open();
         let control = self.control();
         if held.is_some() && !control.refuses_puts() {
-            return PutError::ActorStopped(item);
+            return PutError::ActorStopped(());
         }
-        control.refusal(item)
+        control.refusal()
     }
 
     /// Ends a lease. Everything that it did has been done by now, or is told to whoever has the items.
@@ -418,13 +418,17 @@ impl<T> Shared<T> {
             left.extend(detached);
             effects.wake.extend(wakers);
         }
-        left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
+        left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| *returned.item));
         let (delayed, timer) = control.delayed.take_all();
         // When they were due is chance; they have their order from the consumers that gave them back.
         delayed.for_each(|returned| control.returned.insert(returned));
-        left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| returned.item));
+        left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| *returned.item));
         effects.timer = timer;
-        left.extend(std::iter::from_fn(|| self.pop_in_order(control)).map(|(item, _)| item));
+        left.extend(std::iter::from_fn(|| {
+            let mut item = None;
+            self.pop_in_order(control, &mut item);
+            item
+        }));
         control.discarded += left.len() as u64;
         left
     }
@@ -476,12 +480,13 @@ mod tests {
 
         shared.shut_consumers([&*slot.row.shut]);
         let sequence = slot.row.claim();
-        let item = shared.buffer.pop().unwrap();
+        let mut taken = Taken { sequence, ..Taken::nothing() };
+        assert!(shared.buffer.pop(&mut taken.item));
         drop(producer);
 
         assert_eq!(queue.state(), State::Draining);
         assert_eq!(queue.snapshot().leased, 1);
-        Item::new(slot, Taken { item, attempt: 1, sequence }).ack();
+        Item::new(slot, taken).ack();
         assert_eq!(queue.state(), State::Drained);
         assert_eq!(queue.blocking_drained().totals.acked, 1);
     }

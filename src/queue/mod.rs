@@ -22,6 +22,7 @@ mod ids;
 mod inspect;
 mod item;
 mod lifecycle;
+mod moves;
 mod post_mortem;
 mod redelivery;
 mod registry;
@@ -57,6 +58,7 @@ pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use item::Item;
 pub(crate) use item::Slot;
+pub(crate) use moves::{Outgoing, Taken};
 pub(crate) use registry::HandleKey;
 #[cfg(feature = "redis")]
 pub(crate) use remote::{Delivery, LeaseLost, Remote, Report, Settled};
@@ -66,7 +68,7 @@ pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};
 pub use snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
-pub(crate) use transfer::{Take, Taken};
+pub(crate) use transfer::Take;
 pub(crate) use turns::Turn;
 pub use weak::WeakQueue;
 
@@ -79,6 +81,9 @@ pub use weak::WeakQueue;
 /// handle kept in scope keeps the queue from ending**. A [weak](IterableQueue::downgrade) one does
 /// not. So does an item that holds a handle or a producer of its own queue, until it is taken: to let items make work,
 /// put through the lease ([`Item::put_child`]).
+///
+/// An item is copied a few times on its way, and the thread that puts or takes it needs a few times its size of the
+/// stack, in debug builds up to twenty times. Box items of 1 KiB and more (`IterableQueue<Box<T>>`).
 ///
 /// # Examples
 ///

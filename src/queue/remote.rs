@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use super::dead_letters::DeadLetter;
 use super::effects::{drop_quietly, wake};
+use super::moves::{Outgoing, Taken};
 use super::rows::{ConsumerRow, ProducerRow};
 use super::shared::{ENDED, Line, Shared};
 use super::snapshot::{ProcessStatus, Totals};
-use super::transfer::{Take, Taken};
+use super::transfer::Take;
 use crate::error::{PutError, TryGetError, TryPutError};
 use crate::one_line::OneLine;
 
@@ -25,14 +26,14 @@ pub(crate) type Receipt = Option<NonZeroU64>;
 /// Why a put is not done. That it is to be confirmed is among it, so that puts in memory, which never are, do
 /// nothing for it.
 #[derive(Debug)]
-pub(crate) enum NotDone<T> {
-    Full(T),
-    Refused(PutError<T>),
-    Unconfirmed(NonZeroU64),
+pub(crate) enum NotDone {
+    Full,
+    Refused(PutError<()>),
+    Unconfirmed,
 }
 
-impl<T> From<PutError<T>> for NotDone<T> {
-    fn from(error: PutError<T>) -> Self {
+impl From<PutError<()>> for NotDone {
+    fn from(error: PutError<()>) -> Self {
         Self::Refused(error)
     }
 }
@@ -135,27 +136,28 @@ impl<T> Shared<T> {
     }
 
     #[cold]
-    pub(super) fn put_remote(&self, row: &ProducerRow, item: T, by_right: bool) -> NotDone<T> {
+    pub(super) fn put_remote(&self, row: &ProducerRow, put: &mut Outgoing<T>, by_right: bool) -> NotDone {
         let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
         // Encoding is for nothing where there is no room. It is foreign code, so it runs under no lock.
         if !self.has_room(&self.control(), by_right) && !self.refuses(row) {
-            return NotDone::Full(item);
+            return NotDone::Full;
         }
-        let encoded = match remote.encode(&item) {
+        let encoded = match remote.encode(put.item()) {
             Ok(encoded) => encoded,
-            Err(error) => return self.unserializable(item, &error).into(),
+            Err(error) => return self.unserializable(&error).into(),
         };
-        let Some(_held) = row.endpoint.hold_open() else { return PutError::Closed(item).into() };
+        let Some(_held) = row.endpoint.hold_open() else { return PutError::Closed(()).into() };
         let control = self.control();
         if control.refuses_puts() {
-            return control.refusal(item).into();
+            return control.refusal().into();
         }
         if !self.has_room(&control, by_right) {
-            return NotDone::Full(item);
+            return NotDone::Full;
         }
         row.count_put_beside();
         row.stamp_put(self.clock.now());
-        NotDone::Unconfirmed(remote.put(item, encoded))
+        *put = Outgoing::Unconfirmed(remote.put(put.take(), encoded));
+        NotDone::Unconfirmed
     }
 
     /// Permits count as room taken; their puts never wait.
@@ -163,20 +165,21 @@ impl<T> Shared<T> {
         &self,
         remote: &dyn Remote<T>,
         row: &ProducerRow,
-        item: T,
-    ) -> Result<Receipt, PutError<T>> {
-        let encoded = remote.encode(&item);
+        put: &mut Outgoing<T>,
+    ) -> Result<(), PutError<()>> {
+        let encoded = remote.encode(put.item());
         let held = row.endpoint.hold_open();
         let (result, effects) = self.decide(|control, effects| {
             self.return_permit(control);
             let refused = match encoded {
-                _ if held.is_none() => PutError::Closed(item),
-                _ if control.refuses_children() || control.life.puts_refused => control.refusal(item),
-                Err(error) => return Err((item, error)),
+                _ if held.is_none() => PutError::Closed(()),
+                _ if control.refuses_children() || control.life.puts_refused => control.refusal(),
+                Err(error) => return Err(error),
                 Ok(encoded) => {
                     row.count_put_beside();
                     row.stamp_put(self.clock.now());
-                    return Ok(Ok(Some(remote.put(item, encoded))));
+                    *put = Outgoing::Unconfirmed(remote.put(put.take(), encoded));
+                    return Ok(Ok(()));
                 }
             };
             effects.wake.extend(self.notify(control, Line::Putters));
@@ -184,21 +187,34 @@ impl<T> Shared<T> {
         });
         drop(held);
         effects.run();
-        result.unwrap_or_else(|(item, error)| {
+        result.unwrap_or_else(|error| {
             wake(self.notify_next(Line::Putters));
-            Err(self.unserializable(item, &error))
+            Err(self.unserializable(&error))
         })
     }
 
-    fn unserializable(&self, item: T, error: &str) -> PutError<T> {
+    fn unserializable(&self, error: &str) -> PutError<()> {
         log::error!("{}: an item cannot be written as JSON: {}", self.label(), OneLine(error));
-        PutError::Unserializable(item)
+        PutError::Unserializable(())
     }
 
     /// Whether a put is confirmed. A refusal hands the item back.
-    pub(crate) fn confirmed(&self, put: NonZeroU64, mut waker: Option<Waker>) -> Option<Result<(), PutError<T>>> {
-        let confirmed = self.remote()?.confirmed(put, &mut waker)?;
-        Some(confirmed.map_err(|item| self.refuse(item)))
+    pub(crate) fn confirmed(
+        &self,
+        put: &mut Outgoing<T>,
+        mut waker: Option<Waker>,
+    ) -> Option<Result<(), PutError<()>>> {
+        let Outgoing::Unconfirmed(number) = *put else { return Some(Ok(())) };
+        match self.remote()?.confirmed(number, &mut waker)? {
+            Ok(()) => {
+                *put = Outgoing::Gone;
+                Some(Ok(()))
+            }
+            Err(item) => {
+                *put = Outgoing::Here(item);
+                Some(Err(self.refusal()))
+            }
+        }
     }
 
     pub(crate) fn withdraw(&self, put: NonZeroU64) -> Option<T> {
@@ -209,12 +225,14 @@ impl<T> Shared<T> {
 
     /// What a put that does not wait is told. Kept out of the fast path.
     #[cold]
-    pub(crate) fn done_for_now(&self, not_done: NotDone<T>) -> Result<(), TryPutError<T>> {
+    pub(crate) fn done_for_now(&self, not_done: NotDone, put: Outgoing<T>) -> Result<(), TryPutError<T>> {
         match not_done {
-            NotDone::Full(item) => Err(TryPutError::Full(item)),
-            NotDone::Refused(error) => Err(error.into()),
-            NotDone::Unconfirmed(put) => {
-                self.detach(put);
+            NotDone::Full => Err(TryPutError::Full(put.into_item())),
+            NotDone::Refused(error) => Err(TryPutError::Refused(put.refused(error))),
+            NotDone::Unconfirmed => {
+                if let Some(put) = put.receipt() {
+                    self.detach(put);
+                }
                 Ok(())
             }
         }
@@ -228,7 +246,7 @@ impl<T> Shared<T> {
         }
     }
 
-    pub(super) fn take_remote(&self, row: &ConsumerRow, take: Take) -> Result<Taken<T>, TryGetError> {
+    pub(super) fn take_remote(&self, row: &ConsumerRow, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
         let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
         if self.flagged(ENDED) {
             return Err(TryGetError::Ended);
@@ -248,7 +266,8 @@ impl<T> Shared<T> {
                 row.claim_failed();
             }
         }
-        Ok(Taken { item, attempt: attempts + 1, sequence: lease })
+        *taken = Taken { item: Some(item), attempt: attempts + 1, sequence: lease };
+        Ok(())
     }
 
     pub(super) fn put_child_remote(
@@ -256,44 +275,30 @@ impl<T> Shared<T> {
         remote: &dyn Remote<T>,
         row: &ConsumerRow,
         lease: u64,
-        item: T,
-    ) -> Result<(), PutError<T>> {
-        let encoded = match remote.encode(&item) {
+        put: &mut Outgoing<T>,
+    ) -> Result<(), PutError<()>> {
+        let encoded = match remote.encode(put.item()) {
             Ok(encoded) => encoded,
-            Err(error) => return Err(self.unserializable(item, &error)),
+            Err(error) => return Err(self.unserializable(&error)),
         };
         let control = self.control();
         if control.refuses_children() {
-            return Err(control.refusal(item));
+            return Err(control.refusal());
         }
         if remote.put_child(lease, encoded).is_err() {
-            return Err(PutError::Fenced(item));
+            return Err(PutError::Fenced(()));
         }
+        // It travels as it was written: the caller drops it, out of the lock.
         row.count_child();
         Ok(())
     }
 
-    /// How an unsettled item goes back to where it came from.
-    pub(super) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, how: Result<(T, SentBack), DeadLetter<T>>) {
-        let (settled, item) = match how {
-            Ok((item, SentBack::Undone)) => (Settled::Undone, item),
-            Ok((item, SentBack::Failed(attempts))) => {
-                let delay = self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
-                (Settled::Failed(delay.unwrap_or_default()), item)
-            }
-            Err(letter) => (Settled::Dead(remote.encode_letter(&letter)), letter.item),
-        };
-        remote.settle(lease, settled);
-        drop_quietly(item);
+    /// How an unsettled item goes back to where it came from, with so many attempts; `failed` by the last of them.
+    pub(super) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, attempts: u32, failed: bool) {
+        let delay = || self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
+        let how = if failed { Settled::Failed(delay().unwrap_or_default()) } else { Settled::Undone };
+        remote.settle(lease, how);
     }
-}
-
-/// How an item goes back that is no dead letter.
-#[derive(Debug)]
-pub(super) enum SentBack {
-    /// Its attempt failed, which makes so many.
-    Failed(u32),
-    Undone,
 }
 
 impl<T> fmt::Debug for dyn Remote<T> + '_ {

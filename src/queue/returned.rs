@@ -7,7 +7,8 @@ use super::ids::ConsumerId;
 /// An item whose lease ended unsettled.
 #[derive(Debug)]
 pub(crate) struct ReturnedItem<T> {
-    pub(crate) item: T,
+    /// Boxed, as it is moved about while it waits.
+    pub(crate) item: Box<T>,
     /// How many attempts count against it so far.
     pub(crate) attempts: u32,
     pub(crate) consumer: ConsumerId,

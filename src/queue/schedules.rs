@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::{Config, Item, IterableQueue, Place, Redelivery, Shared, State, Take};
+use super::{Config, Item, IterableQueue, Place, Redelivery, Shared, State, Take, Taken};
 use crate::backoff::Backoff;
 use crate::endpoint::{Consumer, Producer};
 use crate::error::TryGetError;
@@ -93,7 +93,7 @@ impl World {
         self.note(&format!("poll {n} {take:?}"));
         let (shared, waker) = (Arc::clone(&self.shared), Waker::from(Arc::clone(&worker.wakes)));
         let slot = Arc::clone(worker.consumer.slot());
-        let (mut looks, wakes) = (0, Cell::new(0));
+        let (mut looks, wakes, mut taken) = (0, Cell::new(0), Taken::nothing());
         let mut look = || {
             looks += 1;
             if looks == 2 {
@@ -101,10 +101,10 @@ impl World {
                 wakes.set(worker.wakes.0.load(SeqCst));
                 self.meanwhile();
             }
-            let taken = shared.try_take(&slot.row, take);
+            let result = shared.try_take(&slot.row, take, &mut taken);
             self.meanwhile();
-            match taken {
-                Ok(taken) => Some(Ok(taken)),
+            match result {
+                Ok(()) => Some(Ok(())),
                 Err(TryGetError::Ended) => Some(Err(())),
                 Err(TryGetError::Empty) => None,
             }
@@ -116,7 +116,7 @@ impl World {
         };
         self.note(&format!("{n} has {polled:?}"));
         worker.parked = polled.is_pending().then(|| wakes.get());
-        if let (Poll::Ready(Ok(taken)), Take::Lease) = (polled, take) {
+        if let (Poll::Ready(Ok(())), Take::Lease) = (polled, take) {
             self.items.push(Item::new(&slot, taken));
         }
         self.workers[n] = Some(worker);
@@ -134,8 +134,11 @@ impl World {
     fn try_lease(&mut self, n: usize) -> bool {
         let Some(worker) = &mut self.workers[n] else { return false };
         let slot = worker.consumer.slot();
-        let taken = self.shared.try_take(&slot.row, Take::Lease).map(|taken| Item::new(slot, taken));
-        let Ok(item) = taken else { return false };
+        let mut taken = Taken::nothing();
+        if self.shared.try_take(&slot.row, Take::Lease, &mut taken).is_err() {
+            return false;
+        }
+        let item = Item::new(slot, taken);
         self.shared.leave(&mut worker.place, true);
         worker.parked = None;
         self.note(&format!("{n} took {item:?}"));

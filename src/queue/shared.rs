@@ -380,7 +380,7 @@ mod tests {
     use std::task::{Context, Poll, Wake, Waker};
 
     use super::Place;
-    use crate::queue::{IterableQueue, Take};
+    use crate::queue::{IterableQueue, Take, Taken};
 
     #[derive(Default)]
     struct Count(AtomicUsize);
@@ -406,17 +406,18 @@ mod tests {
         // The put comes before this getter is listed.
         producer.try_put("older").unwrap();
         let took = shared.wait(&mut first_place, &mut Context::from_waker(Waker::noop()), |_| {
-            let taken = shared.try_take(&first.slot().row, Take::Own).unwrap();
+            let mut taken = Taken::nothing();
+            shared.try_take(&first.slot().row, Take::Own, &mut taken).unwrap();
             // Before it leaves the line, the second getter parks behind it, and another item comes.
             let parked = shared.wait(&mut second_place, &mut Context::from_waker(&second_waker), |_| {
-                shared.try_take(&second.slot().row, Take::Own).ok().map(Ok::<_, ()>)
+                shared.try_take(&second.slot().row, Take::Own, &mut Taken::nothing()).ok().map(Ok::<_, ()>)
             });
             assert!(parked.is_pending());
             producer.try_put("newer").unwrap();
             Some(Ok::<_, ()>(taken.item))
         });
 
-        assert_eq!(took, Poll::Ready(Ok("older")));
+        assert_eq!(took, Poll::Ready(Ok(Some("older"))));
         assert_eq!(woken.0.load(SeqCst), 1, "an item is there, and the one who waits for it sleeps");
     }
 }

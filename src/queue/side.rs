@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::moves::Outgoing;
+
 /// Items past the buffer's capacity: put through leases, and through permits that lost their room.
 ///
 /// Their place among the items of the buffer is kept by counting, under the lock, what was pushed to
@@ -35,17 +37,19 @@ impl<T> Side<T> {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, item: T, origin: Origin) {
+    pub(crate) fn push(&mut self, put: &mut Outgoing<T>, origin: Origin) {
         self.producer_items += usize::from(origin == Origin::Producer);
-        self.items.push_back(SideItem { item, origin, behind: 0 });
+        self.items.push_back(SideItem { item: put.take(), origin, behind: 0 });
     }
 
+    /// Takes the first item into a slot, and says who put it.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<(T, Origin)> {
+    pub(crate) fn pop(&mut self, slot: &mut Option<T>) -> Option<Origin> {
         let first = self.items.pop_front()?;
         self.producer_items -= usize::from(first.origin == Origin::Producer);
         self.behind -= first.behind;
-        Some((first.item, first.origin))
+        *slot = Some(first.item);
+        Some(first.origin)
     }
 
     /// An item was pushed to the buffer.

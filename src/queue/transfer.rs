@@ -8,22 +8,13 @@ use std::task::Waker;
 
 use super::buffer::PushError;
 use super::effects::wake;
-use super::remote::{NotDone, Receipt};
+use super::moves::{Outgoing, Taken};
+use super::remote::NotDone;
 use super::rows::{ConsumerRow, ProducerRow};
 use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
 use super::side::Origin;
 use crate::error::{PutError, TryGetError};
 use crate::sync::atomic::Ordering::SeqCst;
-
-/// An item on its way to a consumer.
-#[derive(Debug)]
-pub(crate) struct Taken<T> {
-    pub(crate) item: T,
-    /// How many times it has been handed out, this one included.
-    pub(crate) attempt: u32,
-    /// The consumer's number for the lease; 0 without one.
-    pub(crate) sequence: u64,
-}
 
 /// How a consumer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,23 +37,23 @@ impl Take {
 }
 
 /// What a consumer got of the items that came back.
-enum TakeReturned<T> {
-    Taken(Taken<T>),
+enum TakeReturned {
+    Taken,
     Nothing,
     /// Only what it gave back itself, and there are new ones.
     NewFirst,
 }
 
 impl<T> Shared<T> {
-    /// Puts if there is room now; `by_right` also into the room that is kept for the line.
+    /// Puts an item if there is room now; `by_right` also into the room that is kept for the line.
     #[inline]
-    pub(crate) fn try_put(&self, row: &ProducerRow, item: T, by_right: bool) -> Result<(), NotDone<T>> {
+    pub(crate) fn try_put(&self, row: &ProducerRow, put: &mut Outgoing<T>, by_right: bool) -> Result<(), NotDone> {
         if self.flagged(REMOTE) {
-            return Err(self.put_remote(row, item, by_right));
+            return Err(self.put_remote(row, put, by_right));
         }
         let waker = match row.endpoint.hold_open() {
-            Some(_held) => self.push(row, item, by_right)?,
-            None => return Err(PutError::Closed(item).into()),
+            Some(_held) => self.push(row, put, by_right)?,
+            None => return Err(PutError::Closed(()).into()),
         };
         wake(waker);
         Ok(())
@@ -75,11 +66,11 @@ impl<T> Shared<T> {
 
     /// The fast path is kept small, as it is compiled into the caller; all else is out of line.
     #[inline]
-    fn push(&self, row: &ProducerRow, item: T, by_right: bool) -> Result<Option<Waker>, NotDone<T>> {
+    fn push(&self, row: &ProducerRow, put: &mut Outgoing<T>, by_right: bool) -> Result<Option<Waker>, NotDone> {
         if self.flagged(SIDE | PERMITS) {
-            return self.push_in_order(row, item, by_right);
+            return self.push_in_order(row, put, by_right);
         }
-        match self.buffer.push(item, by_right, || row.count_put()) {
+        match self.buffer.push(put, by_right, || row.count_put()) {
             Ok(()) => {
                 if self.flagged(SIDE) {
                     // The side list got its first item meanwhile: this one is behind it.
@@ -98,28 +89,32 @@ impl<T> Shared<T> {
     }
 
     #[cold]
-    fn not_pushed(&self, error: PushError<T>) -> NotDone<T> {
+    fn not_pushed(&self, error: PushError) -> NotDone {
         match error {
-            PushError::Full(item) => NotDone::Full(item),
-            PushError::Closed(item) => self.control().refusal(item).into(),
+            PushError::Full => NotDone::Full,
+            PushError::Closed => self.refusal().into(),
         }
     }
 
     /// While items are beside the buffer or permits are out, room is counted and order is kept
     /// under the lock.
     #[cold]
-    fn push_in_order(&self, row: &ProducerRow, item: T, by_right: bool) -> Result<Option<Waker>, NotDone<T>> {
+    fn push_in_order(
+        &self,
+        row: &ProducerRow,
+        put: &mut Outgoing<T>,
+        by_right: bool,
+    ) -> Result<Option<Waker>, NotDone> {
         let mut control = self.control();
         if control.refuses_puts() {
-            return Err(control.refusal(item).into());
+            return Err(control.refusal().into());
         }
         if !self.has_room(&control, by_right) {
-            return Err(NotDone::Full(item));
+            return Err(NotDone::Full);
         }
         // Full all the same: a put that began before the permits were given was faster.
-        let pushed = self.buffer.push(item, by_right, || row.count_put());
-        if let Err(PushError::Full(item) | PushError::Closed(item)) = pushed {
-            return Err(NotDone::Full(item));
+        if self.buffer.push(put, by_right, || row.count_put()).is_err() {
+            return Err(NotDone::Full);
         }
         control.side.count_behind();
         row.stamp_put(self.clock.now());
@@ -144,7 +139,7 @@ impl<T> Shared<T> {
         let Some(_held) = row.endpoint.hold_open() else { return Some(Err(PutError::Closed(()))) };
         let mut control = self.control();
         if control.refuses_puts() {
-            return Some(Err(control.refusal(())));
+            return Some(Err(control.refusal()));
         }
         if !self.has_room(&control, by_right) {
             return None;
@@ -159,9 +154,9 @@ impl<T> Shared<T> {
 
     /// Uses a permit up. It never waits: if others were faster, the item goes beside the buffer. A
     /// shutdown waits for it (D6).
-    pub(crate) fn put_reserved(&self, row: &ProducerRow, item: T) -> Result<Receipt, PutError<T>> {
+    pub(crate) fn put_reserved(&self, row: &ProducerRow, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
         if let Some(remote) = self.remote() {
-            return self.put_reserved_remote(remote, row, item);
+            return self.put_reserved_remote(remote, row, put);
         }
         let (result, effects) = {
             let held = row.endpoint.hold_open();
@@ -169,16 +164,16 @@ impl<T> Shared<T> {
                 self.return_permit(control);
                 if held.is_none() {
                     effects.wake.extend(self.notify(control, Line::Putters));
-                    return Err(PutError::Closed(item));
+                    return Err(PutError::Closed(()));
                 }
                 if control.refuses_children() {
-                    return Err(control.refusal(item));
+                    return Err(control.refusal());
                 }
-                self.push_past_capacity(control, item, Origin::Producer);
+                self.push_past_capacity(control, put, Origin::Producer);
                 row.count_put_beside();
                 row.stamp_put(self.clock.now());
                 effects.wake.extend(self.notify(control, Line::Getters));
-                Ok(None)
+                Ok(())
             })
         };
         effects.run();
@@ -200,47 +195,37 @@ impl<T> Shared<T> {
         }
     }
 
-    fn push_past_capacity(&self, control: &mut Control<T>, item: T, origin: Origin) {
-        let item = match origin {
-            Origin::Lease => item,
-            Origin::Producer => match self.buffer.push(item, true, || ()) {
-                Ok(()) => return control.side.count_behind(),
-                Err(PushError::Full(item) | PushError::Closed(item)) => item,
-            },
-        };
-        control.side.push(item, origin);
+    fn push_past_capacity(&self, control: &mut Control<T>, put: &mut Outgoing<T>, origin: Origin) {
+        if origin == Origin::Producer && self.buffer.push(put, true, || ()).is_ok() {
+            return control.side.count_behind();
+        }
+        control.side.push(put, origin);
         self.raise(control, SIDE);
     }
 
     /// Puts through a lease. It ignores the capacity, and every producer may have closed.
     ///
     /// The caller holds the lease, so the queue cannot become drained meanwhile.
-    pub(crate) fn put_child(&self, row: &ConsumerRow, lease: u64, item: T) -> Result<(), PutError<T>> {
+    pub(crate) fn put_child(&self, row: &ConsumerRow, lease: u64, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
         if let Some(remote) = self.remote() {
-            return self.put_child_remote(remote, row, lease, item);
+            return self.put_child_remote(remote, row, lease, put);
         }
-        let mut item = item;
         // Without a bound the buffer is as good a place, and quicker. A bounded one is for
         // producers alone: its size is their capacity.
-        if self.buffer.capacity().is_none() && !self.flagged(SIDE) {
-            match self.buffer.push(item, false, || ()) {
-                Ok(()) => {
-                    row.count_child();
-                    if self.getters_wait.load(SeqCst) {
-                        wake(self.notify_next(Line::Getters));
-                    }
-                    return Ok(());
-                }
-                // The buffer is closed to producers; leases may go on while the queue shuts down.
-                Err(PushError::Full(back) | PushError::Closed(back)) => item = back,
+        // If it is closed to producers, leases may go on all the same while the queue shuts down.
+        if self.buffer.capacity().is_none() && !self.flagged(SIDE) && self.buffer.push(put, false, || ()).is_ok() {
+            row.count_child();
+            if self.getters_wait.load(SeqCst) {
+                wake(self.notify_next(Line::Getters));
             }
+            return Ok(());
         }
         let waker = {
             let mut control = self.control();
             if control.refuses_children() {
-                return Err(control.refusal(item));
+                return Err(control.refusal());
             }
-            self.push_past_capacity(&mut control, item, Origin::Lease);
+            self.push_past_capacity(&mut control, put, Origin::Lease);
             row.count_child();
             self.notify(&mut control, Line::Getters)
         };
@@ -248,33 +233,35 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    /// Takes if there is an item now. The fast path is kept small, as it is compiled into the caller.
-    #[inline]
-    pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take) -> Result<Taken<T>, TryGetError> {
+    /// Takes if there is an item now. The fast path is kept small, as it is compiled into the caller: always, or it
+    /// depended on what else the program does.
+    #[inline(always)]
+    pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
         let flags = self.flags.load(SeqCst);
         if flags & !PERMITS != 0 || row.is_shut() {
-            return self.take_by_flags(row, take, flags);
+            return self.take_by_flags(row, take, flags, taken);
         }
         let sequence = take.claim(row);
-        match self.pop_buffer() {
-            Some(item) => Ok(self.taken(row, take, item, sequence)),
-            None => self.take_failed(row, take, sequence, false),
+        if !self.pop_buffer(&mut taken.item) {
+            return self.take_failed(row, take, sequence, false, taken);
         }
+        self.count_take(row, take, sequence, taken);
+        Ok(())
     }
 
     /// The same for a queue that has something beside its buffer, or comes to its end.
     #[inline(never)]
-    fn take_by_flags(&self, row: &ConsumerRow, take: Take, flags: u8) -> Result<Taken<T>, TryGetError> {
+    fn take_by_flags(&self, row: &ConsumerRow, take: Take, flags: u8, taken: &mut Taken<T>) -> Result<(), TryGetError> {
         if row.is_shut() {
             return Err(TryGetError::Ended);
         }
         if flags & REMOTE != 0 {
-            return self.take_remote(row, take);
+            return self.take_remote(row, take, taken);
         }
         let mut new_first = false;
         if flags & RETURNED != 0 {
-            match self.take_returned(row, take, true) {
-                TakeReturned::Taken(taken) => return Ok(taken),
+            match self.take_returned(row, take, true, taken) {
+                TakeReturned::Taken => return Ok(()),
                 TakeReturned::NewFirst => new_first = true,
                 TakeReturned::Nothing => {}
             }
@@ -285,10 +272,13 @@ impl<T> Shared<T> {
             return Err(self.nothing());
         }
         let sequence = take.claim(row);
-        match if flags & SIDE == 0 { self.pop_buffer() } else { self.pop_beside() } {
-            Some(item) => Ok(self.taken(row, take, item, sequence)),
-            None => self.take_failed(row, take, sequence, new_first),
+        let slot = &mut taken.item;
+        let popped = if flags & SIDE == 0 { self.pop_buffer(slot) } else { self.pop_beside(slot) };
+        if !popped {
+            return self.take_failed(row, take, sequence, new_first, taken);
         }
+        self.count_take(row, take, sequence, taken);
+        Ok(())
     }
 
     /// The buffer had nothing. If there is nothing beside it either, the claim ends.
@@ -299,11 +289,11 @@ impl<T> Shared<T> {
         take: Take,
         sequence: u64,
         new_first: bool,
-    ) -> Result<Taken<T>, TryGetError> {
-        if self.flagged(SIDE)
-            && let Some(item) = self.pop_beside()
-        {
-            return Ok(self.taken(row, take, item, sequence));
+        taken: &mut Taken<T>,
+    ) -> Result<(), TryGetError> {
+        if self.flagged(SIDE) && self.pop_beside(&mut taken.item) {
+            self.count_take(row, take, sequence, taken);
+            return Ok(());
         }
         if take == Take::Lease {
             // A failed take is a settler too: the end may have waited for this claim alone.
@@ -313,16 +303,10 @@ impl<T> Shared<T> {
             }
         }
         // Others were faster: now it may take what it gave back itself.
-        if new_first && let TakeReturned::Taken(taken) = self.take_returned(row, take, false) {
-            return Ok(taken);
+        if new_first && let TakeReturned::Taken = self.take_returned(row, take, false, taken) {
+            return Ok(());
         }
         Err(self.nothing())
-    }
-
-    #[inline]
-    fn taken(&self, row: &ConsumerRow, take: Take, item: T, sequence: u64) -> Taken<T> {
-        self.count_take(row, take);
-        Taken { item, attempt: 1, sequence }
     }
 
     fn nothing(&self) -> TryGetError {
@@ -331,9 +315,12 @@ impl<T> Shared<T> {
 
     /// After an item has left the buffer.
     #[inline]
-    fn count_take(&self, row: &ConsumerRow, take: Take) {
+    fn count_take(&self, row: &ConsumerRow, take: Take, sequence: u64, taken: &mut Taken<T>) {
         match take {
-            Take::Lease => row.stamp_lease(self.clock.now()),
+            Take::Lease => {
+                row.stamp_lease(self.clock.now());
+                taken.sequence = sequence;
+            }
             Take::Own => {
                 row.count_taken();
                 // Nobody will settle it, so this take may be the last thing that happens.
@@ -348,7 +335,7 @@ impl<T> Shared<T> {
     /// whoever was woken for it; and, as long as there are new items to do, to those who are at work,
     /// if it is to `spare` them.
     #[cold]
-    fn take_returned(&self, row: &ConsumerRow, take: Take, spare: bool) -> TakeReturned<T> {
+    fn take_returned(&self, row: &ConsumerRow, take: Take, spare: bool, taken: &mut Taken<T>) -> TakeReturned {
         let (returned, sequence) = {
             let mut control = self.control();
             // No more than one item for each of them: what came back has no capacity to bound it.
@@ -374,8 +361,10 @@ impl<T> Shared<T> {
             // Claimed under the lock: between two places an item is never in nobody's hand.
             (returned, take.claim(row))
         };
-        self.count_take(row, take);
-        TakeReturned::Taken(Taken { item: returned.item, attempt: returned.attempts + 1, sequence })
+        self.count_take(row, take, sequence, taken);
+        taken.attempt = returned.attempts + 1;
+        taken.item = Some(*returned.item);
+        TakeReturned::Taken
     }
 
     fn has_new(&self, control: &Control<T>) -> bool {
@@ -383,24 +372,26 @@ impl<T> Shared<T> {
     }
 
     /// Takes the oldest item that was never handed out, from the buffer or beside it.
-    fn pop_beside(&self) -> Option<T> {
-        let (item, waker) = {
+    fn pop_beside(&self, slot: &mut Option<T>) -> bool {
+        let waker = {
             let mut control = self.control();
-            let (item, room) = self.pop_in_order(&mut control)?;
-            (item, if room { self.notify(&mut control, Line::Putters) } else { None })
+            let Some(origin) = self.pop_in_order(&mut control, slot) else { return false };
+            if origin == Origin::Producer { self.notify(&mut control, Line::Putters) } else { None }
         };
         wake(waker);
-        Some(item)
+        true
     }
 
     /// The same while there is nothing beside it. The caller has claimed the item, if it leases.
     #[inline]
-    fn pop_buffer(&self) -> Option<T> {
-        let item = self.buffer.pop()?;
+    fn pop_buffer(&self, slot: &mut Option<T>) -> bool {
+        if !self.buffer.pop(slot) {
+            return false;
+        }
         if self.putters_wait.load(SeqCst) {
             self.tell_of_room();
         }
-        Some(item)
+        true
     }
 
     #[cold]
@@ -408,22 +399,19 @@ impl<T> Shared<T> {
         wake(self.notify_next(Line::Putters));
     }
 
-    /// From the buffer or beside it, whichever is older, and whether that makes room for a producer.
-    pub(super) fn pop_in_order(&self, control: &mut Control<T>) -> Option<(T, bool)> {
-        if self.buffer.len() > control.side.behind()
-            && let Some(item) = self.buffer.pop()
-        {
-            return Some((item, true));
+    /// From the buffer or beside it, whichever is older, and who had put it: only what a producer put makes room
+    /// for one.
+    pub(super) fn pop_in_order(&self, control: &mut Control<T>, slot: &mut Option<T>) -> Option<Origin> {
+        if self.buffer.len() > control.side.behind() && self.buffer.pop(slot) {
+            return Some(Origin::Producer);
         }
-        match control.side.pop() {
-            Some((item, origin)) => {
-                if control.side.is_empty() {
-                    self.lower(control, SIDE);
-                }
-                Some((item, origin == Origin::Producer))
+        if let Some(origin) = control.side.pop(slot) {
+            if control.side.is_empty() {
+                self.lower(control, SIDE);
             }
-            None => self.buffer.pop().map(|item| (item, true)),
+            return Some(origin);
         }
+        self.buffer.pop(slot).then_some(Origin::Producer)
     }
 }
 
@@ -433,7 +421,7 @@ mod tests {
 
     use futures::FutureExt;
 
-    use super::Shared;
+    use super::{Outgoing, Shared};
     use crate::endpoint::{Permit, Producer};
     use crate::error::TryPutError;
     use crate::queue::IterableQueue;
@@ -442,7 +430,7 @@ mod tests {
     /// pushes: it takes the room that the permit was to keep.
     fn overlapping_put(shared: &Shared<&'static str>, producer: &Producer<&'static str>) -> Permit<&'static str> {
         let permit = producer.reserve().now_or_never().unwrap().unwrap();
-        shared.buffer.push("faster", false, || ()).unwrap();
+        shared.buffer.push(&mut Outgoing::Here("faster"), false, || ()).unwrap();
         permit
     }
 

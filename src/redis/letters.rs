@@ -5,7 +5,7 @@ use super::engine::{Failure, MAX_BATCH};
 use super::link::{Letter, decode};
 use super::payload::Payload;
 use crate::one_line::OneLine;
-use crate::queue::{DeadLetter, drop_quietly};
+use crate::queue::{DeadLetter, Outgoing, drop_quietly};
 
 /// Reads some, if somebody here reads any. Returns whether there may be more.
 pub(super) async fn read_some<T: Payload>(bridge: &Bridge<T>) -> Result<bool, Failure> {
@@ -17,8 +17,9 @@ pub(super) async fn read_some<T: Payload>(bridge: &Bridge<T>) -> Result<bool, Fa
         let label = bridge.shared.label();
         match decode::<Letter<T>>(letter) {
             Ok(Letter { item, attempts, reason, last_worker, panic }) => {
-                let letter = DeadLetter { item, attempts, reason, last_worker, panic };
-                if let Err(letter) = bridge.shared.read_letter(letter) {
+                let mut letter = Outgoing::Here(DeadLetter { item, attempts, reason, last_worker, panic });
+                bridge.shared.read_letter(&mut letter);
+                if let Outgoing::Here(letter) = letter {
                     log::error!("{label}: a dead letter is dropped, because nobody reads them any more: {letter}");
                     drop_quietly(letter.item);
                 }

@@ -13,7 +13,9 @@ use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue};
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
-/// Something that takes memory.
+use super::stack::Call;
+
+/// Something that takes memory, on the heap or of the stack.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Probe {
     Producers(usize),
@@ -41,6 +43,8 @@ pub(crate) enum Probe {
     DoSendFlood {
         items: usize,
     },
+    /// A call with little stack.
+    Stack(Call),
 }
 
 impl Probe {
@@ -48,7 +52,7 @@ impl Probe {
         serde_json::from_str(text)
     }
 
-    /// How many bytes it took; at their peak for floods.
+    /// How many bytes it took; at their peak for floods; before the call for stacks.
     pub(crate) fn run(self) -> anyhow::Result<u64> {
         match self {
             Probe::Producers(count) => {
@@ -89,6 +93,7 @@ impl Probe {
                 Worker::start_in_arbiter(arbiter, |_| worker);
                 Ok(move |item| producer.blocking_put(item).is_ok())
             }),
+            Probe::Stack(call) => call.make(),
             Probe::DoSendFlood { items } => flood(items, |arbiter, worker| {
                 let address = Worker::start_in_arbiter(arbiter, |_| worker);
                 Ok(move |item| {

@@ -7,9 +7,9 @@ use tokio::task::coop;
 
 /// One operation in this many takes a unit of the budget that tokio gives to each poll of a task. To look at the
 /// budget takes as long as a fifth of an operation.
-const OPERATIONS_PER_UNIT: u32 = 8;
-/// With an executor that gives no budget, one operation in this many lets it go: what tokio's budget of 128 comes to.
-const OPERATIONS_PER_YIELD: u32 = 128 * OPERATIONS_PER_UNIT;
+const OPERATIONS_PER_UNIT: u32 = 32;
+/// One operation in this many lets the executor go, whether it gives a budget or not.
+const OPERATIONS_PER_YIELD: u32 = 1024;
 
 thread_local! {
     /// The operations on this thread since one of them let its executor go.
@@ -21,7 +21,7 @@ thread_local! {
 pub(crate) fn is_due() -> bool {
     let operations = OPERATIONS.get() + 1;
     OPERATIONS.set(operations);
-    operations % OPERATIONS_PER_UNIT == 0
+    operations.is_multiple_of(OPERATIONS_PER_UNIT)
 }
 
 /// Counts an operation, and is ready when it may go on. If it is pending, the task is woken at once.

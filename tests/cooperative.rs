@@ -38,13 +38,13 @@ impl Other {
 /// Runs a task that goes on until another one has run, on each kind of executor.
 fn lets_others_run<F: Future<Output = ()> + 'static>(task: fn(Other, Producer<u32>, Consumer<u32>) -> F) {
     fn begin<F>(task: fn(Other, Producer<u32>, Consumer<u32>) -> F) -> (Other, F) {
-        let (producer, consumer) = IterableQueue::unbounded().split().unwrap();
+        let (producer, consumer) = IterableQueue::unbounded().split().expect("open");
         let other = Other::default();
         (other.clone(), task(other, producer, consumer))
     }
     within_watchdog(move || {
         let (other, task_on_tokio) = begin(task);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("there is memory for it");
         let set = tokio::task::LocalSet::new();
         set.spawn_local(task_on_tokio);
         set.spawn_local({
@@ -56,13 +56,13 @@ fn lets_others_run<F: Future<Output = ()> + 'static>(task: fn(Other, Producer<u3
 
         let (other, task_elsewhere) = begin(task);
         let mut pool = LocalPool::new();
-        pool.spawner().spawn_local(task_elsewhere).unwrap();
+        pool.spawner().spawn_local(task_elsewhere).expect("the pool runs");
         pool.spawner()
             .spawn_local({
                 let other = other.clone();
                 async move { other.runs() }
             })
-            .unwrap();
+            .expect("the pool runs");
         pool.run();
         assert!(other.operations.get() <= MOST_OPERATIONS, "without a budget: {other:?}");
     });

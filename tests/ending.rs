@@ -281,7 +281,7 @@ struct Holder {
 
 /// The only item of the queue holds its last producer.
 fn circle(queue: IterableQueue<Holder>) -> (IterableQueue<Holder>, Consumer<Holder>, Weak<()>) {
-    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let (producer, consumer) = (queue.producer().expect("open"), queue.consumer().expect("open"));
     let alive = Arc::new(());
     let dropped = Arc::downgrade(&alive);
     let item = Holder { _producer: Some(producer.clone()), _alive: alive };

@@ -40,8 +40,8 @@ fn at_end_of_this_thread(body: Body, first: bool) {
     FIRST.with_borrow_mut(|_| ());
     // On an arbiter such a call panics, by contract.
     if Arbiter::try_current().is_none() {
-        let (_producer, mut consumer) = IterableQueue::<u32>::bounded(1).split().unwrap();
-        consumer.blocking_get_timeout(Duration::from_millis(1)).unwrap_err();
+        let (_producer, mut consumer) = IterableQueue::<u32>::bounded(1).split().expect("open");
+        consumer.blocking_get_timeout(Duration::from_millis(1)).expect_err("nothing is put");
     }
     local.with_borrow_mut(|local| local.0 = Some(body));
 }
@@ -57,26 +57,26 @@ fn of_an_arbiter(setup: Body) -> JoinHandle<()> {
         let (done, ready) = channel();
         arbiter.spawn_fn(move || {
             setup();
-            done.send(()).unwrap();
+            done.send(()).expect("the other side waits");
         });
         // One that is told to stop before drops what it has not begun.
-        ready.recv().unwrap();
+        ready.recv().expect("the other side waits");
         arbiter.stop();
-        arbiter.join().unwrap();
+        arbiter.join().expect("it does not panic");
     })
 }
 
 fn of_a_tokio_worker(setup: Body) -> JoinHandle<()> {
     thread::spawn(|| {
-        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        runtime.block_on(runtime.spawn(async { setup() })).unwrap();
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).build().expect("there is memory for it");
+        runtime.block_on(runtime.spawn(async { setup() })).expect("it does not panic");
     })
 }
 
 fn of_tokio_for_blocking_calls(setup: Body) -> JoinHandle<()> {
     thread::spawn(|| {
-        let runtime = runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(runtime.spawn_blocking(setup)).unwrap();
+        let runtime = runtime::Builder::new_current_thread().build().expect("there is memory for it");
+        runtime.block_on(runtime.spawn_blocking(setup)).expect("it does not panic");
     })
 }
 
@@ -92,7 +92,7 @@ where
                 let (call, here) = scene();
                 let thread = thread(Box::new(move || at_end_of_this_thread(Box::new(call), first)));
                 here();
-                thread.join().unwrap();
+                thread.join().expect("it does not panic");
             }
         }
     });
@@ -100,8 +100,8 @@ where
 
 fn full() -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
     let queue = IterableQueue::bounded(1);
-    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    producer.try_put(1).unwrap();
+    let (producer, consumer) = (queue.producer().expect("open"), queue.consumer().expect("open"));
+    producer.try_put(1).expect("there is room");
     (queue, producer, consumer)
 }
 

@@ -248,8 +248,8 @@ fn passes(others: &Producer<u32>, consumer: &mut Consumer<u32>) -> usize {
 
 fn full(capacity: u32) -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
     let queue = IterableQueue::bounded(capacity as usize);
-    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    (0..capacity).for_each(|n| producer.try_put(n).unwrap());
+    let (producer, consumer) = (queue.producer().expect("open"), queue.consumer().expect("open"));
+    (0..capacity).for_each(|n| producer.try_put(n).expect("there is room"));
     (queue, producer, consumer)
 }
 

@@ -145,6 +145,7 @@ impl<T> Item<T> {
     /// assert_eq!(queue.snapshot().totals.acked, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn ack(mut self) {
         let value = self.value.take();
         self.slot.shared.settle(&self.slot.row, self.sequence, Some(Settled::Acked));

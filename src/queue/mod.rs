@@ -3,7 +3,8 @@
 //! - here and `weak.rs`: the handles, strong and weak
 //! - `shared.rs`: what all handles share, and how operations wait; `effects.rs`: what they leave to
 //!   be done after unlocking
-//! - `transfer.rs`: items in and out, without the mutex; `buffer.rs`: where they are meanwhile
+//! - `transfer.rs`: items in and out, without the mutex; `moves.rs`: what holds them on the way; `buffer.rs`: where they
+//!   are meanwhile
 //! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
 //! - `side.rs`, `returned.rs`, `delayed.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: what
 //!   the mutex guards

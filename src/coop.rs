@@ -1,7 +1,13 @@
 //! Cooperative scheduling: a task that always finds what it wants lets its executor run others now and then.
+//!
+//! Only operations that made progress are counted, and one that has yielded goes on when it is polled again, whatever
+//! the budget is by then: a task may run an executor of its own inside of a poll, and tokio gives no further budget
+//! before that poll is over.
 
 use std::cell::Cell;
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::mem;
+use std::task::{Context, Poll, Waker};
 
 use tokio::task::coop;
 
@@ -16,38 +22,60 @@ thread_local! {
     static OPERATIONS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Counts an operation. Returns whether it is to wait for [`poll_budget`] first.
+/// Returns whether the operation that begins is to yield first. After that it goes on.
 #[inline]
 pub(crate) fn is_due() -> bool {
+    let next = OPERATIONS.get() + 1;
+    next.is_multiple_of(OPERATIONS_PER_UNIT) && is_due_now(next)
+}
+
+#[cold]
+fn is_due_now(next: u32) -> bool {
+    let due = next >= OPERATIONS_PER_YIELD || !coop::has_budget_remaining();
+    if due {
+        OPERATIONS.set(0);
+    }
+    due
+}
+
+/// Counts an operation that made progress.
+#[inline]
+pub(crate) fn count() {
     let operations = OPERATIONS.get() + 1;
     OPERATIONS.set(operations);
-    operations.is_multiple_of(OPERATIONS_PER_UNIT)
+    if operations.is_multiple_of(OPERATIONS_PER_UNIT) {
+        take_unit();
+    }
 }
 
-/// Counts an operation, and is ready when it may go on. If it is pending, the task is woken at once.
-#[inline]
-pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    if is_due() { poll_budget(cx) } else { Poll::Ready(()) }
-}
-
-/// Is ready when an operation that was due to look at the budget may go on. If it is pending, the task is woken at once.
-///
-/// It is pending once, and not until there is a budget again: a task may run an executor of its own inside of a poll,
-/// which polls on and on, and tokio gives no budget before that poll is over. For the same reason the task is woken
-/// here, and not by tokio.
 #[cold]
-pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    let operations = OPERATIONS.get();
-    if operations == 0 {
-        return Poll::Ready(());
-    }
-    if operations >= OPERATIONS_PER_YIELD || !coop::has_budget_remaining() {
-        OPERATIONS.set(0);
-        cx.waker().wake_by_ref();
-        return Poll::Pending;
-    }
-    if let Poll::Ready(unit) = coop::poll_proceed(cx) {
+fn take_unit() {
+    // If there is none, it would have this waker woken.
+    if let Poll::Ready(unit) = coop::poll_proceed(&mut Context::from_waker(Waker::noop())) {
         unit.made_progress();
     }
-    Poll::Ready(())
+}
+
+/// Is ready when an operation may begin. It is pending once if that is due, with the task woken at once.
+#[inline]
+pub(crate) fn poll_begin(has_yielded: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+    if mem::take(has_yielded) || !is_due() {
+        return Poll::Ready(());
+    }
+    *has_yielded = true;
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Is pending once, with the task woken at once.
+pub(crate) async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 /// Prints a text so that it stays on its line and reads in the order in which it is: control characters, line
-/// separators, and what changes the direction of writing are escaped, as in `\n` or `\u{1b}`. Every other
+/// separators, and overrides and isolates of the writing direction are escaped, as in `\n` or `\u{1b}`. Every other
 /// character is as it was.
 ///
 /// Names, reasons and panics are what users make of them; printed as they are, a line end in one of them

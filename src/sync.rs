@@ -16,3 +16,6 @@ pub(crate) use crate::spin_lock::{SpinGuard, SpinLock};
 
 /// This many puts may be made before those that wait; then a place is kept for these. Models have fewer.
 pub(crate) const PUTS_PAST_LINE: u64 = 32;
+
+/// About as long as it takes to wake a thread: for so many looks of the next one, those that were notified may come.
+pub(crate) const LOOKS_BESIDE_NOTIFIED: u32 = 256;

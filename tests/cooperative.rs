@@ -5,9 +5,10 @@ mod common;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::task::Poll;
 
 use actix_iterable_queue::{Consumer, IterableQueue, Producer};
-use common::within_watchdog;
+use common::{Task, within_watchdog};
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 use futures::{SinkExt, StreamExt, stream};
@@ -187,6 +188,85 @@ fn d11_an_executor_inside_of_a_task_goes_on() {
             });
         });
     });
+}
+
+/// What polls often and has nothing to do, beside what has.
+#[test]
+fn d11_idle_streams_keep_nobody_from_going_on() {
+    async fn beside_idle_streams(streams: usize) {
+        let queues: Vec<_> = (0..streams).map(|_| IterableQueue::unbounded().split().unwrap()).collect();
+        let (producers, consumers): (Vec<_>, Vec<_>) = queues.into_iter().unzip();
+        let mut all = stream::select_all(consumers);
+        for n in 0..100 {
+            producers[streams - 1].put(n).await.unwrap();
+            assert_eq!(all.next().await, Some(n));
+        }
+        let busy = async {
+            for n in 0..5_000 {
+                producers[0].put(n).await.unwrap();
+            }
+            drop(producers);
+        };
+        let (mut idle_producer, mut idle) = IterableQueue::<u32>::unbounded().split().unwrap();
+        let waits = async { assert_eq!(idle.next().await, None) };
+        let closes = async {
+            busy.await;
+            idle_producer.close();
+        };
+        futures::join!(closes, waits, async { assert_eq!(all.by_ref().count().await, 5_000) });
+    }
+    within_watchdog(|| {
+        for streams in [1, 7, 8, 9, 16, 31, 32, 33, 1000, 1024] {
+            futures::executor::block_on(beside_idle_streams(streams));
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(beside_idle_streams(streams));
+            runtime.block_on(async { futures::executor::block_on(beside_idle_streams(streams)) });
+        }
+    });
+}
+
+#[test]
+fn d1_a_put_that_yields_is_not_overtaken() {
+    within_watchdog(|| {
+        futures::executor::block_on(async {
+            let (producer, consumer) = IterableQueue::unbounded().split().unwrap();
+            for n in (0..9_000).step_by(3) {
+                let (one, two, three) = futures::join!(producer.put(n), producer.put(n + 1), producer.put(n + 2));
+                one.and(two).and(three).unwrap();
+            }
+            futures::future::try_join_all((9_000..12_000).map(|n| producer.put(n))).await.unwrap();
+            let several = [12_000..13_000, 13_000..14_000].map(|items| producer.put_all(items));
+            futures::future::try_join_all(several).await.unwrap();
+            drop(producer);
+            let items: Vec<_> = consumer.collect().await;
+            assert!(items[..12_000].is_sorted(), "the puts of one handle enter in the order in which they were made");
+            let (low, high): (Vec<_>, Vec<_>) = items[12_000..].iter().copied().partition(|n| *n < 13_000);
+            assert!(low.is_sorted() && high.is_sorted());
+        });
+    });
+}
+
+#[test]
+fn d1_nothing_is_put_before_a_put_that_yields() {
+    let (producer, consumer) = IterableQueue::unbounded().split().unwrap();
+    let mut yields = 0;
+    for n in (0..6_000).step_by(2) {
+        let task = Task::new();
+        let mut put = Box::pin(producer.put(n));
+        match task.poll(put.as_mut()) {
+            Poll::Ready(put) => put.unwrap(),
+            Poll::Pending => {
+                yields += 1;
+                assert_eq!(task.wakes(), 1);
+                assert!(producer.try_put(0).unwrap_err().is_full(), "it would overtake");
+                assert!(matches!(task.poll(put.as_mut()), Poll::Ready(Ok(()))));
+            }
+        }
+        producer.try_put(n + 1).unwrap();
+    }
+    assert!(yields > 0);
+    drop(producer);
+    assert!(consumer.into_iter().is_sorted());
 }
 
 /// A yield loses nothing, whatever becomes of the future.

@@ -58,7 +58,7 @@ fn d7_items_that_are_dropped_with_the_queue_are_an_error() {
     drop(consumer);
     drop(producer);
     assert_eq!(queue.blocking_drained().outcome, Outcome::Abandoned);
-    let text = format!("lost ({}): Abandoned; 2 items dropped: the last consumer left before", queue.id());
+    let text = format!("lost ({}): Abandoned; 2 items dropped: no consumer was left", queue.id());
     assert_eq!(said(Level::Error, "lost"), [text]);
 }
 
@@ -73,6 +73,14 @@ fn d7_items_that_nobody_can_have_any_more_are_an_error_at_once() {
     assert!(matches!(&*errors(), [_, two] if two.contains("1 item dropped")), "{:?}", errors());
     drop(producer);
     assert_eq!(errors().len(), 2, "the end drops nothing more");
+}
+
+#[test]
+fn d7_items_that_are_lost_just_at_the_end_are_one_error() {
+    let (queue, producer, consumer) = filled("never taken", 2);
+    drop((producer, consumer));
+    drop(queue);
+    assert!(matches!(&*said(Level::Error, "never taken"), [one] if one.contains("2 items dropped")));
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn d7_it_says_what_will_be_dropped_when_no_consumer_is_left() {
     let _producer = empty.producer_named("p").unwrap();
     empty.seal();
     assert_eq!(reasons(&empty.snapshot()), ["producer p is open, 0 puts"]);
-    let lost = "no consumer is left: 2 items will be dropped once no producer is open";
+    let lost = "no consumer is left: 2 items will be dropped with the last producer, or the last handle of the queue";
     let mut paused = queue.snapshot();
     paused.consumers[0].paused = true;
     assert_eq!(reasons(&paused)[1], "2 items buffered for 0 consumers, and 1 paused");

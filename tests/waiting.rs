@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
 use actix_iterable_queue::{Consumer, IterableQueue, Producer, State, TryGetError};
-use common::Task;
 use common::backend::{self, Soon};
+use common::{Task, within_watchdog};
 use futures::{FutureExt, Sink, Stream};
 
 type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -322,10 +322,64 @@ fn d6_a_put_that_leaves_passes_the_place_that_was_kept_on() {
     let mut first = Pending::new(one.put(1));
     assert_eq!(passes(&others, &mut consumer), 32);
     let mut second = Pending::new(two.put(2));
+    let wakes = second.wakes();
     first.leave();
-    assert_eq!(second.wakes(), 1);
+    assert_eq!(second.wakes(), wakes + 1);
     assert!(others.try_put(3).unwrap_err().is_full());
     assert!(second.poll());
+}
+
+/// Polls a put as long as it wakes itself.
+fn insist(put: &mut Pending<'_>) -> bool {
+    for _ in 0..1000 {
+        let wakes = put.wakes();
+        if put.poll() {
+            return true;
+        }
+        if put.wakes() == wakes {
+            return false;
+        }
+    }
+    panic!("it looks again and again");
+}
+
+/// It was woken, and is never polled again, as a sink that is kept for later.
+#[test]
+fn d11_a_put_that_nobody_polls_holds_up_no_other_that_waits() {
+    for (capacity, reserved) in [(1, 0), (3, 2), (2, 0), (3, 1)] {
+        let queue = IterableQueue::bounded(capacity);
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        let (one, others) = (producer.clone(), producer.clone());
+        let _permits: Vec<_> = (0..reserved).map(|_| producer.try_reserve().unwrap()).collect();
+        while producer.try_put(0).is_ok() {}
+        let unpolled = Pending::new(one.put(1));
+        assert_eq!(passes(&others, &mut consumer), 32);
+        assert_eq!(unpolled.wakes(), 1);
+        for _ in 0..100 {
+            while consumer.try_get().is_ok() {}
+            let (task, mut put) = (Task::new(), Box::pin(others.put(3)));
+            let looks = (0..1000).take_while(|look| task.poll(put.as_mut()).is_pending() && task.wakes() > *look);
+            assert!(looks.count() <= 257, "it has the kept place, after some looks of its own");
+            assert!(!consumer.is_empty());
+        }
+        while consumer.try_get().is_ok() {}
+        within_watchdog(move || others.blocking_put(4).unwrap());
+        drop(unpolled);
+        assert!(producer.try_put(5).is_ok() == (capacity - reserved > 1), "all of the capacity can be used");
+    }
+}
+
+#[test]
+fn d6_who_leaves_beside_a_kept_place_has_the_next_one_look() {
+    let (_queue, others, mut consumer) = full(1);
+    let [one, two, three] = [(); 3].map(|()| others.clone());
+    let _unpolled = Pending::new(one.put(1));
+    assert_eq!(passes(&others, &mut consumer), 32);
+    let (mut next, mut behind) = (Pending::new(two.put(2)), Pending::new(three.put(3)));
+    assert_eq!((next.wakes(), behind.wakes()), (1, 0));
+    next.leave();
+    assert_eq!(behind.wakes(), 1);
+    assert!(insist(&mut behind));
 }
 
 /// Over the end of a queue no place is kept: everybody hears of it.

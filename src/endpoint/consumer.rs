@@ -30,6 +30,8 @@ pub struct Consumer<T> {
     place: Place,
     /// As a stream.
     returned_none: bool,
+    /// Its last poll as a stream let other tasks run.
+    pub(super) has_yielded: bool,
 }
 
 impl<T> IterableQueue<T> {
@@ -101,7 +103,7 @@ impl<T> Consumer<T> {
 
     pub(super) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
         let place = Place::for_items(row.id);
-        Self { slot: Arc::new(Slot::new(shared, row)), place, returned_none: false }
+        Self { slot: Arc::new(Slot::new(shared, row)), place, returned_none: false, has_yielded: false }
     }
 
     pub(crate) fn slot(&self) -> &Arc<Slot<T>> {
@@ -160,11 +162,14 @@ impl<T> Consumer<T> {
 
     async fn take(&mut self, take: Take, taken: &mut Taken<T>) -> Option<()> {
         if coop::is_due() {
-            poll_fn(coop::poll_budget).await;
+            coop::yield_now().await;
         }
-        // What need not wait is spared the making of something that can.
+        // Fast path: build the future only if we must wait.
         match self.try_take(take, taken) {
-            Ok(()) => return Some(()),
+            Ok(()) => {
+                coop::count();
+                return Some(());
+            }
             Err(TryGetError::Ended) => return None,
             Err(TryGetError::Empty) => {}
         }

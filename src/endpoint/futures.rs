@@ -23,9 +23,11 @@ impl<T> Stream for Consumer<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        ready!(coop::poll_proceed(cx));
+        let this = self.get_mut();
+        ready!(coop::poll_begin(&mut this.has_yielded, cx));
         let mut taken = Taken::nothing();
-        ready!(self.get_mut().poll_take(Take::Own, &mut taken, cx));
+        ready!(this.poll_take(Take::Own, &mut taken, cx));
+        coop::count();
         Poll::Ready(taken.item)
     }
 
@@ -96,12 +98,20 @@ impl<T> Consumer<T> {
     }
 }
 
+impl<T> Consumer<T> {
+    fn poll_next_lease(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
+        ready!(coop::poll_begin(&mut self.has_yielded, cx));
+        let item = ready!(self.poll_lease(cx));
+        coop::count();
+        Poll::Ready(item)
+    }
+}
+
 impl<T> Stream for Leases<'_, T> {
     type Item = Item<T>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
-        ready!(coop::poll_proceed(cx));
-        self.get_mut().consumer.poll_lease(cx)
+        self.get_mut().consumer.poll_next_lease(cx)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -125,8 +135,7 @@ impl<T> Stream for IntoLeases<T> {
     type Item = Item<T>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item<T>>> {
-        ready!(coop::poll_proceed(cx));
-        self.get_mut().consumer.poll_lease(cx)
+        self.get_mut().consumer.poll_next_lease(cx)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -244,7 +253,6 @@ impl<T> Sink<T> for PutSink<T> {
         let Some(line) = &mut this.line else {
             return Poll::Ready(Err(SinkError::new(PutError::Closed(None))));
         };
-        ready!(coop::poll_proceed(cx));
         let permit = ready!(Permit::poll(line, cx));
         this.permit = Some(permit.map_err(|error| SinkError::new(error.with(None)))?);
         Poll::Ready(Ok(()))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::operation::Operation;
+use crate::coop;
 use crate::error::{OpenError, PutError};
 use crate::queue::{HandleKey, Line, NotDone, Outgoing, Place, ProducerRow, Shared, Turn, drop_quietly};
 use crate::sync;
@@ -74,13 +75,26 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         cx: &mut Context<'_>,
         attempt: impl Fn(&Handle<T>, bool) -> Option<Result<R, E>>,
     ) -> Poll<Result<R, E>> {
-        if !self.turn.is_held()
-            && !self.handle.row.turns.is_busy()
-            && let Some(result) = attempt(&self.handle, false)
-        {
-            return Poll::Ready(result);
+        if !self.turn.is_held() {
+            if coop::is_due() {
+                return self.yield_in_turn(cx);
+            }
+            if !self.handle.row.turns.is_busy()
+                && let Some(result) = attempt(&self.handle, false)
+            {
+                coop::count();
+                return Poll::Ready(result);
+            }
         }
         self.wait(cx, attempt)
+    }
+
+    /// Lets other tasks run. It takes its turn before, so that no later put of its handle overtakes it.
+    pub(super) fn yield_in_turn<R>(&mut self, cx: &mut Context<'_>) -> Poll<R> {
+        // The next poll asks again whether its turn has come.
+        let _ = self.handle.row.turns.poll(&mut self.turn, cx);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// One poll after an attempt in vain, until the item is accepted.
@@ -164,6 +178,10 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P
             return Poll::Ready(result);
         }
         self.wait(cx)
+    }
+
+    pub(super) fn yield_in_turn<R>(&mut self, cx: &mut Context<'_>) -> Poll<R> {
+        self.line.yield_in_turn(cx)
     }
 
     fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), PutError<()>>> {

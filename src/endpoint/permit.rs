@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use super::handle::{HandleShare, InLine};
 use super::producer::Producer;
-use crate::coop;
 use crate::error::{PutError, TryPutError};
 use crate::queue::Outgoing;
 
@@ -117,9 +116,6 @@ impl<T> Producer<T> {
     /// ```
     pub async fn reserve(&self) -> Result<Permit<T>, PutError<()>> {
         let Some(handle) = self.share() else { return Err(PutError::Closed(())) };
-        if coop::is_due() {
-            poll_fn(coop::poll_budget).await;
-        }
         let mut line = InLine::new(handle);
         poll_fn(|cx| Permit::poll(&mut line, cx)).await
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::mem;
 use std::sync::Arc;
 
 use super::handle::{Handle, HandleShare, InLine, Putting};
@@ -27,10 +28,10 @@ pub struct Producer<T> {
     shared: Arc<Shared<T>>,
 }
 
-/// Waits for a put that is not done, or not confirmed.
-async fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+/// Waits for a put that is not done, or not confirmed. If it `yields`, it lets other tasks run first.
+async fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>, mut yields: bool) -> Result<(), PutError<()>> {
     let mut putting = Putting::new(handle, put);
-    poll_fn(|cx| putting.wait(cx)).await
+    poll_fn(|cx| if mem::take(&mut yields) { putting.yield_in_turn(cx) } else { putting.wait(cx) }).await
 }
 
 /// The last of several puts that are not confirmed; those before are confirmed before it, so nobody asks for them.
@@ -161,16 +162,18 @@ impl<T> Producer<T> {
     /// # }).unwrap();
     /// ```
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
-        if coop::is_due() {
-            poll_fn(coop::poll_budget).await;
-        }
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
         let mut put = Outgoing::Here(item);
-        // What need not wait is spared the making of something that can.
-        let result = match handle.try_put(&mut put) {
-            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put(handle, &mut put).await,
+        let yields = coop::is_due();
+        // Fast path: build the future only if we must wait.
+        let tried = if yields { Err(NotDone::Full) } else { handle.try_put(&mut put) };
+        let result = match tried {
+            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put(handle, &mut put, yields).await,
             Err(NotDone::Refused(error)) => Err(error),
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                coop::count();
+                Ok(())
+            }
         };
         match result {
             Ok(()) => Ok(()),
@@ -180,17 +183,19 @@ impl<T> Producer<T> {
 
     /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
     async fn put_ahead(&self, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
-        if coop::is_due() {
-            poll_fn(coop::poll_budget).await;
-        }
         let Some(handle) = self.open_handle() else { return Err(PutError::Closed(())) };
-        match handle.try_put(put) {
+        let mut yields = coop::is_due();
+        let tried = if yields { Err(NotDone::Full) } else { handle.try_put(put) };
+        match tried {
             Err(NotDone::Full) => {
                 let mut line = InLine::new(handle);
-                poll_fn(|cx| line.put(cx, put)).await
+                poll_fn(|cx| if mem::take(&mut yields) { line.yield_in_turn(cx) } else { line.put(cx, put) }).await
             }
             Err(NotDone::Refused(error)) => Err(error),
-            Err(NotDone::Unconfirmed) | Ok(()) => Ok(()),
+            Err(NotDone::Unconfirmed) | Ok(()) => {
+                coop::count();
+                Ok(())
+            }
         }
     }
 
@@ -261,7 +266,7 @@ impl<T> Producer<T> {
         }
         if let (Some(last), Some(handle)) = (ahead.last.take(), self.open_handle()) {
             let mut put = Outgoing::Unconfirmed(last);
-            if let Err(error) = finish_put(handle, &mut put).await {
+            if let Err(error) = finish_put(handle, &mut put, false).await {
                 return Err(put.refused(error));
             }
         }

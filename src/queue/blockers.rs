@@ -60,7 +60,7 @@ impl fmt::Display for Blocker {
             Self::Abandoned { items } => {
                 write!(
                     f,
-                    "no consumer is left: {} will be dropped once no producer is open",
+                    "no consumer is left: {} will be dropped with the last producer, or the last handle of the queue",
                     count(*items as u64, "item")
                 )
             }

@@ -17,8 +17,9 @@
 //! A put may take room before puts that wait: otherwise each item of a full queue would cost a park and a wake-up.
 //! After [`PUTS_PAST_LINE`] of them one place is kept, until the first of the line or one that was woken has used it,
 //! or nobody waits any more. So a put that was woken finds room, however busy the others are; and the others lose
-//! one place of the capacity, not the time that the wake-up takes. Nobody sleeps beside a kept place that is free:
-//! when it became free, the first of the line was woken, or its second look takes it.
+//! one place of the capacity, not the time that the wake-up takes. The line does not sleep beside a kept place that is
+//! free: when it became free, its first was woken, or its second look takes it. Where the place is for one that was
+//! woken and does not come, the next of the line looks again some times, and then has it (`Standing` in `waiters.rs`).
 
 use std::collections::VecDeque;
 use std::mem::{self, size_of};

@@ -18,7 +18,7 @@ pub(crate) struct Effects<T> {
     pub(super) close: Option<Arc<dyn DeadLetterQueue<T>>>,
     /// Looks after failed items, of which there are none any more.
     pub(super) timer: Option<Thread>,
-    /// The queue that what is discarded was lost from before its end.
+    /// The queue, if the discarded items were lost before it ended.
     pub(super) lost_from: Option<(Option<Arc<str>>, QueueId)>,
     /// What to say of the end that the change was.
     pub(super) ended: Option<Drained>,
@@ -33,8 +33,7 @@ impl<T> Effects<T> {
         wake(self.wake);
         if let Some(drained) = self.ended {
             log_end(&drained, self.discard.len());
-        }
-        if let Some((name, queue)) = self.lost_from {
+        } else if let Some((name, queue)) = self.lost_from {
             log_lost(&label(name.as_deref(), queue), self.discard.len());
         }
         self.discard.into_iter().for_each(drop_quietly);
@@ -51,7 +50,7 @@ fn log_end(drained: &Drained, dropped: usize) {
     let Drained { queue, name, outcome, totals } = drained;
     let label = label(name.as_deref(), *queue);
     if dropped > 0 {
-        log::error!("{label}: {outcome:?}; {} dropped: the last consumer left before", count(dropped as u64, "item"));
+        log::error!("{label}: {outcome:?}; {} dropped: no consumer was left", count(dropped as u64, "item"));
     } else {
         log::debug!("{label}: {outcome:?}, {totals:?}");
     }

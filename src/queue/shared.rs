@@ -17,7 +17,7 @@ use super::registry::Registry;
 use super::remote::{Elsewhere, Remote};
 use super::returned::Returned;
 use super::side::Side;
-use super::waiters::{Ticket, Waiters};
+use super::waiters::{Standing, Ticket, Waiters};
 use crate::backoff::Backoff;
 use crate::sync::atomic::{
     AtomicBool, AtomicU8,
@@ -115,13 +115,13 @@ pub(crate) struct Place {
     /// Who waits, if it is for an item.
     consumer: Option<ConsumerId>,
     ticket: Ticket,
-    /// When it last parked, it was the first of its line, or had been notified and came too late.
-    has_right: bool,
+    /// Where it stood when it last parked.
+    standing: Standing,
 }
 
 impl Place {
     pub(crate) fn new(line: Line) -> Self {
-        Self { line, consumer: None, ticket: Ticket::default(), has_right: false }
+        Self { line, consumer: None, ticket: Ticket::default(), standing: Standing::Behind }
     }
 
     /// Whether the operation has parked since it last left.
@@ -131,7 +131,7 @@ impl Place {
     }
 
     pub(crate) fn for_items(consumer: ConsumerId) -> Self {
-        Self { line: Line::Getters, consumer: Some(consumer), ticket: Ticket::default(), has_right: false }
+        Self { line: Line::Getters, consumer: Some(consumer), ticket: Ticket::default(), standing: Standing::Behind }
     }
 }
 
@@ -227,12 +227,17 @@ impl<T> Shared<T> {
         let mut result = if place.is_in_line() { attempt(false) } else { None };
         if result.is_none() {
             self.park(place, cx.waker().clone());
-            result = attempt(place.has_right);
+            result = attempt(place.standing == Standing::Entitled);
         }
         match result {
             None => {
-                // What is promised to another is to be had if that one does not come for it.
-                if place.line == Line::Getters && self.flagged(RETURNED) {
+                // What is promised to another, or kept for it, is to be had if that one does not come for it.
+                let looks_again = match place.line {
+                    Line::Getters => self.flagged(RETURNED),
+                    Line::Putters => place.standing == Standing::Next && self.has_only_kept_room(),
+                    Line::Watchers => false,
+                };
+                if looks_again {
                     cx.waker().wake_by_ref();
                 }
                 Poll::Pending
@@ -257,7 +262,10 @@ impl<T> Shared<T> {
                 control.returned.end_promise(place.consumer);
             }
             self.flag_waiters(&control);
-            place.has_right = notified || control.line(place.line).is_first(&place.ticket);
+            place.standing = match notified {
+                true => Standing::Entitled,
+                false => control.line(place.line).standing(&place.ticket),
+            };
             replaced
         };
         drop(replaced);
@@ -285,18 +293,22 @@ impl<T> Shared<T> {
     fn leave_line(&self, place: &mut Place, took: bool) {
         let (listed, next) = {
             let mut control = self.control();
-            let first = control.line(place.line).is_first(&place.ticket);
+            let line = control.line(place.line);
+            let at_front = line.is_at_front(&place.ticket);
+            let first = at_front && line.nobody_is_notified();
             let listed = control.line(place.line).leave(&mut place.ticket);
             let notified = listed.is_none();
             if notified {
                 control.returned.end_promise(place.consumer);
             }
-            let pass_on = notified && (!took || self.has_more(&control, place.line));
+            // The next one may sleep beside a place that is kept for others.
+            let was_next = place.line == Line::Putters && at_front && !took && self.has_room(&control, true);
+            let pass_on = was_next || (notified && (!took || self.has_more(&control, place.line)));
             let next = if pass_on { control.line(place.line).pop() } else { None };
             if place.line == Line::Putters {
                 if control.putters.is_idle() {
                     self.buffer.end_line();
-                } else if took && (place.has_right || first || notified) {
+                } else if took && (place.standing == Standing::Entitled || first || notified) {
                     self.buffer.move_line();
                 }
             }
@@ -305,6 +317,12 @@ impl<T> Shared<T> {
         };
         drop(listed);
         wake(next);
+    }
+
+    /// Whether there is room, and all of it is kept for the line.
+    fn has_only_kept_room(&self) -> bool {
+        let control = self.control();
+        self.has_room(&control, true) && !self.has_room(&control, false)
     }
 
     fn has_more(&self, control: &Control<T>, line: Line) -> bool {

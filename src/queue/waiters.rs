@@ -15,6 +15,7 @@ use std::mem;
 use std::task::Waker;
 
 use super::ids::ConsumerId;
+use crate::sync::LOOKS_BESIDE_NOTIFIED;
 
 /// A pending operation's place in a line, if it has one.
 #[derive(Debug, Default)]
@@ -36,6 +37,19 @@ pub(crate) struct Waiters {
     parked: VecDeque<Parked>,
     /// How many were notified, and have neither left nor parked again.
     notified: usize,
+    /// How many more looks of the first of those that are parked these may take.
+    patience: u32,
+}
+
+/// What an operation may have of what is kept for its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has a right to it: it is the first, or was notified.
+    Entitled,
+    /// Those that were notified have; if they do not come for it, this one has.
+    Next,
+    /// Others are parked before it.
+    Behind,
 }
 
 #[derive(Debug)]
@@ -59,7 +73,7 @@ impl Waiters {
         match self.place_of(ticket) {
             Ok(place) => Some(mem::replace(&mut self.parked[place].waker, waker)),
             Err(place) => {
-                self.notified -= 1;
+                self.one_has_come();
                 self.parked.insert(place, Parked { ticket, waker, consumer });
                 None
             }
@@ -75,7 +89,7 @@ impl Waiters {
     /// notified.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
         let Ok(place) = self.place_of(ticket.0.take()?) else {
-            self.notified -= 1;
+            self.one_has_come();
             return None;
         };
         self.parked.remove(place).map(|parked| parked.waker)
@@ -84,7 +98,7 @@ impl Waiters {
     /// Takes the first waiter out of the line, to be woken outside of the lock.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
         let first = self.parked.pop_front()?;
-        self.notified += 1;
+        self.are_notified(1);
         Some(first.waker)
     }
 
@@ -94,13 +108,13 @@ impl Waiters {
         let (place, other) =
             self.parked.iter().enumerate().find_map(|(place, parked)| Some((place, others(parked)?)))?;
         let parked = self.parked.remove(place)?;
-        self.notified += 1;
+        self.are_notified(1);
         Some((other, parked.waker))
     }
 
     /// Takes everybody out of the line, in turn.
     pub(crate) fn pop_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        self.notified += self.parked.len();
+        self.are_notified(self.parked.len());
         mem::take(&mut self.parked).into_iter().map(|parked| parked.waker)
     }
 
@@ -112,9 +126,37 @@ impl Waiters {
         self.parked.is_empty()
     }
 
-    /// Whether this is the first of those that wait, and nobody was notified before it.
-    pub(crate) fn is_first(&self, ticket: &Ticket) -> bool {
-        self.notified == 0 && self.parked.front().is_some_and(|first| Some(first.ticket) == ticket.0)
+    fn are_notified(&mut self, count: usize) {
+        self.notified += count;
+        self.patience = LOOKS_BESIDE_NOTIFIED;
+    }
+
+    fn one_has_come(&mut self) {
+        self.notified -= 1;
+        self.patience = LOOKS_BESIDE_NOTIFIED;
+    }
+
+    /// Whether this is the first of those that are parked.
+    pub(crate) fn is_at_front(&self, ticket: &Ticket) -> bool {
+        self.parked.front().is_some_and(|first| Some(first.ticket) == ticket.0)
+    }
+
+    /// Whether nobody was notified and is still to look.
+    pub(crate) fn nobody_is_notified(&self) -> bool {
+        self.notified == 0
+    }
+
+    /// Where a parked operation stands. To ask costs those that were notified patience: one that nobody polls any more
+    /// must not hold up all others.
+    pub(crate) fn standing(&mut self, ticket: &Ticket) -> Standing {
+        if !self.is_at_front(ticket) {
+            return Standing::Behind;
+        }
+        if self.notified == 0 || self.patience == 0 {
+            return Standing::Entitled;
+        }
+        self.patience -= 1;
+        Standing::Next
     }
 
     /// Whether nobody waits, nor was notified and is still to look.

@@ -415,6 +415,25 @@ fn d11_a_put_that_waits_against_puts_that_do_not() {
     });
 }
 
+/// The place is kept for one that was notified and is never polled; the next one has it all the same.
+#[test]
+fn d11_a_put_that_waits_beside_one_that_nobody_polls() {
+    check(|| {
+        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        producer.try_put(0).unwrap();
+        let first = producer.clone();
+        let mut unpolled = Box::pin(first.put(1));
+        assert!(unpolled.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(consumer.try_get(), Ok(0));
+        producer.try_put(2).unwrap();
+        let waiting = spawn(move || producer.blocking_put(3).unwrap());
+        assert_eq!((consumer.blocking_get(), consumer.blocking_get()), (Some(2), Some(3)));
+        join(waiting);
+        drop(unpolled);
+        assert_conserved(&queue);
+    });
+}
+
 /// The place that was kept for a put that leaves goes to the next one, or back to everybody.
 #[test]
 fn d11_a_put_that_leaves_the_place_that_was_kept_for_it() {

@@ -35,13 +35,13 @@ pub(crate) mod coop {
         false
     }
 
-    pub(crate) fn poll_budget(_: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn count() {}
+
+    pub(crate) fn poll_begin(_has_yielded: &mut bool, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 
-    pub(crate) fn poll_proceed(_: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
-    }
+    pub(crate) async fn yield_now() {}
 }
 
 pub use backoff::Backoff;

@@ -34,3 +34,5 @@ impl<T> SpinLock<T> {
 
 /// The place is kept as soon as one has gone before.
 pub(crate) const PUTS_PAST_LINE: u64 = 1;
+
+pub(crate) const LOOKS_BESIDE_NOTIFIED: u32 = 1;

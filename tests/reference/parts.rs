@@ -19,11 +19,13 @@ pub(super) struct Sleeper {
     pub(super) task: Task,
     /// Since which step it stands in line, and its wake-ups before its last look.
     parked: Option<(usize, usize)>,
+    /// Its wake-ups after its last look, in which it may have woken itself.
+    looked: usize,
 }
 
 impl Sleeper {
     pub(super) fn new() -> Self {
-        Self { task: Task::new(), parked: None }
+        Self { task: Task::new(), parked: None, looked: 0 }
     }
 
     /// Polls, and stands in line from `step` on if it is pending and did not before.
@@ -32,6 +34,7 @@ impl Sleeper {
         let polled = poll(&self.task);
         let since = self.parked.map_or(step, |(since, _)| since);
         self.parked = polled.is_pending().then_some((since, wakes));
+        self.looked = self.task.wakes();
         polled
     }
 
@@ -46,6 +49,11 @@ impl Sleeper {
     /// Since when it sleeps, if it does.
     pub(super) fn sleeps(&self) -> Option<usize> {
         self.parked.filter(|(_, wakes)| *wakes == self.task.wakes()).map(|(since, _)| since)
+    }
+
+    /// Whether somebody else has woken it.
+    pub(super) fn is_notified(&self) -> bool {
+        self.parked.is_some() && self.looked < self.task.wakes()
     }
 
     pub(super) fn is_woken(&self) -> bool {

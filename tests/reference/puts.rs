@@ -63,7 +63,7 @@ impl World {
         let step = self.step;
         let WaitingPut { number, handle, work, sleeper, future } = &mut self.puts[which];
         let (number, handle) = (*number, *handle);
-        let waits = if sleeper.is_woken() { Waits::Woken } else { Waits::Yes };
+        let waits = if sleeper.is_notified() { Waits::Woken } else { Waits::Yes };
         let expected = self.model.put(handle, number, *work, waits);
         match sleeper.poll(step, |task| task.poll(future.as_mut())) {
             Poll::Pending => {

@@ -3,6 +3,7 @@
 mod deliveries;
 mod endings;
 mod keys;
+mod numbers;
 mod processes;
 mod puts;
 mod random;

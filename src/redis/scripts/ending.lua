@@ -7,7 +7,7 @@ local function finish()
   -- All is settled, unless keys were deleted or evicted: that is no completion.
   local n = call('HMGET', meta, 'accepted', 'acked', 'taken', 'dead', 'discarded')
   local missing = n[1] - n[2] - n[3] - n[4] - n[5]
-  if missing ~= 0 then call('HINCRBY', meta, 'discarded', missing) end
+  if missing ~= 0 then call('HINCRBY', meta, 'discarded', int(missing)) end
   call('HSET', meta, 'ended', missing == 0 and 'complete' or 'aborted')
   call('DEL', P .. 'wc', P .. 'wp', P .. 'due')
   call('PUBLISH', P .. 'all', 'end')
@@ -15,7 +15,7 @@ end
 
 local function seal()
   if call('HGET', meta, 'sealed') == '1' then return end
-  call('HSET', meta, 'sealed', 1)
+  call('HSET', meta, 'sealed', '1')
   call('PUBLISH', P .. 'all', 'state')
 end
 

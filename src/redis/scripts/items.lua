@@ -4,20 +4,20 @@
 local function failed(entry, by)
   local attempts, json = entry:match('^(%d+):(.*)$')
   attempts = attempts + by
-  return string.format('%.0f:', attempts) .. json, attempts, json
+  return int(attempts) .. ':' .. json, attempts, json
 end
 
 -- Waits until `due`. The number makes members unique and keeps those of one moment in order.
 local function delay(entry, due)
   local key = P .. 'delayed'
-  call('ZADD', key, due, string.format('%016.0f|', call('HINCRBY', meta, 'next', 1)) .. entry)
+  call('ZADD', key, int(due), string.format('%016.0f|', call('HINCRBY', meta, 'next', '1')) .. entry)
   keep(key)
 end
 
 -- What is due goes to those that came back, a bounded number at a time: how many there were.
 local function ripen(time)
   local key = P .. 'delayed'
-  local due = call('ZRANGE', key, '-inf', time, 'BYSCORE', 'LIMIT', 0, 100)
+  local due = call('ZRANGE', key, '-inf', int(time), 'BYSCORE', 'LIMIT', '0', '100')
   if #due == 0 then return 0 end
   call('ZREM', key, unpack(due))
   for i, member in ipairs(due) do due[i] = member:sub(18) end
@@ -30,7 +30,7 @@ end
 local function lapse(entry, max, name, time, delays)
   local again, attempts, json = failed(entry, 1)
   if attempts >= max then
-    push('dead', { '{"item":' .. json .. ',"attempts":' .. string.format('%.0f', attempts)
+    push('dead', { '{"item":' .. json .. ',"attempts":' .. int(attempts)
       .. ',"reason":"attempts used up","last_worker":' .. cjson.encode(name) .. ',"panic":null}' }, 1, 1)
     count('dead', 1)
     return

@@ -16,16 +16,18 @@ local function begin()
   local number = t[1] * 1000000 + t[2]
   -- A clock that was set back must not lead into the keys of an earlier generation.
   repeat
-    gen = string.format('%.0f', number)
+    gen = int(number)
     at(gen)
     number = number + 1
   until call('EXISTS', meta) == 0
-  call('HSET', meta, 'sealed', 0, 'ended', '', 'next', 0, 'inflight', 0, 'producers', 0, 'consumers', 0,
-    'openers', 0, 'accepted', 0, 'acked', 0, 'taken', 0, 'dead', 0, 'discarded', 0, 'redelivered', 0,
-    'lost_producers', 0, 'lost_processes', 0, 'hb', time, 'grace', 0)
+  for _, field in ipairs({ 'sealed', 'next', 'inflight', 'producers', 'consumers', 'openers', 'accepted', 'acked',
+    'taken', 'dead', 'discarded', 'redelivered', 'lost_producers', 'lost_processes', 'grace' }) do
+    call('HSET', meta, field, '0')
+  end
+  call('HSET', meta, 'ended', '', 'hb', int(time))
   for i, field in ipairs(fields) do call('HSET', meta, field, ARGV[4 + i]) end
-  call('PEXPIRE', meta, retention)
-  call('SET', pointer, gen, 'PX', retention)
+  call('PEXPIRE', meta, int(retention))
+  call('SET', pointer, gen, 'PX', int(retention))
 end
 
 if gen ~= '' then
@@ -47,9 +49,9 @@ end
 -- Gone already: this call was under way for longer than its process lived.
 if call('EXISTS', P .. 'was:' .. me) == 1 then return { 'FENCED' } end
 -- Asked again, as the answer was lost?
-if call('ZADD', P .. 'procs', 'NX', time + lease, me) == 1 then
-  call('HSET', P .. 'proc:' .. me, 'name', name, 'conn', conn, 'seq', 0, 'batch', 0, 'late', 0, 'letters', 0,
-    'producers', 0, 'consumers', 0, 'opener', 1, 'names', '[]', 'since', time)
+if call('ZADD', P .. 'procs', 'NX', int(time + lease), me) == 1 then
+  call('HSET', P .. 'proc:' .. me, 'name', name, 'conn', conn, 'seq', '0', 'batch', '0', 'late', '0', 'letters', '0',
+    'producers', '0', 'consumers', '0', 'opener', '1', 'names', '[]', 'since', int(time))
   count('openers', 1)
   keep(P .. 'proc:' .. me, 2)
   keep(P .. 'procs')

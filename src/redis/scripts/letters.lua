@@ -7,11 +7,11 @@ if not p then return refusal end
 local mine = P .. 'let:' .. me
 if number > tonumber(p[2]) then
   call('DEL', mine)
-  call('HSET', P .. 'proc:' .. me, 'letters', number)
-  local letters = call('LPOP', P .. 'dead', max) or {}
+  call('HSET', P .. 'proc:' .. me, 'letters', int(number))
+  local letters = call('LPOP', P .. 'dead', int(max)) or {}
   if #letters > 0 then
     each('RPUSH', mine, letters, 1, #letters)
     keep(mine, 2)
   end
 end
-return { 'OK', call('LRANGE', mine, 0, -1) }
+return { 'OK', call('LRANGE', mine, '0', '-1') }

@@ -25,7 +25,7 @@ local function fence(process, lost)
   if call('HGET', meta, 'ended') == '' and call('EXISTS', P .. 'inf:' .. process) == 1 then
     call('HSET', key, 'name', p[1], 'lost', lost)
     keep(key, 2)
-    call('ZADD', P .. 'gone', now(), process)
+    call('ZADD', P .. 'gone', int(now()), process)
     keep(P .. 'gone')
   end
   seal_if_unowned()
@@ -36,7 +36,7 @@ end
 -- a sorted set: first all into it, then out of it in the order in which they had been claimed.
 local function sweep(process)
   local key, inflight, sorted = P .. 'proc:' .. process, P .. 'inf:' .. process, P .. 'left:' .. process
-  local held = call('HRANDFIELD', inflight, 1000, 'WITHVALUES')
+  local held = call('HRANDFIELD', inflight, '1000', 'WITHVALUES')
   local ids, members = {}, {}
   for i = 1, #held, 2 do
     ids[#ids + 1] = held[i]
@@ -49,7 +49,7 @@ local function sweep(process)
   end
   if call('EXISTS', inflight) == 1 then return false end
 
-  local popped = call('ZPOPMIN', sorted, 1000)
+  local popped = call('ZPOPMIN', sorted, '1000')
   local name, lost = unpack(call('HMGET', key, 'name', 'lost'))
   local max = tonumber(call('HGET', meta, 'attempts'))
   local back = {}

@@ -80,7 +80,7 @@ count('dead', #letters)
 
 count('inflight', -settled)
 local late = acks + taken + requeues + undone + dead - settled
-call('HSET', P .. 'proc:' .. me, 'batch', batch, 'late', late)
+call('HSET', P .. 'proc:' .. me, 'batch', int(batch), 'late', int(late))
 -- Who waits also learns of items that are delayed, to come when they are due.
 wake('wc', children + #back + later + front, 'items')
 if m[2] == '1' then finish() end

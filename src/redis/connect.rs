@@ -1,6 +1,7 @@
 //! How a queue is connected.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -294,7 +295,8 @@ impl<T: Payload> Connecting<T> {
         let Self { config, client, settings, process_name } = self;
         let connection = connection::open(&client, &settings).await.map_err(ConnectError::Redis)?;
         let name = config.name.as_deref().unwrap_or_default();
-        let joined = Engine::join(connection, name, &settings, &process_id(), &process_name).await;
+        let process_id = process_id().map_err(ConnectError::Random)?;
+        let joined = Engine::join(connection, name, &settings, &process_id, &process_name).await;
         let engine = match joined.map_err(refused)? {
             Joined::Ok(engine) => engine,
             Joined::Mismatch { field, theirs, ours } => {
@@ -323,9 +325,12 @@ impl<T: Payload> Connecting<T> {
     }
 }
 
-/// One that nobody has used.
-pub(super) fn process_id() -> String {
-    format!("{:08x}-{:016x}", std::process::id(), fastrand::u64(..))
+/// Returns an id that nobody has used. Of a process id, a clock and what follows from them, clones of a machine
+/// and containers may have the same, and then one would be taken for the other: its puts would be skipped.
+pub(super) fn process_id() -> io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
 fn refused(failure: Failure) -> ConnectError {
@@ -363,7 +368,19 @@ impl<T> fmt::Debug for RedisBuilder<T> {
 mod tests {
     use std::panic::catch_unwind;
 
+    use super::process_id;
     use crate::{ConnectError, IterableQueue};
+
+    /// All else that this process knows, another one may know, too.
+    #[test]
+    fn ids_of_processes_come_from_the_randomness_of_the_system() {
+        let ids = [(), ()].map(|()| {
+            fastrand::seed(7);
+            process_id().unwrap()
+        });
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids[0].len(), 32);
+    }
 
     /// Nobody listens there.
     fn connect() -> Result<IterableQueue<u64>, ConnectError> {

@@ -12,7 +12,7 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actix_iterable_queue::{IterableQueue, Outcome, Payload, PutError, State, TryPutError};
+use actix_iterable_queue::{Backoff, IterableQueue, Outcome, Payload, PutError, State, TryPutError};
 use futures::FutureExt;
 use futures::executor::block_on;
 use program::signal;
@@ -258,6 +258,75 @@ fn d3_a_dead_letter_that_cannot_be_written_has_the_item_as_it_was_put() {
         item.reject("changed");
         assert_eq!(letters.blocking_get().unwrap().item, Even(2));
     }
+}
+
+/// As in memory.
+#[test]
+fn d3_an_item_that_was_changed_comes_back_as_it_is_now() {
+    let server = Server::start();
+    let queue = server.connect::<Even>();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(Even(2)).unwrap();
+    let mut item = consumer.blocking_lease().unwrap();
+    item.0 = 4;
+    item.requeue();
+    let mut item = consumer.blocking_lease().unwrap();
+    assert_eq!((item.0, item.attempt()), (4, 2));
+    item.0 = 6;
+    drop(item);
+    let item = consumer.blocking_lease().unwrap();
+    assert_eq!((item.0, item.attempt()), (6, 3));
+    item.ack();
+    // Where it cannot be written as it is now, as it was.
+    for changed in [3, 102] {
+        producer.blocking_put(Even(2)).unwrap();
+        let mut item = consumer.blocking_lease().unwrap();
+        item.0 = changed;
+        item.requeue();
+        let item = consumer.blocking_lease().unwrap();
+        assert_eq!((item.0, item.attempt()), (2, 2));
+        item.ack();
+    }
+}
+
+#[test]
+fn d3_an_item_that_was_changed_and_waits_for_its_backoff_comes_back_as_it_is_now() {
+    let server = Server::start();
+    let soon = Duration::from_millis(1);
+    let queue = IterableQueue::builder().name("q").redelivery_backoff(Backoff::exponential(soon, soon));
+    let queue = queue.redis(server.url()).blocking_connect().expect("connected");
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(Even(2)).unwrap();
+    let mut item = consumer.blocking_lease().unwrap();
+    item.0 = 4;
+    item.requeue();
+    let item = consumer.blocking_lease().unwrap();
+    assert_eq!((item.0, item.attempt()), (4, 2));
+    item.ack();
+}
+
+#[test]
+fn d12_what_could_not_be_read_back_is_refused_and_all_else_is_as_it_was() {
+    let server = Server::start();
+    let queue = server.connect::<Option<f64>>();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let is_nan = |refused: &PutError<Option<f64>>| matches!(refused, PutError::Unserializable(Some(x)) if x.is_nan());
+    assert!(producer.blocking_put(Some(f64::NAN)).is_err_and(|refused| is_nan(&refused)));
+    assert!(block_on(producer.reserve()).unwrap().put(Some(f64::NAN)).is_err_and(|refused| is_nan(&refused)));
+    for put in [Some(0.1 + 0.2), None, Some(f64::from_bits(0x3fd5_5555_5555_5557))] {
+        producer.blocking_put(put).unwrap();
+        let item = consumer.blocking_lease().unwrap();
+        assert!(item.put_child(Some(f64::INFINITY)).is_err());
+        assert_eq!(*item, put);
+        item.ack();
+    }
+    // A dead letter can be read, whatever became of its item.
+    let mut letters = queue.dead_letters().unwrap();
+    producer.blocking_put(Some(1.5)).unwrap();
+    let mut item = consumer.blocking_lease().unwrap();
+    *item = Some(f64::NAN);
+    item.reject("changed");
+    assert_eq!(letters.blocking_get().unwrap().item, Some(1.5));
 }
 
 #[test]

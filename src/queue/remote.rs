@@ -38,7 +38,7 @@ impl<T> From<PutError<T>> for NotDone<T> {
 }
 
 /// This process's end of a queue that is elsewhere. Every method may be called under the lock of the queue, but for
-/// those that run foreign code: `encode`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
+/// those that run foreign code: `encode`, `encode_again`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
 pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The item as it travels, or why it cannot.
     fn encode(&self, item: &T) -> Result<Vec<u8>, String>;
@@ -74,6 +74,9 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The letter as it travels, for [`Settled::Dead`]; empty if it cannot be written.
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8>;
 
+    /// The item as it travels, for [`Settled::Failed`]; empty if it cannot be written.
+    fn encode_again(&self, item: &T) -> Vec<u8>;
+
     /// Something was opened, closed, sealed or ended here.
     fn changed(&self);
 
@@ -100,8 +103,8 @@ pub(crate) struct Delivery<T> {
 pub(crate) enum Settled {
     Acked,
     Taken,
-    /// It failed, and comes back after this time.
-    Failed(Duration),
+    /// It failed, and comes back after this time, in this form.
+    Failed(Duration, Vec<u8>),
     /// As if it had not been handed out.
     Undone,
     /// It is a dead letter, in this form.
@@ -279,7 +282,7 @@ impl<T> Shared<T> {
             Ok((item, SentBack::Undone)) => (Settled::Undone, item),
             Ok((item, SentBack::Failed(attempts))) => {
                 let delay = self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
-                (Settled::Failed(delay.unwrap_or_default()), item)
+                (Settled::Failed(delay.unwrap_or_default(), remote.encode_again(&item)), item)
             }
             Err(letter) => (Settled::Dead(remote.encode_letter(&letter)), letter.item),
         };

@@ -17,6 +17,11 @@ use super::{
 use super::{End, Settled};
 use server::Server;
 
+/// An item that comes back as it was.
+fn failed(id: u64, delay: Duration) -> Op {
+    Op::Requeue(id, delay, Vec::new())
+}
+
 /// Long enough for no process to be lost by chance; `Server::silence` makes one look lost.
 fn settings() -> Settings {
     Settings {

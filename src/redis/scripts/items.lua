@@ -1,9 +1,11 @@
 -- How items come back.
 
--- Adds `by` to the attempts that count against an entry: the entry, and their number.
-local function failed(entry, by)
+-- Adds `by` to the attempts that count against an entry, and gives it the JSON `changed` unless that is
+-- empty: the entry, their number, and its JSON.
+local function failed(entry, by, changed)
   local attempts, json = entry:match('^(%d+):(.*)$')
   attempts = attempts + by
+  if changed and changed ~= '' then json = changed end
   return int(attempts) .. ':' .. json, attempts, json
 end
 

@@ -23,7 +23,7 @@ fn it_ends_once_and_only_when_all_is_done() {
         b.endpoints(0, 0).await;
         going_on().await;
         // …, it came back, waits for its delay, has a child, ….
-        assert_eq!(a.done(2, &[Op::Requeue(id(3), Duration::from_millis(1))]).await, 0);
+        assert_eq!(a.done(2, &[failed(id(3), Duration::from_millis(1))]).await, 0);
         going_on().await;
         let back = a.take(1).await;
         assert_eq!(a.done(3, &[Op::Ack(back[0].0), Op::Child(b"5".to_vec())]).await, 0);
@@ -62,8 +62,8 @@ fn it_ends_once_and_only_when_all_is_done() {
 fn it_does_not_end_while_one_item_is_anywhere() {
     let endings: [fn(u64) -> Vec<Op>; 4] = [
         |id| vec![Op::Undo(id)],
-        |id| vec![Op::Requeue(id, Duration::ZERO)],
-        |id| vec![Op::Requeue(id, Duration::from_secs(600))],
+        |id| vec![failed(id, Duration::ZERO)],
+        |id| vec![failed(id, Duration::from_secs(600))],
         |id| vec![Op::Ack(id), Op::Child(b"2".to_vec())],
     ];
     with_redis(|server| async move {
@@ -170,7 +170,7 @@ fn an_abort_discards_all_that_is_not_settled() {
         let mut messages = server.listen(std::slice::from_ref(&all)).await;
         a.put_numbers(1..=10).await;
         let items = a.take(5).await;
-        let ops = [Op::Requeue(items[0].0, Duration::ZERO), Op::Requeue(items[1].0, Duration::from_secs(9))];
+        let ops = [failed(items[0].0, Duration::ZERO), failed(items[1].0, Duration::from_secs(9))];
         assert_eq!(a.done(1, &ops).await, 0);
         a.ack_all(2, &items[2..3]).await;
         b.abort().await.expect("aborted");

@@ -36,8 +36,8 @@ fn no_key_is_ever_without_an_expiry() {
         b.take(200).await;
         let ops = [
             Op::Undo(items[0].0),
-            Op::Requeue(items[1].0, Duration::from_secs(600)),
-            Op::Requeue(items[2].0, Duration::ZERO),
+            failed(items[1].0, Duration::from_secs(600)),
+            failed(items[2].0, Duration::ZERO),
             Op::Dead(items[3].0, b"{}".to_vec()),
         ];
         for (batch, op) in (1..).zip(ops) {
@@ -71,8 +71,8 @@ fn a_renewal_keeps_every_key_of_the_queue() {
         a.put_numbers(1..=9).await;
         let items = a.take(5).await;
         let ops = [
-            Op::Requeue(items[1].0, Duration::from_secs(600)),
-            Op::Requeue(items[2].0, Duration::ZERO),
+            failed(items[1].0, Duration::from_secs(600)),
+            failed(items[2].0, Duration::ZERO),
             Op::Dead(items[3].0, b"{}".to_vec()),
             Op::Dead(items[4].0, b"{}".to_vec()),
         ];
@@ -148,7 +148,7 @@ fn a_cluster_has_all_keys_of_a_queue_in_one_slot() {
         a.put_numbers(1..=5).await;
         let items = a.take(3).await;
         b.take(1).await;
-        let ops = [Op::Requeue(items[0].0, Duration::from_secs(600)), Op::Dead(items[1].0, b"{}".to_vec())];
+        let ops = [failed(items[0].0, Duration::from_secs(600)), Op::Dead(items[1].0, b"{}".to_vec())];
         assert_eq!(a.done(1, &ops).await, 0);
         server.silence(&b).await;
         a.clear_up().await;

@@ -32,7 +32,7 @@ async fn count_from(server: &Server, number: u64) {
     assert_eq!(items.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), ids);
     let held: Vec<u64> = a.in_flight().await.expect("what it holds").into_iter().map(|(id, _)| id).collect();
     assert_eq!(held, ids);
-    let ops = [Op::Ack(number), Op::Requeue(number + 1, Duration::ZERO), Op::Dead(number + 2, b"{}".to_vec())];
+    let ops = [Op::Ack(number), failed(number + 1, Duration::ZERO), Op::Dead(number + 2, b"{}".to_vec())];
     for _ in 0..2 {
         assert_eq!(a.done(number + 1, &ops).await, 0);
     }

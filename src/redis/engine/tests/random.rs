@@ -134,7 +134,7 @@ impl Run {
                     Op::Dead(id, format!("{{\"item\":{item}}}").into_bytes())
                 }
                 (false, 0) => Op::Undo(id),
-                (false, _) => Op::Requeue(id, Duration::from_millis(random.u64(0..3))),
+                (false, _) => failed(id, Duration::from_millis(random.u64(0..3))),
             });
         }
         if random.u32(0..5) == 0 && !peer.held.is_empty() {

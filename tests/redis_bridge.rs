@@ -96,6 +96,36 @@ impl Drop for Server {
     }
 }
 
+/// With nothing said of memory, of which its user could not ask.
+#[test]
+fn the_rights_that_the_documentation_names_are_enough() {
+    let server = Server::start();
+    let page = include_str!("../docs/redis.md");
+    let (_, rights) = page.split_once("ACL SETUSER jobs").expect("the rights");
+    let (rights, _) = rights.split_once("```").expect("their end");
+    let user: Vec<&str> = rights.split_whitespace().map(|word| if word == ">PASSWORD" { ">p" } else { word }).collect();
+    for rights in [vec![], vec!["-info"]] {
+        let _: () = server.ask(&[&["ACL", "SETUSER", "jobs"], &user[..], &rights[..]].concat());
+        let url = server.url().replace("redis://", "redis://jobs:p@");
+        let soon = Duration::from_millis(1);
+        let queue = IterableQueue::builder().name("q").capacity(3).max_attempts(3);
+        let queue = queue.redelivery_backoff(Backoff::exponential(soon, soon)).redis(url);
+        let queue = queue.item_deadline(Duration::from_secs(60)).blocking_connect().expect("connected");
+        let mut letters = queue.dead_letters().unwrap();
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.blocking_put(1).unwrap();
+        consumer.blocking_lease().unwrap().requeue();
+        let item = consumer.blocking_lease().unwrap();
+        item.put_child(2).unwrap();
+        item.reject("no");
+        assert_eq!((letters.blocking_get().unwrap().item, consumer.blocking_get()), (1, Some(2)));
+        queue.seal();
+        drop(producer);
+        assert_eq!(consumer.blocking_get(), None);
+        assert_eq!(block_on(queue.drained()).outcome, Outcome::Complete);
+    }
+}
+
 #[test]
 fn c3_a_seal_is_told_also_if_all_handles_are_dropped_at_once() {
     let server = Server::start();

@@ -107,8 +107,10 @@ impl<T> RedisBuilder<T> {
         self
     }
 
-    /// How long the queue's keys stay when no process attends to them any more, and after its end; 7 days
-    /// unless given, and at least ten leases.
+    /// How long the queue's keys stay after its end: dead letters that nobody has read, and what an abort has left.
+    /// Seven days unless given, and at least ten leases.
+    ///
+    /// A queue that is open or holds anything stays, with or without processes, for as long as it takes.
     ///
     /// # Examples
     ///
@@ -296,7 +298,7 @@ impl<T: Payload> Connecting<T> {
         let connection = connection::open(&client, &settings).await.map_err(ConnectError::Redis)?;
         let name = config.name.as_deref().unwrap_or_default();
         let process_id = process_id().map_err(ConnectError::Random)?;
-        let joined = Engine::join(connection, name, &settings, &process_id, &process_name).await;
+        let joined = Engine::join(connection.clone(), name, &settings, &process_id, &process_name).await;
         let engine = match joined.map_err(refused)? {
             Joined::Ok(engine) => engine,
             Joined::Mismatch { field, theirs, ours } => {
@@ -314,6 +316,7 @@ impl<T: Payload> Connecting<T> {
         let queue = IterableQueue::open(config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
         news::spread(&report, &engine, &shared, &link);
+        connection::look_for_eviction(connection, &shared.label()).await;
         Ok((queue, Bridge { shared, link, engine, client, settings, delays, reconnected: None }))
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Scripts {
 
 // What may free memory, or ends something, must run although no memory is left: so must a consumer that joins.
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    abort: script!(" flags=allow-oom", "abort"),
+    abort: script!(" flags=allow-oom", "ending", "abort"),
     attach: script!(" flags=allow-oom", "attach"),
     claim: script!(" flags=allow-oom", "items", "claim"),
     join: script!(" flags=allow-oom", "join"),

@@ -41,15 +41,12 @@ for i = 1, n do
   held[2 * i - 1] = int(first + i - 1)
   held[2 * i] = entries[i]
 end
-local fresh = call('EXISTS', inflight) == 0
 each('HSET', inflight, held, 1, 2 * n)
-if fresh then keep(inflight, 2) end
 count('inflight', n)
 -- Others may need the hints more.
 call('SREM', P .. 'wc', me)
 if m[3] ~= '0' then
   -- One member for all: those that are settled by then are not there any more.
   call('ZADD', P .. 'due', int(now() + m[3]), int(first) .. ' ' .. int(n) .. ' ' .. me)
-  keep(P .. 'due')
 end
 return { 'ITEMS', entries }

@@ -1,5 +1,28 @@
 -- How a queue is sealed and how it ends: decided here and nowhere else.
 
+-- All that is left of the queue goes after the retention. Before, nothing of it has an expiry: it waits for
+-- processes for as long as it takes.
+local function expire()
+  local retention = call('HGET', meta, 'retention')
+  for _, name in ipairs(SHARED) do call('PEXPIRE', P .. name, retention) end
+  for _, set in ipairs({ 'procs', 'gone' }) do
+    for _, process in ipairs(call('ZRANGE', P .. set, '0', '-1')) do
+      for _, kind in ipairs({ 'proc:', 'inf:', 'let:', 'left:' }) do
+        call('PEXPIRE', P .. kind .. process, retention)
+      end
+    end
+  end
+  local pointer, gen = P:match('^(.*):(%d+):$')
+  if call('GET', pointer) == gen then call('PEXPIRE', pointer, retention) end
+end
+
+-- It has just ended.
+local function over()
+  call('DEL', P .. 'wc', P .. 'wp', P .. 'due')
+  expire()
+  call('PUBLISH', P .. 'all', 'end')
+end
+
 local function finish()
   local m = call('HMGET', meta, 'ended', 'sealed', 'producers', 'inflight')
   if m[1] ~= '' or m[2] ~= '1' or m[3] ~= '0' or m[4] ~= '0' then return end
@@ -9,8 +32,7 @@ local function finish()
   local missing = n[1] - n[2] - n[3] - n[4] - n[5]
   if missing ~= 0 then call('HINCRBY', meta, 'discarded', int(missing)) end
   call('HSET', meta, 'ended', missing == 0 and 'complete' or 'aborted')
-  call('DEL', P .. 'wc', P .. 'wp', P .. 'due')
-  call('PUBLISH', P .. 'all', 'end')
+  over()
 end
 
 local function seal()

@@ -11,9 +11,8 @@ end
 
 -- Waits until `due`. The number makes members unique and keeps those of one moment in order.
 local function delay(entry, due)
-  local key = P .. 'delayed'
-  call('ZADD', key, int(due), string.format('%016.0f|', call('HINCRBY', meta, 'next', '1')) .. entry)
-  keep(key)
+  local member = string.format('%016.0f|', call('HINCRBY', meta, 'next', '1')) .. entry
+  call('ZADD', P .. 'delayed', int(due), member)
 end
 
 -- What is due goes to those that came back, a bounded number at a time: how many there were.

@@ -3,7 +3,7 @@
 -- settings: capacity, attempts, lease, retention, deadline.
 local pointer, name, gen = KEYS[1], ARGV[3], ARGV[4]
 local fields = { 'cap', 'attempts', 'lease', 'retention', 'deadline' }
-local lease, retention = tonumber(ARGV[7]), tonumber(ARGV[8])
+local lease = tonumber(ARGV[7])
 local time = now()
 
 local function at(generation)
@@ -26,8 +26,7 @@ local function begin()
   end
   call('HSET', meta, 'ended', '', 'hb', int(time))
   for i, field in ipairs(fields) do call('HSET', meta, field, ARGV[4 + i]) end
-  call('PEXPIRE', meta, int(retention))
-  call('SET', pointer, gen, 'PX', int(retention))
+  call('SET', pointer, gen)
 end
 
 if gen ~= '' then
@@ -47,14 +46,15 @@ for i, field in ipairs(fields) do
   if theirs ~= ARGV[4 + i] then return { 'MISMATCH', field, theirs, ARGV[4 + i] } end
 end
 -- Gone already: this call was under way for longer than its process lived.
-if call('EXISTS', P .. 'was:' .. me) == 1 then return { 'FENCED' } end
+if call('HGET', P .. 'was', me) then return { 'FENCED' } end
+-- If it was left empty: see leave.lua.
+for _, key in ipairs(SHARED) do call('PERSIST', P .. key) end
+call('PERSIST', pointer)
 -- Asked again, as the answer was lost?
 if call('ZADD', P .. 'procs', 'NX', int(time + lease), me) == 1 then
   call('HSET', P .. 'proc:' .. me, 'name', name, 'conn', conn, 'seq', '0', 'batch', '0', 'late', '0', 'letters', '0',
     'producers', '0', 'consumers', '0', 'opener', '1', 'names', '[]', 'since', int(time))
   count('openers', 1)
-  keep(P .. 'proc:' .. me, 2)
-  keep(P .. 'procs')
   call('PUBLISH', P .. 'all', 'state')
 end
 return { 'OK', gen }

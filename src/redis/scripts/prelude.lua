@@ -45,19 +45,12 @@ local function count(field, by)
   if by ~= 0 then call('HINCRBY', meta, field, int(by)) end
 end
 
--- Every key has an expiry from its first moment on, so that nothing stays behind a queue whose
--- processes all died. What belongs to one process outlives `meta`: see renew.lua.
-local function keep(key, times)
-  call('PEXPIRE', key, int(call('HGET', meta, 'retention') * (times or 1)))
-end
+-- The keys of a queue, but for those of single processes and the pointer.
+local SHARED = { 'meta', 'ready', 'back', 'delayed', 'dead', 'procs', 'gone', 'due', 'wc', 'wp', 'was', 'past' }
 
 -- Appends list[from..to].
 local function push(name, list, from, to)
-  if from > to then return end
-  local key = P .. name
-  local fresh = call('EXISTS', key) == 0
-  each('RPUSH', key, list, from, to)
-  if fresh then keep(key) end
+  each('RPUSH', P .. name, list, from, to)
 end
 
 -- Wakes up to n processes that wait, for items (wc) or for room (wp). Hints: who misses one looks anyway.
@@ -69,5 +62,5 @@ local function wake(set, n, hint)
 end
 
 local function wait(set)
-  if call('SADD', P .. set, me) == 1 then keep(P .. set) end
+  call('SADD', P .. set, me)
 end

@@ -12,17 +12,15 @@ if time - m[4] > lease / 2 then grace = time + lease end
 call('HSET', meta, 'hb', int(time), 'grace', int(grace))
 call('ZADD', P .. 'procs', 'XX', int(time + lease), me)
 
-for _, name in ipairs({ 'meta', 'ready', 'back', 'delayed', 'dead', 'procs', 'gone', 'due', 'wc', 'wp' }) do
-  call('PEXPIRE', P .. name, int(retention))
-end
--- A process may die before the last renewal of all, and its items must be there as long as `meta` is.
-for _, name in ipairs({ 'proc:', 'inf:', 'let:' }) do
-  call('PEXPIRE', P .. name .. me, int(2 * retention))
-end
 -- If the pointer alone was deleted, a second queue would begin beside this one.
 local pointer, gen = P:match('^(.*):(%d+):$')
 call('SET', pointer, gen, 'NX')
-call('PEXPIRE', pointer, int(retention))
+-- Who is no more is remembered for the retention.
+local past = call('ZRANGE', P .. 'past', '-inf', int(time - retention), 'BYSCORE', 'LIMIT', '0', '100')
+if #past > 0 then
+  call('HDEL', P .. 'was', unpack(past))
+  call('ZREM', P .. 'past', unpack(past))
+end
 
 -- What was delayed, also if nobody claims at the moment.
 local woken = ripen(time)

@@ -59,7 +59,7 @@ for i = at + undone - 1, at, -1 do
   local entry = release(ARGV[i])
   if entry then
     front = front + 1
-    if call('LPUSH', P .. 'back', entry) == 1 then keep(P .. 'back') end
+    call('LPUSH', P .. 'back', entry)
   end
 end
 at = at + undone

@@ -84,6 +84,8 @@ impl Run {
             _ => {}
         }
         self.peers[0].engine.checked().await;
+        let keys: String = self.server.command(&["INFO", "keyspace"]).await;
+        assert!(keys.contains(",expires=0,"), "the queue is open: {keys}");
     }
 
     async fn put(&mut self, index: usize) {

@@ -12,7 +12,9 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actix_iterable_queue::{Backoff, IterableQueue, Outcome, Payload, PutError, State, TryPutError};
+use actix_iterable_queue::{
+    Backoff, ConnectError, IterableQueue, Outcome, Payload, PutError, RedisBuilder, State, TryPutError,
+};
 use futures::FutureExt;
 use futures::executor::block_on;
 use program::signal;
@@ -83,9 +85,14 @@ impl Server {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// To a queue that seals itself, as in memory.
     fn connect<T: Payload>(&self) -> IterableQueue<T> {
+        self.builder().seal_when_unowned().blocking_connect().expect("connected")
+    }
+
+    fn builder<T: Payload>(&self) -> RedisBuilder<T> {
         let queue = IterableQueue::builder().name("q").capacity(10).max_attempts(3);
-        queue.redis(self.url()).lease(Duration::from_secs(60)).blocking_connect().expect("connected")
+        queue.redis(self.url()).lease(Duration::from_secs(60))
     }
 }
 
@@ -133,6 +140,70 @@ fn c3_a_seal_is_told_also_if_all_handles_are_dropped_at_once() {
     here.seal();
     drop(here);
     eventually("the seal has come", || there.snapshot().state == State::Drained);
+}
+
+/// Everything was stopped in good order, and is started again.
+#[test]
+fn c3_a_queue_that_everybody_has_left_is_open_for_those_who_come() {
+    let server = Server::start();
+    for round in 0..2 {
+        let [feeder, worker] = [(), ()].map(|()| server.builder::<u32>().blocking_connect().unwrap());
+        let consumer = worker.consumer().unwrap();
+        let producer = feeder.producer().unwrap();
+        producer.blocking_put(round).unwrap();
+        drop(producer);
+        // By a shutdown, or by dropping all.
+        if round == 0 {
+            for queue in [feeder, worker] {
+                assert_eq!(block_on(queue.shutdown(Duration::from_secs(60))).drained.outcome, Outcome::Left);
+            }
+        } else {
+            drop((feeder, worker, consumer));
+        }
+        eventually("all have left", || server.ask::<u32>(&["EXISTS", &server.key("procs")]) == 0);
+    }
+    let queue = server.builder::<u32>().blocking_connect().unwrap();
+    assert_eq!(queue.snapshot().state, State::Open);
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(2).unwrap();
+    queue.seal();
+    drop(producer);
+    let mut items: Vec<_> = consumer.into_iter().collect();
+    items.sort_unstable();
+    assert_eq!(items, [0, 1, 2]);
+    assert_eq!(block_on(queue.drained()).outcome, Outcome::Complete);
+}
+
+#[test]
+fn c3_a_pair_that_was_split_ends_with_its_queue_where_that_seals_itself() {
+    let server = Server::start();
+    let (producer, consumer) = server.connect::<u32>().split().unwrap();
+    producer.blocking_put(7).unwrap();
+    drop(producer);
+    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), [7]);
+
+    // Elsewhere somebody has to seal it.
+    let (producer, mut consumer) = server.builder::<u32>().blocking_connect().unwrap().split().unwrap();
+    producer.blocking_put(8).unwrap();
+    drop(producer);
+    assert_eq!(consumer.blocking_get(), Some(8));
+    let opener = "the handle and the producer are told to be gone";
+    eventually(opener, || server.ask::<(u32, u32)>(&["HMGET", &server.key("meta"), "openers", "producers"]) == (0, 0));
+    assert_eq!(server.ask::<(u32, String)>(&["HMGET", &server.key("meta"), "sealed", "ended"]), (0, String::new()));
+    server.builder::<u32>().blocking_connect().unwrap().seal();
+    assert_eq!(consumer.blocking_get(), None);
+}
+
+#[test]
+fn c3_all_agree_on_whether_a_queue_seals_itself_until_all_have_left_it_empty() {
+    let server = Server::start();
+    let queue = server.builder::<u32>().blocking_connect().unwrap();
+    let other = || server.builder::<u32>().seal_when_unowned().blocking_connect();
+    let refused = other().unwrap_err();
+    assert!(matches!(&refused, ConnectError::Mismatch { setting, .. } if setting == "seal_when_unowned"), "{refused}");
+    block_on(queue.shutdown(Duration::from_secs(60)));
+    let other = other().unwrap();
+    assert_eq!(other.snapshot().state, State::Open);
 }
 
 /// Redis takes the puts of a process of which it knew a producer before the seal.

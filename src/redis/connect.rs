@@ -47,6 +47,7 @@ impl<T> Builder<T> {
             lease: LEASE,
             retention: RETENTION,
             deadline: None,
+            seal_when_unowned: false,
             process_name: None,
         }
     }
@@ -59,6 +60,7 @@ pub struct RedisBuilder<T> {
     lease: Duration,
     retention: Duration,
     deadline: Option<Duration>,
+    seal_when_unowned: bool,
     process_name: Option<String>,
 }
 
@@ -110,7 +112,8 @@ impl<T> RedisBuilder<T> {
     /// How long the queue's keys stay after its end: dead letters that nobody has read, and what an abort has left.
     /// Seven days unless given, and at least ten leases.
     ///
-    /// A queue that is open or holds anything stays, with or without processes, for as long as it takes.
+    /// A queue that holds anything stays, with or without processes, for as long as it takes. One that is open, empty and
+    /// left by all of its processes goes after this time, unless a process comes.
     ///
     /// # Examples
     ///
@@ -127,6 +130,33 @@ impl<T> RedisBuilder<T> {
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// Lets the queue seal itself when no process has a handle of it any more, as a queue in memory does.
+    ///
+    /// Without this it is sealed by [`seal`](IterableQueue::seal) alone: all its processes may be stopped and others
+    /// started, which find it open, with its items. With it, a program that seals its queue by dropping the handles, or
+    /// by [`split`](IterableQueue::split), ends over Redis as it does in memory; and a deploy that stops every process
+    /// before it starts others seals the queue. A process that is found lost has no handle.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn work() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let builder = IterableQueue::builder().name("sums").redis("redis://127.0.0.1/");
+    /// let (producer, consumer) = builder.seal_when_unowned().blocking_connect()?.split()?;
+    /// producer.blocking_put(7)?;
+    /// drop(producer);
+    /// println!("{}", consumer.into_iter().sum::<u64>());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn seal_when_unowned(mut self) -> Self {
+        self.seal_when_unowned = true;
         self
     }
 
@@ -158,7 +188,8 @@ impl<T: Payload> RedisBuilder<T> {
     ///
     /// # Errors
     ///
-    /// If the settings are wrong or differ from those of the other processes, or if Redis does not answer.
+    /// If the settings are wrong, or differ from those of the other processes or of a queue that holds anything, or if
+    /// Redis does not answer.
     ///
     /// # Cancel safety
     ///
@@ -275,6 +306,7 @@ impl<T: Payload> RedisBuilder<T> {
             lease: self.lease,
             retention: self.retention,
             deadline: self.deadline,
+            seal_when_unowned: self.seal_when_unowned,
         };
         let process_name = self.process_name.unwrap_or_else(|| {
             let host = gethostname::gethostname();
@@ -362,6 +394,7 @@ impl<T> fmt::Debug for RedisBuilder<T> {
             .field("lease", &self.lease)
             .field("retention", &self.retention)
             .field("item_deadline", &self.deadline)
+            .field("seal_when_unowned", &self.seal_when_unowned)
             .field("process_name", &self.process_name)
             .finish_non_exhaustive()
     }

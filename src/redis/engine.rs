@@ -85,6 +85,7 @@ impl Engine {
             millis(settings.lease).to_string(),
             millis(settings.retention).to_string(),
             settings.deadline.map_or(0, |deadline| millis(deadline).max(1)).to_string(),
+            u8::from(settings.seal_when_unowned).to_string(),
         ];
         let pointer = format!("{{aiq:{name}}}");
         let mut process = Process {

@@ -30,6 +30,7 @@ fn settings() -> Settings {
         lease: Duration::from_secs(600),
         retention: Duration::from_secs(3_600),
         deadline: None,
+        seal_when_unowned: false,
     }
 }
 

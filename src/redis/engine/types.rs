@@ -15,6 +15,7 @@ pub(in crate::redis) struct Settings {
     pub(in crate::redis) lease: Duration,
     pub(in crate::redis) retention: Duration,
     pub(in crate::redis) deadline: Option<Duration>,
+    pub(in crate::redis) seal_when_unowned: bool,
 }
 
 /// Why a call did nothing.

@@ -41,7 +41,9 @@ local function seal()
   call('PUBLISH', P .. 'all', 'state')
 end
 
--- Nobody is left who could open an endpoint.
+-- Nobody is left who could open an endpoint. That seals the queue only if its processes asked for it: they
+-- may all have been stopped to be started anew.
 local function seal_if_unowned()
-  if call('HGET', meta, 'openers') == '0' then seal() end
+  local m = call('HMGET', meta, 'seal_when_unowned', 'openers')
+  if m[1] == '1' and m[2] == '0' then seal() end
 end

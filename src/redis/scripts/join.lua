@@ -1,8 +1,9 @@
 -- KEYS[1]: the pointer to the current generation, not `meta`.
 -- ARGV: process, connection, its name, generation ('' = the current one, or a new one), then the
--- settings: capacity, attempts, lease, retention, deadline.
+-- settings: capacity, attempts, lease, retention, deadline, whether it seals itself.
 local pointer, name, gen = KEYS[1], ARGV[3], ARGV[4]
-local fields = { 'cap', 'attempts', 'lease', 'retention', 'deadline' }
+local again = gen ~= ''
+local fields = { 'cap', 'attempts', 'lease', 'retention', 'deadline', 'seal_when_unowned' }
 local lease = tonumber(ARGV[7])
 local time = now()
 
@@ -25,11 +26,10 @@ local function begin()
     call('HSET', meta, field, '0')
   end
   call('HSET', meta, 'ended', '', 'hb', int(time))
-  for i, field in ipairs(fields) do call('HSET', meta, field, ARGV[4 + i]) end
   call('SET', pointer, gen)
 end
 
-if gen ~= '' then
+if again then
   -- A fenced process comes back to the queue that it knew, never to another one.
   at(gen)
   local ended = call('HGET', meta, 'ended')
@@ -39,11 +39,18 @@ else
   gen = call('GET', pointer)
   if gen then at(gen) end
   if not gen or call('HGET', meta, 'ended') ~= '' then begin() end
+  -- With nobody and nothing in it a queue takes the settings of whoever comes.
+  if deserted() then
+    for i, field in ipairs(fields) do call('HSET', meta, field, ARGV[4 + i]) end
+  end
 end
 
 for i, field in ipairs(fields) do
   local theirs = call('HGET', meta, field)
-  if theirs ~= ARGV[4 + i] then return { 'MISMATCH', field, theirs, ARGV[4 + i] } end
+  if theirs ~= ARGV[4 + i] then
+    -- It was deserted while a process was away that comes back: this is not the queue that it knew.
+    return again and { 'GONE' } or { 'MISMATCH', field, theirs, ARGV[4 + i] }
+  end
 end
 -- Gone already: this call was under way for longer than its process lived.
 if call('HGET', P .. 'was', me) then return { 'FENCED' } end

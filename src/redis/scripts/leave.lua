@@ -7,8 +7,6 @@ if p[1] then fence(me, '0') end
 -- It was here before, or others have found it lost: they would do the rest, too.
 if m[1] == '' and call('ZSCORE', P .. 'gone', me) and not sweep(me) then return { 'MORE' } end
 finish()
--- With nobody and nothing in it a queue may go, unless somebody comes within the retention.
-if call('EXISTS', P .. 'procs', P .. 'gone', P .. 'ready', P .. 'back', P .. 'delayed', P .. 'dead') == 0 then
-  expire()
-end
+-- It may go, unless somebody comes within the retention.
+if deserted() then expire() end
 return { 'OK' }

@@ -48,6 +48,11 @@ end
 -- The keys of a queue, but for those of single processes and the pointer.
 local SHARED = { 'meta', 'ready', 'back', 'delayed', 'dead', 'procs', 'gone', 'due', 'wc', 'wp', 'was', 'past' }
 
+-- Nobody and nothing is in the queue.
+local function deserted()
+  return call('EXISTS', P .. 'procs', P .. 'gone', P .. 'ready', P .. 'back', P .. 'delayed', P .. 'dead') == 0
+end
+
 -- Appends list[from..to].
 local function push(name, list, from, to)
   each('RPUSH', P .. name, list, from, to)

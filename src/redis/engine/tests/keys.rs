@@ -93,10 +93,11 @@ fn no_key_of_an_open_queue_has_an_expiry_and_all_of_one_that_was_aborted_have() 
 #[test]
 fn a_queue_that_holds_anything_has_no_expiry_when_everybody_has_left() {
     with_redis(|server| async move {
-        let holds: [(&str, Option<fn(u64) -> Op>); 3] = [
+        let holds: [(&str, Option<fn(u64) -> Op>); 4] = [
             ("ready", None),
             ("back", Some(|id| Op::Undo(id))),
             ("delayed", Some(|id| failed(id, Duration::from_secs(600)))),
+            ("dead", Some(|id| Op::Dead(id, b"1".to_vec()))),
         ];
         for (kind, op) in holds {
             let a = server.alone(&settings()).await;
@@ -110,6 +111,26 @@ fn a_queue_that_holds_anything_has_no_expiry_when_everybody_has_left() {
             assert!(keys(&server).await.iter().any(|(key, _)| *key == a.process.key(kind)));
             let () = server.command(&["FLUSHALL"]).await;
         }
+    });
+}
+
+#[test]
+fn a_queue_with_nobody_and_nothing_in_it_goes_unless_somebody_comes() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=1).await;
+        let items = a.take(1).await;
+        a.ack_all(1, &items).await;
+        while a.leave().await.expect("left") {}
+        none_expires(&server).await;
+        while b.leave().await.expect("left") {}
+        assert!(!keys(&server).await.is_empty());
+        all_expire(&server).await;
+        let c = server.join("c", &settings()).await;
+        none_expires(&server).await;
+        assert_eq!(c.process.generation, a.process.generation);
+        assert_eq!(c.checked().await.acked, 1);
     });
 }
 

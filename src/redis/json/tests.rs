@@ -120,7 +120,8 @@ fn letter<I>(item: I) -> Letter<I> {
 
 #[test]
 fn d12_what_is_nested_too_deeply_is_refused_and_all_else_can_be_read_also_as_a_dead_letter() {
-    let makers: [(fn(Box<Nest>) -> Nest, usize); 3] =
+    type Around = fn(Box<Nest>) -> Nest;
+    let makers: [(Around, usize); 3] =
         [(Nest::New, 1), (|inner| Nest::Tuple(1, inner), 2), (|inner| Nest::Struct { inner }, 2)];
     for (around, levels) in makers {
         let mut nest = Nest::End;

@@ -93,9 +93,10 @@ fn no_key_of_an_open_queue_has_an_expiry_and_all_of_one_that_was_aborted_have() 
 #[test]
 fn a_queue_that_holds_anything_has_no_expiry_when_everybody_has_left() {
     with_redis(|server| async move {
-        let holds: [(&str, Option<fn(u64) -> Op>); 4] = [
+        type Settle = fn(u64) -> Op;
+        let holds: [(&str, Option<Settle>); 4] = [
             ("ready", None),
-            ("back", Some(|id| Op::Undo(id))),
+            ("back", Some(Op::Undo)),
             ("delayed", Some(|id| failed(id, Duration::from_secs(600)))),
             ("dead", Some(|id| Op::Dead(id, b"1".to_vec()))),
         ];

@@ -12,7 +12,9 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actix_iterable_queue::{IterableQueue, Outcome, Payload, PutError, State, TryPutError};
+use actix_iterable_queue::{
+    Backoff, ConnectError, IterableQueue, Outcome, Payload, PutError, RedisBuilder, State, TryPutError,
+};
 use futures::FutureExt;
 use futures::executor::block_on;
 use program::signal;
@@ -83,9 +85,14 @@ impl Server {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// To a queue that seals itself, as in memory.
     fn connect<T: Payload>(&self) -> IterableQueue<T> {
+        self.builder().seal_when_unowned().blocking_connect().expect("connected")
+    }
+
+    fn builder<T: Payload>(&self) -> RedisBuilder<T> {
         let queue = IterableQueue::builder().name("q").capacity(10).max_attempts(3);
-        queue.redis(self.url()).lease(Duration::from_secs(60)).blocking_connect().expect("connected")
+        queue.redis(self.url()).lease(Duration::from_secs(60))
     }
 }
 
@@ -96,6 +103,36 @@ impl Drop for Server {
     }
 }
 
+/// With nothing said of memory, of which its user could not ask.
+#[test]
+fn the_rights_that_the_documentation_names_are_enough() {
+    let server = Server::start();
+    let page = include_str!("../docs/redis.md");
+    let (_, rights) = page.split_once("ACL SETUSER jobs").expect("the rights");
+    let (rights, _) = rights.split_once("```").expect("their end");
+    let user: Vec<&str> = rights.split_whitespace().map(|word| if word == ">PASSWORD" { ">p" } else { word }).collect();
+    for rights in [vec![], vec!["-info"]] {
+        let _: () = server.ask(&[&["ACL", "SETUSER", "jobs"], &user[..], &rights[..]].concat());
+        let url = server.url().replace("redis://", "redis://jobs:p@");
+        let soon = Duration::from_millis(1);
+        let queue = IterableQueue::builder().name("q").capacity(3).max_attempts(3);
+        let queue = queue.redelivery_backoff(Backoff::exponential(soon, soon)).redis(url);
+        let queue = queue.item_deadline(Duration::from_secs(60)).blocking_connect().expect("connected");
+        let mut letters = queue.dead_letters().unwrap();
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.blocking_put(1).unwrap();
+        consumer.blocking_lease().unwrap().requeue();
+        let item = consumer.blocking_lease().unwrap();
+        item.put_child(2).unwrap();
+        item.reject("no");
+        assert_eq!((letters.blocking_get().unwrap().item, consumer.blocking_get()), (1, Some(2)));
+        queue.seal();
+        drop(producer);
+        assert_eq!(consumer.blocking_get(), None);
+        assert_eq!(block_on(queue.drained()).outcome, Outcome::Complete);
+    }
+}
+
 #[test]
 fn c3_a_seal_is_told_also_if_all_handles_are_dropped_at_once() {
     let server = Server::start();
@@ -103,6 +140,70 @@ fn c3_a_seal_is_told_also_if_all_handles_are_dropped_at_once() {
     here.seal();
     drop(here);
     eventually("the seal has come", || there.snapshot().state == State::Drained);
+}
+
+/// Everything was stopped in good order, and is started again.
+#[test]
+fn c3_a_queue_that_everybody_has_left_is_open_for_those_who_come() {
+    let server = Server::start();
+    for round in 0..2 {
+        let [feeder, worker] = [(), ()].map(|()| server.builder::<u32>().blocking_connect().unwrap());
+        let consumer = worker.consumer().unwrap();
+        let producer = feeder.producer().unwrap();
+        producer.blocking_put(round).unwrap();
+        drop(producer);
+        // By a shutdown, or by dropping all.
+        if round == 0 {
+            for queue in [feeder, worker] {
+                assert_eq!(block_on(queue.shutdown(Duration::from_secs(60))).drained.outcome, Outcome::Left);
+            }
+        } else {
+            drop((feeder, worker, consumer));
+        }
+        eventually("all have left", || server.ask::<u32>(&["EXISTS", &server.key("procs")]) == 0);
+    }
+    let queue = server.builder::<u32>().blocking_connect().unwrap();
+    assert_eq!(queue.snapshot().state, State::Open);
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(2).unwrap();
+    queue.seal();
+    drop(producer);
+    let mut items: Vec<_> = consumer.into_iter().collect();
+    items.sort_unstable();
+    assert_eq!(items, [0, 1, 2]);
+    assert_eq!(block_on(queue.drained()).outcome, Outcome::Complete);
+}
+
+#[test]
+fn c3_a_pair_that_was_split_ends_with_its_queue_where_that_seals_itself() {
+    let server = Server::start();
+    let (producer, consumer) = server.connect::<u32>().split().unwrap();
+    producer.blocking_put(7).unwrap();
+    drop(producer);
+    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), [7]);
+
+    // Elsewhere somebody has to seal it.
+    let (producer, mut consumer) = server.builder::<u32>().blocking_connect().unwrap().split().unwrap();
+    producer.blocking_put(8).unwrap();
+    drop(producer);
+    assert_eq!(consumer.blocking_get(), Some(8));
+    let opener = "the handle and the producer are told to be gone";
+    eventually(opener, || server.ask::<(u32, u32)>(&["HMGET", &server.key("meta"), "openers", "producers"]) == (0, 0));
+    assert_eq!(server.ask::<(u32, String)>(&["HMGET", &server.key("meta"), "sealed", "ended"]), (0, String::new()));
+    server.builder::<u32>().blocking_connect().unwrap().seal();
+    assert_eq!(consumer.blocking_get(), None);
+}
+
+#[test]
+fn c3_all_agree_on_whether_a_queue_seals_itself_until_all_have_left_it_empty() {
+    let server = Server::start();
+    let queue = server.builder::<u32>().blocking_connect().unwrap();
+    let other = || server.builder::<u32>().seal_when_unowned().blocking_connect();
+    let refused = other().unwrap_err();
+    assert!(matches!(&refused, ConnectError::Mismatch { setting, .. } if setting == "seal_when_unowned"), "{refused}");
+    block_on(queue.shutdown(Duration::from_secs(60)));
+    let other = other().unwrap();
+    assert_eq!(other.snapshot().state, State::Open);
 }
 
 /// Redis takes the puts of a process of which it knew a producer before the seal.
@@ -270,6 +371,75 @@ fn d3_a_dead_letter_that_cannot_be_written_has_the_item_as_it_was_put() {
         item.reject("changed");
         assert_eq!(letters.blocking_get().unwrap().item, Even(2));
     }
+}
+
+/// As in memory.
+#[test]
+fn d3_an_item_that_was_changed_comes_back_as_it_is_now() {
+    let server = Server::start();
+    let queue = server.connect::<Even>();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(Even(2)).unwrap();
+    let mut item = consumer.blocking_lease().unwrap();
+    item.0 = 4;
+    item.requeue();
+    let mut item = consumer.blocking_lease().unwrap();
+    assert_eq!((item.0, item.attempt()), (4, 2));
+    item.0 = 6;
+    drop(item);
+    let item = consumer.blocking_lease().unwrap();
+    assert_eq!((item.0, item.attempt()), (6, 3));
+    item.ack();
+    // Where it cannot be written as it is now, as it was.
+    for changed in [3, 102] {
+        producer.blocking_put(Even(2)).unwrap();
+        let mut item = consumer.blocking_lease().unwrap();
+        item.0 = changed;
+        item.requeue();
+        let item = consumer.blocking_lease().unwrap();
+        assert_eq!((item.0, item.attempt()), (2, 2));
+        item.ack();
+    }
+}
+
+#[test]
+fn d3_an_item_that_was_changed_and_waits_for_its_backoff_comes_back_as_it_is_now() {
+    let server = Server::start();
+    let soon = Duration::from_millis(1);
+    let queue = IterableQueue::builder().name("q").redelivery_backoff(Backoff::exponential(soon, soon));
+    let queue = queue.redis(server.url()).blocking_connect().expect("connected");
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(Even(2)).unwrap();
+    let mut item = consumer.blocking_lease().unwrap();
+    item.0 = 4;
+    item.requeue();
+    let item = consumer.blocking_lease().unwrap();
+    assert_eq!((item.0, item.attempt()), (4, 2));
+    item.ack();
+}
+
+#[test]
+fn d12_what_could_not_be_read_back_is_refused_and_all_else_is_as_it_was() {
+    let server = Server::start();
+    let queue = server.connect::<Option<f64>>();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let is_nan = |refused: &PutError<Option<f64>>| matches!(refused, PutError::Unserializable(Some(x)) if x.is_nan());
+    assert!(producer.blocking_put(Some(f64::NAN)).is_err_and(|refused| is_nan(&refused)));
+    assert!(block_on(producer.reserve()).unwrap().put(Some(f64::NAN)).is_err_and(|refused| is_nan(&refused)));
+    for put in [Some(0.1 + 0.2), None, Some(f64::from_bits(0x3fd5_5555_5555_5557))] {
+        producer.blocking_put(put).unwrap();
+        let item = consumer.blocking_lease().unwrap();
+        assert!(item.put_child(Some(f64::INFINITY)).is_err());
+        assert_eq!(*item, put);
+        item.ack();
+    }
+    // A dead letter can be read, whatever became of its item.
+    let mut letters = queue.dead_letters().unwrap();
+    producer.blocking_put(Some(1.5)).unwrap();
+    let mut item = consumer.blocking_lease().unwrap();
+    *item = Some(f64::NAN);
+    item.reject("changed");
+    assert_eq!(letters.blocking_get().unwrap().item, Some(1.5));
 }
 
 #[test]

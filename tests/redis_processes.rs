@@ -13,7 +13,7 @@ use std::{env, iter, thread};
 use ::log::Level;
 use actix_iterable_queue::{Drained, Outcome, PutError};
 use fastrand::Rng;
-use fleet::process::Order::{Bury, Close, Consume, End, Feed, Leave, Produce};
+use fleet::process::Order::{Bury, Close, Consume, End, Feed, Leave, Produce, Seal};
 use fleet::process::{Job, Role};
 use fleet::proxy::{Proxy, Way};
 use fleet::report::FENCED;
@@ -100,6 +100,32 @@ fn the_dead_let_a_queue_end() {
     fleet[feeder].kill9();
     let totals = fleet.ends().assert_exact();
     assert_eq!((totals.accepted, totals.lost_producers), (100, 1));
+}
+
+/// As a deploy does that stops the old processes before it starts the new ones, or a power cut.
+#[test]
+fn after_the_end_of_all_processes_others_put_on() {
+    let server = Server::start();
+    let mut fleet = Fleet::new(Role { seal_when_unowned: false, work: millis(2), ..role(&server) });
+    for round in 0..4 {
+        let feeder = fleet.join("feeder", &[Produce, Feed(round * 200, (round + 1) * 200)]);
+        let worker = fleet.join("worker", &[Consume(2)]);
+        fleet[feeder].obeys();
+        let so_far = fleet.done();
+        eventually("it is in the middle of it", || fleet.done() > so_far + 20);
+        for process in [feeder, worker] {
+            if round % 2 == 0 {
+                fleet[process].order(Leave);
+                fleet[process].ends();
+            } else {
+                fleet[process].kill9();
+            }
+        }
+    }
+    fleet.join("last feeder", &[Produce, Feed(800, 1000), Close, Seal]);
+    fleet.join("last worker", &[Consume(2)]);
+    let totals = fleet.end().assert_right();
+    assert_eq!((totals.accepted, totals.lost_producers), (1000, 2));
 }
 
 #[test]

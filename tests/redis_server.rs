@@ -95,6 +95,26 @@ fn puts_wait_while_the_memory_is_full() {
     assert_eq!((totals.accepted, totals.lost_producers), (8000, 0));
 }
 
+#[test]
+fn whoever_joins_is_told_of_a_redis_that_deletes_keys() {
+    let server = Server::start();
+    let mut fleet = Fleet::new(Role::new(&server.url()));
+    let mut expected = 0;
+    for (limit, policy, told) in [
+        ("100mb", "allkeys-lru", true),
+        ("100mb", "noeviction", false),
+        ("0", "allkeys-lru", false),
+        ("100mb", "volatile-ttl", true),
+    ] {
+        let _: () = server.ask(&format!("CONFIG SET maxmemory {limit} maxmemory-policy {policy}"));
+        let process = fleet.join("process", &[]);
+        fleet[process].order(Order::Leave);
+        fleet[process].ends();
+        expected += usize::from(told);
+        assert_eq!(fleet.said("set it to noeviction"), expected, "{limit} {policy}");
+    }
+}
+
 /// A Redis and its replica, of which the second takes over.
 struct Pair {
     primary: Server,

@@ -54,7 +54,7 @@ fn names_stay_on_their_line_and_are_as_given_in_the_fields() {
     (snapshot.producers[0].last_put, snapshot.consumers[0].last_lease) = (None, None);
     let lines = snapshot.to_string().lines().map(str::to_owned).collect::<Vec<_>>();
     assert!(lines[0].starts_with(&format!("{printed} ({}): open", queue.id())), "{lines:?}");
-    assert_eq!(lines[1], "  waits: not sealed: call seal(), or drop the queue's handles and actor addresses");
+    assert_eq!(lines[1], "  waits: not sealed: call seal(), or in memory drop the queue's handles and actor addresses");
     assert_eq!(lines[2], format!("  waits: producer {printed} is open, 1 put"));
     assert_eq!(lines[3..], [format!("  waits: consumer {printed} holds 1 item")]);
     assert_eq!(snapshot.blockers().to_string().lines().count(), 1);
@@ -143,7 +143,7 @@ fn open_producers_are_named_with_their_handles_and_puts() {
     let (http, _consumer) = (queue.producer_named("http").unwrap(), queue.consumer().unwrap());
     let clone = http.clone();
     let cron = queue.producer_named("cron").unwrap();
-    let sealed = "not sealed: call seal(), or drop the queue's handles and actor addresses";
+    let sealed = "not sealed: call seal(), or in memory drop the queue's handles and actor addresses";
     http.try_put(1).unwrap();
     clone.try_put(2).unwrap();
     cron.try_put(3).unwrap();

@@ -33,7 +33,7 @@ pub(crate) async fn run(options: Options) -> Ended {
     let seconds = began.elapsed().as_secs_f64();
     println!("{put} put and confirmed in {seconds:.2} s, {:.0} a second", put as f64 / seconds);
     drop(producer);
-    // Whoever holds a handle could open producers. This one will not, and only waits.
+    // Its handle could open producers, and is shown by `status`. This process only waits.
     let drained = queue.drained();
     drop(queue);
     Ok(farewell(&format!("{put} put"), &drained.await))

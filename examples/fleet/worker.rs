@@ -39,7 +39,7 @@ pub(crate) async fn run(options: Options) -> Ended {
         takes: Duration::from_micros(options.work_us),
         done: AtomicU64::new(0),
     });
-    // Until somebody else seals it, this handle keeps the queue open: workers may be there before the first feed.
+    // It stays open until a feed seals it: workers may be there before the first feed, and after the last one.
     let queue = options.queue.builder().connect().await?;
     let workers = options.workers.map_or_else(processors, usize::from);
     let pool = WorkerPool::builder(&queue).workers(workers).start({

@@ -78,6 +78,9 @@ impl<T> IterableQueue<T> {
     /// Opens the usual pair and gives this handle up, so that the queue is sealed if this was the
     /// last one.
     ///
+    /// A queue over Redis stays open, and its consumers wait for more: connect it with `seal_when_unowned()`, or call
+    /// `producer()`, `consumer()` and then `seal()`.
+    ///
     /// # Errors
     ///
     /// As [`producer`](IterableQueue::producer) and [`consumer`](IterableQueue::consumer).

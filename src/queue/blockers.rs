@@ -45,7 +45,9 @@ pub enum Blocker {
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSealed => f.write_str("not sealed: call seal(), or drop the queue's handles and actor addresses"),
+            Self::NotSealed => {
+                f.write_str("not sealed: call seal(), or in memory drop the queue's handles and actor addresses")
+            }
             Self::Process(process) => write_process(f, process),
             Self::ProducerOpen(producer) => {
                 write!(f, "producer {} is open, {}", OneLine(&producer.name), count(producer.puts, "put"))?;

@@ -350,7 +350,7 @@ impl<T> Item<T> {
     fn put_back(&self, value: T, attempts: u32, failed: bool) {
         let Slot { shared, row, .. } = &*self.slot;
         if let Some(remote) = shared.remote() {
-            shared.send_back(remote, self.sequence, attempts, failed);
+            shared.send_back(remote, self.sequence, &value, attempts, failed);
             return drop_quietly(value);
         }
         let item = Box::new(value);

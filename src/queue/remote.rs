@@ -39,7 +39,7 @@ impl From<PutError<()>> for NotDone {
 }
 
 /// This process's end of a queue that is elsewhere. Every method may be called under the lock of the queue, but for
-/// those that run foreign code: `encode`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
+/// those that run foreign code: `encode`, `encode_again`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
 pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The item as it travels, or why it cannot.
     fn encode(&self, item: &T) -> Result<Vec<u8>, String>;
@@ -75,6 +75,9 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The letter as it travels, for [`Settled::Dead`]; empty if it cannot be written.
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8>;
 
+    /// The item as it travels, for [`Settled::Failed`]; empty if it cannot be written.
+    fn encode_again(&self, item: &T) -> Vec<u8>;
+
     /// Something was opened, closed, sealed or ended here.
     fn changed(&self);
 
@@ -101,8 +104,8 @@ pub(crate) struct Delivery<T> {
 pub(crate) enum Settled {
     Acked,
     Taken,
-    /// It failed, and comes back after this time.
-    Failed(Duration),
+    /// It failed, and comes back after this time, in this form.
+    Failed(Duration, Vec<u8>),
     /// As if it had not been handed out.
     Undone,
     /// It is a dead letter, in this form.
@@ -294,9 +297,12 @@ impl<T> Shared<T> {
     }
 
     /// How an unsettled item goes back to where it came from, with so many attempts; `failed` by the last of them.
-    pub(super) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, attempts: u32, failed: bool) {
+    pub(super) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, item: &T, attempts: u32, failed: bool) {
         let delay = || self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
-        let how = if failed { Settled::Failed(delay().unwrap_or_default()) } else { Settled::Undone };
+        let how = match failed {
+            true => Settled::Failed(delay().unwrap_or_default(), remote.encode_again(item)),
+            false => Settled::Undone,
+        };
         remote.settle(lease, how);
     }
 }

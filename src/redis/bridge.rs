@@ -122,7 +122,8 @@ impl<T: Payload> Bridge<T> {
     /// This process was silent for too long: others have what it held. It goes on under a new id.
     async fn rejoin(&mut self) -> Result<Step, Stop> {
         let accepted = self.engine.last_put_of(self.engine.process_id()).await?;
-        if let Rejoined::Ended = self.engine.rejoin(&process_id()).await? {
+        let id = process_id().map_err(|error| Failure::Away(error.into()))?;
+        if let Rejoined::Ended = self.engine.rejoin(&id).await? {
             return Ok(Step::End);
         }
         log::error!(

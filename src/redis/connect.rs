@@ -1,6 +1,7 @@
 //! How a queue is connected.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -46,6 +47,7 @@ impl<T> Builder<T> {
             lease: LEASE,
             retention: RETENTION,
             deadline: None,
+            seal_when_unowned: false,
             process_name: None,
         }
     }
@@ -58,6 +60,7 @@ pub struct RedisBuilder<T> {
     lease: Duration,
     retention: Duration,
     deadline: Option<Duration>,
+    seal_when_unowned: bool,
     process_name: Option<String>,
 }
 
@@ -106,8 +109,11 @@ impl<T> RedisBuilder<T> {
         self
     }
 
-    /// How long the queue's keys stay when no process attends to them any more, and after its end; 7 days
-    /// unless given, and at least ten leases.
+    /// How long the queue's keys stay after its end: dead letters that nobody has read, and what an abort has left.
+    /// Seven days unless given, and at least ten leases.
+    ///
+    /// A queue that holds anything stays, with or without processes, for as long as it takes. One that is open, empty and
+    /// left by all of its processes goes after this time, unless a process comes.
     ///
     /// # Examples
     ///
@@ -124,6 +130,33 @@ impl<T> RedisBuilder<T> {
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// Lets the queue seal itself when no process has a handle of it any more, as a queue in memory does.
+    ///
+    /// Without this it is sealed by [`seal`](IterableQueue::seal) alone: all its processes may be stopped and others
+    /// started, which find it open, with its items. With it, a program that seals its queue by dropping the handles, or
+    /// by [`split`](IterableQueue::split), ends over Redis as it does in memory; and a deploy that stops every process
+    /// before it starts others seals the queue. A process that is found lost has no handle.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn work() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let builder = IterableQueue::builder().name("sums").redis("redis://127.0.0.1/");
+    /// let (producer, consumer) = builder.seal_when_unowned().blocking_connect()?.split()?;
+    /// producer.blocking_put(7)?;
+    /// drop(producer);
+    /// println!("{}", consumer.into_iter().sum::<u64>());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn seal_when_unowned(mut self) -> Self {
+        self.seal_when_unowned = true;
         self
     }
 
@@ -155,7 +188,8 @@ impl<T: Payload> RedisBuilder<T> {
     ///
     /// # Errors
     ///
-    /// If the settings are wrong or differ from those of the other processes, or if Redis does not answer.
+    /// If the settings are wrong, or differ from those of the other processes or of a queue that holds anything, or if
+    /// Redis does not answer.
     ///
     /// # Cancel safety
     ///
@@ -272,6 +306,7 @@ impl<T: Payload> RedisBuilder<T> {
             lease: self.lease,
             retention: self.retention,
             deadline: self.deadline,
+            seal_when_unowned: self.seal_when_unowned,
         };
         let process_name = self.process_name.unwrap_or_else(|| {
             let host = gethostname::gethostname();
@@ -294,7 +329,8 @@ impl<T: Payload> Connecting<T> {
         let Self { config, client, settings, process_name } = self;
         let connection = connection::open(&client, &settings).await.map_err(ConnectError::Redis)?;
         let name = config.name.as_deref().unwrap_or_default();
-        let joined = Engine::join(connection, name, &settings, &process_id(), &process_name).await;
+        let process_id = process_id().map_err(ConnectError::Random)?;
+        let joined = Engine::join(connection.clone(), name, &settings, &process_id, &process_name).await;
         let engine = match joined.map_err(refused)? {
             Joined::Ok(engine) => engine,
             Joined::Mismatch { field, theirs, ours } => {
@@ -312,6 +348,7 @@ impl<T: Payload> Connecting<T> {
         let queue = IterableQueue::open(config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
         news::spread(&report, &engine, &shared, &link);
+        connection::look_for_eviction(connection, &shared.label()).await;
         Ok((queue, Bridge { shared, link, engine, client, settings, delays, reconnected: None }))
     }
 
@@ -323,9 +360,12 @@ impl<T: Payload> Connecting<T> {
     }
 }
 
-/// One that nobody has used.
-pub(super) fn process_id() -> String {
-    format!("{:08x}-{:016x}", std::process::id(), fastrand::u64(..))
+/// Returns an id that nobody has used. Of a process id, a clock and what follows from them, clones of a machine
+/// and containers may have the same, and then one would be taken for the other: its puts would be skipped.
+pub(super) fn process_id() -> io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
 fn refused(failure: Failure) -> ConnectError {
@@ -354,6 +394,7 @@ impl<T> fmt::Debug for RedisBuilder<T> {
             .field("lease", &self.lease)
             .field("retention", &self.retention)
             .field("item_deadline", &self.deadline)
+            .field("seal_when_unowned", &self.seal_when_unowned)
             .field("process_name", &self.process_name)
             .finish_non_exhaustive()
     }
@@ -363,7 +404,19 @@ impl<T> fmt::Debug for RedisBuilder<T> {
 mod tests {
     use std::panic::catch_unwind;
 
+    use super::process_id;
     use crate::{ConnectError, IterableQueue};
+
+    /// All else that this process knows, another one may know, too.
+    #[test]
+    fn ids_of_processes_come_from_the_randomness_of_the_system() {
+        let ids = [(), ()].map(|()| {
+            fastrand::seed(7);
+            process_id().unwrap()
+        });
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids[0].len(), 32);
+    }
 
     /// Nobody listens there.
     fn connect() -> Result<IterableQueue<u64>, ConnectError> {

@@ -6,6 +6,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError};
 
 use super::engine::Settings;
+use crate::one_line::OneLine;
 
 /// No answer for so long is as good as none: there must be time for another try within the lease.
 pub(super) fn patience(settings: &Settings) -> Duration {
@@ -17,4 +18,23 @@ pub(super) async fn open(client: &Client, settings: &Settings) -> Result<Multipl
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(Some(patience));
     client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// Says in the log if Redis deletes keys when its memory is short. Whoever may not ask for that is told nothing.
+pub(super) async fn look_for_eviction(mut connection: MultiplexedConnection, label: &str) {
+    let info = match redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await {
+        Ok(info) => info,
+        Err(error) => return log::debug!("{label}: Redis does not tell its maxmemory-policy: {}", OneLine(error)),
+    };
+    let figure = |name| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    if let (Some(limit), Some(policy)) = (figure("maxmemory"), figure("maxmemory_policy"))
+        && limit != "0"
+        && policy != "noeviction"
+    {
+        log::error!(
+            "{label}: Redis deletes keys when its memory is short, and with them items may be lost: its maxmemory-policy \
+             is {}; set it to noeviction",
+            OneLine(policy)
+        );
+    }
 }

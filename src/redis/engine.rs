@@ -85,6 +85,7 @@ impl Engine {
             millis(settings.lease).to_string(),
             millis(settings.retention).to_string(),
             settings.deadline.map_or(0, |deadline| millis(deadline).max(1)).to_string(),
+            u8::from(settings.seal_when_unowned).to_string(),
         ];
         let pointer = format!("{{aiq:{name}}}");
         let mut process = Process {
@@ -202,7 +203,7 @@ impl Engine {
     /// The last item that was accepted from a process that is not one any more, as long as the retention.
     pub(super) async fn last_put_of(&self, process_id: &str) -> Result<Option<u64>, Failure> {
         let mut connection = self.connection.clone();
-        Ok(redis::cmd("GET").arg(self.process.key(&format!("was:{process_id}"))).query_async(&mut connection).await?)
+        Ok(redis::cmd("HGET").arg(self.process.key("was")).arg(process_id).query_async(&mut connection).await?)
     }
 
     /// Says how many endpoints this process has, whether it may open more, and some producers' names.

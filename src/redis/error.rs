@@ -39,6 +39,8 @@ pub enum ConnectError {
     },
     /// There is no thread for it.
     Thread(io::Error),
+    /// The system has no random bytes for the id of this process.
+    Random(io::Error),
 }
 
 impl fmt::Display for ConnectError {
@@ -59,6 +61,7 @@ impl fmt::Display for ConnectError {
                 OneLine(theirs)
             ),
             Self::Thread(error) => write!(f, "no thread for the way to Redis: {error}"),
+            Self::Random(error) => write!(f, "no random bytes for the id of this process: {error}"),
         }
     }
 }
@@ -68,7 +71,7 @@ impl std::error::Error for ConnectError {
         match self {
             Self::Build(error) => Some(error),
             Self::Url(error) | Self::Redis(error) => Some(error),
-            Self::Thread(error) => Some(error),
+            Self::Thread(error) | Self::Random(error) => Some(error),
             Self::Name | Self::Duration | Self::Mismatch { .. } => None,
         }
     }

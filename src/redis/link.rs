@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::engine::{Entry, Op};
+use super::json;
 use super::outlet::Outlet;
 use super::payload::Payload;
 use super::puts::Puts;
@@ -139,7 +140,7 @@ impl<T> Link<T> {
 
 impl<T: Payload> Remote<T> for Link<T> {
     fn encode(&self, item: &T) -> Result<Vec<u8>, String> {
-        serde_json::to_vec(item).map_err(|error| error.to_string())
+        json::of_item(item)
     }
 
     fn window(&self) -> (usize, usize) {
@@ -203,7 +204,7 @@ impl<T: Payload> Remote<T> for Link<T> {
         self.tell(lease, |lease| match settled {
             Settled::Acked => Op::Ack(lease),
             Settled::Taken => Op::Taken(lease),
-            Settled::Failed(delay) => Op::Requeue(lease, delay),
+            Settled::Failed(delay, encoded) => Op::Requeue(lease, delay, encoded),
             Settled::Undone => Op::Undo(lease),
             Settled::Dead(letter) => Op::Dead(lease, letter),
         });
@@ -212,9 +213,19 @@ impl<T: Payload> Remote<T> for Link<T> {
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8> {
         // The item could be written when it was put; if it cannot any more, the letter has it as it was then. Writing
         // it is foreign code, and this may run in a drop.
-        let mut json = Vec::new();
-        quietly("writing a dead letter", || json = serde_json::to_vec(&Letter::from(letter)).unwrap_or_default());
-        json
+        let mut encoded = Vec::new();
+        quietly("writing a dead letter", || encoded = json::of_letter(&Letter::from(letter)).unwrap_or_default());
+        encoded
+    }
+
+    fn encode_again(&self, item: &T) -> Vec<u8> {
+        // As above.
+        let mut encoded = Err("it panicked".to_owned());
+        quietly("writing an item that failed", || encoded = json::of_item(item));
+        encoded.unwrap_or_else(|error| {
+            log::error!("an item cannot be written as it is now, and comes back as it was put: {}", OneLine(&error));
+            Vec::new()
+        })
     }
 
     fn changed(&self) {
@@ -276,7 +287,7 @@ fn unreadable(payload: &[u8], attempts: u32, error: &str) -> Vec<u8> {
         last_worker: String::new(),
         panic: None,
     };
-    serde_json::to_vec(&letter).unwrap_or_default()
+    json::of_letter(&letter).unwrap_or_default()
 }
 
 impl<T> fmt::Debug for Link<T> {

@@ -15,6 +15,7 @@ mod connection;
 mod engine;
 mod error;
 mod hints;
+mod json;
 mod letters;
 mod link;
 mod news;

@@ -18,6 +18,9 @@ pub(super) struct Settles {
 /// its order.
 const MOST: usize = MAX_BATCH;
 
+/// Of the items that go along, the most that one call sends, and one more.
+const MOST_BYTES: usize = 1 << 20;
+
 impl Settles {
     pub(super) fn push(&mut self, op: Op) {
         self.unsent.push_back(op);
@@ -35,7 +38,13 @@ impl Settles {
     /// What is to be sent next; the same as before until it is answered.
     pub(super) fn next_batch(&mut self) -> Option<(u64, Arc<Vec<Op>>)> {
         if self.sending.is_none() && !self.unsent.is_empty() {
-            let count = self.unsent.len().min(MOST);
+            let mut bytes = 0;
+            let fits = |op: &&Op| {
+                let fits = bytes < MOST_BYTES;
+                bytes += op.bytes();
+                fits
+            };
+            let count = self.unsent.iter().take(MOST).take_while(fits).count();
             self.sending = Some(Arc::new(self.unsent.drain(..count).collect()));
             self.batch += 1;
         }
@@ -60,5 +69,29 @@ impl Settles {
     /// After `forget`: Redis counts from `last`.
     pub(super) fn restart(&mut self, last: u64) {
         self.batch = last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST, MOST_BYTES, Op, Settles};
+
+    fn batches(ops: impl IntoIterator<Item = Op>) -> Vec<usize> {
+        let mut settles = Settles::default();
+        ops.into_iter().for_each(|op| settles.push(op));
+        let mut batches = Vec::new();
+        while let Some((_, batch)) = settles.next_batch() {
+            batches.push(batch.len());
+            settles.done();
+        }
+        batches
+    }
+
+    #[test]
+    fn a_call_is_bounded_in_number_and_in_bytes() {
+        assert_eq!(batches((0..1_500).map(Op::Undo)), [MOST, 500]);
+        let child = || Op::Child(vec![b' '; MOST_BYTES / 2]);
+        assert_eq!(batches([child(), Op::Ack(1), child(), Op::Ack(2), child()]), [3, 2]);
+        assert_eq!(batches([Op::Child(vec![b' '; 2 * MOST_BYTES]), Op::Ack(1)]), [1, 1]);
     }
 }

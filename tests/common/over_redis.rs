@@ -33,10 +33,10 @@ fn url() -> String {
     shared.server.url()
 }
 
-/// On a thread of its own, as a test may be on an arbiter.
+/// It seals itself, as in memory. On a thread of its own, as a test may be on an arbiter.
 pub(super) fn connect<T: Payload>(name: &str, builder: Builder<T>) -> IterableQueue<T> {
     let name = format!("{name}-{:016x}", fastrand::u64(..));
-    let connect = || builder.name(name).redis(url()).blocking_connect();
+    let connect = || builder.name(name).redis(url()).seal_when_unowned().blocking_connect();
     let connected = thread::scope(|scope| scope.spawn(connect).join().expect("no panic"));
     connected.expect("Redis is there")
 }

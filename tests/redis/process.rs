@@ -49,6 +49,8 @@ pub(crate) struct Role {
     pub(crate) ballast: usize,
     /// How long the work on one item takes.
     pub(crate) work: Duration,
+    /// Whether the queue seals itself when no process has a handle any more.
+    pub(crate) seal_when_unowned: bool,
     /// Each item with a smaller number makes one whose number is so much greater; 0: none does.
     pub(crate) child: u64,
 }
@@ -65,6 +67,7 @@ impl Role {
             batch: 50,
             ballast: 0,
             work: Duration::ZERO,
+            seal_when_unowned: true,
             child: 0,
         }
     }
@@ -89,7 +92,11 @@ impl Role {
         if let Some(capacity) = self.capacity {
             builder = builder.capacity(capacity);
         }
-        builder.redis(&self.url).lease(self.lease).process_name(&self.name).blocking_connect()
+        let mut builder = builder.redis(&self.url).lease(self.lease).process_name(&self.name);
+        if self.seal_when_unowned {
+            builder = builder.seal_when_unowned();
+        }
+        builder.blocking_connect()
     }
 }
 

@@ -3,6 +3,7 @@
 mod deliveries;
 mod endings;
 mod keys;
+mod numbers;
 mod processes;
 mod puts;
 mod random;
@@ -16,6 +17,11 @@ use super::{
 use super::{End, Settled};
 use server::Server;
 
+/// An item that comes back as it was.
+fn failed(id: u64, delay: Duration) -> Op {
+    Op::Requeue(id, delay, Vec::new())
+}
+
 /// Long enough for no process to be lost by chance; `Server::silence` makes one look lost.
 fn settings() -> Settings {
     Settings {
@@ -24,6 +30,7 @@ fn settings() -> Settings {
         lease: Duration::from_secs(600),
         retention: Duration::from_secs(3_600),
         deadline: None,
+        seal_when_unowned: false,
     }
 }
 

@@ -15,6 +15,7 @@ pub(in crate::redis) struct Settings {
     pub(in crate::redis) lease: Duration,
     pub(in crate::redis) retention: Duration,
     pub(in crate::redis) deadline: Option<Duration>,
+    pub(in crate::redis) seal_when_unowned: bool,
 }
 
 /// Why a call did nothing.
@@ -129,13 +130,23 @@ pub(in crate::redis) enum Op {
     Child(Vec<u8>),
     Ack(u64),
     Taken(u64),
-    /// Failed: comes back after a delay.
-    Requeue(u64, Duration),
+    /// Failed: comes back after a delay, as this (JSON). If that is empty, as it was.
+    Requeue(u64, Duration, Vec<u8>),
     /// Nobody has looked at it: the first to be claimed again. Those of a batch keep their order, and
     /// come before those of earlier batches.
     Undo(u64),
     /// Given up, with its letter (JSON).
     Dead(u64, Vec<u8>),
+}
+
+impl Op {
+    /// How much of an item goes along.
+    pub(in crate::redis) fn bytes(&self) -> usize {
+        match self {
+            Self::Child(payload) | Self::Requeue(.., payload) | Self::Dead(_, payload) => payload.len(),
+            Self::Ack(_) | Self::Taken(_) | Self::Undo(_) => 0,
+        }
+    }
 }
 
 /// What came of a batch.

@@ -54,8 +54,8 @@ pub(super) fn encode(cmd: &mut Cmd, batch: u64, ops: &[Op]) {
         }
     });
     each(|cmd, op| {
-        if let Op::Requeue(id, delay) = op {
-            cmd.arg(id).arg(millis(*delay));
+        if let Op::Requeue(id, delay, payload) = op {
+            cmd.arg(id).arg(millis(*delay)).arg(payload);
         }
     });
     each(|cmd, op| {

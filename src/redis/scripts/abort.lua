@@ -1,11 +1,10 @@
--- The items stay under their keys until these expire.
+-- The items stay under their keys for the retention.
 local m = queue('inflight')
 if not m then return { 'GONE' } end
 if m[1] ~= '' then return { 'OK' } end
 local p, refusal = myself()
 if not p then return refusal end
 count('discarded', m[2] + call('LLEN', P .. 'ready') + call('LLEN', P .. 'back') + call('ZCARD', P .. 'delayed'))
-call('HSET', meta, 'ended', 'aborted', 'inflight', 0)
-call('DEL', P .. 'wc', P .. 'wp', P .. 'due')
-call('PUBLISH', P .. 'all', 'end')
+call('HSET', meta, 'ended', 'aborted', 'inflight', '0')
+over()
 return { 'OK' }

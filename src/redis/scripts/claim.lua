@@ -8,7 +8,7 @@ local p, refusal = myself()
 if not p then return refusal end
 
 local next_due = -1
-local delayed = call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
+local delayed = call('ZRANGE', P .. 'delayed', '0', '0', 'WITHSCORES')
 if delayed[1] then
   local time = now()
   next_due = math.max(0, delayed[2] - time)
@@ -16,10 +16,10 @@ if delayed[1] then
 end
 
 local ready = P .. 'ready'
-local entries = call('LPOP', P .. 'back', max) or {}
+local entries = call('LPOP', P .. 'back', int(max)) or {}
 local n = #entries
 if n < max then
-  local fresh = call('LPOP', ready, max - n)
+  local fresh = call('LPOP', ready, int(max - n))
   if fresh then
     if n == 0 then
       entries = fresh
@@ -38,18 +38,15 @@ end
 
 local held, inflight = {}, P .. 'inf:' .. me
 for i = 1, n do
-  held[2 * i - 1] = first + i - 1
+  held[2 * i - 1] = int(first + i - 1)
   held[2 * i] = entries[i]
 end
-local fresh = call('EXISTS', inflight) == 0
 each('HSET', inflight, held, 1, 2 * n)
-if fresh then keep(inflight, 2) end
 count('inflight', n)
 -- Others may need the hints more.
 call('SREM', P .. 'wc', me)
 if m[3] ~= '0' then
   -- One member for all: those that are settled by then are not there any more.
-  call('ZADD', P .. 'due', now() + m[3], string.format('%.0f %d ', first, n) .. me)
-  keep(P .. 'due')
+  call('ZADD', P .. 'due', int(now() + m[3]), int(first) .. ' ' .. int(n) .. ' ' .. me)
 end
 return { 'ITEMS', entries }

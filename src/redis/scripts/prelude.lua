@@ -5,6 +5,12 @@ local meta = KEYS[1]
 local P = meta:sub(1, -5)
 local me, conn = ARGV[1], ARGV[2]
 
+-- A whole number as an argument of a command. Every argument is a string: of numbers, Redis 7.2.0 to 7.2.4
+-- make 1e+8 and the like, and Lua's `..` does from 1e+15 on.
+local function int(n)
+  return string.format('%.0f', n)
+end
+
 local function now()
   local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -36,32 +42,30 @@ local function each(command, key, list, from, to)
 end
 
 local function count(field, by)
-  if by ~= 0 then call('HINCRBY', meta, field, by) end
+  if by ~= 0 then call('HINCRBY', meta, field, int(by)) end
 end
 
--- Every key has an expiry from its first moment on, so that nothing stays behind a queue whose
--- processes all died. What belongs to one process outlives `meta`: see renew.lua.
-local function keep(key, times)
-  call('PEXPIRE', key, call('HGET', meta, 'retention') * (times or 1))
+-- The keys of a queue, but for those of single processes and the pointer.
+local SHARED = { 'meta', 'ready', 'back', 'delayed', 'dead', 'procs', 'gone', 'due', 'wc', 'wp', 'was', 'past' }
+
+-- Nobody and nothing is in the queue.
+local function deserted()
+  return call('EXISTS', P .. 'procs', P .. 'gone', P .. 'ready', P .. 'back', P .. 'delayed', P .. 'dead') == 0
 end
 
 -- Appends list[from..to].
 local function push(name, list, from, to)
-  if from > to then return end
-  local key = P .. name
-  local fresh = call('EXISTS', key) == 0
-  each('RPUSH', key, list, from, to)
-  if fresh then keep(key) end
+  each('RPUSH', P .. name, list, from, to)
 end
 
 -- Wakes up to n processes that wait, for items (wc) or for room (wp). Hints: who misses one looks anyway.
 local function wake(set, n, hint)
   if n < 1 then return end
-  for _, process in ipairs(call('SPOP', P .. set, n)) do
+  for _, process in ipairs(call('SPOP', P .. set, int(n))) do
     call('PUBLISH', P .. 'to:' .. process, hint)
   end
 end
 
 local function wait(set)
-  if call('SADD', P .. set, me) == 1 then keep(P .. set) end
+  call('SADD', P .. set, me)
 end

@@ -20,9 +20,8 @@ local waiting = call('LLEN', ready)
 if cap > 0 then n = math.max(0, math.min(n, cap - waiting)) end
 if n > 0 then
   each('RPUSH', ready, ARGV, 4 + skip, 3 + skip + n)
-  if waiting == 0 then keep(ready) end
   seq = seq + n
-  call('HSET', P .. 'proc:' .. me, 'seq', seq)
+  call('HSET', P .. 'proc:' .. me, 'seq', int(seq))
   count('accepted', n)
   wake('wc', n, 'items')
 end

@@ -11,7 +11,8 @@ local answer = 'OK'
 if m[2] == '1' and producers > tonumber(p[2]) then
   producers, answer = tonumber(p[2]), 'SEALED'
 end
-call('HSET', P .. 'proc:' .. me, 'producers', producers, 'consumers', consumers, 'opener', opener, 'names', ARGV[6])
+call('HSET', P .. 'proc:' .. me, 'producers', int(producers), 'consumers', int(consumers), 'opener', int(opener),
+  'names', ARGV[6])
 count('producers', producers - p[2])
 count('consumers', consumers - p[3])
 count('openers', opener - p[4])

@@ -6,8 +6,12 @@
 local function fence(process, lost)
   local key, letters = P .. 'proc:' .. process, P .. 'let:' .. process
   local p = call('HMGET', key, 'name', 'seq', 'producers', 'consumers', 'opener')
-  -- Whoever was fenced asks which of its puts were accepted, from now on.
-  call('SET', P .. 'was:' .. process, p[2], 'PX', call('HGET', meta, 'retention'))
+  local ended = call('HGET', meta, 'ended') ~= ''
+  if not ended then
+    -- Whoever was fenced asks which of its puts were accepted, from now on.
+    call('HSET', P .. 'was', process, p[2])
+    call('ZADD', P .. 'past', int(now()), process)
+  end
   call('ZREM', P .. 'procs', process)
   call('SREM', P .. 'wc', process)
   call('SREM', P .. 'wp', process)
@@ -19,14 +23,11 @@ local function fence(process, lost)
     count('lost_processes', 1)
     -- Letters that it may not have seen are for others to read.
     while call('LMOVE', letters, P .. 'dead', 'RIGHT', 'LEFT') do end
-    if call('EXISTS', P .. 'dead') == 1 then keep(P .. 'dead') end
   end
   call('DEL', key, letters)
-  if call('HGET', meta, 'ended') == '' and call('EXISTS', P .. 'inf:' .. process) == 1 then
+  if not ended and call('EXISTS', P .. 'inf:' .. process) == 1 then
     call('HSET', key, 'name', p[1], 'lost', lost)
-    keep(key, 2)
-    call('ZADD', P .. 'gone', now(), process)
-    keep(P .. 'gone')
+    call('ZADD', P .. 'gone', int(now()), process)
   end
   seal_if_unowned()
   call('PUBLISH', P .. 'all', 'state')
@@ -36,7 +37,7 @@ end
 -- a sorted set: first all into it, then out of it in the order in which they had been claimed.
 local function sweep(process)
   local key, inflight, sorted = P .. 'proc:' .. process, P .. 'inf:' .. process, P .. 'left:' .. process
-  local held = call('HRANDFIELD', inflight, 1000, 'WITHVALUES')
+  local held = call('HRANDFIELD', inflight, '1000', 'WITHVALUES')
   local ids, members = {}, {}
   for i = 1, #held, 2 do
     ids[#ids + 1] = held[i]
@@ -45,11 +46,10 @@ local function sweep(process)
   if #ids > 0 then
     each('HDEL', inflight, ids, 1, #ids)
     each('ZADD', sorted, members, 1, #members)
-    keep(sorted, 2)
   end
   if call('EXISTS', inflight) == 1 then return false end
 
-  local popped = call('ZPOPMIN', sorted, 1000)
+  local popped = call('ZPOPMIN', sorted, '1000')
   local name, lost = unpack(call('HMGET', key, 'name', 'lost'))
   local max = tonumber(call('HGET', meta, 'attempts'))
   local back = {}

@@ -9,20 +9,18 @@ if not p then return refusal end
 local time, lease, retention, grace = now(), tonumber(m[2]), tonumber(m[3]), tonumber(m[5])
 -- Nobody could renew: this Redis was away. All get the time to come back.
 if time - m[4] > lease / 2 then grace = time + lease end
-call('HSET', meta, 'hb', time, 'grace', grace)
-call('ZADD', P .. 'procs', 'XX', time + lease, me)
+call('HSET', meta, 'hb', int(time), 'grace', int(grace))
+call('ZADD', P .. 'procs', 'XX', int(time + lease), me)
 
-for _, name in ipairs({ 'meta', 'ready', 'back', 'delayed', 'dead', 'procs', 'gone', 'due', 'wc', 'wp' }) do
-  call('PEXPIRE', P .. name, retention)
-end
--- A process may die before the last renewal of all, and its items must be there as long as `meta` is.
-for _, name in ipairs({ 'proc:', 'inf:', 'let:' }) do
-  call('PEXPIRE', P .. name .. me, 2 * retention)
-end
 -- If the pointer alone was deleted, a second queue would begin beside this one.
 local pointer, gen = P:match('^(.*):(%d+):$')
 call('SET', pointer, gen, 'NX')
-call('PEXPIRE', pointer, retention)
+-- Who is no more is remembered for the retention.
+local past = call('ZRANGE', P .. 'past', '-inf', int(time - retention), 'BYSCORE', 'LIMIT', '0', '100')
+if #past > 0 then
+  call('HDEL', P .. 'was', unpack(past))
+  call('ZREM', P .. 'past', unpack(past))
+end
 
 -- What was delayed, also if nobody claims at the moment.
 local woken = ripen(time)
@@ -33,14 +31,14 @@ local delays = {}
 for i = 3, #ARGV do delays[i - 2] = ARGV[i] end
 local due, seen = P .. 'due', 0
 while true do
-  local member = call('ZRANGE', due, '-inf', time, 'BYSCORE', 'LIMIT', 0, 1)[1]
+  local member = call('ZRANGE', due, '-inf', int(time), 'BYSCORE', 'LIMIT', '0', '1')[1]
   if not member then break end
   if seen >= 1000 then more = true break end
   call('ZREM', due, member)
   local first, n, process = member:match('^(%d+) (%d+) (.*)$')
   first, n = tonumber(first), tonumber(n)
   local inflight, ids = P .. 'inf:' .. process, {}
-  for i = 1, n do ids[i] = first + i - 1 end
+  for i = 1, n do ids[i] = int(first + i - 1) end
   seen = seen + n
   local entries = call('HMGET', inflight, unpack(ids))
   local name = call('HGET', P .. 'proc:' .. process, 'name') or process
@@ -58,9 +56,9 @@ end
 wake('wc', woken, 'items')
 
 -- Who was silent for too long. One at a time, and none before the last one's items are back.
-local process = call('ZRANGE', P .. 'gone', 0, 0)[1]
+local process = call('ZRANGE', P .. 'gone', '0', '0')[1]
 if not process and time >= grace then
-  process = call('ZRANGE', P .. 'procs', '-inf', time, 'BYSCORE', 'LIMIT', 0, 1)[1]
+  process = call('ZRANGE', P .. 'procs', '-inf', int(time), 'BYSCORE', 'LIMIT', '0', '1')[1]
   if process then fence(process, '1') end
 end
 if process then

@@ -12,7 +12,7 @@ if m[1] ~= 'aborted' then
 end
 local processes = {}
 -- The most silent ones first.
-local procs = call('ZRANGE', P .. 'procs', 0, 49, 'WITHSCORES')
+local procs = call('ZRANGE', P .. 'procs', '0', '49', 'WITHSCORES')
 for i = 1, #procs, 2 do
   local process = procs[i]
   local p = call('HMGET', P .. 'proc:' .. process, 'name', 'producers', 'consumers', 'opener', 'names', 'since')

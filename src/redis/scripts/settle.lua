@@ -1,5 +1,5 @@
 -- ARGV: …, number of the batch, how many of each kind, then: entries of children, ids acked, ids taken,
--- (id, delay) requeued, ids undone, (id, letter) dead.
+-- (id, delay, JSON) requeued, ids undone, (id, letter) dead.
 local batch = tonumber(ARGV[3])
 local m = queue('sealed')
 if not m then return { 'GONE' } end
@@ -42,12 +42,13 @@ local back, later = {}, 0
 local time = requeues > 0 and now()
 for _ = 1, requeues do
   local entry, ms = release(ARGV[at]), tonumber(ARGV[at + 1])
-  at = at + 2
+  local again = entry and failed(entry, 1, ARGV[at + 2])
+  at = at + 3
   if entry and ms > 0 then
-    delay(failed(entry, 1), time + ms)
+    delay(again, time + ms)
     later = later + 1
   elseif entry then
-    back[#back + 1] = failed(entry, 1)
+    back[#back + 1] = again
   end
 end
 push('back', back, 1, #back)
@@ -58,7 +59,7 @@ for i = at + undone - 1, at, -1 do
   local entry = release(ARGV[i])
   if entry then
     front = front + 1
-    if call('LPUSH', P .. 'back', entry) == 1 then keep(P .. 'back') end
+    call('LPUSH', P .. 'back', entry)
   end
 end
 at = at + undone
@@ -80,7 +81,7 @@ count('dead', #letters)
 
 count('inflight', -settled)
 local late = acks + taken + requeues + undone + dead - settled
-call('HSET', P .. 'proc:' .. me, 'batch', batch, 'late', late)
+call('HSET', P .. 'proc:' .. me, 'batch', int(batch), 'late', int(late))
 -- Who waits also learns of items that are delayed, to come when they are due.
 wake('wc', children + #back + later + front, 'items')
 if m[2] == '1' then finish() end

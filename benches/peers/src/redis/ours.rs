@@ -34,7 +34,7 @@ pub(super) fn latency(server: &Server, run: Run) -> Contender<'_> {
 }
 
 fn builder(server: &Server) -> RedisBuilder<Job> {
-    IterableQueue::builder().name("jobs").capacity(CAPACITY).redis(&*server.url)
+    IterableQueue::builder().name("jobs").capacity(CAPACITY).redis(&*server.url).seal_when_unowned()
 }
 
 async fn tasks(server: &Server, consumers: usize, items: usize) -> anyhow::Result<Duration> {

@@ -18,7 +18,7 @@ fn items_come_in_order_and_those_that_came_back_first() {
         let ids: Vec<u64> = first.iter().map(|(id, ..)| *id).collect();
 
         // Failed ones in the order in which they failed; before them what nobody has looked at.
-        let failed = [Op::Requeue(ids[7], Duration::ZERO), Op::Requeue(ids[3], Duration::ZERO)];
+        let failed = [failed(ids[7], Duration::ZERO), failed(ids[3], Duration::ZERO)];
         assert_eq!(a.done(1, &failed).await, 0);
         assert_eq!(a.done(2, &[Op::Undo(ids[500]), Op::Undo(ids[501]), Op::Undo(ids[502])]).await, 0);
         assert_eq!(a.done(3, &[Op::Undo(ids[498]), Op::Undo(ids[499])]).await, 0);
@@ -39,8 +39,8 @@ fn a_batch_of_settlings_is_done_once() {
             Op::Child(b"7".to_vec()),
             Op::Ack(ids[0]),
             Op::Taken(ids[1]),
-            Op::Requeue(ids[2], Duration::ZERO),
-            Op::Requeue(ids[3], Duration::from_secs(600)),
+            failed(ids[2], Duration::ZERO),
+            failed(ids[3], Duration::from_secs(600)),
             Op::Undo(ids[4]),
             Op::Dead(ids[5], b"{}".to_vec()),
             Op::Ack(12_345),
@@ -55,7 +55,7 @@ fn a_batch_of_settlings_is_done_once() {
         assert_eq!(a.done(2, &ops[1..7]).await, 6);
         // An op that says the same twice in one batch, too.
         let id = a.take(1).await[0].0;
-        assert_eq!(a.done(3, &[Op::Undo(id), Op::Undo(id), Op::Requeue(id, Duration::ZERO), Op::Ack(id)]).await, 3);
+        assert_eq!(a.done(3, &[Op::Undo(id), Op::Undo(id), failed(id, Duration::ZERO), Op::Ack(id)]).await, 3);
         a.checked().await;
     });
 }
@@ -68,7 +68,7 @@ fn nobody_settles_the_deliveries_of_others_or_earlier_ones() {
         a.put_numbers(1..=1).await;
         let first = a.take(1).await[0].0;
         assert_eq!(b.done(1, &[Op::Ack(first)]).await, 1);
-        assert_eq!(a.done(1, &[Op::Requeue(first, Duration::ZERO)]).await, 0);
+        assert_eq!(a.done(1, &[failed(first, Duration::ZERO)]).await, 0);
         let second = a.take(1).await[0].0;
         assert_eq!(a.done(2, &[Op::Ack(first)]).await, 1);
         assert_eq!(a.done(3, &[Op::Ack(second)]).await, 0);
@@ -83,7 +83,7 @@ fn delayed_items_come_when_they_are_due() {
         a.put_numbers(1..=12).await;
         let items = a.take(12).await;
         let delay = Duration::from_millis(30);
-        let ops: Vec<Op> = items.iter().map(|(id, ..)| Op::Requeue(*id, delay)).collect();
+        let ops: Vec<Op> = items.iter().map(|(id, ..)| failed(*id, delay)).collect();
         assert_eq!(a.done(1, &ops).await, 0);
         assert_eq!(a.checked().await.delayed, 12);
         let mut again = Vec::new();
@@ -127,14 +127,14 @@ fn whoever_waits_hears_of_items() {
         batch(Op::Child(b"2".to_vec())).await;
         assert_eq!(hints_of(&server).await, ["items"]);
         let item = b.take(1).await;
-        batch(Op::Requeue(id, Duration::ZERO)).await;
+        batch(failed(id, Duration::ZERO)).await;
         assert_eq!(hints_of(&server).await, ["items"]);
         b.ack_all(1, &item).await;
 
         // Of delayed ones, too, so that it comes when they are due.
         let id = a.take(1).await[0].0;
         assert_eq!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
-        assert_eq!(a.done(3, &[Op::Requeue(id, Duration::from_secs(600))]).await, 0);
+        assert_eq!(a.done(3, &[failed(id, Duration::from_secs(600))]).await, 0);
         assert_eq!(hints_of(&server).await, ["items"]);
         assert!(matches!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: Some(_) }));
         assert_eq!(a.put(2, &["3"]).await.expect("put"), Put::Accepted(2));

@@ -23,7 +23,7 @@ fn it_ends_once_and_only_when_all_is_done() {
         b.endpoints(0, 0).await;
         going_on().await;
         // …, it came back, waits for its delay, has a child, ….
-        assert_eq!(a.done(2, &[Op::Requeue(id(3), Duration::from_millis(1))]).await, 0);
+        assert_eq!(a.done(2, &[failed(id(3), Duration::from_millis(1))]).await, 0);
         going_on().await;
         let back = a.take(1).await;
         assert_eq!(a.done(3, &[Op::Ack(back[0].0), Op::Child(b"5".to_vec())]).await, 0);
@@ -62,8 +62,8 @@ fn it_ends_once_and_only_when_all_is_done() {
 fn it_does_not_end_while_one_item_is_anywhere() {
     let endings: [fn(u64) -> Vec<Op>; 4] = [
         |id| vec![Op::Undo(id)],
-        |id| vec![Op::Requeue(id, Duration::ZERO)],
-        |id| vec![Op::Requeue(id, Duration::from_secs(600))],
+        |id| vec![failed(id, Duration::ZERO)],
+        |id| vec![failed(id, Duration::from_secs(600))],
         |id| vec![Op::Ack(id), Op::Child(b"2".to_vec())],
     ];
     with_redis(|server| async move {
@@ -126,19 +126,50 @@ fn it_ends_when_the_last_producer_leaves_or_is_lost() {
     }
 }
 
+/// Where that was asked for.
 #[test]
 fn it_is_sealed_when_nobody_could_open_an_endpoint() {
+    for asked_for in [true, false] {
+        with_redis(|server| async move {
+            let settings = Settings { seal_when_unowned: asked_for, ..settings() };
+            let a = server.alone(&settings).await;
+            let b = server.join("b", &settings).await;
+            let c = server.join("c", &settings).await;
+            assert_eq!(a.register(1, 1, false, &[]).await.expect("registered"), Registered::Ok);
+            assert!(!b.leave().await.expect("left"));
+            assert!(!a.checked().await.sealed);
+            server.silence(&c).await;
+            a.clear_up().await;
+            let r = a.checked().await;
+            assert_eq!((r.sealed, r.openers, r.ended), (asked_for, 0, None));
+            a.put_numbers(1..=1).await;
+            while a.leave().await.expect("left") {}
+            let d = server.join("d", &settings).await;
+            let may_put = if asked_for { Registered::Sealed { producers: 0 } } else { Registered::Ok };
+            assert_eq!(d.register(1, 1, true, &[]).await.expect("registered"), may_put);
+            assert_eq!(payloads(&d.take(9).await), ["1"]);
+        });
+    }
+}
+
+#[test]
+fn a_queue_with_nobody_and_nothing_in_it_takes_other_settings() {
     with_redis(|server| async move {
-        let a = server.alone(&settings()).await;
+        let other = Settings { capacity: Some(9), seal_when_unowned: true, ..settings() };
+        let mut a = server.alone(&settings()).await;
         let b = server.join("b", &settings()).await;
-        let c = server.join("c", &settings()).await;
-        assert_eq!(a.register(1, 1, false, &[]).await.expect("registered"), Registered::Ok);
-        assert!(!b.leave().await.expect("left"));
-        assert!(!a.checked().await.sealed);
-        server.silence(&c).await;
-        a.clear_up().await;
-        let r = a.checked().await;
-        assert_eq!((r.sealed, r.openers, r.ended), (true, 0, None));
+        server.silence(&a).await;
+        b.clear_up().await;
+        while b.leave().await.expect("left") {}
+        let c = server.join("c", &other).await;
+        assert_eq!(c.process.generation, b.process.generation);
+        // Whoever comes back to it does not find what it knew.
+        assert!(matches!(a.rejoin("a2").await, Err(Failure::Gone)));
+        c.endpoints(1, 1).await;
+        c.put_numbers(1..=1).await;
+        while c.leave().await.expect("left") {}
+        let joined = Engine::join(server.connect().await, "q", &settings(), "d", "d").await.expect("an answer");
+        assert!(matches!(joined, Joined::Mismatch { .. }), "it holds an item");
     });
 }
 
@@ -170,7 +201,7 @@ fn an_abort_discards_all_that_is_not_settled() {
         let mut messages = server.listen(std::slice::from_ref(&all)).await;
         a.put_numbers(1..=10).await;
         let items = a.take(5).await;
-        let ops = [Op::Requeue(items[0].0, Duration::ZERO), Op::Requeue(items[1].0, Duration::from_secs(9))];
+        let ops = [failed(items[0].0, Duration::ZERO), failed(items[1].0, Duration::from_secs(9))];
         assert_eq!(a.done(1, &ops).await, 0);
         a.ack_all(2, &items[2..3]).await;
         b.abort().await.expect("aborted");
@@ -227,6 +258,7 @@ fn settings_must_agree() {
             ("lease", "600000", "1000", Settings { lease: Duration::from_secs(1), ..settings() }),
             ("retention", "3600000", "5000", Settings { retention: Duration::from_secs(5), ..settings() }),
             ("deadline", "0", "2", Settings { deadline: Some(Duration::from_micros(1_500)), ..settings() }),
+            ("seal_when_unowned", "0", "1", Settings { seal_when_unowned: true, ..settings() }),
         ];
         for (name, is, wanted, settings) in others {
             let joined = Engine::join(server.connect().await, "q", &settings, "b", "b").await.expect("an answer");

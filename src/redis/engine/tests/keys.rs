@@ -13,95 +13,153 @@ async fn keys(server: &Server) -> Vec<(String, i64)> {
     keys
 }
 
-async fn none_for_ever(server: &Server) {
+/// While the queue is open.
+async fn none_expires(server: &Server) {
     for (key, left) in keys(server).await {
-        assert!(left > 0, "{key} would stay for ever");
+        assert_eq!(left, -1, "{key} would go");
     }
 }
 
+/// After the end, and where nobody and nothing is left.
+async fn all_expire(server: &Server) {
+    for (key, left) in keys(server).await {
+        assert!((3_000_000..=3_600_000).contains(&left), "{key}: {left}");
+    }
+}
+
+/// Makes keys of all kinds.
+async fn everything(server: &Server) -> [Engine; 4] {
+    let settings = Settings { deadline: Some(Duration::from_secs(600)), capacity: Some(1_600), ..settings() };
+    let a = server.alone(&settings).await;
+    let b = server.join("b", &settings).await;
+    let c = server.join("c", &settings).await;
+    let d = server.join("d", &settings).await;
+    none_expires(server).await;
+    a.put_numbers(1..=1_500).await;
+    c.claim(1).await.expect("claimed");
+    assert!(matches!(a.put(1_501, &["1"; 200]).await.expect("put"), Put::Full(_)));
+    let items = a.take(5).await;
+    b.take(1_000).await;
+    b.take(200).await;
+    let ops = [
+        Op::Undo(items[0].0),
+        failed(items[1].0, Duration::from_secs(600)),
+        failed(items[2].0, Duration::ZERO),
+        Op::Dead(items[3].0, b"{}".to_vec()),
+        Op::Dead(items[4].0, b"{}".to_vec()),
+    ];
+    for (batch, op) in (1..).zip(ops) {
+        assert_eq!(a.done(batch, &[op]).await, 0);
+        none_expires(server).await;
+    }
+    a.letters(1).await.expect("letters");
+    server.silence(&b).await;
+    a.renew(&[]).await.expect("renewed");
+    none_expires(server).await;
+    [a, b, c, d]
+}
+
 #[test]
-fn no_key_is_ever_without_an_expiry() {
+fn no_key_of_an_open_queue_has_an_expiry_and_all_of_one_that_was_aborted_have() {
     with_redis(|server| async move {
-        let settings = Settings { deadline: Some(Duration::from_secs(600)), capacity: Some(1_600), ..settings() };
-        let a = server.alone(&settings).await;
-        let b = server.join("b", &settings).await;
-        let c = server.join("c", &settings).await;
-        none_for_ever(&server).await;
-        assert_eq!(c.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
-        a.put_numbers(1..=1_500).await;
-        c.claim(1).await.expect("claimed");
-        assert!(matches!(a.put(1_501, &["1"; 200]).await.expect("put"), Put::Full(_)));
-        let items = a.take(4).await;
-        b.take(1_000).await;
-        b.take(200).await;
-        let ops = [
-            Op::Undo(items[0].0),
-            Op::Requeue(items[1].0, Duration::from_secs(600)),
-            Op::Requeue(items[2].0, Duration::ZERO),
-            Op::Dead(items[3].0, b"{}".to_vec()),
-        ];
-        for (batch, op) in (1..).zip(ops) {
-            assert_eq!(a.done(batch, &[op]).await, 0);
-            none_for_ever(&server).await;
+        let [a, _, c, d] = everything(&server).await;
+        none_expires(&server).await;
+        let mut all = keys(&server).await;
+        a.renew(&[]).await.expect("renewed");
+        a.attach().await.expect("attached");
+        all.extend(keys(&server).await);
+        for kind in ["meta", "ready", "back", "delayed", "dead", "procs", "gone", "due", "was", "past"]
+            .into_iter()
+            .chain(["proc:a", "inf:c", "let:a", "left:b"])
+        {
+            assert!(all.iter().any(|(key, _)| *key == a.process.key(kind)), "{kind} in {all:?}");
         }
-        a.letters(9).await.expect("letters");
-        server.silence(&b).await;
-        for _ in 0..2 {
-            none_for_ever(&server).await;
-            a.renew(&[]).await.expect("renewed");
-        }
-        // All kinds there are, in this test.
-        none_for_ever(&server).await;
-        let names: Vec<String> = keys(&server).await.into_iter().map(|(key, _)| key).collect();
-        for kind in ["meta", "ready", "back", "delayed", "procs", "proc:a", "inf:c", "due", "let:a", "was:b"] {
-            assert!(names.contains(&a.process.key(kind)), "{kind} in {names:?}");
-        }
+        assert!(d.leave().await.is_ok());
+        a.clear_up().await;
+        none_expires(&server).await;
         a.abort().await.expect("aborted");
-        none_for_ever(&server).await;
+        all_expire(&server).await;
+        // What comes after the end, too.
+        assert_eq!(c.letters(1).await.expect("letters").len(), 1);
+        all_expire(&server).await;
+        for engine in [a, c] {
+            while engine.leave().await.expect("left") {}
+            all_expire(&server).await;
+        }
+    });
+}
+
+/// Without a process, too, for as long as it takes.
+#[test]
+fn a_queue_that_holds_anything_has_no_expiry_when_everybody_has_left() {
+    with_redis(|server| async move {
+        type Settle = fn(u64) -> Op;
+        let holds: [(&str, Option<Settle>); 4] = [
+            ("ready", None),
+            ("back", Some(Op::Undo)),
+            ("delayed", Some(|id| failed(id, Duration::from_secs(600)))),
+            ("dead", Some(|id| Op::Dead(id, b"1".to_vec()))),
+        ];
+        for (kind, op) in holds {
+            let a = server.alone(&settings()).await;
+            a.put_numbers(1..=1).await;
+            if let Some(op) = op {
+                let id = a.take(1).await[0].0;
+                assert_eq!(a.done(1, &[op(id)]).await, 0);
+            }
+            while a.leave().await.expect("left") {}
+            none_expires(&server).await;
+            assert!(keys(&server).await.iter().any(|(key, _)| *key == a.process.key(kind)));
+            let () = server.command(&["FLUSHALL"]).await;
+        }
     });
 }
 
 #[test]
-fn a_renewal_keeps_every_key_of_the_queue() {
+fn a_queue_with_nobody_and_nothing_in_it_goes_unless_somebody_comes() {
     with_redis(|server| async move {
-        let settings = Settings { deadline: Some(Duration::from_secs(600)), capacity: Some(9), ..settings() };
-        let a = server.alone(&settings).await;
-        let b = server.join("b", &settings).await;
-        assert_eq!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
-        a.put_numbers(1..=9).await;
-        let items = a.take(5).await;
-        let ops = [
-            Op::Requeue(items[1].0, Duration::from_secs(600)),
-            Op::Requeue(items[2].0, Duration::ZERO),
-            Op::Dead(items[3].0, b"{}".to_vec()),
-            Op::Dead(items[4].0, b"{}".to_vec()),
-        ];
-        assert_eq!(a.done(1, &ops).await, 0);
-        assert_eq!(a.letters(1).await.expect("letters").len(), 1);
-        assert!(matches!(a.put(10, &["10"; 9]).await.expect("put"), Put::Full(_)));
-        // All that there is, but for what is done at once (`gone`, `left`) and never again (`was`).
-        let names = keys(&server).await;
-        let kinds = ["meta", "ready", "back", "delayed", "dead", "procs", "due", "wp"];
-        let own = ["proc:a", "inf:a", "let:a"].map(|kind| (kind, 2));
-        let all: Vec<_> = kinds.map(|kind| (kind, 1)).into_iter().chain(own).chain([("proc:b", 2)]).collect();
-        assert_eq!(names.len(), all.len() + 1, "{names:?}");
-        for (key, _) in &names {
-            let () = server.command(&["PEXPIRE", key, "60000"]).await;
-        }
-        a.renew(&[]).await.expect("renewed");
-        b.renew(&[]).await.expect("renewed");
-        let left: std::collections::HashMap<_, _> = keys(&server).await.into_iter().collect();
-        for (kind, times) in all {
-            let left = left[&a.process.key(kind)];
-            let retention = 3_600_000 * times;
-            assert!((retention - 120_000..=retention).contains(&left), "{kind}: {left}");
-        }
-        assert!(left[&a.process.pointer] > 3_000_000);
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=1).await;
+        let items = a.take(1).await;
+        a.ack_all(1, &items).await;
+        while a.leave().await.expect("left") {}
+        none_expires(&server).await;
+        while b.leave().await.expect("left") {}
+        assert!(!keys(&server).await.is_empty());
+        all_expire(&server).await;
+        let c = server.join("c", &settings()).await;
+        none_expires(&server).await;
+        assert_eq!(c.process.generation, a.process.generation);
+        assert_eq!(c.checked().await.acked, 1);
+    });
+}
 
+#[test]
+fn whoever_is_no_more_is_remembered_for_the_retention() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        for process in ["b", "c"] {
+            let lost = server.join(process, &settings()).await;
+            server.silence(&lost).await;
+            a.clear_up().await;
+        }
+        let () = server.command(&["ZADD", &a.process.key("past"), "1", "b"]).await;
+        a.renew(&[]).await.expect("renewed");
+        assert_eq!(a.last_put_of("b").await.expect("an answer"), None);
+        assert_eq!(a.last_put_of("c").await.expect("an answer"), Some(0));
+        assert_eq!(server.command::<Vec<String>>(&["ZRANGE", &a.process.key("past"), "0", "-1"]).await, ["c"]);
+    });
+}
+
+#[test]
+fn a_renewal_brings_the_pointer_back() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
         let () = server.command(&["DEL", &a.process.pointer]).await;
         a.renew(&[]).await.expect("renewed");
-        assert_eq!(server.join("c", &settings).await.process.generation, a.process.generation);
-        none_for_ever(&server).await;
+        assert_eq!(server.join("c", &settings()).await.process.generation, a.process.generation);
+        none_expires(&server).await;
     });
 }
 
@@ -126,11 +184,11 @@ fn hardly_anything_is_left_after_the_end() {
         assert_eq!(a.checked().await.ended, Some(End::Complete));
         assert!(!a.leave().await.expect("left"));
         assert!(!b.leave().await.expect("left"));
-        none_for_ever(&server).await;
+        all_expire(&server).await;
         let mut names: Vec<String> = keys(&server).await.into_iter().map(|(key, _)| key).collect();
         names.sort();
         let mut expected = vec![a.process.pointer.clone()];
-        expected.extend(["dead", "meta", "was:a", "was:b"].map(|kind| a.process.key(kind)));
+        expected.extend(["dead", "meta"].map(|kind| a.process.key(kind)));
         assert_eq!(names, expected);
     });
 }
@@ -148,7 +206,7 @@ fn a_cluster_has_all_keys_of_a_queue_in_one_slot() {
         a.put_numbers(1..=5).await;
         let items = a.take(3).await;
         b.take(1).await;
-        let ops = [Op::Requeue(items[0].0, Duration::from_secs(600)), Op::Dead(items[1].0, b"{}".to_vec())];
+        let ops = [failed(items[0].0, Duration::from_secs(600)), Op::Dead(items[1].0, b"{}".to_vec())];
         assert_eq!(a.done(1, &ops).await, 0);
         server.silence(&b).await;
         a.clear_up().await;

@@ -78,7 +78,7 @@ fn without_memory_only_puts_are_refused() {
         assert!(matches!(a.put(11, &["11"]).await, Err(Failure::NoMemory)));
         let items = a.take(10).await;
         assert_eq!(items.len(), 10);
-        let retried = Op::Requeue(items[0].0, Duration::ZERO);
+        let retried = failed(items[0].0, Duration::ZERO);
         assert_eq!(a.done(1, &[retried, Op::Ack(items[1].0), Op::Child(b"12".to_vec())]).await, 0);
         assert_eq!(a.renew(&[]).await.expect("renewed"), Renewed::Ok { more: false });
         assert_eq!(a.register(0, 1, true, &[]).await.expect("registered"), Registered::Ok);

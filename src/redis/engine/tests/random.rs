@@ -84,6 +84,8 @@ impl Run {
             _ => {}
         }
         self.peers[0].engine.checked().await;
+        let keys: String = self.server.command(&["INFO", "keyspace"]).await;
+        assert!(keys.contains(",expires=0,"), "the queue is open: {keys}");
     }
 
     async fn put(&mut self, index: usize) {
@@ -134,7 +136,7 @@ impl Run {
                     Op::Dead(id, format!("{{\"item\":{item}}}").into_bytes())
                 }
                 (false, 0) => Op::Undo(id),
-                (false, _) => Op::Requeue(id, Duration::from_millis(random.u64(0..3))),
+                (false, _) => failed(id, Duration::from_millis(random.u64(0..3))),
             });
         }
         if random.u32(0..5) == 0 && !peer.held.is_empty() {

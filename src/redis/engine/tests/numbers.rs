@@ -1,0 +1,61 @@
+//! Numbers on their way through Lua. `guard.lua` sees to it in every other test that none reaches Redis as such.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::server::with_redis;
+use super::*;
+
+/// Redis 7.2.0 to 7.2.4 write it as 1e+8 where a script hands it over as a number.
+const ROUND: u64 = 100_000_000;
+/// Lua's `..` writes it as 4e+15. Its numbers are exact up to 9e15.
+const LARGE: u64 = 4_000_000_000_000_000;
+
+#[test]
+fn large_numbers_are_exact() {
+    for number in [ROUND - 1, LARGE - 1] {
+        with_redis(|server| async move { count_from(&server, number).await });
+    }
+}
+
+async fn count_from(server: &Server, number: u64) {
+    let settings = Settings { deadline: Some(Duration::from_secs(600)), ..settings() };
+    let a = server.alone(&settings).await;
+    let text = number.to_string();
+    let () = server.command(&["HSET", &a.process.key("proc:a"), "seq", &text, "batch", &text, "letters", &text]).await;
+    let () = server.command(&["HSET", &a.process.meta, "accepted", &text, "acked", &text, "next", &text]).await;
+    a.process.next_id.store(number, Relaxed);
+    a.process.letters.store(number, Relaxed);
+
+    assert_eq!(a.put(number + 1, &["1", "2", "3", "4"]).await.expect("put"), Put::Accepted(number + 4));
+    let items = a.take(4).await;
+    let ids: Vec<u64> = (number..number + 4).collect();
+    assert_eq!(items.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), ids);
+    let held: Vec<u64> = a.in_flight().await.expect("what it holds").into_iter().map(|(id, _)| id).collect();
+    assert_eq!(held, ids);
+    let ops = [Op::Ack(number), failed(number + 1, Duration::ZERO), Op::Dead(number + 2, b"{}".to_vec())];
+    for _ in 0..2 {
+        assert_eq!(a.done(number + 1, &ops).await, 0);
+    }
+    let attached = a.attach().await.expect("attached");
+    assert_eq!(attached, Attached { last_put: number + 4, last_batch: number + 1 });
+    assert_eq!(a.letters(1).await.expect("letters"), [b"{}"]);
+    assert_eq!(a.process.letters.load(Relaxed), number + 1);
+    assert_eq!(a.letters(1).await.expect("letters"), [b""; 0]);
+
+    // What is past its deadline is found by its numbers.
+    let due = a.process.key("due");
+    let claimed: Vec<String> = server.command(&["ZRANGE", &due, "0", "-1"]).await;
+    let () = server.command(&["ZADD", &due, "1", &claimed[0]]).await;
+    a.renew(&[]).await.expect("renewed");
+    assert_eq!(a.checked().await.in_flight, 0);
+    // And what a lost process held keeps its order by them.
+    let b = server.join("b", &settings).await;
+    b.process.next_id.store(number, Relaxed);
+    let again = b.take(9).await;
+    assert_eq!(again.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), [number, number + 1]);
+    server.silence(&b).await;
+    a.clear_up().await;
+    let r = a.checked().await;
+    assert_eq!((r.accepted, r.acked, r.dead, r.back), (number + 4, number + 1, 1, 2));
+    assert_eq!(payloads(&a.take(9).await), payloads(&again));
+}

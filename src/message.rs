@@ -358,8 +358,8 @@ impl Message for Unregister {
 /// # Cancel safety
 ///
 /// Dropping the future of `send` does not take the message back: the item is put all the same, now or when there is
-/// room. A retry puts it twice. To be able to give up, put through the [`Producer`]. Nothing bounds the `Put`s that
-/// wait in the actor.
+/// room. A retry puts it twice. To be able to give up, await [`Producer::reserve`] with a timer, and put the item into
+/// the permit. Nothing bounds the `Put`s that wait in the actor.
 pub struct Put<T> {
     pub(crate) handle: Option<HandleShare<T>>,
     pub(crate) item: T,

@@ -94,7 +94,8 @@ impl<T> Producer<T> {
         self.len() == 0
     }
 
-    /// Returns whether a put would have to wait.
+    /// Returns whether a put would have to wait. One place may be kept for puts that wait already. It is a hint:
+    /// [`try_put`](Producer::try_put) decides.
     ///
     /// # Examples
     ///
@@ -211,7 +212,8 @@ impl<T> Consumer<T> {
         self.len() == 0
     }
 
-    /// Returns whether a put would have to wait.
+    /// Returns whether a put would have to wait. One place may be kept for puts that wait already. It is a hint:
+    /// [`try_put`](Producer::try_put) decides.
     ///
     /// # Examples
     ///

@@ -88,12 +88,12 @@ fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), PutErr
 #[track_caller]
 fn finish_put_within<T>(handle: &Handle<T>, put: &mut Outgoing<T>, limit: Limit) -> Option<Result<(), PutError<()>>> {
     let mut putting = Putting::new(handle, put);
-    let result = block(&mut putting, limit, "use put(item).await with a timer");
+    let result = block(&mut putting, limit, "use reserve().await with a timer, then the permit");
     if result.is_some() || putting.call_back() {
         return result;
     }
     // It is on its way, and only the answer can tell what became of it.
-    block(&mut putting, Limit::Endless, "use put(item).await with a timer")
+    block(&mut putting, Limit::Endless, "use reserve().await with a timer, then the permit")
 }
 
 impl<T> Producer<T> {

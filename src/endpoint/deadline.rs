@@ -6,7 +6,7 @@ use super::blocking::await_end;
 use super::consumer::Consumer;
 use super::producer::Producer;
 use crate::error::{GetTimeoutError, PutTimeoutError};
-use crate::queue::{Drained, Item, IterableQueue, Take, Taken};
+use crate::queue::{Drained, Item, IterableQueue, Take, Taken, WeakQueue};
 use crate::sync::Instant;
 
 /// How long a thread may wait.
@@ -203,13 +203,24 @@ impl<T> Consumer<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{GetTimeoutError, IterableQueue};
-    /// # use std::time::Instant;
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::{Duration, Instant};
     /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
-    /// producer.try_put("in time")?;
-    /// let deadline = Instant::now();
-    /// consumer.blocking_lease_deadline(deadline)?.ack();
-    /// assert_eq!(consumer.blocking_lease_deadline(deadline).unwrap_err(), GetTimeoutError::Timeout);
+    /// (0..250).try_for_each(|n| producer.try_put(n))?;
+    /// drop(producer);
+    /// let mut sizes = Vec::new();
+    /// // Batches of at most 100 items, or of what comes within 5 ms of the first.
+    /// while let Some(first) = consumer.blocking_lease() {
+    ///     let deadline = Instant::now() + Duration::from_millis(5);
+    ///     let mut batch = vec![first];
+    ///     // The queue cannot end while the batch holds leases, so the last batch waits until its deadline.
+    ///     while batch.len() < 100 && let Ok(item) = consumer.blocking_lease_deadline(deadline) {
+    ///         batch.push(item);
+    ///     }
+    ///     sizes.push(batch.len());
+    ///     batch.into_iter().for_each(|item| item.ack());
+    /// }
+    /// assert_eq!(sizes, [100, 100, 50]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
@@ -286,5 +297,39 @@ impl<T> IterableQueue<T> {
     #[track_caller]
     pub fn blocking_drained_deadline(&self, deadline: Instant) -> Option<Drained> {
         await_end(self.shared(), Limit::Until(deadline))
+    }
+}
+
+impl<T> WeakQueue<T> {
+    /// Waits for the end, as a thread, until the timeout. `None` if the queue has not ended by then.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// A thread that prints how far the queue is, and ends with it:
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::{thread, time::Duration};
+    /// let queue = IterableQueue::unbounded();
+    /// let eye = queue.downgrade();
+    /// let (producer, consumer) = queue.split()?;
+    /// let monitor = thread::spawn(move || {
+    ///     while eye.blocking_drained_timeout(Duration::from_secs(10)).is_none() {
+    ///         println!("{}", eye.snapshot());
+    ///     }
+    /// });
+    /// producer.try_put(1)?;
+    /// drop(producer);
+    /// assert_eq!(consumer.into_iter().count(), 1);
+    /// monitor.join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained_timeout(&self, timeout: Duration) -> Option<Drained> {
+        await_end(self.shared(), Limit::For(timeout))
     }
 }

@@ -156,6 +156,10 @@ impl<T> WeakQueue<T> {
         self.shared.snapshot()
     }
 
+    pub(crate) fn shared(&self) -> &Shared<T> {
+        &self.shared
+    }
+
     /// Waits for the end, as [`IterableQueue::drained`].
     ///
     /// # Cancel safety

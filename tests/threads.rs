@@ -47,8 +47,8 @@ fn every_blocking_call_panics_by_name() {
     producer.try_put(0).expect("works");
     let puts = [
         (refusal(|| producer.blocking_put(1)), "put(item).await"),
-        (refusal(|| producer.blocking_put_timeout(1, long)), "put(item).await"),
-        (refusal(|| producer.blocking_put_deadline(1, Instant::now() + long)), "put(item).await"),
+        (refusal(|| producer.blocking_put_timeout(1, long)), "reserve().await"),
+        (refusal(|| producer.blocking_put_deadline(1, Instant::now() + long)), "reserve().await"),
     ];
     for (said, instead) in calls.into_iter().chain(puts) {
         assert!(said.contains(instead) && said.contains("arbiter"), "{said:?} does not name {instead}");

@@ -78,7 +78,7 @@ impl Server {
 
     /// A key of the queue `q`.
     fn key(&self, rest: &str) -> String {
-        format!("{{aiq:q}}:{}:{rest}", self.ask::<String>(&["GET", "{aiq:q}"]))
+        format!("{{aiq2:q}}:{}:{rest}", self.ask::<String>(&["GET", "{aiq2:q}"]))
     }
 
     fn url(&self) -> String {

@@ -8,7 +8,7 @@ mod fleet;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use actix_iterable_queue::Outcome;
+use actix_iterable_queue::{IterableQueue, Outcome};
 use fleet::process::Order::{self, Close, Consume, Feed, Produce, Seal};
 use fleet::process::Role;
 use fleet::proxy::Proxy;
@@ -209,3 +209,26 @@ fn one_alone(further: &[Order]) {
 }
 
 const OLDER: &str = "older copy";
+
+/// The other reports of its process are heard all the same.
+#[test]
+fn d3_a_changed_item_that_redis_does_not_take_comes_back_as_it_was_put() {
+    let server = Server::with(&["--proto-max-bulk-len 2mb"]);
+    let queue = IterableQueue::<String>::builder().name("large").redis(server.url()).blocking_connect().unwrap();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    for item in ["grows", "is acked"] {
+        producer.blocking_put(item.to_owned()).unwrap();
+    }
+    // The timeouts are watchdogs.
+    let mut lease = || consumer.blocking_lease_timeout(2 * LONG).expect("an item");
+    let (mut grows, acked) = (lease(), lease());
+    *grows = "x".repeat(3 << 20);
+    grows.requeue();
+    acked.ack();
+    let back = lease();
+    assert_eq!((back.as_str(), back.attempt()), ("grows", 2));
+    back.ack();
+    drop((producer, consumer));
+    queue.seal();
+    assert_eq!(queue.blocking_drained_timeout(2 * LONG).expect("it ends").totals.acked, 2);
+}

@@ -135,7 +135,8 @@ impl<T> IterableQueue<T> {
     /// Says that no new endpoints will be opened. The open ones go on, and may be cloned.
     ///
     /// Calling it again changes nothing. Sealed without a consumer, the queue is abandoned: puts
-    /// fail from then on.
+    /// fail from then on. Over Redis the seal travels a moment later, as acks do: a program that ends with it awaits
+    /// [`shutdown`](IterableQueue::shutdown) or [`drained`](IterableQueue::drained) first, or nobody hears of it.
     ///
     /// # Examples
     ///

@@ -59,6 +59,13 @@ struct Process {
     letters: AtomicU64,
 }
 
+/// Returns the key that says which generation of a queue is the current one. All its other keys begin with it.
+///
+/// The number names the format of the keys: processes of releases whose formats differ must not meet.
+fn pointer(name: &str) -> String {
+    format!("{{aiq2:{name}}}")
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
@@ -87,7 +94,7 @@ impl Engine {
             settings.deadline.map_or(0, |deadline| millis(deadline).max(1)).to_string(),
             u8::from(settings.seal_when_unowned).to_string(),
         ];
-        let pointer = format!("{{aiq:{name}}}");
+        let pointer = pointer(name);
         let mut process = Process {
             generation: String::new(),
             meta: String::new(),
@@ -113,7 +120,7 @@ impl Engine {
 
     /// A look from outside at the queue of that name, as it was last begun.
     pub(super) async fn look(mut connection: MultiplexedConnection, name: &str) -> Result<Option<Report>, Failure> {
-        let pointer = format!("{{aiq:{name}}}");
+        let pointer = pointer(name);
         let generation: Option<String> = redis::cmd("GET").arg(&pointer).query_async(&mut connection).await?;
         let Some(generation) = generation else { return Ok(None) };
         let mut cmd = evalsha(&SCRIPTS.report, &format!("{pointer}:{generation}:meta"));

@@ -213,9 +213,13 @@ impl<T: Payload> Remote<T> for Link<T> {
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8> {
         // The item could be written when it was put; if it cannot any more, the letter has it as it was then. Writing
         // it is foreign code, and this may run in a drop.
-        let mut encoded = Vec::new();
-        quietly("writing a dead letter", || encoded = json::of_letter(&Letter::from(letter)).unwrap_or_default());
-        encoded
+        let mut encoded = Err("it panicked".to_owned());
+        quietly("writing a dead letter", || encoded = json::of_letter(&Letter::from(letter)));
+        encoded.unwrap_or_else(|error| {
+            // It has no place for what the letter says, so that is here.
+            log::error!("a dead letter's item cannot be written as it is now: {}; {letter}", OneLine(&error));
+            Vec::new()
+        })
     }
 
     fn encode_again(&self, item: &T) -> Vec<u8> {

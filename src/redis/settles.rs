@@ -36,7 +36,18 @@ impl Settles {
     }
 
     /// What is to be sent next; the same as before until it is answered.
+    ///
+    /// A large item that was changed is sent once: if the connection does not outlast that, it may be more than Redis
+    /// takes, and would keep all later reports from being heard. Redis has it as it was put.
     pub(super) fn next_batch(&mut self) -> Option<(u64, Arc<Vec<Op>>)> {
+        if let Some(sending) = &mut self.sending {
+            for op in Arc::make_mut(sending) {
+                let bytes = op.bytes();
+                if op.leave_as_put(MOST_BYTES) {
+                    log::error!("an item of {bytes} bytes could not be sent as it is now; it is as it was put again");
+                }
+            }
+        }
         if self.sending.is_none() && !self.unsent.is_empty() {
             let mut bytes = 0;
             let fits = |op: &&Op| {
@@ -74,6 +85,8 @@ impl Settles {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{MOST, MOST_BYTES, Op, Settles};
 
     fn batches(ops: impl IntoIterator<Item = Op>) -> Vec<usize> {
@@ -85,6 +98,27 @@ mod tests {
             settles.done();
         }
         batches
+    }
+
+    #[test]
+    fn a_large_changed_item_is_sent_once() {
+        let mut settles = Settles::default();
+        let large = || vec![b' '; MOST_BYTES + 1];
+        for op in [Op::Requeue(1, Duration::ZERO, large()), Op::Dead(2, large()), Op::Child(large()), Op::Ack(3)] {
+            settles.push(op);
+        }
+        let sizes = |settles: &mut Settles| -> Vec<_> {
+            let (number, batch) = settles.next_batch().unwrap();
+            std::iter::once(number as usize).chain(batch.iter().map(Op::bytes)).collect()
+        };
+        assert_eq!(sizes(&mut settles), [1, MOST_BYTES + 1]);
+        assert_eq!(sizes(&mut settles), [1, 0]);
+        settles.done();
+        assert_eq!(sizes(&mut settles), [2, MOST_BYTES + 1]);
+        assert_eq!(sizes(&mut settles), [2, 0]);
+        settles.done();
+        // There is nothing else of a child.
+        assert_eq!((sizes(&mut settles), sizes(&mut settles)), (vec![3, MOST_BYTES + 1], vec![3, MOST_BYTES + 1]));
     }
 
     #[test]

@@ -105,8 +105,8 @@ impl Fleet {
     #[track_caller]
     pub(crate) fn meta(&self, server: &Server, field: &str) -> u64 {
         let name = &self.role.queue;
-        let generation: String = server.ask(&format!("GET {{aiq:{name}}}"));
-        server.ask(&format!("HGET {{aiq:{name}}}:{generation}:meta {field}"))
+        let generation: String = server.ask(&format!("GET {{aiq2:{name}}}"));
+        server.ask(&format!("HGET {{aiq2:{name}}}:{generation}:meta {field}"))
     }
 
     /// How many lines of all logs have this in them.

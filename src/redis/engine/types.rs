@@ -147,6 +147,17 @@ impl Op {
             Self::Ack(_) | Self::Taken(_) | Self::Undo(_) => 0,
         }
     }
+
+    /// Leaves an item of more than `most` bytes as Redis has it. Returns whether it was one.
+    pub(in crate::redis) fn leave_as_put(&mut self, most: usize) -> bool {
+        match self {
+            Self::Requeue(.., payload) | Self::Dead(_, payload) if payload.len() > most => {
+                payload.clear();
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What came of a batch.

@@ -490,3 +490,16 @@ fn d2_a_shutdown_waits_for_what_is_just_being_taken() {
     assert_eq!(shutdown.join().unwrap().drained.outcome, Outcome::Left);
     assert_eq!(server.ask::<(u32, u32)>(&["HMGET", &server.key("meta"), "taken", "redelivered"]), (1, 0));
 }
+
+#[test]
+fn c6_the_totals_of_one_that_leaves_are_exact() {
+    let server = Server::start();
+    for n in 1..=5 {
+        let queue = server.builder::<u32>().blocking_connect().unwrap();
+        let producer = queue.producer().unwrap();
+        producer.blocking_put(n).unwrap();
+        drop(producer);
+        let report = block_on(queue.shutdown(Duration::ZERO));
+        assert_eq!((report.drained.outcome, report.drained.totals.accepted), (Outcome::Left, u64::from(n)));
+    }
+}

@@ -183,7 +183,11 @@ impl<T: Payload> Bridge<T> {
             Ok(()) | Err(Failure::Fenced | Failure::Gone) => {}
             Err(error) => return Err(error.into()),
         }
-        let totals = lock(&self.link.report).totals;
+        // Exact if there is still an answer (C6); otherwise as of a moment ago.
+        let totals = match self.engine.report().await {
+            Ok(report) => news::totals(&report),
+            Err(_) => lock(&self.link.report).totals,
+        };
         self.shared.end_remote(Outcome::Left, totals);
         Ok(Step::Done)
     }

@@ -499,7 +499,7 @@ fn c6_the_totals_of_one_that_leaves_are_exact() {
         let producer = queue.producer().unwrap();
         producer.blocking_put(n).unwrap();
         drop(producer);
-        let report = block_on(queue.shutdown(Duration::ZERO));
+        let report = block_on(queue.shutdown(Duration::from_secs(60)));
         assert_eq!((report.drained.outcome, report.drained.totals.accepted), (Outcome::Left, u64::from(n)));
     }
 }

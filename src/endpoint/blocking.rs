@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::consumer::{Consumer, Taking};
-use super::deadline::{Limit, time_left};
 use super::handle::{Handle, Putting};
-use super::operation::Operation;
+use super::operation::{Limit, Operation, time_left};
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
 use crate::error::{PutError, PutTimeoutError, TryGetError};

@@ -4,37 +4,11 @@ use std::time::Duration;
 
 use super::blocking::await_end;
 use super::consumer::Consumer;
+use super::operation::Limit;
 use super::producer::Producer;
 use crate::error::{GetTimeoutError, PutTimeoutError};
 use crate::queue::{Drained, Item, IterableQueue, Take, Taken, WeakQueue};
 use crate::sync::Instant;
-
-/// How long a thread may wait.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Limit {
-    Endless,
-    For(Duration),
-    Until(Instant),
-}
-
-impl Limit {
-    /// Until when to wait, if there is such a moment; `None` if there is no time to wait at all. Called only where
-    /// something has to wait, because it looks at the clock.
-    pub(super) fn deadline(self) -> Option<Option<Instant>> {
-        match self {
-            Self::Endless => Some(None),
-            Self::For(Duration::ZERO) => None,
-            // A timeout too far away to be a point in time is none.
-            Self::For(timeout) => Some(Instant::now().checked_add(timeout)),
-            Self::Until(deadline) => time_left(deadline).map(|_| Some(deadline)),
-        }
-    }
-}
-
-/// `None` if the deadline has passed.
-pub(super) fn time_left(deadline: Instant) -> Option<Duration> {
-    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-}
 
 impl<T> Producer<T> {
     /// Puts an item; the thread waits for room until the timeout. With a timeout of zero it does not wait.

@@ -2,7 +2,7 @@
 //!
 //! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait
 //! - `consumer.rs`: items out; `about.rs`: what both tell about themselves and their queue
-//! - `operation.rs`: what may have to wait; `blocking.rs`: threads that do; `deadline.rs`: for how long;
+//! - `operation.rs`: what may have to wait, and how long; `blocking.rs`: threads that do; `deadline.rs`: no longer than told;
 //!   `iterators.rs`
 //! - `futures.rs`: streams and the sink; `views.rs`: what iterators and streams have in common
 //! - `redelivery.rs`: the time before failed items come back

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::channel::oneshot;
 
 use super::blocking::await_end;
-use super::deadline::Limit;
+use super::operation::Limit;
 use crate::queue::{IterableQueue, Shared, ShutdownReport, drained};
 use crate::sync::{Instant, thread};
 

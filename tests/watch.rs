@@ -117,8 +117,9 @@ fn a3_only_the_endpoints_of_the_dead_are_closed() {
         }
 
         drop(let_die);
-        until(|| by_unaddressed.try_put(1).is_err()).await;
-        by_restarted.try_put(1).unwrap();
+        // Over Redis the window may be full of these puts.
+        until(|| by_unaddressed.try_put(1).is_err_and(|error| !error.is_full())).await;
+        by_restarted.put(1).await.unwrap();
     });
 }
 

@@ -11,8 +11,8 @@
 //! sha256sum --check --quiet sums
 //! ```
 //!
-//! Whoever closes standard output (`>&-`) is not told that nothing can be printed, as `sha256sum` tells: before
-//! `main`, Rust opens `/dev/null` in its place, which looks like one that the caller gave.
+//! With standard output closed (`>&-`) it succeeds and prints nothing, where `sha256sum` fails: before `main`, Rust's
+//! runtime opens `/dev/null` in its place, which looks like one that the caller gave.
 //!
 //! A file's line is printed before its item is acked. Should a worker die, its item goes to
 //! another one: no file is missed, but lines may come twice.

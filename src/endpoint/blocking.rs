@@ -37,7 +37,7 @@ fn unpark() -> Waker {
 /// Before the second attempt; about a microsecond.
 const SPINS: usize = 64;
 
-/// Waits for the operation, which was tried once in vain; `None` if that takes longer than the limit allows.
+/// Waits for an operation whose first attempt had no result; `None` if that takes longer than the limit allows.
 ///
 /// Spins a little before it parks: under load the other side is rarely far.
 #[cold]

@@ -97,12 +97,12 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         Poll::Pending
     }
 
-    /// One poll after an attempt in vain, until the item is accepted.
+    /// Polls a put whose first attempt found no room, until the item is accepted.
     pub(super) fn put(&mut self, cx: &mut Context<'_>, put: &mut Outgoing<T>) -> Poll<Result<(), PutError<()>>> {
         self.wait(cx, |handle, by_right| accepted(handle.shared.try_put(&handle.row, put, by_right)))
     }
 
-    /// The same after an attempt in vain.
+    /// Polls an operation whose first attempt had no result.
     fn wait<R, E>(
         &mut self,
         cx: &mut Context<'_>,

@@ -345,7 +345,7 @@ impl<T> Item<T> {
         shared.settle(row, self.sequence, None);
     }
 
-    /// It comes back, with so many attempts; `failed` by the last of them.
+    /// Gives the item back to the queue. `attempts` count against it; `failed` says that the last one did.
     #[inline(never)]
     fn put_back(&self, value: T, attempts: u32, failed: bool) {
         let Slot { shared, row, .. } = &*self.slot;

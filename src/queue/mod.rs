@@ -80,8 +80,8 @@ pub use weak::WeakQueue;
 /// is sealed (no new endpoints), every producer is closed, and every item is settled. It is sealed
 /// by [`seal`](IterableQueue::seal), or when the last handle like this one is dropped: so **a
 /// handle kept in scope keeps the queue from ending**. A [weak](IterableQueue::downgrade) one does
-/// not. So does an item that holds a handle or a producer of its own queue, until it is taken: to let items make work,
-/// put through the lease ([`Item::put_child`]).
+/// not. A handle or a producer inside of an item keeps its own queue from ending, too, until the item is taken: to let
+/// items make work, put through the lease ([`Item::put_child`]).
 ///
 /// An item is copied a few times on its way, and the thread that puts or takes it needs a few times its size of the
 /// stack, in debug builds up to twenty times. Box items of 1 KiB and more (`IterableQueue<Box<T>>`).

@@ -296,7 +296,8 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    /// How an unsettled item goes back to where it came from, with so many attempts; `failed` by the last of them.
+    /// Sends an unsettled item back to where it came from. `attempts` count against it; `failed` says that the last one
+    /// did.
     pub(super) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, item: &T, attempts: u32, failed: bool) {
         let delay = || self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
         let how = match failed {

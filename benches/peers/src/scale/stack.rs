@@ -1,4 +1,4 @@
-//! How much stack large items take: an item of so many bytes on its way into a channel or out of it.
+//! How much stack a large item takes on its way into a channel and out of it.
 //!
 //! It depends on how the program was built: `cargo run -p peers` shows what it is without optimization.
 
@@ -24,7 +24,7 @@ const FIGURE: [Figure; 1] = [Figure { name: "", unit: "x its size", better: Bett
 const KIB: usize = 1024;
 const SIZES: [usize; 3] = [KIB, 16 * KIB, 64 * KIB];
 
-/// A call whose stack is measured, for items of so many bytes.
+/// A call whose stack is measured.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Call {
     what: What,
@@ -152,7 +152,7 @@ impl Call {
         Ok(most)
     }
 
-    /// How much so many frames take away, if the call survives that. One that does not takes its process with it.
+    /// Returns how many bytes the frames take away, if the call survives that. If it does not, its process dies.
     fn survives(self, frames: usize) -> anyhow::Result<Option<f64>> {
         let probe = serde_json::to_string(&Probe::Stack(Self { frames, ..self }))?;
         let output = Command::new(env::current_exe()?).arg("--probe").arg(probe).output()?;
@@ -269,7 +269,7 @@ impl What {
     }
 }
 
-/// Takes so many frames of the stack away, and tells `then` where it is now.
+/// Calls itself until the frames have taken their part of the stack away, and tells `then` where the stack is now.
 #[inline(never)]
 fn take_away(frames: usize, then: &mut dyn FnMut(usize)) {
     let frame = black_box([0_u8; FRAME]);

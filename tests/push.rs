@@ -218,7 +218,9 @@ fn d11_a_backlog_is_shared_out_evenly() {
 #[test]
 fn d11_a_queue_actor_with_a_backlog_still_reads_its_messages() {
     in_system(|| async {
-        let actor = QueueActor::new(backlog(0..10_000)).start();
+        let queue = backlog(0..10_000);
+        backend::wait_until(|| !queue.is_empty()); // a snapshot may be a second old there
+        let actor = QueueActor::new(queue).start();
         let (hand, mut events) = Hand::push();
         let registered = actor.send(RegisterConsumer::new(hand).max_in_flight(usize::MAX));
         let seen = actor.send(Inspect);

@@ -9,7 +9,6 @@ use redis::Client;
 use super::connect::process_id;
 use super::connection;
 use super::engine::{Attached, Engine, Failure, Rejoined, Settings};
-use super::letters;
 use super::link::{Link, lock};
 use super::news;
 use super::payload::Payload;
@@ -113,8 +112,8 @@ impl<T: Payload> Bridge<T> {
         {
             return Ok(Step::GoneBack);
         }
-        let held = self.engine.in_flight().await?;
-        let unheard = self.link.deliver_unheard(held);
+        let claimed = self.engine.last_claim().await?;
+        let unheard = self.link.deliver_unheard(claimed);
         self.shared.tell_getters(unheard);
         Ok(Step::Serve)
     }
@@ -165,11 +164,6 @@ impl<T: Payload> Bridge<T> {
 
     /// Tells everybody here how the queue ended, and of the last dead letters before.
     async fn end(&mut self) -> Result<Step, Stop> {
-        match letters::read_all(self).await {
-            // Whoever lost its place is told how the queue ended all the same.
-            Ok(()) | Err(Failure::Fenced) => {}
-            Err(failure) => return Err(failure.into()),
-        }
         let report = self.engine.report().await?;
         news::spread(&report, &self.engine, &self.shared, &self.link);
         let Some(end) = report.ended else { return Ok(Step::Serve) };

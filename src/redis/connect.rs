@@ -305,7 +305,6 @@ impl<T: Payload> RedisBuilder<T> {
             max_attempts: config.max_attempts,
             lease: self.lease,
             retention: self.retention,
-            deadline: self.deadline,
             seal_when_unowned: self.seal_when_unowned,
         };
         let process_name = self.process_name.unwrap_or_else(|| {
@@ -330,12 +329,13 @@ impl<T: Payload> Connecting<T> {
         let connection = connection::open(&client, &settings).await.map_err(ConnectError::Redis)?;
         let name = config.name.as_deref().unwrap_or_default();
         let process_id = process_id().map_err(ConnectError::Random)?;
-        let joined = Engine::join(connection.clone(), name, &settings, &process_id, &process_name).await;
+        let joined = Engine::join(connection.clone(), name, &settings, &process_id, &process_name, true).await;
         let engine = match joined.map_err(refused)? {
             Joined::Ok(engine) => engine,
             Joined::Mismatch { field, theirs, ours } => {
                 return Err(ConnectError::Mismatch { setting: field, theirs, ours });
             }
+            Joined::None | Joined::Again | Joined::Ended => return Err(went_away()),
         };
         let report = engine.report().await.map_err(refused)?;
         let delays = match &config.redelivery {

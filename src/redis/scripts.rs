@@ -3,27 +3,96 @@
 
 use std::sync::LazyLock;
 
-use redis::Script;
+use redis::Script as RedisScript;
+
+/// The format of the keys and entries. Releases that differ in it do not meet; see `pointer` in `engine.rs`.
+pub(super) const FORMAT: &str = "3";
+
+/// Names the keys: a variant for each, and its name in Redis, which is also its name in the scripts.
+macro_rules! keys {
+    ($($key:ident $name:literal,)+) => {
+        /// A key of a queue.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Key {
+            $($key),+
+        }
+
+        impl Key {
+            pub(super) const ALL: &[Self] = &[$(Self::$key),+];
+
+            pub(super) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$key => $name),+
+                }
+            }
+        }
+    };
+}
+
+keys! {
+    Meta "meta",
+    Procs "procs",
+    Proc "proc",
+    Inf "inf",
+    Left "left",
+    Gone "gone",
+    Ready "ready",
+    Suspects "suspects",
+    Back "back",
+    Delayed "delayed",
+    Was "was",
+    Past "past",
+    Wc "wc",
+    Wp "wp",
+    // These outlive the queue; see `Key::of`.
+    Pointer "pointer",
+    LetterMeta "letter_meta",
+    LetterReady "letter_ready",
+    LetterWc "letter_wc",
+}
+
+impl Key {
+    /// The key in Redis of the queue with this pointer and this number.
+    pub(super) fn of(self, pointer: &str, generation: &str) -> String {
+        match self {
+            Self::Pointer => pointer.to_owned(),
+            Self::LetterMeta | Self::LetterReady | Self::LetterWc => {
+                let name = self.name().trim_start_matches("letter_");
+                format!("{pointer}:{LETTERS}:{name}")
+            }
+            _ => format!("{pointer}:{generation}:{}", self.name()),
+        }
+    }
+}
+
+/// Stands in the place of a queue's number for the queue of its dead letters.
+pub(super) const LETTERS: &str = "dead";
+
+/// One script, and the keys that it declares. A cluster refuses it before it begins if one of them is just moving.
+#[derive(Debug)]
+pub(super) struct Script {
+    pub(super) script: RedisScript,
+    pub(super) keys: &'static [Key],
+}
+
+impl Script {
+    fn new(flags: &str, keys: &'static [Key], parts: &[&str]) -> Self {
+        let names: Vec<_> = keys.iter().map(|key| key.name()).collect();
+        let head = format!("#!lua {flags}\nlocal {} = unpack(KEYS)\nlocal FORMAT = '{FORMAT}'\n", names.join(", "));
+        Self { script: RedisScript::new(&(head + &parts.concat())), keys }
+    }
+}
 
 /// In tests, a call that is given a number fails: see `int` in the prelude.
 #[cfg(test)]
-macro_rules! guard {
-    () => {
-        include_str!("engine/tests/guard.lua")
-    };
-}
-
+const GUARD: &str = include_str!("engine/tests/guard.lua");
 #[cfg(not(test))]
-macro_rules! guard {
-    () => {
-        ""
-    };
-}
+const GUARD: &str = "";
 
-/// Puts a script together: its flags, what it shares with others, and its own text.
+/// Puts a script together: its flags, its keys, what it shares with others, and its own text.
 macro_rules! script {
-    ($flags:literal, $($part:literal),+) => {
-        Script::new(concat!("#!lua", $flags, "\n", include_str!("scripts/prelude.lua"), guard!(), $(include_str!(concat!("scripts/", $part, ".lua"))),+))
+    ($flags:literal, $keys:expr, $($part:literal),+) => {
+        Script::new($flags, $keys, &[include_str!("scripts/prelude.lua"), GUARD, $(include_str!(concat!("scripts/", $part, ".lua"))),+])
     };
 }
 
@@ -32,10 +101,10 @@ macro_rules! script {
 pub(super) struct Scripts {
     pub(super) abort: Script,
     pub(super) attach: Script,
+    pub(super) begin: Script,
     pub(super) claim: Script,
     pub(super) join: Script,
     pub(super) leave: Script,
-    pub(super) letters: Script,
     pub(super) put: Script,
     pub(super) register: Script,
     pub(super) renew: Script,
@@ -44,18 +113,23 @@ pub(super) struct Scripts {
     pub(super) settle: Script,
 }
 
+/// What the two scripts need that run most often.
+const PUT: &[Key] = &[Key::Meta, Key::Proc, Key::Ready, Key::Wc, Key::Wp];
+const CLAIM: &[Key] =
+    &[Key::Meta, Key::Proc, Key::Inf, Key::Ready, Key::Suspects, Key::Back, Key::Delayed, Key::Wc, Key::Wp];
+
 // What may free memory, or ends something, must run although no memory is left: so must a consumer that joins.
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    abort: script!(" flags=allow-oom", "ending", "abort"),
-    attach: script!(" flags=allow-oom", "attach"),
-    claim: script!(" flags=allow-oom", "items", "claim"),
-    join: script!(" flags=allow-oom", "join"),
-    leave: script!(" flags=allow-oom", "items", "ending", "removal", "leave"),
-    letters: script!(" flags=allow-oom", "letters"),
-    put: script!("", "put"),
-    register: script!(" flags=allow-oom", "ending", "register"),
-    renew: script!(" flags=allow-oom", "items", "ending", "removal", "renew"),
-    report: script!(" flags=no-writes", "report"),
-    seal: script!(" flags=allow-oom", "ending", "seal"),
-    settle: script!(" flags=allow-oom", "items", "ending", "settle"),
+    abort: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "abort"),
+    attach: script!("flags=allow-oom", Key::ALL, "attach"),
+    begin: script!("flags=allow-oom", Key::ALL, "begin"),
+    claim: script!("flags=allow-oom", CLAIM, "clock", "hints", "items", "claim"),
+    join: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "join"),
+    leave: script!("flags=allow-oom", Key::ALL, "clock", "hints", "items", "ending", "removal", "leave"),
+    put: script!("", PUT, "hints", "put"),
+    register: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "register"),
+    renew: script!("flags=allow-oom", Key::ALL, "clock", "hints", "items", "ending", "removal", "renew"),
+    report: script!("flags=no-writes", Key::ALL, "clock", "report"),
+    seal: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "seal"),
+    settle: script!("flags=allow-oom", Key::ALL, "clock", "hints", "items", "ending", "settle"),
 });

@@ -15,7 +15,6 @@ use super::bridge::Bridge;
 use super::connection;
 use super::engine::{Claim, Failure, Put, Registered, Renewed, Settled};
 use super::hints;
-use super::letters;
 use super::news;
 use super::payload::Payload;
 use crate::queue::{Here, count};
@@ -149,7 +148,7 @@ impl<'a, T: Payload> Session<'a, T> {
             let answer = engine.put(batch.first, &batch.payloads).await;
             drop(batch);
             match answer {
-                Ok(Put::Accepted(last)) => self.accepted(last),
+                Ok(Put::Accepted { last, .. }) => self.accepted(last),
                 Ok(Put::Full(last)) => {
                     self.accepted(last);
                     if shared.is_leaving() {
@@ -185,13 +184,13 @@ impl<'a, T: Payload> Session<'a, T> {
     }
 
     async fn settle(&self) -> Loop {
-        let Bridge { shared, link, engine, .. } = self.bridge;
+        let Bridge { shared, link, engine, delays, .. } = self.bridge;
         loop {
             let Some((number, ops)) = link.settles(|settles| settles.next_batch()) else {
                 link.settled.notified().await;
                 continue;
             };
-            let Settled::Done { late } = engine.settle(number, &ops).await? else { return Err(Stop::Ended) };
+            let Settled::Done { late } = engine.settle(number, link.handed(), &ops, delays).await? else { return Err(Stop::Ended) };
             link.settles(|settles| settles.done());
             if late > 0 {
                 let items = count(late, "item");
@@ -216,7 +215,7 @@ impl<'a, T: Payload> Session<'a, T> {
                 continue;
             }
             let began = Instant::now();
-            match engine.claim(wanted).await? {
+            match engine.claim(wanted, link.handed()).await? {
                 Claim::Items { first, entries } => {
                     link.outlet().took(began.elapsed());
                     let count = entries.len();
@@ -233,14 +232,14 @@ impl<'a, T: Payload> Session<'a, T> {
 
     /// Signs of life, news of the others, and what is done from time to time.
     async fn keep_up(&self) -> Loop {
-        let Bridge { shared, link, engine, settings, delays, .. } = self.bridge;
+        let Bridge { shared, link, engine, settings, .. } = self.bridge;
         let renewal = settings.lease / 3;
         let mut due = Instant::now();
         loop {
             if Instant::now() >= due {
                 loop {
                     due = Instant::now() + renewal;
-                    match engine.renew(delays).await? {
+                    match engine.renew(link.handed()).await? {
                         Renewed::Ok { more: true } => {}
                         Renewed::Ok { more: false } => break,
                         Renewed::Ended => return Err(Stop::Ended),
@@ -252,7 +251,6 @@ impl<'a, T: Payload> Session<'a, T> {
                 return Err(Stop::Ended);
             }
             news::spread(&report, engine, shared, link);
-            letters::read_some(self.bridge).await?;
             let stale = link.outlet().take_stale();
             link.undo(stale);
             let late = link.take_late();

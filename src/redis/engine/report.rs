@@ -43,6 +43,8 @@ pub(in crate::redis) struct Report {
     pub(in crate::redis) delayed: u64,
     /// Dead letters that nobody has read yet.
     pub(in crate::redis) letters: u64,
+    /// How long the one that was put first waits, of those that come next from each list.
+    pub(in crate::redis) oldest: Option<Duration>,
     /// Up to 50, those with the longest silence first.
     pub(in crate::redis) processes: Vec<ProcessReport>,
 }
@@ -67,14 +69,14 @@ pub(in crate::redis) struct ProcessReport {
 impl Report {
     pub(super) fn parse(mut reply: Reply) -> Result<Self, Failure> {
         let fields: Vec<String> = reply.next()?;
-        let (ready, back, delayed) = reply.next()?;
+        let (in_flight, ready, back, delayed) = reply.next()?;
         let letters = reply.next()?;
+        let oldest = u64::try_from(reply.next::<i64>()?).ok().map(Duration::from_millis);
         let processes = reply.next::<Vec<Value>>()?.into_iter().map(ProcessReport::parse).collect::<Result<_, _>>()?;
         let [ended, sealed, counts @ ..] = fields.as_slice() else { return Err(foreign("a report without a state")) };
         let counts: Result<Vec<u64>, _> = counts.iter().map(|count| count.parse()).collect();
         let Ok(
             [
-                in_flight,
                 producers,
                 consumers,
                 openers,
@@ -87,7 +89,7 @@ impl Report {
                 lost_producers,
                 lost_processes,
             ],
-        ) = counts.map_err(drop).and_then(|counts| <[u64; 12]>::try_from(counts).map_err(drop))
+        ) = counts.map_err(drop).and_then(|counts| <[u64; 11]>::try_from(counts).map_err(drop))
         else {
             return Err(foreign("a report without its counts"));
         };
@@ -114,6 +116,7 @@ impl Report {
             back,
             delayed,
             letters,
+            oldest,
             processes,
         })
     }

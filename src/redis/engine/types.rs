@@ -1,11 +1,13 @@
 //! What calls take and answer.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use redis::RedisError;
 
 use super::Engine;
+use super::wire::millis;
 
 /// What all processes of a queue must agree on.
 #[derive(Debug, Clone)]
@@ -14,8 +16,19 @@ pub(in crate::redis) struct Settings {
     pub(in crate::redis) max_attempts: u32,
     pub(in crate::redis) lease: Duration,
     pub(in crate::redis) retention: Duration,
-    pub(in crate::redis) deadline: Option<Duration>,
     pub(in crate::redis) seal_when_unowned: bool,
+}
+
+impl Settings {
+    pub(super) fn encode(&self) -> Vec<String> {
+        vec![
+            self.capacity.unwrap_or(0).to_string(),
+            self.max_attempts.to_string(),
+            millis(self.lease).to_string(),
+            millis(self.retention).to_string(),
+            u8::from(self.seal_when_unowned).to_string(),
+        ]
+    }
 }
 
 /// Why a call did nothing.
@@ -57,6 +70,12 @@ impl From<RedisError> for Failure {
 pub(in crate::redis) enum Joined {
     /// This process is one of its processes. It has one opener, and no endpoint yet.
     Ok(Engine),
+    /// There is none that has not ended.
+    None,
+    /// Another one is the current one now.
+    Again,
+    /// It has ended: that of a process that came back.
+    Ended,
     /// The queue is there with another setting.
     Mismatch { field: String, theirs: String, ours: String },
 }
@@ -89,7 +108,11 @@ pub(in crate::redis) enum Registered {
 /// What came of a put. The number is that of the last item that was accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::redis) enum Put {
-    Accepted(u64),
+    Accepted {
+        last: u64,
+        /// How much is left; `None` if there is no end of it.
+        room: Option<u64>,
+    },
     /// No room for the rest; a message says when there is some.
     Full(u64),
     /// Redis has forgotten items after this one, which it had accepted: it is an older copy.
@@ -137,6 +160,8 @@ pub(in crate::redis) enum Op {
     Undo(u64),
     /// Given up, with its letter (JSON).
     Dead(u64, Vec<u8>),
+    /// Those of these that are still held have been for too long: each counts an attempt.
+    Overdue(RangeInclusive<u64>),
 }
 
 impl Op {
@@ -144,7 +169,7 @@ impl Op {
     pub(in crate::redis) fn bytes(&self) -> usize {
         match self {
             Self::Child(payload) | Self::Requeue(.., payload) | Self::Dead(_, payload) => payload.len(),
-            Self::Ack(_) | Self::Taken(_) | Self::Undo(_) => 0,
+            Self::Ack(_) | Self::Taken(_) | Self::Undo(_) | Self::Overdue(_) => 0,
         }
     }
 

@@ -8,66 +8,97 @@ use redis::{Cmd, ErrorKind, RedisError, RedisWrite, ToRedisArgs};
 use super::types::{Entry, Failure, Op};
 
 /// A payload as the entry of an item that was never handed out.
-pub(super) struct Fresh<'a>(pub(super) &'a [u8]);
+pub(super) struct Fresh<'a> {
+    /// When it was put, on the server's clock in ms.
+    pub(super) time: u64,
+    pub(super) payload: &'a [u8],
+}
 
 impl ToRedisArgs for Fresh<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         let mut out = out.writer_for_next_arg();
-        out.write_all(b"0:").and_then(|()| out.write_all(self.0)).expect("memory takes it");
+        write!(out, "0:{}:", self.time).and_then(|()| out.write_all(self.payload)).expect("memory takes it");
     }
 }
 
 impl Entry {
-    pub(super) fn parse(mut entry: Vec<u8>) -> Result<Self, Failure> {
-        let colon = entry.iter().position(|byte| *byte == b':').unwrap_or(0);
-        let attempts = std::str::from_utf8(&entry[..colon]).ok().and_then(|digits| digits.parse().ok());
-        let Some(attempts) = attempts else { return Err(foreign("an entry without attempts")) };
-        entry.drain(..=colon);
-        Ok(Self { attempts, payload: entry })
+    /// What no script has written is an entry whose attempts are used up, with all of it as payload.
+    pub(super) fn parse(mut entry: Vec<u8>) -> Self {
+        let mut parts = entry.splitn(3, |byte| *byte == b':');
+        let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
+        let (attempts, time) = (number().and_then(|attempts| u32::try_from(attempts).ok()), number());
+        match (attempts, time, parts.next().map(<[u8]>::len)) {
+            (Some(attempts), Some(_), Some(payload)) => {
+                entry.drain(..entry.len() - payload);
+                Self { attempts, payload: entry }
+            }
+            _ => Self { attempts: u32::MAX - 1, payload: entry },
+        }
     }
 }
 
-/// The script takes each kind in one go.
-pub(super) fn encode(cmd: &mut Cmd, batch: u64, ops: &[Op]) {
-    let count = |kind: fn(&Op) -> bool| ops.iter().filter(|op| kind(op)).count();
-    cmd.arg(batch)
-        .arg(count(|op| matches!(op, Op::Child(_))))
-        .arg(count(|op| matches!(op, Op::Ack(_))))
-        .arg(count(|op| matches!(op, Op::Taken(_))))
-        .arg(count(|op| matches!(op, Op::Requeue(..))))
-        .arg(count(|op| matches!(op, Op::Undo(_))))
-        .arg(count(|op| matches!(op, Op::Dead(..))));
-    let mut each = |add: fn(&mut Cmd, &Op)| ops.iter().for_each(|op| add(cmd, op));
-    each(|cmd, op| {
-        if let Op::Child(payload) = op {
-            cmd.arg(Fresh(payload));
-        }
-    });
-    each(|cmd, op| {
-        if let Op::Ack(id) = op {
-            cmd.arg(id);
-        }
-    });
-    each(|cmd, op| {
-        if let Op::Taken(id) = op {
-            cmd.arg(id);
-        }
-    });
-    each(|cmd, op| {
-        if let Op::Requeue(id, delay, payload) = op {
-            cmd.arg(id).arg(millis(*delay)).arg(payload);
-        }
-    });
-    each(|cmd, op| {
-        if let Op::Undo(id) = op {
-            cmd.arg(id);
-        }
-    });
-    each(|cmd, op| {
-        if let Op::Dead(id, letter) = op {
-            cmd.arg(id).arg(letter);
-        }
-    });
+/// Writes what a settle carries; the script takes each kind in one go.
+pub(super) struct Encoder {
+    /// When children are put, on the server's clock in ms.
+    pub(super) time: u64,
+    /// What the field of a delivery begins with, among what all processes hold.
+    pub(super) prefix: String,
+}
+
+impl Encoder {
+    pub(super) fn encode(&self, cmd: &mut Cmd, batch: u64, handed: u64, ops: &[Op], delays: &[Duration]) {
+        let count = |kind: fn(&Op) -> bool| ops.iter().filter(|op| kind(op)).count();
+        cmd.arg(batch)
+            .arg(handed)
+            .arg(count(|op| matches!(op, Op::Child(_))))
+            .arg(count(|op| matches!(op, Op::Ack(_))))
+            .arg(count(|op| matches!(op, Op::Taken(_))))
+            .arg(count(|op| matches!(op, Op::Requeue(..))))
+            .arg(count(|op| matches!(op, Op::Undo(_))))
+            .arg(count(|op| matches!(op, Op::Dead(..))))
+            .arg(count(|op| matches!(op, Op::Overdue(_))));
+        let mut each = |add: fn(&Self, &mut Cmd, &Op)| ops.iter().for_each(|op| add(self, cmd, op));
+        each(|this, cmd, op| {
+            if let Op::Child(payload) = op {
+                cmd.arg(Fresh { time: this.time, payload });
+            }
+        });
+        each(|this, cmd, op| {
+            if let Op::Ack(id) = op {
+                cmd.arg(this.field(*id));
+            }
+        });
+        each(|this, cmd, op| {
+            if let Op::Taken(id) = op {
+                cmd.arg(this.field(*id));
+            }
+        });
+        each(|this, cmd, op| {
+            if let Op::Requeue(id, delay, payload) = op {
+                cmd.arg(this.field(*id)).arg(millis(*delay)).arg(payload);
+            }
+        });
+        each(|this, cmd, op| {
+            if let Op::Undo(id) = op {
+                cmd.arg(this.field(*id));
+            }
+        });
+        each(|this, cmd, op| {
+            if let Op::Dead(id, letter) = op {
+                cmd.arg(this.field(*id)).arg(letter);
+            }
+        });
+        each(|_, cmd, op| {
+            if let Op::Overdue(ids) = op {
+                cmd.arg(ids.start()).arg(ids.end());
+            }
+        });
+        delays.iter().for_each(|delay| _ = cmd.arg(millis(*delay)));
+    }
+
+    fn field(&self, delivery: u64) -> String {
+        format!("{}{delivery}", self.prefix)
+    }
 }
 
 /// Rounded up: nothing comes before its time, and a short delay is not none. Bounded, as Lua's numbers

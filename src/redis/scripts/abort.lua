@@ -1,10 +1,11 @@
 -- The items stay under their keys for the retention.
-local m = queue('inflight')
+local m = queue()
 if not m then return { 'GONE' } end
 if m[1] ~= '' then return { 'OK' } end
 local p, refusal = myself()
 if not p then return refusal end
-count('discarded', m[2] + call('LLEN', P .. 'ready') + call('LLEN', P .. 'back') + call('ZCARD', P .. 'delayed'))
-call('HSET', meta, 'ended', 'aborted', 'inflight', '0')
+count('discarded', call('HLEN', inf) + call('ZCARD', left) + call('LLEN', ready) + call('LLEN', suspects)
+  + call('LLEN', back) + call('ZCARD', delayed))
+call('HSET', meta, 'ended', 'aborted')
 over()
 return { 'OK' }

@@ -1,52 +1,70 @@
--- ARGV: …, delivery id of the first item, how many at most. The process counts its delivery ids, and
--- never says one twice: so no settling ever hits a later delivery, not even on an older copy of this Redis.
-local first, max = tonumber(ARGV[3]), tonumber(ARGV[4])
-local m = queue('cap', 'deadline')
+-- ARGV: …, delivery id of the first item, how many at most, in how many bytes, the last id that a consumer here was handed.
+-- The process counts its delivery ids, and never says one twice: so no settling ever hits a later delivery, not even on
+-- an older copy of this Redis.
+local first, max, bytes, handed = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local m = queue('cap')
 if not m then return { 'GONE' } end
 if m[1] ~= '' then return { 'ENDED' } end
-local p, refusal = myself()
+local p, refusal = myself('held', 'suspect')
 if not p then return refusal end
+-- Raises, if it must, before anything is changed.
+local fresh, waiting = call('LLEN', ready), call('LLEN', suspects) + call('LLEN', back)
+call('HLEN', inf)
 
 local next_due = -1
-local delayed = call('ZRANGE', P .. 'delayed', '0', '0', 'WITHSCORES')
-if delayed[1] then
+local delayed_first = call('ZRANGE', delayed, '0', '0', 'WITHSCORES')
+if delayed_first[1] then
   local time = now()
-  next_due = math.max(0, delayed[2] - time)
-  if next_due == 0 then ripen(time) end
+  next_due = math.max(0, delayed_first[2] - time)
+  if next_due == 0 then waiting = waiting + ripen(time) end
 end
 
-local ready = P .. 'ready'
-local entries = call('LPOP', P .. 'back', int(max)) or {}
-local n = #entries
-if n < max then
-  local fresh = call('LPOP', ready, int(max - n))
-  if fresh then
-    if n == 0 then
-      entries = fresh
-    else
-      for i, entry in ipairs(fresh) do entries[n + i] = entry end
+local entries, n, size = {}, 0, 0
+-- The first tells how large they are; so the bytes are bounded without a look at each.
+local function take(list)
+  local most = 1
+  while n < max and size < bytes do
+    local wanted = math.max(1, math.min(max - n, most))
+    local popped = call('LPOP', list, int(wanted)) or {}
+    local largest = 1
+    for i, entry in ipairs(popped) do
+      entries[n + i] = entry
+      size = size + #entry
+      largest = math.max(largest, #entry)
     end
-    n = #entries
-    local cap = tonumber(m[2])
-    if cap > 0 then wake('wp', math.min(#fresh, cap - call('LLEN', ready)), 'room') end
+    n = n + #popped
+    if #popped < wanted then return end
+    most = math.min(8 * n, math.floor((bytes - size) / largest))
   end
 end
+
+-- Of what a lost process held, one at a time: it may be what became of that process.
+if waiting > 0 and (num(p[3]) == 0 or call('HEXISTS', inf, me .. '.' .. p[3]) == 0) then
+  entries[1] = call('LPOP', suspects) or nil
+  if entries[1] then
+    n, size = 1, #entries[1]
+    set(me, 'suspect', int(first))
+  end
+end
+if waiting > n then take(back) end
+local returned = n
+if fresh > 0 then take(ready) end
+local taken = n - returned
 if n == 0 then
-  wait('wc')
+  redis.pcall('HSET', wc, me, int(max))
   return { 'EMPTY', next_due }
 end
 
-local held, inflight = {}, P .. 'inf:' .. me
+local held = {}
 for i = 1, n do
-  held[2 * i - 1] = int(first + i - 1)
+  held[2 * i - 1] = me .. '.' .. int(first + i - 1)
   held[2 * i] = entries[i]
 end
-each('HSET', inflight, held, 1, 2 * n)
-count('inflight', n)
--- Others may need the hints more.
-call('SREM', P .. 'wc', me)
-if m[3] ~= '0' then
-  -- One member for all: those that are settled by then are not there any more.
-  call('ZADD', P .. 'due', int(now() + m[3]), int(first) .. ' ' .. int(n) .. ' ' .. me)
-end
+each('HSET', inf, held, 1, 2 * n)
+set(me, 'held', int(num(p[2]) + n), 'handed', handed)
+-- Others may need the hints more, and some may be for what is left.
+redis.pcall('HDEL', wc, me)
+wake_for_items(fresh - taken + call('LLEN', back))
+local cap = num(m[2])
+if taken > 0 and cap > 0 then wake_for_room(cap - fresh + taken) end
 return { 'ITEMS', entries }

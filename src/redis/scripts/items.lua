@@ -1,42 +1,76 @@
--- How items come back.
+-- How items come back. An entry is ATTEMPTS:TIME:JSON, the time being that of its put.
+
+-- Raises if one of the keys between which items move is of a foreign type: so none is lost on its way.
+local function sound()
+  for _, list in ipairs({ ready, suspects, back, letter_ready }) do call('LLEN', list) end
+  for _, set in ipairs({ delayed, left, gone }) do call('ZCARD', set) end
+  call('HLEN', inf)
+end
+
+-- Appends list[from..to].
+local function push(key, list, from, to)
+  each('RPUSH', key, list, from, to)
+end
+
+-- Gives dead letters to those who read them: they are a queue of their own, whose keys begin with `letter_`.
+local function bury(letters)
+  if #letters == 0 then return end
+  local time = int(now())
+  for i, letter in ipairs(letters) do letters[i] = '0:' .. time .. ':' .. letter end
+  push(letter_ready, letters, 1, #letters)
+  add(letter_meta, 'accepted', #letters)
+  count('dead', #letters)
+  for _, id in ipairs(redis.pcall('HKEYS', letter_wc)) do
+    redis.pcall('PUBLISH', letter_meta:sub(1, -5) .. 'to:' .. id, 'items')
+  end
+  redis.pcall('DEL', letter_wc)
+end
+
+local function letter(json, attempts, reason, name)
+  return '{"item":' .. json .. ',"attempts":' .. int(attempts) .. ',"reason":"' .. reason .. '","last_worker":'
+    .. cjson.encode(name or '') .. ',"panic":null}'
+end
+
+-- What none of these scripts has written: it is kept as a text.
+local function foreign(entry, name)
+  return letter(cjson.encode(entry), 0, 'not an entry of this queue', name)
+end
 
 -- Adds `by` to the attempts that count against an entry, and gives it the JSON `changed` unless that is
--- empty: the entry, their number, and its JSON.
+-- empty: the entry, their number, and its JSON; or nothing.
 local function failed(entry, by, changed)
-  local attempts, json = entry:match('^(%d+):(.*)$')
+  local attempts, time, json = entry:match('^(%d+):(%d+):(.*)$')
+  if not attempts then return end
   attempts = attempts + by
   if changed and changed ~= '' then json = changed end
-  return int(attempts) .. ':' .. json, attempts, json
+  return int(attempts) .. ':' .. time .. ':' .. json, attempts, json
 end
 
 -- Waits until `due`. The number makes members unique and keeps those of one moment in order.
 local function delay(entry, due)
-  local member = string.format('%016.0f|', call('HINCRBY', meta, 'next', '1')) .. entry
-  call('ZADD', P .. 'delayed', int(due), member)
+  count('next', 1)
+  call('ZADD', delayed, int(due), string.format('%016.0f|', num(call('HGET', meta, 'next'))) .. entry)
 end
 
 -- What is due goes to those that came back, a bounded number at a time: how many there were.
 local function ripen(time)
-  local key = P .. 'delayed'
-  local due = call('ZRANGE', key, '-inf', int(time), 'BYSCORE', 'LIMIT', '0', '100')
+  local due = call('ZRANGE', delayed, '-inf', int(time), 'BYSCORE', 'LIMIT', '0', '100')
   if #due == 0 then return 0 end
-  call('ZREM', key, unpack(due))
-  for i, member in ipairs(due) do due[i] = member:sub(18) end
-  push('back', due, 1, #due)
+  call('ZREM', delayed, unpack(due))
+  for i, member in ipairs(due) do due[i] = member:match('^%d+|(.*)$') or member end
+  push(back, due, 1, #due)
   return #due
 end
 
--- An attempt that ended without anybody to say what becomes of the item: it comes back, now or after
--- the delay for that attempt, or its attempts are used up.
-local function lapse(entry, max, name, time, delays)
-  local again, attempts, json = failed(entry, 1)
-  if attempts >= max then
-    push('dead', { '{"item":' .. json .. ',"attempts":' .. int(attempts)
-      .. ',"reason":"attempts used up","last_worker":' .. cjson.encode(name) .. ',"panic":null}' }, 1, 1)
-    count('dead', 1)
-    return
+-- An attempt that ended without anybody to say what becomes of the item. It is added to `letters` if its attempts are
+-- used up, else to `again` with the time in ms that it waits.
+local function lapse(entry, max, name, delays, again, letters)
+  local counted, attempts, json = failed(entry, 1)
+  if not counted then
+    letters[#letters + 1] = foreign(entry, name)
+  elseif attempts >= max then
+    letters[#letters + 1] = letter(json, attempts, 'attempts used up', name)
+  else
+    again[#again + 1] = { counted, num(delays[math.min(attempts, #delays)]) }
   end
-  count('redelivered', 1)
-  local ms = tonumber(delays[math.min(attempts, #delays)] or 0)
-  if ms > 0 then delay(again, time + ms) else push('back', { again }, 1, 1) end
 end

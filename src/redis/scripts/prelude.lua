@@ -1,8 +1,9 @@
--- What all scripts share. KEYS[1] is the queue's `meta` (the prefix of all its keys is made from it);
--- ARGV[1] is the process that calls, ARGV[2] the number of its connection.
+-- What all scripts share. The keys that a script declares are locals of their names (see scripts.rs); ARGV[1] is the
+-- process that calls, ARGV[2] the number of its connection.
+--
+-- A script raises only before its first write: on a key of a foreign type, or, on a cluster, on one that is just
+-- moving. What it finds missing or damaged in the keys, it takes as empty, or puts aside as a dead letter.
 local call = redis.call
-local meta = KEYS[1]
-local P = meta:sub(1, -5)
 local me, conn = ARGV[1], ARGV[2]
 
 -- A whole number as an argument of a command. Every argument is a string: of numbers, Redis 7.2.0 to 7.2.4
@@ -11,9 +12,8 @@ local function int(n)
   return string.format('%.0f', n)
 end
 
-local function now()
-  local time = call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+local function num(value)
+  return tonumber(value or 0) or 0
 end
 
 -- The fields of `meta` asked for; nothing if the queue is not there any more.
@@ -22,11 +22,25 @@ local function queue(...)
   return fields[1] and fields
 end
 
+-- The fields of a process asked for.
+local function process(id, ...)
+  local names = { ... }
+  for i, name in ipairs(names) do names[i] = id .. '.' .. name end
+  return call('HMGET', proc, unpack(names))
+end
+
+-- Sets fields of a process: name, value, …
+local function set(id, ...)
+  local fields = { ... }
+  for i = 1, #fields, 2 do fields[i] = id .. '.' .. fields[i] end
+  call('HSET', proc, unpack(fields))
+end
+
 -- The fields of this process asked for, after its connection; or nothing and the answer that refuses
 -- the call. A call that comes late, through a connection that has a successor, must change nothing:
 -- what it says was overtaken by what the process said since.
 local function myself(...)
-  local fields = call('HMGET', P .. 'proc:' .. me, 'conn', ...)
+  local fields = process(me, 'conn', ...)
   if not fields[1] then return nil, { 'FENCED' } end
   if fields[1] ~= conn then return nil, { 'STALE' } end
   return fields
@@ -41,31 +55,13 @@ local function each(command, key, list, from, to)
   return sum
 end
 
+-- Adds to a number, also where there is none any more. Never raises.
+local function add(key, field, by)
+  if by == 0 then return end
+  local sum = redis.pcall('HINCRBY', key, field, int(by))
+  if type(sum) == 'table' then redis.pcall('HSET', key, field, int(by)) end
+end
+
 local function count(field, by)
-  if by ~= 0 then call('HINCRBY', meta, field, int(by)) end
-end
-
--- The keys of a queue, but for those of single processes and the pointer.
-local SHARED = { 'meta', 'ready', 'back', 'delayed', 'dead', 'procs', 'gone', 'due', 'wc', 'wp', 'was', 'past' }
-
--- Nobody and nothing is in the queue.
-local function deserted()
-  return call('EXISTS', P .. 'procs', P .. 'gone', P .. 'ready', P .. 'back', P .. 'delayed', P .. 'dead') == 0
-end
-
--- Appends list[from..to].
-local function push(name, list, from, to)
-  each('RPUSH', P .. name, list, from, to)
-end
-
--- Wakes up to n processes that wait, for items (wc) or for room (wp). Hints: who misses one looks anyway.
-local function wake(set, n, hint)
-  if n < 1 then return end
-  for _, process in ipairs(call('SPOP', P .. set, int(n))) do
-    call('PUBLISH', P .. 'to:' .. process, hint)
-  end
-end
-
-local function wait(set)
-  call('SADD', P .. set, me)
+  add(meta, field, by)
 end

@@ -8,16 +8,15 @@ local p, refusal = myself('producers', 'consumers', 'opener')
 if not p then return refusal end
 
 local answer = 'OK'
-if m[2] == '1' and producers > tonumber(p[2]) then
-  producers, answer = tonumber(p[2]), 'SEALED'
+if m[2] == '1' and producers > num(p[2]) then
+  producers, answer = num(p[2]), 'SEALED'
 end
-call('HSET', P .. 'proc:' .. me, 'producers', int(producers), 'consumers', int(consumers), 'opener', int(opener),
-  'names', ARGV[6])
-count('producers', producers - p[2])
-count('consumers', consumers - p[3])
-count('openers', opener - p[4])
+set(me, 'producers', int(producers), 'consumers', int(consumers), 'opener', int(opener), 'names', ARGV[6])
+count('producers', producers - num(p[2]))
+count('consumers', consumers - num(p[3]))
+count('openers', opener - num(p[4]))
 -- A hint that this process would not follow is for others.
-if consumers == 0 then call('SREM', P .. 'wc', me) end
+if consumers == 0 then redis.pcall('HDEL', wc, me) end
 seal_if_unowned()
 finish()
 return { answer, producers }

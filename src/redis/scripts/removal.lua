@@ -1,68 +1,89 @@
 -- How a process goes. At first, in one step, it ceases to be one: it is fenced, and its endpoints are
 -- closed. Then its items go back, a bounded number at a time, while `gone` remembers it. Until the last
--- one is back they count as in flight, so the queue cannot end before.
+-- one is back they are in `inf` or `left`, so the queue cannot end before.
+
+local FIELDS = { 'name', 'conn', 'seq', 'batch', 'late', 'producers', 'consumers', 'opener', 'names', 'since', 'held',
+  'handed', 'suspect', 'lost', 'cursor' }
+
+local function forget(id)
+  local names = {}
+  for i, field in ipairs(FIELDS) do names[i] = id .. '.' .. field end
+  call('HDEL', proc, unpack(names))
+end
 
 -- `lost`: '1' if it was silent for too long, '0' if it leaves.
-local function fence(process, lost)
-  local key, letters = P .. 'proc:' .. process, P .. 'let:' .. process
-  local p = call('HMGET', key, 'name', 'seq', 'producers', 'consumers', 'opener')
+local function fence(id, lost)
+  local p = process(id, 'name', 'seq', 'producers', 'consumers', 'opener', 'held', 'handed', 'suspect')
   local ended = call('HGET', meta, 'ended') ~= ''
   if not ended then
-    -- Whoever was fenced asks which of its puts were accepted, from now on.
-    call('HSET', P .. 'was', process, p[2])
-    call('ZADD', P .. 'past', int(now()), process)
+    -- A process that was fenced asks which of its puts were accepted, from now on.
+    call('HSET', was, id, p[2] or '0')
+    call('ZADD', past, int(now()), id)
   end
-  call('ZREM', P .. 'procs', process)
-  call('SREM', P .. 'wc', process)
-  call('SREM', P .. 'wp', process)
-  count('producers', -p[3])
-  count('consumers', -p[4])
-  count('openers', -p[5])
+  call('ZREM', procs, id)
+  redis.pcall('HDEL', wc, id)
+  redis.pcall('SREM', wp, id)
+  count('producers', -num(p[3]))
+  count('consumers', -num(p[4]))
+  count('openers', -num(p[5]))
   if lost == '1' then
-    count('lost_producers', tonumber(p[3]))
+    count('lost_producers', num(p[3]))
     count('lost_processes', 1)
-    -- Letters that it may not have seen are for others to read.
-    while call('LMOVE', letters, P .. 'dead', 'RIGHT', 'LEFT') do end
   end
-  call('DEL', key, letters)
-  if not ended and call('EXISTS', P .. 'inf:' .. process) == 1 then
-    call('HSET', key, 'name', p[1], 'lost', lost)
-    call('ZADD', P .. 'gone', int(now()), process)
+  forget(id)
+  if not ended and (lost == '1' or num(p[6]) > 0) and call('EXISTS', inf) == 1 then
+    set(id, 'name', p[1] or id, 'lost', lost, 'handed', p[7] or '0', 'suspect', p[8] or '0', 'cursor', '0')
+    call('ZADD', gone, int(now()), id)
   end
   seal_if_unowned()
-  call('PUBLISH', P .. 'all', 'state')
+  tell_all('state')
 end
 
 -- Brings items of a fenced process back: whether that is done. A hash has no order, so they go through
 -- a sorted set: first all into it, then out of it in the order in which they had been claimed.
-local function sweep(process)
-  local key, inflight, sorted = P .. 'proc:' .. process, P .. 'inf:' .. process, P .. 'left:' .. process
-  local held = call('HRANDFIELD', inflight, '1000', 'WITHVALUES')
-  local ids, members = {}, {}
-  for i = 1, #held, 2 do
-    ids[#ids + 1] = held[i]
-    members[i], members[i + 1] = held[i], held[i] .. '|' .. held[i + 1]
+--
+-- What consumers had been handed counts an attempt, as far as Redis has heard of it. Any of the items may be what became of
+-- the process, so all come back as suspects.
+local function sweep(id)
+  local p = process(id, 'name', 'lost', 'handed', 'suspect', 'cursor')
+  local cursor = p[5] or '0'
+  if cursor ~= 'done' then
+    local scanned = call('HSCAN', inf, cursor, 'MATCH', id .. '.*', 'COUNT', '1000')
+    local held, fields, members = scanned[2], {}, {}
+    for i = 1, #held, 2 do
+      fields[#fields + 1] = held[i]
+      members[i] = int(num(held[i]:sub(#id + 2)))
+      members[i + 1] = members[i] .. '|' .. held[i + 1]
+    end
+    if #fields > 0 then
+      each('ZADD', left, members, 1, #members)
+      each('HDEL', inf, fields, 1, #fields)
+    end
+    set(id, 'cursor', scanned[1] == '0' and 'done' or scanned[1])
+    return false
   end
-  if #ids > 0 then
-    each('HDEL', inflight, ids, 1, #ids)
-    each('ZADD', sorted, members, 1, #members)
-  end
-  if call('EXISTS', inflight) == 1 then return false end
 
-  local popped = call('ZPOPMIN', sorted, '1000')
-  local name, lost = unpack(call('HMGET', key, 'name', 'lost'))
-  local max = tonumber(call('HGET', meta, 'attempts'))
-  local back = {}
+  local popped = call('ZPOPMIN', left, '1000')
+  local lost, max = p[2] == '1', num(call('HGET', meta, 'attempts'))
+  local unseen, doubtful, letters = {}, {}, {}
   for i = 1, #popped, 2 do
-    local entry = popped[i]:match('^%d+|(.*)$')
-    if lost == '1' then lapse(entry, max, name, 0, {}) else back[#back + 1] = entry end
+    local delivery, entry = popped[i]:match('^(%d+)|(.*)$')
+    if lost and (num(delivery) <= num(p[3]) or delivery == p[4]) then
+      lapse(entry, max, p[1], {}, doubtful, letters)
+    elseif lost or delivery == p[4] then
+      doubtful[#doubtful + 1] = { entry }
+    else
+      unseen[#unseen + 1] = entry
+    end
   end
-  push('back', back, 1, #back)
-  count('redelivered', #back)
-  count('inflight', -#popped / 2)
-  wake('wc', #popped / 2, 'items')
-  if call('EXISTS', sorted) == 1 then return false end
-  call('ZREM', P .. 'gone', process)
-  call('DEL', key)
+  for i, item in ipairs(doubtful) do doubtful[i] = item[1] end
+  push(suspects, doubtful, 1, #doubtful)
+  push(back, unseen, 1, #unseen)
+  bury(letters)
+  if lost then count('redelivered', #doubtful) end
+  wake_for_items(#doubtful + #unseen)
+  if call('EXISTS', left) == 1 then return false end
+  call('ZREM', gone, id)
+  forget(id)
   return true
 end

@@ -1,88 +1,112 @@
--- ARGV: …, number of the batch, how many of each kind, then: entries of children, ids acked, ids taken,
--- (id, delay, JSON) requeued, ids undone, (id, letter) dead.
+-- ARGV: …, number of the batch, the last id that a consumer here was handed, how many of each kind, then: entries of
+-- children; and of deliveries, by their fields in `inf`: those acked, taken, (field, delay, JSON) requeued, undone, (field,
+-- letter) dead, (first id, last id) overdue; then the delays (ms) after attempt 1, 2, … of what is overdue, the last one
+-- being for all further ones.
 local batch = tonumber(ARGV[3])
-local m = queue('sealed')
+local m = queue('sealed', 'attempts')
 if not m then return { 'GONE' } end
-local p, refusal = myself('batch', 'late')
+local p, refusal = myself('batch', 'late', 'held', 'suspect', 'name')
 if not p then return m[1] ~= '' and { 'ENDED' } or refusal end
 -- Done before, and the answer was lost.
-if batch <= tonumber(p[2]) then return { 'OK', batch == tonumber(p[2]) and tonumber(p[3]) or 0 } end
+if batch <= num(p[2]) then return { 'OK', batch == num(p[2]) and num(p[3]) or 0 } end
 if m[1] ~= '' then return { 'ENDED' } end
+sound()
 
-local children, acks, taken = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local requeues, undone, dead = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local inflight, at = P .. 'inf:' .. me, 10
+local counts = {}
+for i = 5, 11 do counts[i - 4] = tonumber(ARGV[i]) end
+local children, acks, taken, requeues, undone, dead, overdue = unpack(counts)
+local at = 12
 local settled = 0
+local suspect = me .. '.' .. (p[5] or '0')
 
 -- Takes an item out of what this process holds, if it does.
-local function release(id)
-  local entry = call('HGET', inflight, id)
+local function release(field)
+  local entry = call('HGET', inf, field)
   if entry then
-    call('HDEL', inflight, id)
+    call('HDEL', inf, field)
     settled = settled + 1
   end
   return entry
 end
 
-local function done(field, n)
-  local hits = each('HDEL', inflight, ARGV, at, at + n - 1)
-  count(field, hits)
+local function done(name, n)
+  local hits = each('HDEL', inf, ARGV, at, at + n - 1)
+  count(name, hits)
   settled = settled + hits
   at = at + n
 end
 
 -- Children first: the queue must not look empty between an ack and what came of the item.
-push('ready', ARGV, at, at + children - 1)
+push(ready, ARGV, at, at + children - 1)
 count('accepted', children)
 at = at + children
 done('acked', acks)
 done('taken', taken)
 
-local back, later = {}, 0
-local time = requeues > 0 and now()
+local time = now()
+local returned, later, letters = {}, 0, {}
 for _ = 1, requeues do
-  local entry, ms = release(ARGV[at]), tonumber(ARGV[at + 1])
-  local again = entry and failed(entry, 1, ARGV[at + 2])
+  local entry, ms, changed = release(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
+  local again = entry and failed(entry, 1, changed)
   at = at + 3
-  if entry and ms > 0 then
+  if entry and not again then
+    letters[#letters + 1] = foreign(entry, p[6])
+  elseif entry and ms > 0 then
     delay(again, time + ms)
     later = later + 1
   elseif entry then
-    back[#back + 1] = again
+    returned[#returned + 1] = again
   end
 end
-push('back', back, 1, #back)
 
--- To the head, in their order: nobody has looked at them.
+-- To the head, in their order: nobody has looked at them. What was a suspect still is.
 local front = 0
 for i = at + undone - 1, at, -1 do
   local entry = release(ARGV[i])
   if entry then
     front = front + 1
-    call('LPUSH', P .. 'back', entry)
+    call('LPUSH', ARGV[i] == suspect and suspects or back, entry)
   end
 end
 at = at + undone
-count('redelivered', #back + later + front)
 
-local letters = {}
 for _ = 1, dead do
-  local entry, letter = release(ARGV[at]), ARGV[at + 1]
-  if entry and letter == '' then
+  local entry, text = release(ARGV[at]), ARGV[at + 1]
+  if entry and text == '' then
     -- It cannot be written as it is now, so the letter has it as it was put.
-    lapse(entry, 0, call('HGET', P .. 'proc:' .. me, 'name'), 0, {})
+    lapse(entry, 0, p[6], {}, {}, letters)
   elseif entry then
-    letters[#letters + 1] = letter
+    letters[#letters + 1] = text
   end
   at = at + 2
 end
-push('dead', letters, 1, #letters)
-count('dead', #letters)
-
-count('inflight', -settled)
 local late = acks + taken + requeues + undone + dead - settled
-call('HSET', P .. 'proc:' .. me, 'batch', int(batch), 'late', int(late))
--- Who waits also learns of items that are delayed, to come when they are due.
-wake('wc', children + #back + later + front, 'items')
+
+local delays = { unpack(ARGV, at + 2 * overdue) }
+for _ = 1, overdue do
+  local lapsed = {}
+  for id = tonumber(ARGV[at]), tonumber(ARGV[at + 1]) do
+    local entry = release(me .. '.' .. int(id))
+    if entry then lapse(entry, num(m[3]), p[6], delays, lapsed, letters) end
+  end
+  for _, item in ipairs(lapsed) do
+    if item[2] > 0 then
+      delay(item[1], time + item[2])
+      later = later + 1
+    else
+      returned[#returned + 1] = item[1]
+    end
+  end
+  at = at + 2
+end
+
+push(back, returned, 1, #returned)
+bury(letters)
+count('redelivered', #returned + later)
+set(me, 'batch', int(batch), 'late', int(late), 'held', int(math.max(0, num(p[4]) - settled)), 'handed', ARGV[4])
+-- Processes that wait also learn of items that are delayed, to come when they are due. And the next suspect is for one
+-- that has none.
+local next_suspect = num(p[5]) > 0 and call('HEXISTS', inf, suspect) == 0 and call('LLEN', suspects) or 0
+wake_for_items(children + #returned + later + front + next_suspect)
 if m[2] == '1' then finish() end
 return { 'OK', late }

@@ -25,7 +25,7 @@ fn items_come_in_order_and_those_that_came_back_first() {
         let again = a.take(9).await;
         assert_eq!(payloads(&again), ["499", "500", "501", "502", "503", "8", "4", "1001", "1002"]);
         assert_eq!(again.iter().map(|item| item.1).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 1, 1, 0, 0]);
-        assert_eq!(a.checked().await.redelivered, 7);
+        assert_eq!(a.checked().await.redelivered, 2, "the others were not looked at");
     });
 }
 
@@ -48,7 +48,7 @@ fn a_batch_of_settlings_is_done_once() {
         for _ in 0..2 {
             assert_eq!(a.done(1, &ops).await, 1);
             let r = a.checked().await;
-            assert_eq!((r.accepted, r.acked, r.taken, r.dead, r.redelivered), (7, 1, 1, 1, 3));
+            assert_eq!((r.accepted, r.acked, r.taken, r.dead, r.redelivered), (7, 1, 1, 1, 2));
             assert_eq!((r.ready, r.back, r.delayed, r.in_flight, r.letters), (1, 2, 1, 0, 1));
         }
         // All these deliveries are over.
@@ -88,7 +88,7 @@ fn delayed_items_come_when_they_are_due() {
         assert_eq!(a.checked().await.delayed, 12);
         let mut again = Vec::new();
         while again.len() < 12 {
-            match a.claim(5).await.expect("claimed") {
+            match a.claim(5, HANDED).await.expect("claimed") {
                 Claim::Items { entries, .. } => again.extend(entries),
                 Claim::Empty { next_due } => {
                     let wait = next_due.expect("a time when something is due");
@@ -101,7 +101,7 @@ fn delayed_items_come_when_they_are_due() {
         let expected: Vec<_> =
             (1..=12).map(|number| Entry { attempts: 1, payload: number.to_string().into_bytes() }).collect();
         assert_eq!(again, expected);
-        assert_eq!(a.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
     });
 }
 
@@ -120,7 +120,7 @@ fn whoever_waits_hears_of_items() {
         assert_eq!(hints_of(&server).await, [""; 0], "b does not wait");
         let id = a.take(1).await[0].0;
         let mut batch = async |op: Op| {
-            assert_eq!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
+            assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
             assert_eq!(a.done(number, &[op]).await, 0);
             number += 1;
         };
@@ -133,18 +133,18 @@ fn whoever_waits_hears_of_items() {
 
         // Of delayed ones, too, so that it comes when they are due.
         let id = a.take(1).await[0].0;
-        assert_eq!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
         assert_eq!(a.done(3, &[failed(id, Duration::from_secs(600))]).await, 0);
         assert_eq!(hints_of(&server).await, ["items"]);
-        assert!(matches!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: Some(_) }));
-        assert_eq!(a.put(2, &["3"]).await.expect("put"), Put::Accepted(2));
+        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: Some(_) }));
+        assert_eq!(a.put(2, &["3"]).await.expect("put"), accepted(2));
         assert_eq!(hints_of(&server).await, ["items"]);
 
         // A process that has no consumer any more must not use up a hint that others need.
         assert_eq!(payloads(&b.take(1).await), ["3"]);
-        assert!(matches!(b.claim(1).await.expect("claimed"), Claim::Empty { .. }));
+        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { .. }));
         b.endpoints(0, 0).await;
-        assert_eq!(a.put(3, &["4"]).await.expect("put"), Put::Accepted(3));
+        assert_eq!(a.put(3, &["4"]).await.expect("put"), accepted(3));
         assert_eq!(hints_of(&server).await, [""; 0]);
     });
 }
@@ -160,21 +160,20 @@ fn a_new_connection_makes_the_earlier_one_stale() {
 
         let mut new = old.clone();
         new.reconnected(server.connect().await);
-        assert!(matches!(new.claim(1).await, Err(Failure::Stale)), "not before it has attached");
+        assert!(matches!(new.renew(HANDED).await, Err(Failure::Stale)), "not before it has attached");
         for _ in 0..2 {
             assert_eq!(new.attach().await.expect("attached"), Attached { last_put: 3, last_batch: 1 });
         }
-        let held = new.in_flight().await.expect("what it holds");
-        assert_eq!(held, [(lost[1].0, Entry { attempts: 0, payload: b"2".to_vec() })]);
+        assert_eq!(new.in_flight().await.expect("what it holds"), [lost[1].0]);
+        assert_eq!(new.last_claim().await.expect("of it"), [(lost[1].0, Entry { attempts: 0, payload: b"2".to_vec() })]);
 
         // Whatever the old one still says was overtaken: for instance that there is no producer.
         assert!(matches!(old.attach().await, Err(Failure::Stale)));
-        assert!(matches!(old.claim(1).await, Err(Failure::Stale)));
+        assert!(matches!(old.claim(1, HANDED).await, Err(Failure::Stale)));
         assert!(matches!(old.put(4, &["4"]).await, Err(Failure::Stale)));
-        assert!(matches!(old.settle(2, &[Op::Ack(lost[1].0)]).await, Err(Failure::Stale)));
+        assert!(matches!(old.settle(2, HANDED, &[Op::Ack(lost[1].0)], &[]).await, Err(Failure::Stale)));
         assert!(matches!(old.register(0, 0, false, &[]).await, Err(Failure::Stale)));
-        assert!(matches!(old.renew(&[]).await, Err(Failure::Stale)));
-        assert!(matches!(old.letters(1).await, Err(Failure::Stale)));
+        assert!(matches!(old.renew(HANDED).await, Err(Failure::Stale)));
         assert!(matches!(old.seal().await, Err(Failure::Stale)));
         assert!(matches!(old.abort().await, Err(Failure::Stale)));
         assert!(matches!(old.leave().await, Err(Failure::Stale)));
@@ -194,72 +193,103 @@ fn what_a_process_holds_is_listed_whole() {
         for _ in 0..3 {
             ids.extend(a.take(1_000).await.into_iter().map(|(id, ..)| id));
         }
-        let held: Vec<u64> = a.in_flight().await.expect("what it holds").into_iter().map(|(id, _)| id).collect();
-        assert_eq!(held, ids);
+        assert_eq!(a.in_flight().await.expect("what it holds"), ids);
+        let last: Vec<u64> = a.last_claim().await.expect("of it").into_iter().map(|(id, _)| id).collect();
+        assert_eq!(last, ids[2_000..]);
     });
 }
 
 #[test]
 fn an_item_past_its_deadline_comes_back_until_its_attempts_are_used_up() {
     with_redis(|server| async move {
-        let settings = Settings { deadline: Some(Duration::from_millis(1)), max_attempts: 3, ..settings() };
+        let settings = Settings { max_attempts: 3, ..settings() };
         let a = server.alone(&settings).await;
         let b = server.join("b", &settings).await;
         a.put_numbers(1..=3).await;
         let items = a.take(3).await;
         a.ack_all(1, &items[1..2]).await;
-        while a.checked().await.in_flight > 0 {
-            b.renew(&[]).await.expect("renewed");
-        }
+        let overdue = |items: &[(u64, u32, String)]| [Op::Overdue(items[0].0..=items[items.len() - 1].0)];
+        assert_eq!(a.done(2, &overdue(&items)).await, 0);
         let r = a.checked().await;
-        assert_eq!((r.back, r.redelivered, r.lost_processes), (2, 2, 0));
-        assert_eq!(a.done(2, &[Op::Ack(items[0].0)]).await, 1, "it is not a's any more");
+        assert_eq!((r.back, r.redelivered, r.lost_processes, r.in_flight), (2, 2, 0, 0));
+        assert_eq!(a.done(3, &[Op::Ack(items[0].0)]).await, 1, "it is not a's any more");
 
         // With a delay of its own for each attempt.
         let again = b.take(2).await;
         assert_eq!((payloads(&again), again[0].1), (vec!["1", "3"], 1));
         let delays = [Duration::ZERO, Duration::from_secs(600)];
-        while a.checked().await.in_flight > 0 {
-            a.renew(&delays).await.expect("renewed");
-        }
+        assert_eq!(b.settle(1, HANDED, &overdue(&again), &delays).await.expect("settled"), Settled::Done { late: 0 });
         assert_eq!(a.checked().await.delayed, 2);
-        let keys = a.process.key("delayed");
-        for member in server.command::<Vec<String>>(&["ZRANGE", &keys, "0", "-1"]).await {
-            let () = server.command(&["ZADD", &keys, "1", &member]).await;
+        let delayed = a.process.key(Key::Delayed);
+        for member in server.command::<Vec<String>>(&["ZRANGE", delayed, "0", "-1"]).await {
+            let () = server.command(&["ZADD", delayed, "1", &member]).await;
         }
-        assert_eq!(b.take(9).await.iter().map(|item| item.1).collect::<Vec<_>>(), [2, 2]);
-        while a.checked().await.in_flight > 0 {
-            a.renew(&[]).await.expect("renewed");
-        }
+        let last = b.take(9).await;
+        assert_eq!(last.iter().map(|item| item.1).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(b.done(2, &overdue(&last)).await, 0);
         assert_eq!(a.checked().await.dead, 2);
-        let letters = a.letters(1).await.expect("letters");
-        let letter: serde_json::Value = serde_json::from_slice(&letters[0]).expect("JSON");
         let expected = r#"{"item":1,"attempts":3,"reason":"attempts used up","last_worker":"name of b","panic":null}"#;
-        assert_eq!(letter, serde_json::from_str::<serde_json::Value>(expected).expect("JSON"));
+        assert_eq!(server.letters().await[0], serde_json::from_str::<serde_json::Value>(expected).expect("JSON"));
     });
 }
 
 #[test]
-fn a_dead_letter_is_read_once_even_if_an_answer_is_lost() {
+fn a_claim_is_bounded_in_bytes() {
     with_redis(|server| async move {
         let a = server.alone(&settings()).await;
-        let b = server.join("b", &settings()).await;
-        a.put_numbers(1..=5).await;
-        let dead = a.take(5).await.into_iter().map(|(id, _, item)| Op::Dead(id, item.into_bytes()));
-        assert_eq!(a.done(1, &dead.collect::<Vec<_>>()).await, 0);
+        let large = "1".repeat(100_000);
+        for number in 0..40 {
+            assert_eq!(a.put(number + 1, &[&large]).await.expect("put"), accepted(number + 1));
+        }
+        let claims = [a.take(1_000).await.len(), a.take(1_000).await.len()];
+        assert!(claims.iter().all(|count| (10..=12).contains(count)), "{claims:?} of 100 kB");
+        // One item comes in any case.
+        let huge = "1".repeat(3_000_000);
+        let b = server.alone_as("b", &settings()).await;
+        while !b.take(1_000).await.is_empty() {}
+        assert_eq!(b.put(1, &[&huge, &huge]).await.expect("put"), accepted(2));
+        assert_eq!((b.take(1_000).await.len(), b.take(1_000).await.len(), b.take(9).await.len()), (1, 1, 0));
+    });
+}
 
-        // The same number again: the answer was lost.
-        assert_eq!(b.letters(2).await.expect("letters"), [b"1", b"2"]);
-        b.process.letters.store(0, super::super::Ordering::Relaxed);
-        assert_eq!(b.letters(2).await.expect("letters"), [b"1", b"2"]);
-        assert_eq!(a.letters(1).await.expect("letters"), [b"3"]);
-        assert_eq!(b.letters(1).await.expect("letters"), [b"4"]);
-
-        // b may not have seen its last one, so it is the next; a has seen its own, as it asks again.
-        server.silence(&b).await;
-        a.clear_up().await;
-        assert_eq!(a.letters(9).await.expect("letters"), [b"4", b"5"]);
-        assert_eq!(a.letters(9).await.expect("letters"), [b"0"; 0]);
-        assert_eq!(a.checked().await.dead, 5);
+/// A hint is for as many processes as there are items for; where the first ones leave some, others hear of them.
+#[test]
+fn hints_are_for_as_many_processes_as_items_are_for() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let mut waiting = Vec::new();
+        for (name, wanted) in [("b", 10), ("c", 10), ("d", 10)] {
+            let engine = server.join(name, &settings()).await;
+            engine.endpoints(0, 1).await;
+            assert_eq!(engine.claim(wanted, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
+            let channels = engine.channels();
+            waiting.push((engine, server.listen(&channels[1..]).await, channels[1].clone()));
+        }
+        let mut woken = async || {
+            let mut woken = Vec::new();
+            for (index, (_, hints, channel)) in waiting.iter_mut().enumerate() {
+                if !server.heard(hints, channel).await.is_empty() {
+                    woken.push(index);
+                }
+            }
+            woken
+        };
+        a.put_numbers(1..=10).await;
+        let first = woken().await;
+        assert_eq!(first.len(), 1);
+        a.put_numbers(11..=30).await;
+        let mut all = woken().await;
+        assert_eq!(all.len(), 2);
+        all.extend(first);
+        // They take less than they wanted, so others are told.
+        let e = server.join("e", &settings()).await;
+        e.endpoints(0, 1).await;
+        while !e.take(1_000).await.is_empty() {}
+        let [_, to_e] = e.channels();
+        let mut hints = server.listen(std::slice::from_ref(&to_e)).await;
+        a.put_numbers(31..=32).await;
+        assert_eq!(server.heard(&mut hints, &to_e).await, ["items"]);
+        // One that takes less than it was woken for leaves the rest to others.
+        assert!(matches!(waiting[0].0.claim(10, HANDED).await.expect("claimed"), Claim::Items { .. }));
     });
 }

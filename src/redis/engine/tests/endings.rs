@@ -42,12 +42,12 @@ fn it_ends_once_and_only_when_all_is_done() {
 
         // Nothing changes it, and nobody hears of it again.
         a.ack_all(5, &rest[1..]).await;
-        assert_eq!(a.settle(6, &[Op::Child(b"6".to_vec())]).await.expect("settled"), Settled::Ended);
-        assert_eq!(a.claim(1).await.expect("claimed"), Claim::Ended);
+        assert_eq!(a.settle(6, HANDED, &[Op::Child(b"6".to_vec())], &[]).await.expect("settled"), Settled::Ended);
+        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), Claim::Ended);
         assert_eq!(a.put(5, &["7"]).await.expect("put"), Put::Ended);
-        assert_eq!(a.put(3, &["3", "4"]).await.expect("put"), Put::Accepted(4));
+        assert_eq!(a.put(3, &["3", "4"]).await.expect("put"), accepted(4));
         assert_eq!(a.register(1, 1, true, &[]).await.expect("registered"), Registered::Ended);
-        assert_eq!(a.renew(&[]).await.expect("renewed"), Renewed::Ended);
+        assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ended);
         a.seal().await.expect("done");
         a.abort().await.expect("done");
         assert!(!a.leave().await.expect("left"));
@@ -76,7 +76,7 @@ fn it_does_not_end_while_one_item_is_anywhere() {
             assert_eq!(a.checked().await.ended, None, "never handed out");
             let id = a.take(1).await[0].0;
             assert_eq!(a.done(1, &ending(id)).await, 0);
-            a.renew(&[]).await.expect("renewed");
+            a.renew(HANDED).await.expect("renewed");
             assert_eq!(a.checked().await.ended, None, "after {:?}", ending(id));
             a.abort().await.expect("aborted");
         }
@@ -116,7 +116,7 @@ fn it_ends_when_the_last_producer_leaves_or_is_lost() {
             a.seal().await.expect("sealed");
             if lost {
                 server.silence(&b).await;
-                a.renew(&[]).await.expect("renewed");
+                a.renew(HANDED).await.expect("renewed");
             } else {
                 assert!(!b.leave().await.expect("left"));
             }
@@ -168,7 +168,7 @@ fn a_queue_with_nobody_and_nothing_in_it_takes_other_settings() {
         c.endpoints(1, 1).await;
         c.put_numbers(1..=1).await;
         while c.leave().await.expect("left") {}
-        let joined = Engine::join(server.connect().await, "q", &settings(), "d", "d").await.expect("an answer");
+        let joined = Engine::join(server.connect().await, "q", &settings(), "d", "d", true).await.expect("an answer");
         assert!(matches!(joined, Joined::Mismatch { .. }), "it holds an item");
     });
 }
@@ -210,14 +210,15 @@ fn an_abort_discards_all_that_is_not_settled() {
         assert_eq!((r.ended, r.accepted, r.acked, r.discarded), (Some(End::Aborted), 10, 1, 9));
         assert_eq!((r.ready, r.back, r.delayed, r.in_flight), (0, 0, 0, 0));
         assert_eq!(server.heard(&mut messages, &all).await, ["end"]);
-        assert_eq!(a.settle(3, &[Op::Ack(items[3].0)]).await.expect("settled"), Settled::Ended);
-        assert_eq!(a.claim(1).await.expect("claimed"), Claim::Ended);
+        assert_eq!(a.settle(3, HANDED, &[Op::Ack(items[3].0)], &[]).await.expect("settled"), Settled::Ended);
+        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), Claim::Ended);
         assert!(!a.leave().await.expect("left"));
         assert!(!b.leave().await.expect("left"));
         assert_eq!(a.checked().await.discarded, 9);
         // It can be looked at.
-        assert_eq!(server.command::<Vec<String>>(&["LRANGE", &a.process.key("back"), "0", "-1"]).await, ["1:1"]);
-        assert_eq!(server.command::<u64>(&["LLEN", &a.process.key("ready")]).await, 5);
+        let back: Vec<String> = server.command(&["LRANGE", a.process.key(Key::Back), "0", "-1"]).await;
+        assert!(back.len() == 1 && back[0].starts_with("1:") && back[0].ends_with(":1"), "{back:?}");
+        assert_eq!(server.command::<u64>(&["LLEN", a.process.key(Key::Ready)]).await, 5);
     });
 }
 
@@ -227,7 +228,7 @@ fn after_the_end_a_new_one_begins() {
         let a = server.alone(&settings()).await;
         let mut b = server.join("b", &settings()).await;
         let same = server.join("a", &settings()).await;
-        assert_eq!((same.process.key(""), same.checked().await.openers), (a.process.key(""), 2), "joined once");
+        assert_eq!((&same.process.generation, same.checked().await.openers), (&a.process.generation, 2), "joined once");
         server.silence(&b).await;
         a.clear_up().await;
         a.abort().await.expect("aborted");
@@ -240,8 +241,8 @@ fn after_the_end_a_new_one_begins() {
         assert_eq!((r.ended, r.accepted, r.openers), (None, 0, 1));
         new.put_numbers(1..=1).await;
         // Those of the old one stay there: they must hear of its end.
-        assert_eq!(a.claim(1).await.expect("claimed"), Claim::Ended);
-        assert_eq!(b.claim(1).await.expect("claimed"), Claim::Ended);
+        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), Claim::Ended);
+        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Ended);
         assert_eq!(b.rejoin("b2").await.expect("answered"), Rejoined::Ended);
         assert!(!a.leave().await.expect("left"));
         assert_eq!(new.take(9).await.len(), 1);
@@ -257,16 +258,15 @@ fn settings_must_agree() {
             ("attempts", "5", "6", Settings { max_attempts: 6, ..settings() }),
             ("lease", "600000", "1000", Settings { lease: Duration::from_secs(1), ..settings() }),
             ("retention", "3600000", "5000", Settings { retention: Duration::from_secs(5), ..settings() }),
-            ("deadline", "0", "2", Settings { deadline: Some(Duration::from_micros(1_500)), ..settings() }),
             ("seal_when_unowned", "0", "1", Settings { seal_when_unowned: true, ..settings() }),
         ];
         for (name, is, wanted, settings) in others {
-            let joined = Engine::join(server.connect().await, "q", &settings, "b", "b").await.expect("an answer");
+            let joined = Engine::join(server.connect().await, "q", &settings, "b", "b", true).await.expect("an answer");
             let Joined::Mismatch { field, theirs, ours } = joined else { panic!("joined in spite of {name}") };
             assert_eq!((&field[..], &theirs[..], &ours[..]), (name, is, wanted));
         }
         assert!(matches!(
-            Engine::join(server.connect().await, "other", &settings(), "b", "b").await,
+            Engine::join(server.connect().await, "other", &settings(), "b", "b", true).await,
             Ok(Joined::Ok(_))
         ));
     });
@@ -278,7 +278,7 @@ fn what_was_deleted_by_hand_is_no_completion() {
         let a = server.alone(&settings()).await;
         a.put_numbers(1..=4).await;
         let items = a.take(1).await;
-        let () = server.command(&["DEL", &a.process.key("ready")]).await;
+        let () = server.command(&["DEL", a.process.key(Key::Ready)]).await;
         a.seal().await.expect("sealed");
         a.endpoints(0, 1).await;
         a.ack_all(1, &items).await;
@@ -295,17 +295,16 @@ fn when_the_keys_are_gone_nobody_takes_that_for_the_end() {
         let id = a.take(1).await[0].0;
         let () = server.command(&["FLUSHALL"]).await;
         for _ in 0..2 {
-            assert!(matches!(a.claim(1).await, Err(Failure::Gone)));
+            assert!(matches!(a.claim(1, HANDED).await, Err(Failure::Gone)));
             assert!(matches!(a.put(1, &["1"]).await, Err(Failure::Gone)));
-            assert!(matches!(a.settle(1, &[Op::Ack(id)]).await, Err(Failure::Gone)));
+            assert!(matches!(a.settle(1, HANDED, &[Op::Ack(id)], &[]).await, Err(Failure::Gone)));
             assert!(matches!(a.attach().await, Err(Failure::Gone)));
             assert!(matches!(a.register(1, 1, true, &[]).await, Err(Failure::Gone)));
             assert!(matches!(a.seal().await, Err(Failure::Gone)));
             assert!(matches!(a.abort().await, Err(Failure::Gone)));
-            assert!(matches!(a.renew(&[]).await, Err(Failure::Gone)));
+            assert!(matches!(a.renew(HANDED).await, Err(Failure::Gone)));
             assert!(matches!(a.leave().await, Err(Failure::Gone)));
             assert!(matches!(a.report().await, Err(Failure::Gone)));
-            assert!(matches!(a.letters(1).await, Err(Failure::Gone)));
             assert!(matches!(a.rejoin("a2").await, Err(Failure::Gone)));
             // Nor is the next one of that name taken for it.
             server.join("new", &settings()).await;

@@ -23,20 +23,24 @@ async fn none_expires(server: &Server) {
 /// After the end, and where nobody and nothing is left.
 async fn all_expire(server: &Server) {
     for (key, left) in keys(server).await {
+        if key.contains(":dead:") {
+            assert_eq!(left, -1, "letters stay until they are read");
+            continue;
+        }
         assert!((3_000_000..=3_600_000).contains(&left), "{key}: {left}");
     }
 }
 
 /// Makes keys of all kinds.
 async fn everything(server: &Server) -> [Engine; 4] {
-    let settings = Settings { deadline: Some(Duration::from_secs(600)), capacity: Some(1_600), ..settings() };
+    let settings = Settings { capacity: Some(1_600), ..settings() };
     let a = server.alone(&settings).await;
     let b = server.join("b", &settings).await;
     let c = server.join("c", &settings).await;
     let d = server.join("d", &settings).await;
     none_expires(server).await;
     a.put_numbers(1..=1_500).await;
-    c.claim(1).await.expect("claimed");
+    c.claim(1, HANDED).await.expect("claimed");
     assert!(matches!(a.put(1_501, &["1"; 200]).await.expect("put"), Put::Full(_)));
     let items = a.take(5).await;
     b.take(1_000).await;
@@ -52,9 +56,8 @@ async fn everything(server: &Server) -> [Engine; 4] {
         assert_eq!(a.done(batch, &[op]).await, 0);
         none_expires(server).await;
     }
-    a.letters(1).await.expect("letters");
     server.silence(&b).await;
-    a.renew(&[]).await.expect("renewed");
+    a.renew(HANDED).await.expect("renewed");
     none_expires(server).await;
     [a, b, c, d]
 }
@@ -65,22 +68,18 @@ fn no_key_of_an_open_queue_has_an_expiry_and_all_of_one_that_was_aborted_have() 
         let [a, _, c, d] = everything(&server).await;
         none_expires(&server).await;
         let mut all = keys(&server).await;
-        a.renew(&[]).await.expect("renewed");
+        a.clear_up().await;
         a.attach().await.expect("attached");
         all.extend(keys(&server).await);
-        for kind in ["meta", "ready", "back", "delayed", "dead", "procs", "gone", "due", "was", "past"]
-            .into_iter()
-            .chain(["proc:a", "inf:c", "let:a", "left:b"])
-        {
-            assert!(all.iter().any(|(key, _)| *key == a.process.key(kind)), "{kind} in {all:?}");
+        for key in Key::ALL {
+            let name = a.process.key(*key);
+            // Nobody waits.
+            assert!(matches!(key, Key::LetterWc | Key::Wc | Key::Wp) || all.iter().any(|(key, _)| key == name), "{name} in {all:?}");
         }
         assert!(d.leave().await.is_ok());
         a.clear_up().await;
         none_expires(&server).await;
         a.abort().await.expect("aborted");
-        all_expire(&server).await;
-        // What comes after the end, too.
-        assert_eq!(c.letters(1).await.expect("letters").len(), 1);
         all_expire(&server).await;
         for engine in [a, c] {
             while engine.leave().await.expect("left") {}
@@ -94,11 +93,10 @@ fn no_key_of_an_open_queue_has_an_expiry_and_all_of_one_that_was_aborted_have() 
 fn a_queue_that_holds_anything_has_no_expiry_when_everybody_has_left() {
     with_redis(|server| async move {
         type Settle = fn(u64) -> Op;
-        let holds: [(&str, Option<Settle>); 4] = [
-            ("ready", None),
-            ("back", Some(Op::Undo)),
-            ("delayed", Some(|id| failed(id, Duration::from_secs(600)))),
-            ("dead", Some(|id| Op::Dead(id, b"1".to_vec()))),
+        let holds: [(Key, Option<Settle>); 3] = [
+            (Key::Ready, None),
+            (Key::Back, Some(Op::Undo)),
+            (Key::Delayed, Some(|id| failed(id, Duration::from_secs(600)))),
         ];
         for (kind, op) in holds {
             let a = server.alone(&settings()).await;
@@ -144,11 +142,11 @@ fn whoever_is_no_more_is_remembered_for_the_retention() {
             server.silence(&lost).await;
             a.clear_up().await;
         }
-        let () = server.command(&["ZADD", &a.process.key("past"), "1", "b"]).await;
-        a.renew(&[]).await.expect("renewed");
+        let () = server.command(&["ZADD", a.process.key(Key::Past), "1", "b"]).await;
+        a.renew(HANDED).await.expect("renewed");
         assert_eq!(a.last_put_of("b").await.expect("an answer"), None);
         assert_eq!(a.last_put_of("c").await.expect("an answer"), Some(0));
-        assert_eq!(server.command::<Vec<String>>(&["ZRANGE", &a.process.key("past"), "0", "-1"]).await, ["c"]);
+        assert_eq!(server.command::<Vec<String>>(&["ZRANGE", a.process.key(Key::Past), "0", "-1"]).await, ["c"]);
     });
 }
 
@@ -156,8 +154,8 @@ fn whoever_is_no_more_is_remembered_for_the_retention() {
 fn a_renewal_brings_the_pointer_back() {
     with_redis(|server| async move {
         let a = server.alone(&settings()).await;
-        let () = server.command(&["DEL", &a.process.pointer]).await;
-        a.renew(&[]).await.expect("renewed");
+        let () = server.command(&["DEL", a.process.key(Key::Pointer)]).await;
+        a.renew(HANDED).await.expect("renewed");
         assert_eq!(server.join("c", &settings()).await.process.generation, a.process.generation);
         none_expires(&server).await;
     });
@@ -166,11 +164,11 @@ fn a_renewal_brings_the_pointer_back() {
 #[test]
 fn hardly_anything_is_left_after_the_end() {
     with_redis(|server| async move {
-        let settings = Settings { deadline: Some(Duration::from_secs(600)), ..settings() };
+        let settings = Settings { ..settings() };
         let a = server.alone(&settings).await;
         let b = server.join("b", &settings).await;
         b.endpoints(0, 1).await;
-        assert_eq!(b.claim(1).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
         a.put_numbers(1..=3).await;
         let items = a.take(3).await;
         assert_eq!(
@@ -187,8 +185,9 @@ fn hardly_anything_is_left_after_the_end() {
         all_expire(&server).await;
         let mut names: Vec<String> = keys(&server).await.into_iter().map(|(key, _)| key).collect();
         names.sort();
-        let mut expected = vec![a.process.pointer.clone()];
-        expected.extend(["dead", "meta"].map(|kind| a.process.key(kind)));
+        let mut expected = vec![a.process.key(Key::Pointer).to_owned()];
+        expected.extend([Key::Meta, Key::LetterMeta, Key::LetterReady].map(|key| a.process.key(key).to_owned()));
+        expected.sort();
         assert_eq!(names, expected);
     });
 }
@@ -200,7 +199,7 @@ fn a_cluster_has_all_keys_of_a_queue_in_one_slot() {
         while !server.command::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
             tokio::task::yield_now().await;
         }
-        let settings = Settings { deadline: Some(Duration::from_secs(600)), capacity: Some(9), ..settings() };
+        let settings = Settings { capacity: Some(9), ..settings() };
         let a = server.alone(&settings).await;
         let b = server.join("b", &settings).await;
         a.put_numbers(1..=5).await;
@@ -210,7 +209,7 @@ fn a_cluster_has_all_keys_of_a_queue_in_one_slot() {
         assert_eq!(a.done(1, &ops).await, 0);
         server.silence(&b).await;
         a.clear_up().await;
-        assert_eq!(a.letters(1).await.expect("letters").len(), 1);
+        assert_eq!(server.letters().await.len(), 1);
         let r = a.checked().await;
         assert_eq!((r.back, r.ready, r.delayed, r.dead, r.in_flight), (1, 1, 1, 1, 1));
         assert!(a.leave().await.is_ok());

@@ -18,44 +18,44 @@ fn large_numbers_are_exact() {
 }
 
 async fn count_from(server: &Server, number: u64) {
-    let settings = Settings { deadline: Some(Duration::from_secs(600)), ..settings() };
+    let settings = settings();
     let a = server.alone(&settings).await;
     let text = number.to_string();
-    let () = server.command(&["HSET", &a.process.key("proc:a"), "seq", &text, "batch", &text, "letters", &text]).await;
-    let () = server.command(&["HSET", &a.process.meta, "accepted", &text, "acked", &text, "next", &text]).await;
+    let fields = [("a.seq", &text), ("a.batch", &text), ("a.held", &text)];
+    for (field, value) in fields {
+        let () = server.command(&["HSET", a.process.key(Key::Proc), field, value]).await;
+    }
+    let () = server.command(&["HSET", a.process.key(Key::Meta), "accepted", &text, "acked", &text, "next", &text]).await;
     a.process.next_id.store(number, Relaxed);
-    a.process.letters.store(number, Relaxed);
 
-    assert_eq!(a.put(number + 1, &["1", "2", "3", "4"]).await.expect("put"), Put::Accepted(number + 4));
+    assert_eq!(a.put(number + 1, &["1", "2", "3", "4"]).await.expect("put"), accepted(number + 4));
     let items = a.take(4).await;
     let ids: Vec<u64> = (number..number + 4).collect();
     assert_eq!(items.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), ids);
-    let held: Vec<u64> = a.in_flight().await.expect("what it holds").into_iter().map(|(id, _)| id).collect();
-    assert_eq!(held, ids);
+    assert_eq!(a.in_flight().await.expect("what it holds"), ids);
     let ops = [Op::Ack(number), failed(number + 1, Duration::ZERO), Op::Dead(number + 2, b"{}".to_vec())];
     for _ in 0..2 {
         assert_eq!(a.done(number + 1, &ops).await, 0);
     }
     let attached = a.attach().await.expect("attached");
     assert_eq!(attached, Attached { last_put: number + 4, last_batch: number + 1 });
-    assert_eq!(a.letters(1).await.expect("letters"), [b"{}"]);
-    assert_eq!(a.process.letters.load(Relaxed), number + 1);
-    assert_eq!(a.letters(1).await.expect("letters"), [b""; 0]);
+    assert_eq!(server.letters().await.len(), 1);
 
     // What is past its deadline is found by its numbers.
-    let due = a.process.key("due");
-    let claimed: Vec<String> = server.command(&["ZRANGE", &due, "0", "-1"]).await;
-    let () = server.command(&["ZADD", &due, "1", &claimed[0]]).await;
-    a.renew(&[]).await.expect("renewed");
+    assert_eq!(a.done(number + 2, &[Op::Overdue(number..=number + 3)]).await, 0);
     assert_eq!(a.checked().await.in_flight, 0);
-    // And what a lost process held keeps its order by them.
+    // And what a lost process held keeps its order by them, and counts by them.
     let b = server.join("b", &settings).await;
     b.process.next_id.store(number, Relaxed);
-    let again = b.take(9).await;
-    assert_eq!(again.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), [number, number + 1]);
+    let Claim::Items { first, .. } = b.claim(9, 0).await.expect("claimed") else { panic!("there are two") };
+    assert_eq!(first, number);
+    b.renew(number).await.expect("renewed");
     server.silence(&b).await;
     a.clear_up().await;
     let r = a.checked().await;
     assert_eq!((r.accepted, r.acked, r.dead, r.back), (number + 4, number + 1, 1, 2));
-    assert_eq!(payloads(&a.take(9).await), payloads(&again));
+    let first = a.take(9).await;
+    a.ack_all(number + 3, &first).await;
+    let second = a.take(9).await;
+    assert_eq!(payloads(&[first, second].concat()), ["2", "4"]);
 }

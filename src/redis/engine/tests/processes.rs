@@ -3,15 +3,18 @@
 use super::server::with_redis;
 use super::*;
 
+/// Suspects come one at a time.
 async fn claim_all(engine: &Engine) -> Vec<String> {
     let mut all = Vec::new();
-    loop {
-        let items = engine.take(1_000).await;
+    for batch in 1.. {
+        let items = engine.take(1).await;
         if items.is_empty() {
-            return all;
+            break;
         }
+        engine.ack_all(batch, &items).await;
         all.extend(items.into_iter().map(|(_, _, payload)| payload));
     }
+    all
 }
 
 #[test]
@@ -31,9 +34,9 @@ fn the_items_of_a_lost_process_come_back_in_bounded_steps_and_in_order() {
         server.silence(&b).await;
 
         // From the first step on it is none any more, and nothing of it counts but its items.
-        assert_eq!(a.renew(&[]).await.expect("renewed"), Renewed::Ok { more: true });
-        assert!(matches!(b.claim(1).await, Err(Failure::Fenced)));
-        assert!(matches!(b.renew(&[]).await, Err(Failure::Fenced)));
+        assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { more: true });
+        assert!(matches!(b.claim(1, HANDED).await, Err(Failure::Fenced)));
+        assert!(matches!(b.renew(HANDED).await, Err(Failure::Fenced)));
         let r = a.checked().await;
         assert_eq!((r.producers, r.consumers, r.openers), (0, 1, 1));
         assert_eq!((r.lost_producers, r.lost_processes, r.ended), (2, 1, None));
@@ -41,7 +44,7 @@ fn the_items_of_a_lost_process_come_back_in_bounded_steps_and_in_order() {
         let mut steps = 1;
         while a.checked().await.in_flight > 0 {
             let before = a.checked().await;
-            assert!(matches!(a.renew(&[]).await.expect("renewed"), Renewed::Ok { .. }));
+            assert!(matches!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { .. }));
             let after = a.checked().await;
             assert!(after.back - before.back <= 1_000);
             steps += 1;
@@ -64,30 +67,114 @@ fn whoever_is_silent_for_longer_than_the_lease_is_lost_and_nobody_else() {
         a.put_numbers(1..=1).await;
         b.take(1).await;
         while a.checked().await.lost_processes == 0 {
-            a.renew(&[]).await.expect("a lives");
+            a.renew(HANDED).await.expect("a lives");
         }
         a.clear_up().await;
         assert_eq!(a.checked().await.back, 1);
-        assert!(matches!(b.renew(&[]).await, Err(Failure::Fenced)));
+        assert!(matches!(b.renew(HANDED).await, Err(Failure::Fenced)));
+    });
+}
+
+/// An outage of any length counts as what passes between two renewals; so does a time with nobody.
+#[test]
+fn when_redis_was_away_nobody_is_lost_for_it() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        for times in 1..=4 {
+            // A week ago.
+            let () = server.command(&["HINCRBY", a.process.key(Key::Meta), "hb", "-604800000"]).await;
+            a.clear_up().await;
+            assert_eq!(a.checked().await.lost_processes, u64::from(times > 3), "after {times} renewals");
+            if times == 1 {
+                // A new connection is a sign of life, too.
+                b.attach().await.expect("attached");
+            }
+        }
+    });
+}
+
+/// However short those live that could find it: each of them lets the clock of the leases go on by a part of a lease.
+#[test]
+fn a_process_that_died_is_found_by_processes_that_live_shorter_than_a_lease() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        a.put_numbers(1..=1).await;
+        let doomed = server.join("doomed", &settings()).await;
+        doomed.take(1).await;
+        while a.leave().await.expect("left") {}
+        for process in ["b", "c", "d"] {
+            let () = server.command(&["HINCRBY", a.process.key(Key::Meta), "hb", "-604800000"]).await;
+            let short = server.join(process, &settings()).await;
+            short.clear_up().await;
+            while short.leave().await.expect("left") {}
+        }
+        let r = a.checked().await;
+        assert_eq!((r.lost_processes, r.in_flight, r.back), (1, 0, 1));
     });
 }
 
 #[test]
-fn when_redis_was_away_everybody_gets_the_time_to_come_back() {
+fn a_clock_that_was_set_back_holds_up_nothing() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        a.put_numbers(1..=1).await;
+        let id = a.take(1).await[0].0;
+        a.renew(HANDED).await.expect("renewed");
+        // An hour: as if the last renewal had been at a later time than now.
+        let () = server.command(&["HINCRBY", a.process.key(Key::Meta), "hb", "3600000"]).await;
+        assert_eq!(a.done(1, &[failed(id, Duration::from_millis(20))]).await, 0);
+        a.renew(HANDED).await.expect("renewed");
+        let mut again = Vec::new();
+        while again.is_empty() {
+            match a.claim(1, HANDED).await.expect("claimed") {
+                Claim::Items { entries, .. } => again = entries,
+                Claim::Empty { next_due } => {
+                    assert!(next_due.expect("it is delayed") <= Duration::from_millis(20));
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Claim::Ended => panic!("ended with an item"),
+            }
+        }
+        assert_eq!(again[0].attempts, 1);
+    });
+}
+
+/// What a lost process had only fetched counts no attempt. And all that it held is handed out one at a time.
+#[test]
+fn what_nobody_was_handed_counts_no_attempt_and_suspects_come_one_at_a_time() {
     with_redis(|server| async move {
         let a = server.alone(&settings()).await;
         let b = server.join("b", &settings()).await;
-        server.silence(&b).await;
-        let () = server.command(&["HSET", &a.process.meta, "hb", "1"]).await;
-        assert_eq!(a.clear_up().await, 1);
-        // A new connection is a sign of life, too.
-        b.attach().await.expect("attached");
-        let () = server.command(&["HSET", &a.process.meta, "grace", "0"]).await;
-        a.clear_up().await;
-        assert_eq!(a.checked().await.lost_processes, 0);
+        a.put_numbers(1..=5).await;
+        let Claim::Items { first, .. } = b.claim(4, 0).await.expect("claimed") else { panic!("there are items") };
+        // It heard of two.
+        b.renew(first + 1).await.expect("renewed");
         server.silence(&b).await;
         a.clear_up().await;
-        assert_eq!(a.checked().await.lost_processes, 1);
+        let r = a.checked().await;
+        assert_eq!((r.back, r.ready, r.redelivered), (4, 1, 4));
+        // Each process has one of them at most; new items go by.
+        let (x, c) = (a.take(9).await, server.join("c", &settings()).await);
+        assert_eq!((payloads(&x), x[0].1), (vec!["1", "5"], 1));
+        let y = c.take(9).await;
+        assert_eq!((payloads(&y), y[0].1), (vec!["2"], 1));
+        assert_eq!(a.claim(9, 0).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(c.done(1, &[Op::Undo(y[0].0)]).await, 0);
+        a.ack_all(1, &x).await;
+        let mut rest = a.take(9).await;
+        assert_eq!((payloads(&rest), rest[0].1), (vec!["2"], 1), "it still is one");
+        a.ack_all(2, &rest).await;
+        rest = a.take(9).await;
+        assert_eq!((payloads(&rest), rest[0].1), (vec!["3"], 0), "that one had only been fetched");
+        // A suspect counts when it was given, whether Redis heard that a consumer was handed it or not.
+        let Claim::Items { entries, .. } = c.claim(9, 0).await.expect("claimed") else { panic!("there is one") };
+        assert_eq!(entries[0].attempts, 0);
+        server.silence(&c).await;
+        a.clear_up().await;
+        a.ack_all(3, &rest).await;
+        rest = a.take(9).await;
+        assert_eq!((payloads(&rest), rest[0].1), (vec!["4"], 1));
     });
 }
 
@@ -104,20 +191,20 @@ fn a_fenced_process_can_ask_what_was_accepted_and_join_anew() {
         a.clear_up().await;
 
         assert!(matches!(b.put(8, &["8"]).await, Err(Failure::Fenced)));
-        assert!(matches!(b.settle(1, &[Op::Ack(items[0].0)]).await, Err(Failure::Fenced)));
+        assert!(matches!(b.settle(1, HANDED, &[Op::Ack(items[0].0)], &[]).await, Err(Failure::Fenced)));
         assert!(matches!(b.attach().await, Err(Failure::Fenced)));
         assert!(matches!(b.register(1, 1, true, &[]).await, Err(Failure::Fenced)));
-        assert!(matches!(b.letters(1).await, Err(Failure::Fenced)));
         assert_eq!(b.last_put_of("b").await.expect("known"), Some(7));
         assert!(matches!(b.rejoin("b").await, Err(Failure::Fenced)), "an id is for one life");
         assert_eq!(b.rejoin("b2").await.expect("joined"), Rejoined::Ok);
         assert_eq!(b.rejoin("b2").await.expect("joined"), Rejoined::Ok);
         b.endpoints(1, 1).await;
-        assert_eq!(b.put(1, &["8"]).await.expect("put"), Put::Accepted(1));
+        assert_eq!(b.put(1, &["8"]).await.expect("put"), accepted(1));
         let again = b.take(9).await;
-        assert_eq!(payloads(&again), ["1", "2", "3", "4", "5", "6", "7", "8"]);
+        assert_eq!(payloads(&again), ["1", "3", "4", "5", "6", "7", "8"]);
         assert!(again[0].0 > items[1].0);
-        assert_eq!((again[0].1, again[2].1), (1, 0));
+        assert_eq!((again[0].1, again[1].1), (1, 0));
+        assert_eq!(payloads(&a.take(9).await), ["2"]);
         let r = a.checked().await;
         assert_eq!((r.openers, r.producers, r.processes.len()), (2, 2, 2));
     });
@@ -131,16 +218,21 @@ fn the_attempts_of_items_whose_processes_die_are_bounded() {
         a.put_numbers(1..=2).await;
         for (process, attempts) in [("b", 0), ("c", 1)] {
             let doomed = server.join(process, &settings).await;
-            assert_eq!(doomed.take(9).await.iter().map(|item| item.1).collect::<Vec<_>>(), [attempts, attempts]);
+            let other = server.join(&format!("{process}2"), &settings).await;
+            for engine in [&doomed, &other] {
+                let most = if attempts == 0 { 1 } else { 9 };
+                assert_eq!(engine.take(most).await.iter().map(|item| item.1).collect::<Vec<_>>(), [attempts]);
+            }
+            server.silence(&other).await;
             server.silence(&doomed).await;
             a.clear_up().await;
         }
         let r = a.checked().await;
-        assert_eq!((r.dead, r.back, r.redelivered, r.lost_processes), (2, 0, 2, 2));
-        let letters = a.letters(9).await.expect("letters");
-        let letter: serde_json::Value = serde_json::from_slice(&letters[1]).expect("JSON");
-        assert_eq!((&letter["item"], &letter["attempts"]), (&2.into(), &2.into()));
-        assert_eq!(letter["last_worker"], "name of c");
+        assert_eq!((r.dead, r.back, r.redelivered, r.lost_processes), (2, 0, 2, 4));
+        let letters = server.letters().await;
+        let of_second = letters.iter().find(|letter| letter["item"] == 2).expect("a letter");
+        assert_eq!(of_second["attempts"], 2);
+        assert_eq!(of_second["last_worker"], "name of c2");
     });
 }
 
@@ -155,7 +247,7 @@ fn whoever_leaves_gives_everything_back_uncounted() {
             b.take(1_000).await;
         }
         // It waits as well, and will not do so any more.
-        assert!(matches!(b.claim(1).await.expect("claimed"), Claim::Empty { .. }));
+        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { .. }));
         let mut steps = 1;
         while b.leave().await.expect("left") {
             a.checked().await;
@@ -166,10 +258,10 @@ fn whoever_leaves_gives_everything_back_uncounted() {
         let r = a.checked().await;
         assert_eq!((r.producers, r.openers, r.lost_processes, r.lost_producers), (1, 1, 0, 0));
         assert_eq!((r.back, r.in_flight, r.processes.len()), (2_500, 0, 1));
-        assert!(!server.command::<bool>(&["SISMEMBER", &a.process.key("wc"), "b"]).await);
+        assert!(!server.command::<bool>(&["HEXISTS", a.process.key(Key::Wc), "b"]).await);
         let first = a.take(1_000).await;
         assert_eq!((&first[0].2[..], first[0].1, &first[999].2[..]), ("1", 0, "1000"));
-        assert!(matches!(b.claim(1).await, Err(Failure::Fenced)));
+        assert!(matches!(b.claim(1, HANDED).await, Err(Failure::Fenced)));
         assert_eq!(a.last_put_of("b").await.expect("known"), Some(0));
     });
 }

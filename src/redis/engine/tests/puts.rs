@@ -8,10 +8,10 @@ fn a_put_that_is_repeated_is_accepted_once() {
     with_redis(|server| async move {
         let a = server.alone(&settings()).await;
         a.put_numbers(1..=3).await;
-        assert_eq!(a.put(1, &["1", "2", "3"]).await.expect("put"), Put::Accepted(3));
+        assert_eq!(a.put(1, &["1", "2", "3"]).await.expect("put"), accepted(3));
         // The client may put it together in another way.
-        assert_eq!(a.put(2, &["2", "3", "4"]).await.expect("put"), Put::Accepted(4));
-        assert_eq!(a.put(1, &["1"]).await.expect("put"), Put::Accepted(4));
+        assert_eq!(a.put(2, &["2", "3", "4"]).await.expect("put"), accepted(4));
+        assert_eq!(a.put(1, &["1"]).await.expect("put"), accepted(4));
         assert_eq!(payloads(&a.take(10).await), ["1", "2", "3", "4"]);
         assert_eq!(a.checked().await.accepted, 4);
     });
@@ -27,7 +27,7 @@ fn puts_need_a_producer() {
         a.endpoints(0, 0).await;
         assert_eq!(a.put(2, &["2"]).await.expect("put"), Put::Closed);
         // What was accepted is, also when it is asked for late.
-        assert_eq!(a.put(1, &["1"]).await.expect("put"), Put::Accepted(1));
+        assert_eq!(a.put(1, &["1"]).await.expect("put"), accepted(1));
         assert_eq!(a.checked().await.ready, 1);
     });
 }
@@ -57,8 +57,9 @@ fn a_full_queue_takes_what_it_has_room_for_and_says_when_there_is_more() {
         assert_eq!(server.heard(&mut hints, &to_a).await, [""; 0]);
 
         let held = b.take(2).await;
-        assert_eq!(server.heard(&mut hints, &to_a).await, ["room"]);
-        assert_eq!(a.put(4, &["4", "5"]).await.expect("put"), Put::Accepted(5));
+        assert_eq!(server.heard(&mut hints, &to_a).await, ["room 2"]);
+        assert_eq!(a.put(4, &["4"]).await.expect("put"), Put::Accepted { last: 4, room: Some(1) });
+        assert_eq!(a.put(5, &["5"]).await.expect("put"), Put::Accepted { last: 5, room: Some(0) });
 
         // What comes back, and children, may exceed it; then there is no room.
         assert_eq!(b.done(1, &[Op::Undo(held[0].0), Op::Child(b"6".to_vec())]).await, 0);
@@ -80,7 +81,7 @@ fn without_memory_only_puts_are_refused() {
         assert_eq!(items.len(), 10);
         let retried = failed(items[0].0, Duration::ZERO);
         assert_eq!(a.done(1, &[retried, Op::Ack(items[1].0), Op::Child(b"12".to_vec())]).await, 0);
-        assert_eq!(a.renew(&[]).await.expect("renewed"), Renewed::Ok { more: false });
+        assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { more: false });
         assert_eq!(a.register(0, 1, true, &[]).await.expect("registered"), Registered::Ok);
         a.seal().await.expect("sealed");
         assert_eq!(a.checked().await.ready, 1);

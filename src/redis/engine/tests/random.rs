@@ -56,7 +56,7 @@ impl Run {
             0..25 => self.put(index).await,
             25..50 => self.claim(index).await,
             50..85 => self.settle(index).await,
-            85..90 => drop(self.peers[index].engine.renew(&[]).await.expect("renewed")),
+            85..90 => drop(self.peers[index].engine.renew(HANDED).await.expect("renewed")),
             90..93 => {
                 let server = &self.server;
                 let peer = &mut self.peers[index];
@@ -64,7 +64,7 @@ impl Run {
                 let attached = peer.engine.attach().await.expect("attached");
                 assert_eq!((attached.last_put, attached.last_batch), (peer.next_put - 1, peer.next_batch - 1));
                 let held = peer.engine.in_flight().await.expect("what it holds");
-                assert!(held.iter().map(|(id, _)| id).eq(peer.held.keys()));
+                assert!(held.iter().eq(peer.held.keys()));
             }
             93..95 if self.peers.len() < 6 => self.join().await,
             95..97 if index > 0 => {
@@ -75,7 +75,7 @@ impl Run {
                 let peer = self.peers.swap_remove(index);
                 self.server.silence(&peer.engine).await;
                 self.peers[0].engine.clear_up().await;
-                assert!(matches!(peer.engine.claim(1).await, Err(Failure::Fenced)));
+                assert!(matches!(peer.engine.claim(1, HANDED).await, Err(Failure::Fenced)));
             }
             99 if !self.sealed && self.chance(4) => {
                 self.peers[index].engine.seal().await.expect("sealed");
@@ -98,7 +98,7 @@ impl Run {
         let first = peer.next_put;
         for _ in 0..=u8::from(twice) {
             let last = match peer.engine.put(first, &items).await.expect("put") {
-                Put::Accepted(last) | Put::Full(last) if peer.producers > 0 => last,
+                Put::Accepted { last, .. } | Put::Full(last) if peer.producers > 0 => last,
                 Put::Closed if peer.producers == 0 => return,
                 other => panic!("{other:?} for {} producers", peer.producers),
             };
@@ -171,7 +171,7 @@ async fn run(server: Server, seed: u64) {
     first.engine.endpoints(0, 1).await;
     run.peers.push(first);
     loop {
-        match run.peers[0].engine.claim(1).await.expect("claimed") {
+        match run.peers[0].engine.claim(1, HANDED).await.expect("claimed") {
             Claim::Items { first, entries } => {
                 for (id, entry) in (first..).zip(entries) {
                     run.peers[0].held.insert(id, String::from_utf8(entry.payload).expect("text"));

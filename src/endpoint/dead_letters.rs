@@ -14,7 +14,8 @@ struct Opened<T>(Mutex<Option<Ends<T>>>);
 
 struct Ends<T> {
     queue: IterableQueue<DeadLetter<T>>,
-    producer: Producer<DeadLetter<T>>,
+    /// Over Redis there is none: letters are put there.
+    producer: Option<Producer<DeadLetter<T>>>,
 }
 
 impl<T: Send + 'static> DeadLetterQueue<T> for Opened<T> {
@@ -23,24 +24,21 @@ impl<T: Send + 'static> DeadLetterQueue<T> for Opened<T> {
         let producer = match &*guard {
             // Letters that nobody reads would pile up.
             Some(ends) if ends.queue.shared().has_open_consumer() => ends.producer.clone(),
-            _ => return,
+            _ => None,
         };
         drop(guard);
-        if let Some(handle) = producer.open_handle() {
+        if let Some(handle) = producer.as_ref().and_then(Producer::open_handle) {
             // One that is refused stays where it is.
             handle.try_put(letter).ok();
         }
     }
 
-    #[cfg(feature = "redis")]
-    fn is_read(&self) -> bool {
-        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.as_ref().is_some_and(|ends| ends.queue.shared().has_open_consumer())
-    }
-
     fn close(&self) {
         let ends = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(ends);
+        if let Some(Ends { queue, producer }) = ends {
+            drop(producer);
+            queue.seal();
+        }
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -55,6 +53,10 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// Dead letters that come while nobody has asked for them are logged at error, counted, and
     /// not kept: ask before they come. Those that come while this consumer is open are kept until it reads them, without
     /// a bound: drop it if nobody does.
+    ///
+    /// Over Redis they are kept in any case, also after the end of the queue, until a process reads them. A letter leaves
+    /// Redis when its reader settles it: one that is [leased](Consumer::lease) and not acked comes back, one that is taken
+    /// has left with that.
     ///
     /// # Errors
     ///
@@ -78,10 +80,16 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// ```
     pub fn dead_letters(&self) -> Result<Consumer<DeadLetter<T>>, OpenError> {
         let opened = self.shared().dead_letters(|| {
-            let queue = IterableQueue::unbounded();
-            // A queue that was just built is open.
-            let ends = queue.producer().ok().map(|producer| Ends { queue, producer });
-            Arc::new(Opened(Mutex::new(ends)))
+            let ends = match self.shared().remote() {
+                Some(remote) => Ends { queue: remote.open_letters(), producer: None },
+                None => {
+                    let queue = IterableQueue::unbounded();
+                    // A queue that was just built is open.
+                    let producer = queue.producer().ok();
+                    Ends { queue, producer }
+                }
+            };
+            Arc::new(Opened(Mutex::new(Some(ends))))
         });
         let opened = opened.ok_or(OpenError::Ended)?;
         let opened =

@@ -10,7 +10,7 @@ use crate::one_line::OneLine;
 ///
 /// Prints as one line with `{}`: who gave it up, at which attempt, and why. The item is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(any(feature = "redis", feature = "serde"), derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct DeadLetter<T> {
     /// The item.
@@ -42,10 +42,6 @@ impl<T> fmt::Display for DeadLetter<T> {
 pub(crate) trait DeadLetterQueue<T>: Send + Sync {
     /// Accepts the letter if somebody reads them.
     fn put(&self, letter: &mut Outgoing<DeadLetter<T>>);
-
-    /// Whether somebody reads them.
-    #[cfg(feature = "redis")]
-    fn is_read(&self) -> bool;
 
     /// The main queue has ended.
     fn close(&self);

@@ -1,9 +1,7 @@
 //! What those who move the items of a queue that is elsewhere ask of this end, and tell it.
 
 use super::blockers::count;
-use super::dead_letters::DeadLetter;
 use super::effects::{Effects, wake};
-use super::moves::Outgoing;
 use super::remote::Elsewhere;
 use super::rows::ConsumerRow;
 use super::shared::{Control, Line, Shared};
@@ -101,19 +99,6 @@ impl<T> Shared<T> {
             );
             effects.discard.extend(detached);
         }
-    }
-
-    /// Hands a dead letter to those who read them here, if somebody does.
-    pub(crate) fn read_letter(&self, letter: &mut Outgoing<DeadLetter<T>>) {
-        let dead_letters = self.control().dead_letters.clone();
-        if let Some(queue) = dead_letters {
-            queue.put(letter);
-        }
-    }
-
-    pub(crate) fn reads_letters(&self) -> bool {
-        let dead_letters = self.control().dead_letters.clone();
-        dead_letters.is_some_and(|queue| queue.is_read())
     }
 }
 

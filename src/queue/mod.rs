@@ -396,15 +396,19 @@ impl<T> Shared<T> {
         &self,
         open: impl FnOnce() -> Arc<dyn DeadLetterQueue<T>>,
     ) -> Option<Arc<dyn DeadLetterQueue<T>>> {
+        let there = |control: &shared::Control<T>| (control.ended().is_some(), control.dead_letters.clone());
+        let (ended, existing) = there(&self.control());
+        if ended || existing.is_some() {
+            return existing.filter(|_| !ended);
+        }
+        // It may start a thread, so no lock is held meanwhile.
         let opened = open();
         let mut control = self.control();
-        if control.ended().is_some() {
-            return None;
+        match there(&control) {
+            (true, _) => None,
+            (false, Some(existing)) => Some(existing),
+            (false, None) => Some(Arc::clone(control.dead_letters.insert(opened))),
         }
-        Some(match &control.dead_letters {
-            Some(existing) => Arc::clone(existing),
-            None => Arc::clone(control.dead_letters.insert(opened)),
-        })
     }
 }
 

@@ -17,6 +17,7 @@ use super::rows::{ConsumerRow, ProducerRow};
 use super::shared::{ENDED, Line, Shared};
 use super::snapshot::{ProcessStatus, Totals};
 use super::transfer::Take;
+use super::IterableQueue;
 use crate::error::{PutError, TryGetError, TryPutError};
 use crate::one_line::OneLine;
 
@@ -87,6 +88,10 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
 
     /// What is known of the whole queue.
     fn report(&self) -> Report;
+
+    /// Opens the queue of the dead letters, which is elsewhere, too. Once its handle is sealed here, it ends when it has
+    /// no more for this process.
+    fn open_letters(&self) -> IterableQueue<DeadLetter<T>>;
 }
 
 /// An item on its way from elsewhere to a consumer.

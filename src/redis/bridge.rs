@@ -44,7 +44,7 @@ enum Step {
 impl<T: Payload> Bridge<T> {
     /// Serves until the queue has ended, or nothing here needs it any more.
     pub(super) async fn run(mut self) {
-        let mut step = Step::Serve;
+        let mut step = if self.engine.process_id().is_empty() { Step::Rejoin } else { Step::Serve };
         loop {
             let next = match step {
                 Step::Serve => Err(Session::new(&self).serve().await),
@@ -65,6 +65,8 @@ impl<T: Payload> Bridge<T> {
             Stop::Leaving => Step::Leave,
             Stop::GoneBack => Step::GoneBack,
             Stop::Failed(Failure::Fenced) => Step::Rejoin,
+            // They may have been deleted. Others will come.
+            Stop::Failed(Failure::Gone) if self.engine.is_of_letters() => Step::Rejoin,
             Stop::Failed(Failure::Gone) => {
                 log::error!("{}: the queue is not in Redis any more, so it is aborted here", self.shared.label());
                 // Not locked while others are told: they may ask for a report.
@@ -120,17 +122,20 @@ impl<T: Payload> Bridge<T> {
 
     /// This process was silent for too long: others have what it held. It goes on under a new id.
     async fn rejoin(&mut self) -> Result<Step, Stop> {
-        let accepted = self.engine.last_put_of(self.engine.process_id()).await?;
+        let old = self.engine.process_id().to_owned();
+        let accepted = self.engine.last_put_of(&old).await?;
         let id = process_id().map_err(|error| Failure::Away(error.into()))?;
         if let Rejoined::Ended = self.engine.rejoin(&id).await? {
             return Ok(Step::End);
         }
-        log::error!(
-            "{}: this process lost its leases, as it was silent for longer than {:?}; others do its items again, and it \
-             goes on under a new id",
-            self.shared.label(),
-            self.settings.lease
-        );
+        if !old.is_empty() {
+            log::error!(
+                "{}: this process lost its leases, as it was silent for longer than {:?}; others do its items again, and \
+                 it goes on under a new id",
+                self.shared.label(),
+                self.settings.lease
+            );
+        }
         self.link.lose_leases();
         self.confirm_up_to(accepted.unwrap_or(0), 0);
         Ok(Step::Serve)
@@ -166,8 +171,13 @@ impl<T: Payload> Bridge<T> {
     async fn end(&mut self) -> Result<Step, Stop> {
         let report = self.engine.report().await?;
         news::spread(&report, &self.engine, &self.shared, &self.link);
-        let Some(end) = report.ended else { return Ok(Step::Serve) };
-        self.shared.end_remote(news::outcome(end), news::totals(&report));
+        let end = match report.ended {
+            Some(end) => news::outcome(end),
+            // This process has read what there was for it.
+            None if self.engine.is_of_letters() => Outcome::Complete,
+            None => return Ok(Step::Serve),
+        };
+        self.shared.end_remote(end, news::totals(&report));
         Ok(Step::Leave)
     }
 

@@ -13,6 +13,7 @@ use super::bridge::Bridge;
 use super::connection;
 use super::engine::{Engine, Failure, Joined, Settings};
 use super::error::ConnectError;
+use super::letters::OpenLetters;
 use super::link::Link;
 use super::news;
 use super::payload::Payload;
@@ -347,6 +348,8 @@ impl<T: Payload> Connecting<T> {
         let link = Arc::new(Link::new(config.capacity));
         let queue = IterableQueue::open(config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
+        let letters = OpenLetters::new(queue.name().unwrap_or_default(), &engine, &client, &settings);
+        link.open_letters.get_or_init(|| letters);
         news::spread(&report, &engine, &shared, &link);
         connection::look_for_eviction(connection, &shared.label()).await;
         Ok((queue, Bridge { shared, link, engine, client, settings, delays, reconnected: None }))
@@ -380,7 +383,7 @@ fn went_away() -> ConnectError {
 }
 
 /// Runs a future on a thread and a runtime of its own.
-fn on_a_thread<F: Future<Output = ()>>(make: impl FnOnce() -> F + Send + 'static) -> Result<(), ConnectError> {
+pub(super) fn on_a_thread<F: Future<Output = ()>>(make: impl FnOnce() -> F + Send + 'static) -> Result<(), ConnectError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ConnectError::Thread)?;
     let thread = thread::Builder::new().name("queue-redis".to_owned());
     thread.spawn(move || runtime.block_on(make())).map(drop).map_err(ConnectError::Thread)

@@ -117,15 +117,15 @@ impl Engine {
         }
     }
 
-    /// Joins the queue of the dead letters of this one, as the same process.
-    pub(super) async fn join_letters(&self, process_id: &str, settings: &Settings) -> Result<Self, Failure> {
-        let process = Process::new(self.process.name.clone(), LETTERS, process_id, settings.encode());
-        let engine = Self { connection: self.connection.clone(), conn: self.conn, process: Arc::new(process) };
-        engine.call(&SCRIPTS.begin, |cmd| _ = cmd.arg("").arg("")).await?.done()?;
-        match engine.try_join(LETTERS).await? {
-            Joined::Ok(engine) => Ok(engine),
-            other => Err(foreign_join(&other)),
-        }
+    /// The queue of the dead letters of this one, to be joined with [`Engine::rejoin`].
+    pub(super) fn letters(&self) -> Self {
+        let Process { name, settings, .. } = &*self.process;
+        let process = Process::new(name.clone(), LETTERS, "", settings.clone());
+        Self { connection: self.connection.clone(), conn: self.conn, process: Arc::new(process) }
+    }
+
+    pub(super) fn is_of_letters(&self) -> bool {
+        self.process.generation == LETTERS
     }
 
     /// Begins a queue in the place of the current one.
@@ -181,13 +181,17 @@ impl Engine {
 
     /// Joins the same queue anew under another id, after [`Failure::Fenced`]. All that this process held
     /// is void. It has one opener, and no endpoint. Never begins a queue: who waited for the end of
-    /// this one must hear of it.
+    /// this one must hear of it. But that of dead letters has no end, and begins with the first process that asks.
     pub(super) async fn rejoin(&mut self, process_id: &str) -> Result<Rejoined, Failure> {
         let old = &self.process;
         let process = Process::new(old.name.clone(), &old.generation, process_id, old.settings.clone());
         process.next_id.store(old.next_id.load(Ordering::Relaxed), Ordering::Relaxed);
         let engine = Self { process: Arc::new(process), ..self.clone() };
-        match engine.try_join("").await? {
+        let current = if self.is_of_letters() { LETTERS } else { "" };
+        if self.is_of_letters() {
+            engine.call(&SCRIPTS.begin, |cmd| _ = cmd.arg("").arg("")).await?.done()?;
+        }
+        match engine.try_join(current).await? {
             Joined::Ok(engine) => {
                 *self = engine;
                 Ok(Rejoined::Ok)
@@ -211,7 +215,7 @@ impl Engine {
         [format!("{prefix}:all"), format!("{prefix}:to:{id}")]
     }
 
-    /// The id under which Redis knows this process.
+    /// The id under which Redis knows this process; empty if it has not joined.
     pub(super) fn process_id(&self) -> &str {
         &self.process.id
     }

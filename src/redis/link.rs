@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::catch_unwind;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use serde::de::DeserializeOwned;
@@ -11,12 +11,13 @@ use tokio::sync::Notify;
 
 use super::engine::{Entry, Op};
 use super::json;
+use super::letters::OpenLetters;
 use super::outlet::Outlet;
 use super::payload::Payload;
 use super::puts::Puts;
 use super::settles::Settles;
 use crate::one_line::OneLine;
-use crate::queue::{DeadLetter, Delivery, LeaseLost, Remote, Report, Settled, quietly};
+use crate::queue::{DeadLetter, Delivery, IterableQueue, LeaseLost, Remote, Report, Settled, quietly};
 
 /// The most puts that wait for their confirmation; fewer if the capacity is smaller.
 const WINDOW: usize = 2048;
@@ -27,6 +28,8 @@ pub(super) struct Link<T> {
     outlet: Mutex<Outlet>,
     leases: Mutex<Leases>,
     pub(super) report: Mutex<Report>,
+    /// See `letters.rs`; a queue of dead letters has none of its own.
+    pub(super) open_letters: OnceLock<OpenLetters<T>>,
     /// One for each loop of the bridge: there is something to do.
     pub(super) put: Notify,
     pub(super) settled: Notify,
@@ -59,6 +62,7 @@ impl<T> Link<T> {
             outlet: Mutex::new(Outlet::new()),
             leases: Mutex::default(),
             report: Mutex::default(),
+            open_letters: OnceLock::new(),
             put: Notify::new(),
             settled: Notify::new(),
             wanted: Notify::new(),
@@ -211,15 +215,22 @@ impl<T: Payload> Remote<T> for Link<T> {
             Settled::Taken => Op::Taken(lease),
             Settled::Failed(delay, encoded) => Op::Requeue(lease, delay, encoded),
             Settled::Undone => Op::Undo(lease),
+            // A dead letter that is given up is done with.
+            Settled::Dead(_) if self.open_letters.get().is_none() => Op::Ack(lease),
             Settled::Dead(letter) => Op::Dead(lease, letter),
         });
+    }
+
+    fn open_letters(&self) -> IterableQueue<DeadLetter<T>> {
+        let letters = self.open_letters.get().unwrap_or_else(|| unreachable!("dead letters have none of their own"));
+        letters.open()
     }
 
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8> {
         // The item could be written when it was put; if it cannot any more, the letter has it as it was then. Writing
         // it is foreign code, and this may run in a drop.
         let mut encoded = Err("it panicked".to_owned());
-        quietly("writing a dead letter", || encoded = json::of_letter(&Letter::from(letter)));
+        quietly("writing a dead letter", || encoded = json::of_letter(letter));
         encoded.unwrap_or_else(|error| {
             // It has no place for what the letter says, so that is here.
             log::error!("a dead letter's item cannot be written as it is now: {}; {letter}", OneLine(&error));
@@ -265,31 +276,9 @@ pub(super) fn decode<V: DeserializeOwned>(json: &[u8]) -> Result<V, String> {
     }
 }
 
-/// A dead letter as it is in Redis.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-pub(super) struct Letter<I> {
-    pub(super) item: I,
-    pub(super) attempts: u32,
-    pub(super) reason: String,
-    pub(super) last_worker: String,
-    pub(super) panic: Option<String>,
-}
-
-impl<'a, T> From<&'a DeadLetter<T>> for Letter<&'a T> {
-    fn from(letter: &'a DeadLetter<T>) -> Self {
-        Self {
-            item: &letter.item,
-            attempts: letter.attempts,
-            reason: letter.reason.clone(),
-            last_worker: letter.last_worker.clone(),
-            panic: letter.panic.clone(),
-        }
-    }
-}
-
 /// A letter around what is no item of this type, which is kept as a text.
 fn unreadable(payload: &[u8], attempts: u32, error: &str) -> Vec<u8> {
-    let letter = Letter {
+    let letter = DeadLetter {
         item: String::from_utf8_lossy(payload),
         attempts: attempts + 1,
         reason: format!("cannot be read: {error}"),

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod hints;
 mod json;
+mod letters;
 mod link;
 mod news;
 mod outlet;

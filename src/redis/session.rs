@@ -125,7 +125,7 @@ impl<'a, T: Payload> Session<'a, T> {
             self.told_anew.notify_one();
         }
         // After those that were opened before it.
-        if here.sealed && !told.is_some_and(|told| told.sealed) {
+        if here.sealed && !told.is_some_and(|told| told.sealed) && !engine.is_of_letters() {
             engine.seal().await?;
         }
         *self.told.borrow_mut() = Some(here.clone());
@@ -222,12 +222,23 @@ impl<'a, T: Payload> Session<'a, T> {
                     link.deliver(first, entries);
                     shared.tell_getters(count);
                 }
+                Claim::Empty { .. } if self.has_read_all_letters() => return Err(Stop::Ended),
                 Claim::Empty { next_due } => {
                     let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.items.notified()).await;
                 }
                 Claim::Ended => return Err(Stop::Ended),
             }
         }
+    }
+
+    /// The queue of these dead letters has ended, so no more come; and there is none left for this process, nor with it.
+    fn has_read_all_letters(&self) -> bool {
+        let Bridge { shared, link, engine, .. } = self.bridge;
+        // In this order, as in `register`: what has left the outlet is leased, what is leased no more was reported.
+        let fetched = link.outlet().len();
+        let here = shared.here();
+        let settled = link.settles(|settles| settles.is_empty());
+        engine.is_of_letters() && here.sealed && fetched + here.leased as usize == 0 && settled
     }
 
     /// Signs of life, news of the others, and what is done from time to time.

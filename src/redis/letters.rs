@@ -1,0 +1,56 @@
+//! The dead letters of a queue: a queue of their own in Redis, which outlives it. So they are leased, settled and
+//! brought back as items are, and each process has a bounded number of them.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use redis::Client;
+
+use super::bridge::Bridge;
+use super::connect::on_a_thread;
+use super::engine::{Engine, Settings};
+use super::link::Link;
+use super::payload::Payload;
+use crate::queue::{Config, DeadLetter, IterableQueue};
+
+/// Opens the dead letters of a queue. It is made where the items are known to be payloads, and is no trait: that would be
+/// about dead letters of dead letters, and so on.
+pub(super) struct OpenLetters<T>(Box<Open<T>>);
+
+type Open<T> = dyn Fn() -> IterableQueue<DeadLetter<T>> + Send + Sync + UnwindSafe + RefUnwindSafe;
+
+impl<T: Payload> OpenLetters<T> {
+    /// For the queue of this engine.
+    pub(super) fn new(name: &str, engine: &Engine, client: &Client, settings: &Settings) -> Self {
+        let name: Arc<str> = format!("dead letters of {name}").into();
+        let (engine, client, settings) = (engine.letters(), client.clone(), settings.clone());
+        // All of it is made anew for each call.
+        let parts = std::panic::AssertUnwindSafe((engine, client, settings));
+        Self(Box::new(move || {
+            let (engine, client, settings) = parts.clone();
+            // They are never given up.
+            let config = Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
+            let link = Arc::new(Link::new(None));
+            let queue = IterableQueue::open(config, Some(link.clone()));
+            let shared = Arc::clone(queue.shared());
+            let bridge = Bridge { shared, link, engine, client, settings, delays: Vec::new(), reconnected: None };
+            if let Err(error) = on_a_thread(move || bridge.run()) {
+                log::error!("{}: they cannot be read: {error}", queue.shared().label());
+            }
+            queue
+        }))
+    }
+}
+
+impl<T> OpenLetters<T> {
+    pub(super) fn open(&self) -> IterableQueue<DeadLetter<T>> {
+        (self.0)()
+    }
+}
+
+impl<T> fmt::Debug for OpenLetters<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenLetters")
+    }
+}

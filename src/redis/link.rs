@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::panic::catch_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
@@ -31,6 +32,7 @@ pub(super) struct Link<T> {
     pub(super) put: Notify,
     pub(super) settled: Notify,
     pub(super) wanted: Notify,
+    pub(super) fetched: Notify,
     pub(super) changed: Notify,
 }
 
@@ -56,12 +58,13 @@ impl<T> Link<T> {
         Self {
             window: capacity.unwrap_or(WINDOW).min(WINDOW),
             puts: Mutex::new(Puts::new()),
-            outlet: Mutex::new(Outlet::new()),
+            outlet: Mutex::new(Outlet::new(Instant::now())),
             leases: Mutex::default(),
             report: Mutex::default(),
             put: Notify::new(),
             settled: Notify::new(),
             wanted: Notify::new(),
+            fetched: Notify::new(),
             changed: Notify::new(),
         }
     }
@@ -72,6 +75,12 @@ impl<T> Link<T> {
 
     pub(super) fn outlet(&self) -> MutexGuard<'_, Outlet> {
         lock(&self.outlet)
+    }
+
+    /// The highest delivery id that a consumer here was handed. Higher ones were only fetched.
+    #[expect(dead_code, reason = "to be sent along with claims, settles and renewals")]
+    pub(super) fn handed(&self) -> u64 {
+        self.outlet().handed()
     }
 
     pub(super) fn settles<R>(&self, change: impl FnOnce(&mut Settles) -> R) -> R {
@@ -86,7 +95,8 @@ impl<T> Link<T> {
     /// Hands items to the consumers, under the numbers from `first` on.
     pub(super) fn deliver(&self, first: u64, entries: Vec<Entry>) {
         lock(&self.leases).last = first + entries.len() as u64 - 1;
-        self.outlet().fill(first, entries);
+        self.outlet().fill(first, entries, Instant::now());
+        self.fetched.notify_one();
     }
 
     /// Delivers those of the items that this process holds, as Redis says, whose delivery was never heard of.

@@ -17,6 +17,7 @@ use super::engine::{Claim, Failure, Put, Registered, Renewed, Settled};
 use super::hints;
 use super::letters;
 use super::news;
+use super::outlet::STALE;
 use super::payload::Payload;
 use crate::queue::{Here, count};
 
@@ -68,7 +69,16 @@ impl<'a, T: Payload> Session<'a, T> {
     pub(super) async fn serve(self) -> Stop {
         let Bridge { client, engine, settings, .. } = self.bridge;
         let hints = hints::listen(&self, client, engine.channels(), connection::patience(settings));
-        match futures::try_join!(self.register(), self.put(), self.settle(), self.claim(), self.keep_up(), hints) {
+        let served = futures::try_join!(
+            self.register(),
+            self.put(),
+            self.settle(),
+            self.claim(),
+            self.give_back(),
+            self.keep_up(),
+            hints
+        );
+        match served {
             Err(stop) => stop,
         }
     }
@@ -207,10 +217,10 @@ impl<'a, T: Payload> Session<'a, T> {
     async fn claim(&self) -> Loop {
         let Bridge { shared, link, engine, .. } = self.bridge;
         loop {
-            let waiting = shared.waiting_getters();
+            let waiting = shared.awaited_items();
             // What was done and not told is done again if this process dies: so it is bounded.
             let behind = link.settles(|settles| settles.is_behind());
-            let wanted = if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting) };
+            let wanted = if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting, Instant::now()) };
             if wanted == 0 {
                 link.wanted.notified().await;
                 continue;
@@ -227,6 +237,24 @@ impl<'a, T: Payload> Session<'a, T> {
                     let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.items.notified()).await;
                 }
                 Claim::Ended => return Err(Stop::Ended),
+            }
+        }
+    }
+
+    /// Gives back what lies here for nobody.
+    async fn give_back(&self) -> Loop {
+        let Bridge { link, .. } = self.bridge;
+        loop {
+            let due = link.outlet().due();
+            match due {
+                None => link.fetched.notified().await,
+                Some(due) => {
+                    let now = Instant::now();
+                    let due_back = link.outlet().take_due(now);
+                    link.undo(due_back);
+                    // Not longer: what is fetched meanwhile may be due before.
+                    sleep(due.saturating_duration_since(now).min(STALE)).await;
+                }
             }
         }
     }
@@ -253,8 +281,6 @@ impl<'a, T: Payload> Session<'a, T> {
             }
             news::spread(&report, engine, shared, link);
             letters::read_some(self.bridge).await?;
-            let stale = link.outlet().take_stale();
-            link.undo(stale);
             let late = link.take_late();
             if late > 0 {
                 let leases = count(late, "lease");

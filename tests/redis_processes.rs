@@ -135,11 +135,37 @@ fn an_item_that_kills_its_workers_is_a_dead_letter_in_the_end() {
     fleet.join("reader", &[Produce, Bury, Feed(0, 1), Close]);
     for _ in 0..2 {
         let victim = fleet.join_as("victim", |role| role.work = LEASE * 1000, &[Consume(1)]);
-        eventually("it has the item", || busy(&fleet[victim]));
+        let known = || {
+            let fields: Vec<String> = server.ask(&format!("HGETALL {}", fleet.key(&server, "proc")));
+            fields.chunks(2).any(|field| field[0].ends_with(".handed") && field[1] != "0")
+        };
+        eventually("it has the item, and Redis has heard of it", || busy(&fleet[victim]) && known());
         fleet[victim].kill9();
     }
     let totals = fleet.end().assert_right();
     assert_eq!((totals.accepted, totals.dead_lettered, totals.redelivered), (1, 1, 1));
+}
+
+/// An item that aborts each process that is handed it, at once, becomes a dead letter; the items beside it do not.
+#[test]
+fn the_innocent_survive_beside_a_poisonous_item() {
+    let server = Server::start();
+    let mut fleet = Fleet::new(Role { max_attempts: 3, poison: Some(50), work: millis(2), ..role(&server) });
+    fleet.join("feeder", &[Produce, Bury, Feed(0, 200), Close]);
+    let mut workers = vec![fleet.join("worker", &[Consume(4)]), fleet.join("worker", &[Consume(4)])];
+    let mut deaths = 0;
+    eventually("all is done", || {
+        for worker in &mut workers {
+            if fleet[*worker].has_died() {
+                deaths += 1;
+                *worker = fleet.join("worker", &[Consume(4)]);
+            }
+        }
+        fleet.meta(&server, "acked") + fleet.meta(&server, "dead") == 200
+    });
+    let totals = fleet.end().assert_right();
+    assert_eq!((totals.accepted, totals.acked, totals.dead_lettered), (200, 199, 1));
+    assert!((3..=4).contains(&deaths), "{deaths}: the first time, Redis may not have heard of it");
 }
 
 #[test]

@@ -167,7 +167,10 @@ fn an_older_copy_of_redis_takes_over() {
     fleet[feeder].obeys();
     eventually("more are done", || fleet.done() > so_far + 50);
     pair.take_over();
-    assert!(fleet.meta(&pair.replica, "inflight") > 0, "it was copied in the middle of work");
+    assert!(
+        pair.replica.ask::<u64>(&format!("HLEN {}", fleet.key(&pair.replica, "inf"))) > 0,
+        "it was copied in the middle of work"
+    );
     fleet[feeder].order(Feed(1000, 1500));
     fleet[feeder].order(Close);
 

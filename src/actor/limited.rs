@@ -37,6 +37,7 @@ impl<T> Limited<T> {
         }
         // It may stand in the line from its time as a stream.
         consumer.leave_line();
+        consumer.slot().row.limit(max_in_flight as u64);
         Ok(Self { consumer, max_in_flight: max_in_flight as u64, end: Place::new(Line::Watchers) })
     }
 

@@ -46,8 +46,12 @@ impl<T> Shared<T> {
         wake(wakers);
     }
 
-    pub(crate) fn waiting_getters(&self) -> usize {
-        self.control().getters.len()
+    /// Returns how many items consumers wait for. One that works on several at once waits for as many as it may hold.
+    pub(crate) fn awaited_items(&self) -> usize {
+        let control = self.control();
+        // Where many wait, one for each is enough to begin with.
+        let rows = control.getters.consumers().take(FEW).filter_map(|id| control.registry.consumer(id));
+        control.getters.len() + rows.map(|row| row.room() - 1).sum::<usize>()
     }
 
     pub(crate) fn here(&self) -> Here {
@@ -123,6 +127,9 @@ impl<T> Control<T> {
         }
     }
 }
+
+/// Of so many consumers it is asked how many items they wait for.
+const FEW: usize = 64;
 
 /// So many producers are told by name.
 const NAMES: usize = 20;

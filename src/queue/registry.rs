@@ -171,6 +171,11 @@ impl Registry {
         self.busy.as_ref().and_then(|id| self.consumers.get(id))
     }
 
+    #[cfg(feature = "redis")]
+    pub(super) fn consumer(&self, id: ConsumerId) -> Option<&ConsumerRow> {
+        self.consumers.get(&id).map(|row| &**row)
+    }
+
     pub(crate) fn consumers(&self) -> impl Iterator<Item = &ConsumerRow> {
         self.consumers.values().map(|row| &**row)
     }

@@ -10,6 +10,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::Waker;
 use std::time::Duration;
 
+use super::IterableQueue;
 use super::dead_letters::DeadLetter;
 use super::effects::{drop_quietly, wake};
 use super::moves::{Outgoing, Taken};
@@ -17,7 +18,6 @@ use super::rows::{ConsumerRow, ProducerRow};
 use super::shared::{ENDED, Line, Shared};
 use super::snapshot::{ProcessStatus, Totals};
 use super::transfer::Take;
-use super::IterableQueue;
 use crate::error::{PutError, TryGetError, TryPutError};
 use crate::one_line::OneLine;
 

@@ -166,8 +166,10 @@ pub(crate) struct ConsumerRow {
     /// Woken by each settle while `WATCHED`, and by every order.
     waker: AtomicWaker,
     shared: SharedCounters,
+    /// How many items it may hold, if that is said.
+    limit: AtomicU64,
     /// To whatever the allocator puts behind this.
-    _distance: [u64; 4],
+    _distance: [u64; 3],
 }
 
 /// Written by the consumer alone, with plain stores: takes need `&mut Consumer`.
@@ -219,7 +221,8 @@ impl ConsumerRow {
             said: AtomicU8::new(0),
             waker: AtomicWaker::new(),
             shared: SharedCounters::default(),
-            _distance: [0; 4],
+            limit: AtomicU64::new(0),
+            _distance: [0; 3],
         }
     }
 
@@ -304,6 +307,17 @@ impl ConsumerRow {
         // `settled` first: it never passes `claimed`.
         let settled = self.settled();
         self.claimed().saturating_sub(settled)
+    }
+
+    /// Says how many items it may hold.
+    pub(crate) fn limit(&self, limit: u64) {
+        self.limit.store(limit, Relaxed);
+    }
+
+    /// Returns how many items it waits for while it waits for one: as many as it may hold, within reason.
+    #[cfg(feature = "redis")]
+    pub(super) fn room(&self) -> usize {
+        self.limit.load(Relaxed).saturating_sub(self.in_flight()).clamp(1, 1_000) as usize
     }
 
     /// Has `waker` woken by later settles and orders. The caller looks again afterwards: a settle

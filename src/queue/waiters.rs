@@ -122,6 +122,12 @@ impl Waiters {
         self.parked.len()
     }
 
+    /// The consumers among those that are parked.
+    #[cfg(feature = "redis")]
+    pub(super) fn consumers(&self) -> impl Iterator<Item = ConsumerId> {
+        self.parked.iter().filter_map(|parked| parked.consumer)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.parked.is_empty()
     }

@@ -312,7 +312,7 @@ impl<T: Payload> RedisBuilder<T> {
             let host = gethostname::gethostname();
             format!("{}:{}", host.to_string_lossy(), std::process::id())
         });
-        Ok(Connecting { config, client, settings, process_name })
+        Ok(Connecting { config, client, settings, deadline: self.deadline, process_name })
     }
 }
 
@@ -321,12 +321,13 @@ struct Connecting<T> {
     config: crate::queue::Config<T>,
     client: Client,
     settings: Settings,
+    deadline: Option<Duration>,
     process_name: String,
 }
 
 impl<T: Payload> Connecting<T> {
     async fn join(self) -> Result<(IterableQueue<T>, Bridge<T>), ConnectError> {
-        let Self { config, client, settings, process_name } = self;
+        let Self { config, client, settings, deadline, process_name } = self;
         let connection = connection::open(&client, &settings).await.map_err(ConnectError::Redis)?;
         let name = config.name.as_deref().unwrap_or_default();
         let process_id = process_id().map_err(ConnectError::Random)?;
@@ -345,7 +346,7 @@ impl<T: Payload> Connecting<T> {
             }
             None => Vec::new(),
         };
-        let link = Arc::new(Link::new(config.capacity));
+        let link = Arc::new(Link::new(config.capacity, deadline));
         let queue = IterableQueue::open(config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
         let letters = OpenLetters::new(queue.name().unwrap_or_default(), &engine, &client, &settings);
@@ -383,7 +384,9 @@ fn went_away() -> ConnectError {
 }
 
 /// Runs a future on a thread and a runtime of its own.
-pub(super) fn on_a_thread<F: Future<Output = ()>>(make: impl FnOnce() -> F + Send + 'static) -> Result<(), ConnectError> {
+pub(super) fn on_a_thread<F: Future<Output = ()>>(
+    make: impl FnOnce() -> F + Send + 'static,
+) -> Result<(), ConnectError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ConnectError::Thread)?;
     let thread = thread::Builder::new().name("queue-redis".to_owned());
     thread.spawn(move || runtime.block_on(make())).map(drop).map_err(ConnectError::Thread)

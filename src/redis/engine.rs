@@ -5,12 +5,12 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
 use redis::Cmd;
+use redis::aio::MultiplexedConnection;
 
 use super::link::lock;
 use super::scripts::{FORMAT, Key, LETTERS, SCRIPTS, Script};
@@ -58,6 +58,8 @@ struct Process {
     settings: Vec<String>,
     /// The next delivery id. Ids are never used twice, nor after a claim whose answer was lost.
     next_id: AtomicU64,
+    /// The last delivery that Redis knows a consumer was handed.
+    told_handed: AtomicU64,
     /// The ids of the last claim.
     claimed: Mutex<Range<u64>>,
     /// The server's clock, as far as it is known here.
@@ -251,8 +253,7 @@ impl Engine {
         let mut cmd = redis::cmd("HKEYS");
         cmd.arg(self.process.key(Key::Inf));
         let fields: Vec<String> = cmd.query_async(&mut self.connection.clone()).await?;
-        let mut held: Vec<u64> =
-            fields.iter().filter_map(|field| field.strip_prefix(&prefix)?.parse().ok()).collect();
+        let mut held: Vec<u64> = fields.iter().filter_map(|field| field.strip_prefix(&prefix)?.parse().ok()).collect();
         held.sort_unstable();
         Ok(held)
     }
@@ -325,6 +326,7 @@ impl Engine {
             .await?;
         match reply.word() {
             "ITEMS" => {
+                self.process.told_handed.fetch_max(handed, Ordering::Relaxed);
                 let entries: Vec<Vec<u8>> = reply.next()?;
                 // One claim is under way at a time, and it has used no more: so ids have no gaps.
                 next_id.store(first + entries.len() as u64, Ordering::Relaxed);
@@ -353,7 +355,10 @@ impl Engine {
         let to = Encoder { time: self.process.time(), prefix: self.process.field("") };
         let mut reply = self.call(&SCRIPTS.settle, |cmd| to.encode(cmd, batch, handed, ops, delays)).await?;
         match reply.word() {
-            "OK" => Ok(Settled::Done { late: reply.next()? }),
+            "OK" => {
+                self.process.told_handed.fetch_max(handed, Ordering::Relaxed);
+                Ok(Settled::Done { late: reply.next()? })
+            }
             "ENDED" => Ok(Settled::Ended),
             _ => Err(reply.failure()),
         }
@@ -369,11 +374,17 @@ impl Engine {
         self.call(&SCRIPTS.abort, |_| {}).await?.done()
     }
 
+    /// Whether Redis knows that consumers were handed all up to this delivery.
+    pub(super) fn has_told(&self, handed: u64) -> bool {
+        self.process.told_handed.load(Ordering::Relaxed) >= handed
+    }
+
     /// Says that this process lives, and clears up after others. `handed` is as in [`Engine::claim`].
     pub(super) async fn renew(&self, handed: u64) -> Result<Renewed, Failure> {
         let mut reply = self.call(&SCRIPTS.renew, |cmd| _ = cmd.arg(handed)).await?;
         match reply.word() {
             "OK" => {
+                self.process.told_handed.fetch_max(handed, Ordering::Relaxed);
                 let more = reply.next::<u8>()? == 1;
                 self.process.set_clock(reply.next()?);
                 Ok(Renewed::Ok { more })
@@ -430,6 +441,7 @@ impl Process {
             id: id.to_owned(),
             settings,
             next_id: AtomicU64::new(1),
+            told_handed: AtomicU64::new(0),
             claimed: Mutex::new(0..0),
             clock: Mutex::new((Instant::now(), 0)),
         }

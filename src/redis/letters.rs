@@ -30,8 +30,9 @@ impl<T: Payload> OpenLetters<T> {
         Self(Box::new(move || {
             let (engine, client, settings) = parts.clone();
             // They are never given up.
-            let config = Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
-            let link = Arc::new(Link::new(None));
+            let config =
+                Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
+            let link = Arc::new(Link::new(None, None));
             let queue = IterableQueue::open(config, Some(link.clone()));
             let shared = Arc::clone(queue.shared());
             let bridge = Bridge { shared, link, engine, client, settings, delays: Vec::new(), reconnected: None };

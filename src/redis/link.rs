@@ -5,11 +5,13 @@ use std::num::NonZeroU64;
 use std::panic::catch_unwind;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use super::engine::{Entry, Op};
+use super::deadlines::Deadlines;
+use super::engine::{Entry, MAX_BATCH, Op};
 use super::json;
 use super::letters::OpenLetters;
 use super::outlet::Outlet;
@@ -34,6 +36,7 @@ pub(super) struct Link<T> {
     pub(super) put: Notify,
     pub(super) settled: Notify,
     pub(super) wanted: Notify,
+    pub(super) fetched: Notify,
     pub(super) changed: Notify,
 }
 
@@ -48,6 +51,7 @@ struct Leases {
     settles: Settles,
     /// How many were settled after they were lost.
     late: u64,
+    deadlines: Deadlines,
 }
 
 pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
@@ -55,17 +59,18 @@ pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
 }
 
 impl<T> Link<T> {
-    pub(super) fn new(capacity: Option<usize>) -> Self {
+    pub(super) fn new(capacity: Option<usize>, deadline: Option<Duration>) -> Self {
         Self {
             window: capacity.unwrap_or(WINDOW).min(WINDOW),
             puts: Mutex::new(Puts::new()),
-            outlet: Mutex::new(Outlet::new()),
-            leases: Mutex::default(),
+            outlet: Mutex::new(Outlet::new(Instant::now())),
+            leases: Mutex::new(Leases { deadlines: Deadlines::new(deadline), ..Leases::default() }),
             report: Mutex::default(),
             open_letters: OnceLock::new(),
             put: Notify::new(),
             settled: Notify::new(),
             wanted: Notify::new(),
+            fetched: Notify::new(),
             changed: Notify::new(),
         }
     }
@@ -74,13 +79,13 @@ impl<T> Link<T> {
         lock(&self.puts)
     }
 
-    /// The last delivery that a consumer here was handed.
-    pub(super) fn handed(&self) -> u64 {
-        0
-    }
-
     pub(super) fn outlet(&self) -> MutexGuard<'_, Outlet> {
         lock(&self.outlet)
+    }
+
+    /// The highest delivery id that a consumer here was handed. Higher ones were only fetched.
+    pub(super) fn handed(&self) -> u64 {
+        self.outlet().handed()
     }
 
     pub(super) fn settles<R>(&self, change: impl FnOnce(&mut Settles) -> R) -> R {
@@ -94,8 +99,14 @@ impl<T> Link<T> {
 
     /// Hands items to the consumers, under the numbers from `first` on.
     pub(super) fn deliver(&self, first: u64, entries: Vec<Entry>) {
-        lock(&self.leases).last = first + entries.len() as u64 - 1;
-        self.outlet().fill(first, entries);
+        let now = Instant::now();
+        let last = first + entries.len() as u64 - 1;
+        let mut leases = lock(&self.leases);
+        leases.last = last;
+        leases.deadlines.begin(first..=last, now);
+        drop(leases);
+        self.outlet().fill(first, entries, now);
+        self.fetched.notify_one();
     }
 
     /// Delivers those of the items that this process holds, as Redis says, whose delivery was never heard of.
@@ -105,6 +116,19 @@ impl<T> Link<T> {
         let count = held.len();
         held.into_iter().for_each(|(lease, entry)| self.deliver(lease, vec![entry]));
         count
+    }
+
+    /// Gives up what has been here for too long. Returns when the next is due.
+    pub(super) fn give_up_overdue(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut leases = lock(&self.leases);
+        while let Some(ids) = leases.deadlines.take_due(now) {
+            for first in ids.clone().step_by(MAX_BATCH) {
+                leases.settles.push(Op::Overdue(first..=(first + MAX_BATCH as u64 - 1).min(*ids.end())));
+            }
+            self.settled.notify_one();
+        }
+        leases.deadlines.next()
     }
 
     /// Gives back what nobody has been handed.
@@ -117,6 +141,7 @@ impl<T> Link<T> {
         let mut leases = lock(&self.leases);
         leases.lost = leases.last;
         leases.settles.forget();
+        leases.deadlines.clear();
         drop(leases);
         self.outlet().take_all();
     }

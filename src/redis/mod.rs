@@ -12,6 +12,7 @@
 mod bridge;
 mod connect;
 mod connection;
+mod deadlines;
 mod engine;
 mod error;
 mod hints;

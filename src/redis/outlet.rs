@@ -5,156 +5,173 @@ use std::time::{Duration, Instant};
 
 use super::engine::{Entry, MAX_BATCH};
 
-/// Fetched ahead is what consumers will use up in about this time: longer, and items would wait here
-/// for a busy process while another one is idle; shorter, and consumers would wait for the way to Redis.
+/// Fetched ahead is what consumers use in about this time: with more, items would wait here for a busy process
+/// while another one is idle; with less, consumers would wait for the way to Redis.
 const AHEAD: Duration = Duration::from_millis(10);
 
 /// The most that is fetched ahead.
 const MOST: usize = MAX_BATCH;
 
-/// What nobody has taken for so long is not for the consumers here. Less would bring back what has only just come:
-/// those for whom it is need a moment to wake up.
-const STALE: Duration = Duration::from_millis(250);
+/// An item that was fetched so long ago is not for the consumers here. A consumer for which it was fetched needs a
+/// moment to wake up.
+pub(super) const STALE: Duration = Duration::from_millis(250);
+
+/// An item for somebody who polls is kept for so long, and asks for no item after so long.
+const POLLED: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Outlet {
-    fetched: VecDeque<(u64, Entry)>,
-    /// Somebody has looked in vain since the last fetch.
-    asked: bool,
-    /// Taken since the last measurement, which was then; and when there was nothing left.
-    taken: usize,
-    measured: Instant,
-    emptied: Option<Instant>,
-    /// How long the last fetch took.
-    trip: Duration,
+    /// In the order in which they are handed out, which is that of their delivery ids. None is empty.
+    fetched: VecDeque<Batch>,
+    len: usize,
+    /// The highest delivery id that a consumer was handed.
+    handed: u64,
+    /// When a consumer last found nothing, since the last fetch.
+    asked: Option<Instant>,
+    /// Nobody waits for what is being fetched: a consumer has asked for the first item of it, and asks again.
+    polled: bool,
+    pace: Pace,
+    /// How long the last two fetches took.
+    trips: [Duration; 2],
     /// How many are to be here.
     target: usize,
-    /// Whether any came or was taken since the last look at what lies here for long, which was then.
-    moved: bool,
-    looked: Instant,
+}
+
+/// What came in one fetch.
+#[derive(Debug)]
+struct Batch {
+    entries: VecDeque<(u64, Entry)>,
+    /// When what is left of it goes back.
+    due: Instant,
+}
+
+/// How quickly consumers take. One take tells nothing of the next one, so it is measured over windows of time.
+#[derive(Debug)]
+struct Pace {
+    /// In the window that began then.
+    taken: usize,
+    began: Instant,
+    /// Of the last window that is over: items in a second.
+    last: f64,
+}
+
+impl Pace {
+    /// Returns how many items consumers use in this time. A window is no shorter.
+    fn within(&mut self, span: Duration, now: Instant) -> usize {
+        let age = now.saturating_duration_since(self.began);
+        if age > span {
+            // Quick consumers are heard of several times in it. Where nothing was heard for long, they have become slow,
+            // whatever they took before.
+            let last = if age > 4 * span { 0.0 } else { self.taken as f64 / age.as_secs_f64() };
+            *self = Self { taken: 0, began: now, last };
+        }
+        // Of less than one, none: it would wait for a consumer that is busy.
+        (self.last * span.as_secs_f64()) as usize
+    }
 }
 
 impl Outlet {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             fetched: VecDeque::new(),
-            asked: false,
-            taken: 0,
-            measured: Instant::now(),
-            emptied: None,
-            trip: Duration::ZERO,
+            len: 0,
+            handed: 0,
+            asked: None,
+            polled: false,
+            pace: Pace { taken: 0, began: now, last: 0.0 },
+            trips: [Duration::ZERO; 2],
             target: 0,
-            moved: true,
-            looked: Instant::now(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.fetched.len()
+        self.len
     }
 
-    pub(super) fn fill(&mut self, first: u64, entries: impl IntoIterator<Item = Entry>) {
-        self.fetched.extend((first..).zip(entries));
-        self.asked = false;
-        if self.emptied.take().is_some() {
-            // Nothing could be taken meanwhile.
-            self.measured = Instant::now();
+    /// The highest delivery id that a consumer was handed. All that was fetched is handed out in the order of these
+    /// ids, or goes back from the end: so what is still here has higher ones.
+    pub(super) fn handed(&self) -> u64 {
+        self.handed
+    }
+
+    pub(super) fn fill(&mut self, first: u64, entries: Vec<Entry>, now: Instant) {
+        self.len += entries.len();
+        self.asked = None;
+        let mut entries: VecDeque<_> = (first..).zip(entries).collect();
+        if std::mem::take(&mut self.polled)
+            && let Some(kept) = entries.pop_front()
+        {
+            self.fetched.push_back(Batch { entries: [kept].into(), due: now + POLLED });
         }
-        self.moved = true;
+        if !entries.is_empty() {
+            self.fetched.push_back(Batch { entries, due: now + STALE });
+        }
     }
 
     /// Takes one, and says whether more should be fetched.
     pub(super) fn take(&mut self) -> (Option<(u64, Entry)>, bool) {
-        let Some(first) = self.fetched.pop_front() else {
-            let news = !self.asked;
-            self.asked = true;
+        let Some((id, entry)) = self.pop() else {
+            let news = self.asked.replace(Instant::now()).is_none();
             return (None, news);
         };
-        self.taken += 1;
-        self.moved = true;
-        if self.fetched.is_empty() {
-            self.emptied = Some(Instant::now());
-        }
+        self.len -= 1;
+        self.handed = id;
+        self.pace.taken += 1;
         // Once, on the way down.
-        (Some(first), self.fetched.len() == self.target / 2)
+        (Some((id, entry)), self.len == self.target / 2)
+    }
+
+    fn pop(&mut self) -> Option<(u64, Entry)> {
+        let batch = self.fetched.front_mut()?;
+        let first = batch.entries.pop_front();
+        if batch.entries.is_empty() {
+            self.fetched.pop_front();
+        }
+        first
     }
 
     /// How long a fetch took.
     pub(super) fn took(&mut self, trip: Duration) {
-        self.trip = trip;
+        self.trips = [self.trips[1], trip];
     }
 
-    /// How many to fetch now, with so many consumers waiting.
-    pub(super) fn wanted(&mut self, waiting: usize) -> usize {
-        let waiting = waiting.max(usize::from(self.asked));
-        if self.fetched.len() > self.target / 2 && waiting == 0 {
+    /// How many to fetch now, with consumers waiting for so many.
+    pub(super) fn wanted(&mut self, waiting: usize, now: Instant) -> usize {
+        if self.asked.is_some_and(|asked| now.saturating_duration_since(asked) > POLLED) {
+            self.asked = None;
+        }
+        self.polled = waiting == 0 && self.asked.is_some();
+        let waiting = waiting.max(usize::from(self.polled));
+        // Where the way to Redis is long, what is used on it is fetched ahead, too. One long trip is chance.
+        let span = AHEAD.max(2 * self.trips[0].min(self.trips[1]));
+        let ahead = self.pace.within(span, now);
+        if self.len > self.target / 2 && waiting == 0 {
             return 0;
         }
-        let until = self.emptied.unwrap_or_else(Instant::now);
-        let elapsed = until.duration_since(self.measured).max(Duration::from_micros(1));
-        // Where the way to Redis is long, what is taken on it is fetched ahead, too.
-        let ahead = AHEAD.max(2 * self.trip);
-        let pace = (self.taken as f64 * ahead.as_secs_f64() / elapsed.as_secs_f64()) as usize;
-        // Of less than one, none: it would wait for a consumer that is busy. It doubles at most: the first items of
-        // many are no measure of the others.
-        self.target = pace.min(2 * self.target + waiting).max(waiting).min(MOST);
-        (self.taken, self.measured) = (0, Instant::now());
+        self.target = ahead.max(waiting).min(MOST);
         // Others were woken for what is here.
-        self.target.saturating_sub(self.fetched.len()).max(waiting).min(MOST)
+        self.target.saturating_sub(self.len).max(waiting).min(MOST)
     }
 
-    /// What has lain here since the last look, for others: consumers here are busy.
-    pub(super) fn take_stale(&mut self) -> VecDeque<(u64, Entry)> {
-        if self.looked.elapsed() < STALE {
-            return VecDeque::new();
-        }
-        self.looked = Instant::now();
-        if std::mem::replace(&mut self.moved, false) { VecDeque::new() } else { self.take_all() }
+    /// When something here goes back.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.fetched.iter().map(|batch| batch.due).min()
     }
 
-    pub(super) fn take_all(&mut self) -> VecDeque<(u64, Entry)> {
-        std::mem::take(&mut self.fetched)
+    /// What goes back by now: what was fetched too long ago, and all behind it, for which consumers come later still.
+    /// So what is left stands before it, and keeps its order also if it goes back later.
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<(u64, Entry)> {
+        let due = self.fetched.iter().position(|batch| batch.due <= now).unwrap_or(self.fetched.len());
+        let back: Vec<_> = self.fetched.drain(due..).flat_map(|batch| batch.entries).collect();
+        self.len -= back.len();
+        back
+    }
+
+    pub(super) fn take_all(&mut self) -> Vec<(u64, Entry)> {
+        self.len = 0;
+        self.fetched.drain(..).flat_map(|batch| batch.entries).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Entry, Outlet};
-
-    fn entries(count: usize) -> Vec<Entry> {
-        vec![Entry { attempts: 0, payload: Vec::new() }; count]
-    }
-
-    #[test]
-    fn as_many_are_fetched_as_consumers_wait_for() {
-        let mut outlet = Outlet::new();
-        assert_eq!(outlet.wanted(0), 0);
-        assert_eq!(outlet.wanted(3), 3);
-    }
-
-    #[test]
-    fn who_looks_in_vain_has_one_fetched_and_says_so_once() {
-        let mut outlet = Outlet::new();
-        assert_eq!(outlet.take(), (None, true));
-        assert_eq!(outlet.take(), (None, false));
-        assert_eq!(outlet.wanted(0), 1);
-        outlet.fill(7, entries(1));
-        assert_eq!(outlet.take().0.map(|(lease, _)| lease), Some(7));
-        assert_eq!(outlet.take(), (None, true));
-    }
-
-    #[test]
-    fn quick_consumers_have_more_fetched_ahead_and_call_for_more_in_time() {
-        let mut outlet = Outlet::new();
-        let (mut next, mut most) = (1, 0);
-        for _ in 0..20 {
-            let wanted = outlet.wanted(1);
-            most = most.max(wanted);
-            outlet.fill(next, entries(wanted));
-            next += wanted as u64;
-            let called = (0..wanted).filter(|_| outlet.take().1).count();
-            assert_eq!(called, 1, "once on the way down from {wanted}");
-        }
-        assert!(most > 1);
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ use super::connection;
 use super::engine::{Claim, Failure, Put, Registered, Renewed, Settled};
 use super::hints;
 use super::news;
+use super::outlet::STALE;
 use super::payload::Payload;
 use crate::queue::{Here, count};
 
@@ -67,7 +68,16 @@ impl<'a, T: Payload> Session<'a, T> {
     pub(super) async fn serve(self) -> Stop {
         let Bridge { client, engine, settings, .. } = self.bridge;
         let hints = hints::listen(&self, client, engine.channels(), connection::patience(settings));
-        match futures::try_join!(self.register(), self.put(), self.settle(), self.claim(), self.keep_up(), hints) {
+        let served = futures::try_join!(
+            self.register(),
+            self.put(),
+            self.settle(),
+            self.claim(),
+            self.give_back(),
+            self.keep_up(),
+            hints
+        );
+        match served {
             Err(stop) => stop,
         }
     }
@@ -190,7 +200,9 @@ impl<'a, T: Payload> Session<'a, T> {
                 link.settled.notified().await;
                 continue;
             };
-            let Settled::Done { late } = engine.settle(number, link.handed(), &ops, delays).await? else { return Err(Stop::Ended) };
+            let Settled::Done { late } = engine.settle(number, link.handed(), &ops, delays).await? else {
+                return Err(Stop::Ended);
+            };
             link.settles(|settles| settles.done());
             if late > 0 {
                 let items = count(late, "item");
@@ -206,10 +218,10 @@ impl<'a, T: Payload> Session<'a, T> {
     async fn claim(&self) -> Loop {
         let Bridge { shared, link, engine, .. } = self.bridge;
         loop {
-            let waiting = shared.waiting_getters();
+            let waiting = shared.awaited_items();
             // What was done and not told is done again if this process dies: so it is bounded.
             let behind = link.settles(|settles| settles.is_behind());
-            let wanted = if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting) };
+            let wanted = if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting, Instant::now()) };
             if wanted == 0 {
                 link.wanted.notified().await;
                 continue;
@@ -241,13 +253,32 @@ impl<'a, T: Payload> Session<'a, T> {
         engine.is_of_letters() && here.sealed && fetched + here.leased as usize == 0 && settled
     }
 
+    /// Gives back what lies here for nobody.
+    async fn give_back(&self) -> Loop {
+        let Bridge { link, .. } = self.bridge;
+        loop {
+            let due = link.outlet().due();
+            match due {
+                None => link.fetched.notified().await,
+                Some(due) => {
+                    let now = Instant::now();
+                    let due_back = link.outlet().take_due(now);
+                    link.undo(due_back);
+                    // Not longer: what is fetched meanwhile may be due before.
+                    sleep(due.saturating_duration_since(now).min(STALE)).await;
+                }
+            }
+        }
+    }
+
     /// Signs of life, news of the others, and what is done from time to time.
     async fn keep_up(&self) -> Loop {
         let Bridge { shared, link, engine, settings, .. } = self.bridge;
         let renewal = settings.lease / 3;
         let mut due = Instant::now();
         loop {
-            if Instant::now() >= due {
+            // What was handed out is told with claims and settles; where there are none, so that it counts if this process dies.
+            if Instant::now() >= due || !engine.has_told(link.handed()) {
                 loop {
                     due = Instant::now() + renewal;
                     match engine.renew(link.handed()).await? {
@@ -262,14 +293,13 @@ impl<'a, T: Payload> Session<'a, T> {
                 return Err(Stop::Ended);
             }
             news::spread(&report, engine, shared, link);
-            let stale = link.outlet().take_stale();
-            link.undo(stale);
             let late = link.take_late();
             if late > 0 {
                 let leases = count(late, "lease");
                 log::warn!("{}: {leases} ended after the loss; others do those items again", shared.label());
             }
-            let rest = due.saturating_duration_since(Instant::now());
+            let overdue = link.give_up_overdue().unwrap_or(due);
+            let rest = due.min(overdue).saturating_duration_since(Instant::now());
             let _ = timeout(rest.min(TICK), self.state.notified()).await;
         }
     }

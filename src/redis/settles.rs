@@ -49,13 +49,14 @@ impl Settles {
             }
         }
         if self.sending.is_none() && !self.unsent.is_empty() {
-            let mut bytes = 0;
+            let (mut bytes, mut deliveries) = (0, 0);
             let fits = |op: &&Op| {
-                let fits = bytes < MOST_BYTES;
+                let fits = bytes < MOST_BYTES && deliveries < MOST;
                 bytes += op.bytes();
+                deliveries += op.count();
                 fits
             };
-            let count = self.unsent.iter().take(MOST).take_while(fits).count();
+            let count = self.unsent.iter().take_while(fits).count();
             self.sending = Some(Arc::new(self.unsent.drain(..count).collect()));
             self.batch += 1;
         }
@@ -124,6 +125,7 @@ mod tests {
     #[test]
     fn a_call_is_bounded_in_number_and_in_bytes() {
         assert_eq!(batches((0..1_500).map(Op::Undo)), [MOST, 500]);
+        assert_eq!(batches((0..3).map(|_| Op::Overdue(1..=MOST as u64))), [1, 1, 1]);
         let child = || Op::Child(vec![b' '; MOST_BYTES / 2]);
         assert_eq!(batches([child(), Op::Ack(1), child(), Op::Ack(2), child()]), [3, 2]);
         assert_eq!(batches([Op::Child(vec![b' '; 2 * MOST_BYTES]), Op::Ack(1)]), [1, 1]);

@@ -104,9 +104,15 @@ impl Fleet {
     /// A figure that the queue itself keeps.
     #[track_caller]
     pub(crate) fn meta(&self, server: &Server, field: &str) -> u64 {
+        server.ask(&format!("HGET {} {field}", self.key(server, "meta")))
+    }
+
+    /// A key of the queue.
+    #[track_caller]
+    pub(crate) fn key(&self, server: &Server, key: &str) -> String {
         let name = &self.role.queue;
-        let generation: String = server.ask(&format!("GET {{aiq2:{name}}}"));
-        server.ask(&format!("HGET {{aiq2:{name}}}:{generation}:meta {field}"))
+        let generation: String = server.ask(&format!("GET {{aiq3:{name}}}"));
+        format!("{{aiq3:{name}}}:{generation}:{key}")
     }
 
     /// How many lines of all logs have this in them.
@@ -188,6 +194,16 @@ impl Process {
         self.child.kill().expect("it is a child of ours");
         self.child.wait().expect("it is a child of ours");
         self.read_all();
+    }
+
+    /// Whether it has died, by itself.
+    pub(crate) fn has_died(&mut self) -> bool {
+        let died = self.child.try_wait().expect("it is a child of ours").is_some_and(|status| !status.success());
+        if died {
+            self.report().suspect = true;
+            self.read_all();
+        }
+        died
     }
 
     pub(crate) fn freeze(&self) {

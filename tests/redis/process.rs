@@ -51,6 +51,8 @@ pub(crate) struct Role {
     pub(crate) work: Duration,
     /// Whether the queue seals itself when no process has a handle any more.
     pub(crate) seal_when_unowned: bool,
+    /// The item that aborts the process that is handed it.
+    pub(crate) poison: Option<u64>,
     /// Each item with a smaller number makes one whose number is so much greater; 0: none does.
     pub(crate) child: u64,
 }
@@ -68,6 +70,7 @@ impl Role {
             ballast: 0,
             work: Duration::ZERO,
             seal_when_unowned: true,
+            poison: None,
             child: 0,
         }
     }
@@ -188,6 +191,9 @@ fn run(role: &Role) {
 fn work(role: &Role, consumer: Consumer<Job>) {
     for item in consumer.into_blocking_leases() {
         tell(&Line::Handed(item.n, item.attempt()));
+        if role.poison == Some(item.n) {
+            process::abort();
+        }
         thread::sleep(role.work);
         if item.n < role.child {
             let n = item.n + role.child;

@@ -71,7 +71,8 @@ impl Server {
 
     /// Lets a process look as if it had been silent for longer than its lease.
     async fn silence(&self, engine: &Engine) {
-        let changed: u64 = self.command(&["ZADD", engine.process.key(Key::Procs), "CH", "1", engine.process_id()]).await;
+        let changed: u64 =
+            self.command(&["ZADD", engine.process.key(Key::Procs), "CH", "1", engine.process_id()]).await;
         assert_eq!(changed, 1, "{engine:?} is a process of the queue");
     }
 }

@@ -173,6 +173,14 @@ impl Op {
         }
     }
 
+    /// How many deliveries it is about.
+    pub(in crate::redis) fn count(&self) -> usize {
+        match self {
+            Self::Overdue(ids) => (ids.end() - ids.start() + 1) as usize,
+            _ => 1,
+        }
+    }
+
     /// Leaves an item of more than `most` bytes as Redis has it. Returns whether it was one.
     pub(in crate::redis) fn leave_as_put(&mut self, most: usize) -> bool {
         match self {

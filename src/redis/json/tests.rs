@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{of_item, of_letter};
-use crate::redis::link::{Letter, decode};
+use crate::queue::DeadLetter;
+use crate::redis::link::decode;
 
 #[track_caller]
 fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(item: &T) {
@@ -114,8 +115,8 @@ enum Nest {
     Struct { inner: Box<Nest> },
 }
 
-fn letter<I>(item: I) -> Letter<I> {
-    Letter { item, attempts: 1, reason: String::new(), last_worker: String::new(), panic: None }
+fn letter<I>(item: I) -> DeadLetter<I> {
+    DeadLetter { item, attempts: 1, reason: String::new(), last_worker: String::new(), panic: None }
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn d12_what_is_nested_too_deeply_is_refused_and_all_else_can_be_read_also_as_a_d
             nest = around(Box::new(nest));
         }
         comes_back(&nest);
-        assert_eq!(decode::<Letter<Nest>>(&of_letter(&letter(&nest)).unwrap()).unwrap().item, nest);
+        assert_eq!(decode::<DeadLetter<Nest>>(&of_letter(&letter(&nest)).unwrap()).unwrap().item, nest);
         let deeper = around(Box::new(nest));
         is_refused(&deeper, "deep");
         assert!(of_letter(&letter(&deeper)).is_err());

@@ -8,9 +8,12 @@ if gen ~= '' then
 end
 local time = call('TIME')
 time = int(time[1] * 1000 + math.floor(time[2] / 1000))
-for field, value in pairs({ format = FORMAT, ended = '', sealed = '0', hb = time, clock = time,
-  accepted = int(call('LLEN', ready)) }) do
+for field, value in pairs({ format = FORMAT, ended = '', hb = time, clock = time, accepted = int(call('LLEN', ready)) }) do
   call('HSETNX', meta, field, value)
+end
+for _, field in ipairs({ 'sealed', 'shift', 'next', 'producers', 'consumers', 'openers', 'acked', 'taken', 'dead', 'discarded',
+  'redelivered', 'lost_producers', 'lost_processes' }) do
+  call('HSETNX', meta, field, '0')
 end
 if gen ~= '' then call('SET', pointer, gen) end
 return { 'OK' }

@@ -165,7 +165,10 @@ fn a_new_connection_makes_the_earlier_one_stale() {
             assert_eq!(new.attach().await.expect("attached"), Attached { last_put: 3, last_batch: 1 });
         }
         assert_eq!(new.in_flight().await.expect("what it holds"), [lost[1].0]);
-        assert_eq!(new.last_claim().await.expect("of it"), [(lost[1].0, Entry { attempts: 0, payload: b"2".to_vec() })]);
+        assert_eq!(
+            new.last_claim().await.expect("of it"),
+            [(lost[1].0, Entry { attempts: 0, payload: b"2".to_vec() })]
+        );
 
         // Whatever the old one still says was overtaken: for instance that there is no producer.
         assert!(matches!(old.attach().await, Err(Failure::Stale)));

@@ -74,7 +74,10 @@ fn no_key_of_an_open_queue_has_an_expiry_and_all_of_one_that_was_aborted_have() 
         for key in Key::ALL {
             let name = a.process.key(*key);
             // Nobody waits.
-            assert!(matches!(key, Key::LetterWc | Key::Wc | Key::Wp) || all.iter().any(|(key, _)| key == name), "{name} in {all:?}");
+            assert!(
+                matches!(key, Key::LetterWc | Key::Wc | Key::Wp) || all.iter().any(|(key, _)| key == name),
+                "{name} in {all:?}"
+            );
         }
         assert!(d.leave().await.is_ok());
         a.clear_up().await;

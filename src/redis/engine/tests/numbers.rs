@@ -25,7 +25,8 @@ async fn count_from(server: &Server, number: u64) {
     for (field, value) in fields {
         let () = server.command(&["HSET", a.process.key(Key::Proc), field, value]).await;
     }
-    let () = server.command(&["HSET", a.process.key(Key::Meta), "accepted", &text, "acked", &text, "next", &text]).await;
+    let () =
+        server.command(&["HSET", a.process.key(Key::Meta), "accepted", &text, "acked", &text, "next", &text]).await;
     a.process.next_id.store(number, Relaxed);
 
     assert_eq!(a.put(number + 1, &["1", "2", "3", "4"]).await.expect("put"), accepted(number + 4));

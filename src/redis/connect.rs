@@ -18,7 +18,7 @@ use super::news;
 use super::payload::Payload;
 use crate::arbiter::assert_may_block;
 use crate::config::Builder;
-use crate::queue::{IterableQueue, Snapshot};
+use crate::queue::{IterableQueue, QueueId, Snapshot, label};
 
 const LEASE: Duration = Duration::from_secs(15);
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
@@ -344,8 +344,9 @@ impl<T: Payload> Connecting<T> {
             }
             None => Vec::new(),
         };
-        let link = Arc::new(Link::new(config.capacity));
-        let queue = IterableQueue::open(config, Some(link.clone()));
+        let id = QueueId::next();
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), config.capacity));
+        let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
         news::spread(&report, &engine, &shared, &link);
         connection::look_for_eviction(connection, &shared.label()).await;

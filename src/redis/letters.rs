@@ -25,8 +25,8 @@ pub(super) async fn read_some<T: Payload>(bridge: &Bridge<T>) -> Result<bool, Fa
                 }
             }
             Err(error) => {
-                let (error, text) = (OneLine(error), OneLine(String::from_utf8_lossy(letter)));
-                log::error!("{label}: a dead letter is dropped, because it cannot be read ({error}): {text}");
+                let (bytes, error) = (letter.len(), OneLine(error));
+                log::error!("{label}: a dead letter of {bytes} bytes is dropped, because it cannot be read: {error}");
             }
         }
     }

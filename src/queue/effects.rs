@@ -22,15 +22,21 @@ pub(crate) struct Effects<T> {
     pub(super) lost_from: Option<(Option<Arc<str>>, QueueId)>,
     /// What to say of the end that the change was.
     pub(super) ended: Option<Drained>,
+    /// An error for the log, which is foreign code, too.
+    pub(super) error: Option<String>,
 }
 
 impl<T> Effects<T> {
     pub(super) fn new() -> Self {
-        Self { wake: Vec::new(), discard: Vec::new(), close: None, timer: None, lost_from: None, ended: None }
+        let (wake, discard) = (Vec::new(), Vec::new());
+        Self { wake, discard, close: None, timer: None, lost_from: None, ended: None, error: None }
     }
 
     pub(super) fn run(self) {
         wake(self.wake);
+        if let Some(error) = self.error {
+            log::error!("{error}");
+        }
         if let Some(drained) = self.ended {
             log_end(&drained, self.discard.len());
         } else if let Some((name, queue)) = self.lost_from {
@@ -67,7 +73,7 @@ pub(super) fn log_lost(label: &str, items: usize) {
 }
 
 /// A queue's name for the log.
-pub(super) fn label(name: Option<&str>, queue: QueueId) -> String {
+pub(crate) fn label(name: Option<&str>, queue: QueueId) -> String {
     match name {
         Some(name) => format!("{} ({queue})", OneLine(name)),
         None => queue.to_string(),

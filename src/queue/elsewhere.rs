@@ -96,11 +96,9 @@ impl<T> Shared<T> {
             // For its report.
             control.left.extend(detached);
         } else if !detached.is_empty() {
-            log::error!(
-                "{}: refused and dropped, as nobody waits for the answer: {}",
-                self.label(),
-                count(detached.len() as u64, "put")
-            );
+            let puts = count(detached.len() as u64, "put");
+            effects.error =
+                Some(format!("{}: refused and dropped, as nobody waits for the answer: {puts}", self.label()));
             effects.discard.extend(detached);
         }
     }

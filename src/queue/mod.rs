@@ -50,9 +50,9 @@ pub(crate) use blockers::{Age, count};
 pub use blockers::{Blocker, Blockers};
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::DeadLetterQueue;
-#[cfg(feature = "redis")]
-pub(crate) use effects::wake;
 pub(crate) use effects::{drop_quietly, quietly};
+#[cfg(feature = "redis")]
+pub(crate) use effects::{label, wake};
 #[cfg(feature = "redis")]
 pub(crate) use elsewhere::Here;
 pub(crate) use ids::name;
@@ -120,12 +120,12 @@ pub struct IterableQueue<T> {
 
 impl<T> IterableQueue<T> {
     pub(crate) fn new(config: Config<T>) -> Self {
-        Self::open(config, None)
+        Self::open(QueueId::next(), config, None)
     }
 
     /// One whose items `remote` has, if somebody has them.
-    pub(crate) fn open(config: Config<T>, remote: Option<Arc<dyn remote::Remote<T>>>) -> Self {
-        Self { shared: Arc::new(Shared::new(QueueId::next(), config, remote)) }
+    pub(crate) fn open(id: QueueId, config: Config<T>, remote: Option<Arc<dyn remote::Remote<T>>>) -> Self {
+        Self { shared: Arc::new(Shared::new(id, config, remote)) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {

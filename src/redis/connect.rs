@@ -19,7 +19,7 @@ use super::news;
 use super::payload::Payload;
 use crate::arbiter::assert_may_block;
 use crate::config::Builder;
-use crate::queue::{IterableQueue, Snapshot};
+use crate::queue::{IterableQueue, QueueId, Snapshot, label};
 
 const LEASE: Duration = Duration::from_secs(15);
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
@@ -346,8 +346,9 @@ impl<T: Payload> Connecting<T> {
             }
             None => Vec::new(),
         };
-        let link = Arc::new(Link::new(config.capacity, deadline));
-        let queue = IterableQueue::open(config, Some(link.clone()));
+        let id = QueueId::next();
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), config.capacity, deadline));
+        let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
         let letters = OpenLetters::new(queue.name().unwrap_or_default(), &engine, &client, &settings);
         link.open_letters.get_or_init(|| letters);

@@ -12,7 +12,7 @@ use super::connect::on_a_thread;
 use super::engine::{Engine, Settings};
 use super::link::Link;
 use super::payload::Payload;
-use crate::queue::{Config, DeadLetter, IterableQueue};
+use crate::queue::{Config, DeadLetter, IterableQueue, QueueId, label};
 
 /// Opens the dead letters of a queue. It is made where the items are known to be payloads, and is no trait: that would be
 /// about dead letters of dead letters, and so on.
@@ -32,8 +32,9 @@ impl<T: Payload> OpenLetters<T> {
             // They are never given up.
             let config =
                 Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
-            let link = Arc::new(Link::new(None, None));
-            let queue = IterableQueue::open(config, Some(link.clone()));
+            let id = QueueId::next();
+            let link = Arc::new(Link::new(label(Some(&name), id), None, None));
+            let queue = IterableQueue::open(id, config, Some(link.clone()));
             let shared = Arc::clone(queue.shared());
             let bridge = Bridge { shared, link, engine, client, settings, delays: Vec::new(), reconnected: None };
             if let Err(error) = on_a_thread(move || bridge.run()) {

@@ -25,6 +25,8 @@ use crate::queue::{DeadLetter, Delivery, IterableQueue, LeaseLost, Remote, Repor
 const WINDOW: usize = 2048;
 
 pub(super) struct Link<T> {
+    /// The queue's name for the log.
+    label: String,
     window: usize,
     puts: Mutex<Puts<T>>,
     outlet: Mutex<Outlet>,
@@ -59,8 +61,9 @@ pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
 }
 
 impl<T> Link<T> {
-    pub(super) fn new(capacity: Option<usize>, deadline: Option<Duration>) -> Self {
+    pub(super) fn new(label: String, capacity: Option<usize>, deadline: Option<Duration>) -> Self {
         Self {
+            label,
             window: capacity.unwrap_or(WINDOW).min(WINDOW),
             puts: Mutex::new(Puts::new()),
             outlet: Mutex::new(Outlet::new(Instant::now())),
@@ -212,7 +215,7 @@ impl<T: Payload> Remote<T> for Link<T> {
             match decode(&payload) {
                 Ok(item) => return Some(Delivery { item, lease, attempts }),
                 Err(error) => {
-                    log::error!("an item cannot be read, and is a dead letter: {}", OneLine(&error));
+                    log::error!("{}: an item cannot be read, and is a dead letter: {}", self.label, OneLine(&error));
                     self.settle(lease, Settled::Dead(unreadable(&payload, attempts, &error)));
                 }
             }
@@ -258,7 +261,8 @@ impl<T: Payload> Remote<T> for Link<T> {
         quietly("writing a dead letter", || encoded = json::of_letter(letter));
         encoded.unwrap_or_else(|error| {
             // It has no place for what the letter says, so that is here.
-            log::error!("a dead letter's item cannot be written as it is now: {}; {letter}", OneLine(&error));
+            let (label, error) = (&self.label, OneLine(&error));
+            log::error!("{label}: a dead letter's item cannot be written as it is now: {error}; {letter}");
             Vec::new()
         })
     }
@@ -268,7 +272,8 @@ impl<T: Payload> Remote<T> for Link<T> {
         let mut encoded = Err("it panicked".to_owned());
         quietly("writing an item that failed", || encoded = json::of_item(item));
         encoded.unwrap_or_else(|error| {
-            log::error!("an item cannot be written as it is now, and comes back as it was put: {}", OneLine(&error));
+            let (label, error) = (&self.label, OneLine(&error));
+            log::error!("{label}: an item cannot be written as it is now, and comes back as it was put: {error}");
             Vec::new()
         })
     }

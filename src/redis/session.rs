@@ -196,7 +196,14 @@ impl<'a, T: Payload> Session<'a, T> {
     async fn settle(&self) -> Loop {
         let Bridge { shared, link, engine, delays, .. } = self.bridge;
         loop {
-            let Some((number, ops)) = link.settles(|settles| settles.next_batch()) else {
+            let (lightened, batch) = link.settles(|settles| (settles.lighten(), settles.next_batch()));
+            for bytes in lightened {
+                let label = shared.label();
+                log::error!(
+                    "{label}: an item of {bytes} bytes could not be sent as it is now; it is as it was put again"
+                );
+            }
+            let Some((number, ops)) = batch else {
                 link.settled.notified().await;
                 continue;
             };

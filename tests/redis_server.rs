@@ -57,9 +57,11 @@ fn what_is_lost_is_told_when_redis_is_killed_that_writes_every_second() {
 }
 
 #[test]
-fn a_queue_that_was_deleted_is_aborted_for_all() {
+fn a_queue_that_was_deleted_is_aborted_where_that_was_asked_for() {
     let server = Server::start();
-    let mut fleet = Fleet::new(Role { lease: LONG, capacity: Some(300), ..Role::new(&server.url()) });
+    let abort_if_gone_for = Some(Duration::ZERO);
+    let mut fleet =
+        Fleet::new(Role { lease: LONG, capacity: Some(300), abort_if_gone_for, ..Role::new(&server.url()) });
     let feeders = [1, 50].map(|batch| {
         fleet.join_as(&format!("feeder {batch}"), |role| role.batch = batch, &[Produce, Feed(0, 10_000_000)])
     });

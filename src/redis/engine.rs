@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Script};
 
+use super::connection::{Line, Pair};
 use super::scripts::SCRIPTS;
 
 mod reply;
@@ -37,8 +37,8 @@ const MAX_NAMES: usize = 20;
 /// One queue in Redis as one process sees it: a call for each script.
 #[derive(Clone)]
 pub(super) struct Engine {
-    connection: MultiplexedConnection,
-    /// Its number. Calls that arrive through earlier connections do nothing.
+    pair: Pair,
+    /// Their number. Calls that arrive through earlier connections do nothing.
     conn: u64,
     process: Arc<Process>,
 }
@@ -80,7 +80,7 @@ impl Engine {
     /// Joins the queue of that name; begins it if there is none, or if it has ended. `process_id` must
     /// be one that nobody has used.
     pub(super) async fn join(
-        connection: MultiplexedConnection,
+        pair: impl Into<Pair>,
         name: &str,
         settings: &Settings,
         process_id: &str,
@@ -106,12 +106,13 @@ impl Engine {
             pointer,
         };
         let conn = 1;
-        let mut reply = process.join(connection.clone(), conn).await?;
+        let pair = pair.into();
+        let mut reply = process.join(&pair, conn).await?;
         match reply.word() {
             "OK" => {
                 process.generation = reply.next()?;
                 process.meta = format!("{}:{}:meta", process.pointer, process.generation);
-                Ok(Joined::Ok(Self { connection, conn, process: Arc::new(process) }))
+                Ok(Joined::Ok(Self { pair, conn, process: Arc::new(process) }))
             }
             "MISMATCH" => Ok(Joined::Mismatch { field: reply.next()?, theirs: reply.next()?, ours: reply.next()? }),
             _ => Err(reply.failure()),
@@ -119,13 +120,13 @@ impl Engine {
     }
 
     /// A look from outside at the queue of that name, as it was last begun.
-    pub(super) async fn look(mut connection: MultiplexedConnection, name: &str) -> Result<Option<Report>, Failure> {
+    pub(super) async fn look(pair: &Pair, name: &str) -> Result<Option<Report>, Failure> {
         let pointer = pointer(name);
-        let generation: Option<String> = redis::cmd("GET").arg(&pointer).query_async(&mut connection).await?;
+        let generation: Option<String> = redis::cmd("GET").arg(&pointer).query_async(&mut pair.control()).await?;
         let Some(generation) = generation else { return Ok(None) };
         let mut cmd = evalsha(&SCRIPTS.report, &format!("{pointer}:{generation}:meta"));
         cmd.arg("").arg(0);
-        let reply = run(connection, &SCRIPTS.report, &cmd).await?;
+        let reply = run(pair.control(), &SCRIPTS.report, &cmd).await?;
         match reply.word() {
             "OK" => Report::parse(reply).map(Some),
             "GONE" => Ok(None),
@@ -148,7 +149,7 @@ impl Engine {
             next_id: AtomicU64::new(old.next_id.load(Ordering::Relaxed)),
             letters: AtomicU64::new(0),
         };
-        let reply = process.join(self.connection.clone(), self.conn).await?;
+        let reply = process.join(&self.pair, self.conn).await?;
         match reply.word() {
             "OK" => {
                 self.process = Arc::new(process);
@@ -159,10 +160,24 @@ impl Engine {
         }
     }
 
-    /// All further calls go through this connection, the first of which must be [`Engine::attach`].
-    pub(super) fn reconnected(&mut self, connection: MultiplexedConnection) {
-        self.connection = connection;
+    /// All further calls go through these connections, the first of which must be [`Engine::attach`]. What was asked
+    /// before counts as asked through earlier ones, also if these are the same: answers that nobody waited for may be
+    /// to come, and large calls do not keep the order of small ones.
+    pub(super) fn reconnected(&mut self, pair: impl Into<Pair>) {
+        self.pair = pair.into();
         self.conn += 1;
+    }
+
+    /// The connections of now.
+    pub(super) fn pair(&self) -> Pair {
+        self.pair.clone()
+    }
+
+    /// Whether another generation of the queue is there in the place of this one.
+    pub(super) async fn is_superseded(&self) -> Result<bool, Failure> {
+        let mut cmd = redis::cmd("GET");
+        let now: Option<String> = cmd.arg(&self.process.pointer).query_async(&mut self.pair.control()).await?;
+        Ok(now.is_some_and(|now| now != self.process.generation))
     }
 
     /// The Pub/Sub channels with the messages for all (`end`, `state`), and for this process (`items`,
@@ -190,7 +205,7 @@ impl Engine {
     /// All that this process holds as Redis knows it, by delivery id.
     pub(super) async fn in_flight(&self) -> Result<Vec<(u64, Entry)>, Failure> {
         let key = self.process.key(&format!("inf:{}", self.process.id));
-        let mut connection = self.connection.clone();
+        let mut connection = self.pair.bulk_answer();
         let mut held = BTreeMap::new();
         let mut cursor = 0_u64;
         loop {
@@ -209,7 +224,7 @@ impl Engine {
 
     /// The last item that was accepted from a process that is not one any more, as long as the retention.
     pub(super) async fn last_put_of(&self, process_id: &str) -> Result<Option<u64>, Failure> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.pair.control();
         Ok(redis::cmd("HGET").arg(self.process.key("was")).arg(process_id).query_async(&mut connection).await?)
     }
 
@@ -240,7 +255,7 @@ impl Engine {
     /// was accepted before is skipped.
     pub(super) async fn put(&self, first: u64, payloads: &[impl AsRef<[u8]>]) -> Result<Put, Failure> {
         let mut reply = self
-            .call(&SCRIPTS.put, |cmd| {
+            .call_through(self.pair.bulk(), &SCRIPTS.put, |cmd| {
                 cmd.arg(first);
                 for payload in payloads {
                     cmd.arg(Fresh(payload.as_ref()));
@@ -263,7 +278,7 @@ impl Engine {
         let max = max.clamp(1, MAX_BATCH);
         let first = self.process.next_id.fetch_add(max as u64, Ordering::Relaxed);
         let mut reply = self
-            .call(&SCRIPTS.claim, |cmd| {
+            .call_through(self.pair.bulk_answer(), &SCRIPTS.claim, |cmd| {
                 cmd.arg(first).arg(max);
             })
             .await?;
@@ -284,7 +299,7 @@ impl Engine {
     /// Settles deliveries and puts children, at most [`MAX_BATCH`] together. Batches are numbered from 1,
     /// and each is done once.
     pub(super) async fn settle(&self, batch: u64, ops: &[Op]) -> Result<Settled, Failure> {
-        let mut reply = self.call(&SCRIPTS.settle, |cmd| encode(cmd, batch, ops)).await?;
+        let mut reply = self.call_through(self.pair.bulk(), &SCRIPTS.settle, |cmd| encode(cmd, batch, ops)).await?;
         match reply.word() {
             "OK" => Ok(Settled::Done { late: reply.next()? }),
             "ENDED" => Ok(Settled::Ended),
@@ -344,7 +359,7 @@ impl Engine {
     pub(super) async fn letters(&self, max: usize) -> Result<Vec<Vec<u8>>, Failure> {
         let number = self.process.letters.load(Ordering::Relaxed) + 1;
         let mut reply = self
-            .call(&SCRIPTS.letters, |cmd| {
+            .call_through(self.pair.bulk_answer(), &SCRIPTS.letters, |cmd| {
                 cmd.arg(number).arg(max.clamp(1, MAX_BATCH));
             })
             .await?;
@@ -357,18 +372,22 @@ impl Engine {
     }
 
     async fn call(&self, script: &Script, args: impl FnOnce(&mut Cmd)) -> Result<Reply, Failure> {
+        self.call_through(self.pair.control(), script, args).await
+    }
+
+    async fn call_through(&self, line: Line, script: &Script, args: impl FnOnce(&mut Cmd)) -> Result<Reply, Failure> {
         let mut cmd = evalsha(script, &self.process.meta);
         cmd.arg(&self.process.id).arg(self.conn);
         args(&mut cmd);
-        run(self.connection.clone(), script, &cmd).await
+        run(line, script, &cmd).await
     }
 }
 
 impl Process {
-    async fn join(&self, connection: MultiplexedConnection, conn: u64) -> Result<Reply, Failure> {
+    async fn join(&self, pair: &Pair, conn: u64) -> Result<Reply, Failure> {
         let mut cmd = evalsha(&SCRIPTS.join, &self.pointer);
         cmd.arg(&self.id).arg(conn).arg(&self.name).arg(&self.generation).arg(&self.settings);
-        run(connection, &SCRIPTS.join, &cmd).await
+        run(pair.control(), &SCRIPTS.join, &cmd).await
     }
 
     fn key(&self, rest: &str) -> String {
@@ -383,11 +402,11 @@ fn evalsha(script: &Script, key: &str) -> Cmd {
 }
 
 /// Redis forgets scripts when it restarts. A call of one that it does not know did nothing.
-async fn run(mut connection: MultiplexedConnection, script: &Script, cmd: &Cmd) -> Result<Reply, Failure> {
+async fn run(mut line: Line, script: &Script, cmd: &Cmd) -> Result<Reply, Failure> {
     loop {
-        match cmd.query_async(&mut connection).await {
+        match cmd.query_async(&mut line).await {
             Ok(value) => return Reply::new(value),
-            Err(error) if error.code() == Some("NOSCRIPT") => script.load_async(&mut connection).await?,
+            Err(error) if error.code() == Some("NOSCRIPT") => script.load_async(&mut line).await?,
             Err(error) => return Err(error.into()),
         };
     }

@@ -51,6 +51,8 @@ pub(crate) struct Role {
     pub(crate) work: Duration,
     /// Whether the queue seals itself when no process has a handle any more.
     pub(crate) seal_when_unowned: bool,
+    /// How long it waits for a queue that is not in Redis; `None`: for ever.
+    pub(crate) abort_if_gone_for: Option<Duration>,
     /// Each item with a smaller number makes one whose number is so much greater; 0: none does.
     pub(crate) child: u64,
 }
@@ -68,6 +70,7 @@ impl Role {
             ballast: 0,
             work: Duration::ZERO,
             seal_when_unowned: true,
+            abort_if_gone_for: None,
             child: 0,
         }
     }
@@ -95,6 +98,9 @@ impl Role {
         let mut builder = builder.redis(&self.url).lease(self.lease).process_name(&self.name);
         if self.seal_when_unowned {
             builder = builder.seal_when_unowned();
+        }
+        if let Some(time) = self.abort_if_gone_for {
+            builder = builder.abort_if_gone_for(time);
         }
         builder.blocking_connect()
     }

@@ -252,6 +252,7 @@ impl<T: Payload> RedisBuilder<T> {
             let server = connecting.server();
             let failed = match connecting.join(&server).await {
                 Ok((queue, bridge)) => {
+                    drop(server);
                     tell(Ok(queue));
                     return bridge.run().await;
                 }

@@ -314,7 +314,7 @@ impl Wake for Curious {
 #[test]
 fn whoever_is_told_that_the_keys_are_gone_may_look_at_the_queue() {
     let server = Server::start();
-    let queue = server.connect::<u32>();
+    let queue = server.builder::<u32>().abort_if_gone_for(Duration::ZERO).blocking_connect().unwrap();
     let curious = Arc::new(Curious { queue: queue.clone(), woken: AtomicBool::new(false) });
     let waker = Waker::from(Arc::clone(&curious));
     let mut drained = Box::pin(queue.drained());

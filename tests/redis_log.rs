@@ -76,7 +76,7 @@ fn a_refused_put_that_nobody_waits_for() {
     // It keeps the queue from ending.
     let known = other.producer().unwrap();
     known.blocking_put(0).unwrap();
-    let meta = format!("{{aiq2:{name}}}:{}:meta", server.ask::<String>(&format!("GET {{aiq2:{name}}}")));
+    let meta = format!("{{aiq3:{name}}}:{}:meta", server.ask::<String>(&format!("GET {{aiq3:{name}}}")));
     let producer = loop {
         // Of which this process hears with the next report only, and of the refusal while Redis is not frozen.
         let _: u32 = server.ask(&format!("HSET {meta} sealed 1"));
@@ -152,9 +152,7 @@ fn a_changed_item_that_was_sent_and_not_answered() {
 #[test]
 fn keys_that_are_gone() {
     let (server, name) = (Server::start(), "gone");
-    let queue = connect::<u32>(&server, name);
+    let _queue = connect::<u32>(&server, name);
     let _: String = server.ask("FLUSHALL");
-    says(name, "the queue is not in Redis any more");
-    queue.blocking_drained();
-    says(name, "Aborted");
+    says(name, "the queue is not in Redis at");
 }

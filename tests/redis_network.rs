@@ -12,6 +12,7 @@ use fastrand::Rng;
 use fleet::process::Order::{Close, Consume, End, Feed, Produce};
 use fleet::process::Role;
 use fleet::proxy::{Proxy, Way};
+use fleet::report::FENCED;
 use fleet::server::Server;
 use fleet::{Fleet, eventually};
 
@@ -116,4 +117,19 @@ fn nothing_ends_while_nobody_can_connect() {
 fn nothing_ends_while_redis_answers_nobody() {
     let server = Server::start();
     outage(&server.url(), || server.freeze(), || server.thaw());
+}
+
+/// One call takes longer than the lease: what bounds it is how many bytes go before it. Signs of life do not wait for it.
+#[test]
+fn a_slow_link_is_not_taken_for_a_dead_one() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    proxy.slow_down(500_000);
+    let lease = Duration::from_millis(900);
+    let mut fleet = Fleet::new(Role { lease, batch: 100, ballast: 20_000, ..Role::new(&proxy.url()) });
+    fleet.join("feeder", &[Produce, Feed(0, 100), Close]);
+    fleet.join("worker", &[Consume(2)]);
+    let totals = fleet.end().assert_exact();
+    assert_eq!((totals.accepted, totals.redelivered, totals.lost_producers), (100, 0, 0));
+    assert_eq!((fleet.said(AWAY), fleet.said(FENCED)), (0, 0));
 }

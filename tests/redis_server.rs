@@ -57,9 +57,11 @@ fn what_is_lost_is_told_when_redis_is_killed_that_writes_every_second() {
 }
 
 #[test]
-fn a_queue_that_was_deleted_is_aborted_for_all() {
+fn a_queue_that_was_deleted_is_aborted_where_that_was_asked_for() {
     let server = Server::start();
-    let mut fleet = Fleet::new(Role { lease: LONG, capacity: Some(300), ..Role::new(&server.url()) });
+    let abort_if_gone_for = Some(Duration::ZERO);
+    let mut fleet =
+        Fleet::new(Role { lease: LONG, capacity: Some(300), abort_if_gone_for, ..Role::new(&server.url()) });
     let feeders = [1, 50].map(|batch| {
         fleet.join_as(&format!("feeder {batch}"), |role| role.batch = batch, &[Produce, Feed(0, 10_000_000)])
     });
@@ -211,7 +213,59 @@ fn one_alone(further: &[Order]) {
     assert_eq!((verdict.out, fleet.said(OLDER)), (300, 1));
 }
 
-const OLDER: &str = "older copy";
+const OLDER: &str = "Redis has gone back to an older copy";
+
+/// The old master comes back without its data, behind the address that all have, and then the right one takes over.
+/// Where `cut`, connections to the old one break then; otherwise they stay as they are.
+fn gone_and_back(cut: bool) {
+    let mut pair = Pair::start();
+    let mut fleet = Fleet::new(Role { lease: LONG, work: Duration::from_millis(1), ..Role::new(&pair.proxy.url()) });
+    let feeder = fleet.join("feeder", &[Produce, Feed(0, 200)]);
+    let worker = fleet.join("worker", &[Consume(2)]);
+    fleet[feeder].obeys();
+    eventually("all is settled", || fleet.meta(&pair.primary, "acked") == 200);
+    pair.replica.catch_up(&pair.primary);
+    let _: () = pair.replica.ask("REPLICAOF NO ONE");
+    pair.primary.kill9();
+    pair.primary.restart();
+    pair.proxy.cut();
+    fleet[feeder].order(Feed(200, 400));
+    let told = |fleet: &Fleet| [feeder, worker].map(|process| fleet[process].report().said(GONE));
+    eventually("both say what they wait for", || told(&fleet) == [1, 1]);
+    // One that comes meanwhile knows nothing of that queue.
+    let late = fleet.join("late", &[Produce, Feed(1000, 1100)]);
+    fleet[late].obeys();
+    eventually("both say what has happened", || fleet.said("begun a new queue") == 2);
+    assert_eq!(fleet.confirmed(), 300, "puts wait");
+    if cut {
+        pair.proxy.switch(pair.replica.port());
+    } else {
+        pair.proxy.lead_to(pair.replica.port());
+    }
+    fleet[feeder].obeys();
+    eventually("they go on", || fleet.confirmed() == 500 && fleet[worker].report().done().count() == 400);
+    // Now it is its queue that is not there.
+    eventually("the late one waits", || !cut || fleet[late].report().said(GONE) == 1);
+    fleet[late].kill9();
+    fleet[feeder].order(Close);
+    let verdict = fleet.end();
+    assert_eq!(verdict.lost, (1000..1100).collect());
+    assert!(verdict.twice.is_empty() && verdict.from_nowhere.is_empty());
+    let [(outcome, totals)] = verdict.ends[..] else { panic!("one end for all: {:?}", verdict.ends) };
+    assert_eq!((outcome, totals.accepted, totals.acked), (Outcome::Complete, 400, 400));
+}
+
+#[test]
+fn an_emptied_redis_is_waited_out_until_the_right_one_takes_over() {
+    gone_and_back(true);
+}
+
+#[test]
+fn an_emptied_redis_is_waited_out_also_by_those_who_stay_connected_to_it() {
+    gone_and_back(false);
+}
+
+const GONE: &str = "the queue is not in Redis";
 
 /// The other reports of its process are heard all the same.
 #[test]

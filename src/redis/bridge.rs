@@ -1,18 +1,20 @@
-//! The bridge: what moves items between this process and Redis, on a thread and a runtime of its own, so that
+//! The bridge: what moves items between this process and Redis, on the thread of all queues (`driver.rs`), so that
 //! no blocked arbiter keeps it from giving signs of life.
 
+use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use redis::Client;
 
 use super::connect::process_id;
 use super::connection;
 use super::engine::{Attached, Engine, Failure, Rejoined, Settings};
 use super::link::{Link, lock};
 use super::news;
+use super::outage::{Outage, Say};
 use super::payload::Payload;
 use super::puts::Confirmed;
+use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use super::session::{Session, Stop};
 use crate::one_line::OneLine;
 use crate::queue::{Outcome, Shared, drop_quietly, wake};
@@ -21,17 +23,25 @@ pub(super) struct Bridge<T> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) link: Arc<Link<T>>,
     pub(super) engine: Engine,
-    pub(super) client: Client,
+    pub(super) server: Rc<Server>,
     pub(super) settings: Settings,
     /// How long a failed item waits after its first attempt, its second, …
     pub(super) delays: Vec<Duration>,
     /// When it was connected last, after an outage.
     pub(super) reconnected: Option<Instant>,
+    /// Since when the queue has not been in Redis, and what the log says of that.
+    pub(super) gone: Option<Instant>,
+    pub(super) missed: Outage,
+    /// How long to wait for it.
+    pub(super) abort_if_gone_for: Option<Duration>,
+    /// It has served to the end.
+    pub(super) done: bool,
 }
 
 /// What to do next.
 enum Step {
     Serve,
+    /// Away, or gone.
     Reconnect(Failure),
     Rejoin,
     /// Redis has gone back to an older copy of itself.
@@ -42,18 +52,43 @@ enum Step {
 }
 
 impl<T: Payload> Bridge<T> {
+    pub(super) fn new(
+        shared: Arc<Shared<T>>,
+        link: Arc<Link<T>>,
+        engine: Engine,
+        server: Rc<Server>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            shared,
+            link,
+            engine,
+            server,
+            settings,
+            delays: Vec::new(),
+            reconnected: None,
+            gone: None,
+            missed: Outage::default(),
+            abort_if_gone_for: None,
+            done: false,
+        }
+    }
+
     /// Serves until the queue has ended, or nothing here needs it any more.
     pub(super) async fn run(mut self) {
         let mut step = if self.engine.process_id().is_empty() { Step::Rejoin } else { Step::Serve };
         loop {
             let next = match step {
                 Step::Serve => Err(Session::new(&self).serve().await),
-                Step::Reconnect(failure) => self.reconnect(&failure).await,
+                Step::Reconnect(failure) => self.reconnect(failure).await,
                 Step::Rejoin => self.rejoin().await,
                 Step::GoneBack => self.start_over().await,
                 Step::End => self.end().await,
                 Step::Leave => self.leave().await,
-                Step::Done => return,
+                Step::Done => {
+                    self.done = true;
+                    return;
+                }
             };
             step = next.unwrap_or_else(|stop| self.after(stop));
         }
@@ -67,48 +102,68 @@ impl<T: Payload> Bridge<T> {
             Stop::Failed(Failure::Fenced) => Step::Rejoin,
             // They may have been deleted. Others will come.
             Stop::Failed(Failure::Gone) if self.engine.is_of_letters() => Step::Rejoin,
-            Stop::Failed(Failure::Gone) => {
-                log::error!("{}: the queue is not in Redis any more, so it is aborted here", self.shared.label());
-                // Not locked while others are told: they may ask for a report.
-                let totals = lock(&self.link.report).totals;
-                self.shared.end_remote(Outcome::Aborted, totals);
-                Step::Done
-            }
             Stop::Failed(failure) => Step::Reconnect(failure),
         }
     }
 
-    /// Tries again and again until Redis answers, and takes up where it was. What has no answer is sent again.
-    async fn reconnect(&mut self, failure: &Failure) -> Result<Step, Stop> {
-        let (label, since) = (self.shared.label(), Instant::now());
-        log::warn!("{label}: Redis does not answer; puts and takes wait: {}", OneLine(failure));
+    /// Tries again and again until Redis answers and has the queue, and takes up where it was. What has no answer is sent
+    /// again.
+    async fn reconnect(&mut self, mut failure: Failure) -> Result<Step, Stop> {
+        let since = Instant::now();
+        self.server.outage.borrow_mut().begins(since);
+        self.missed.begins(since);
         // What fails at once is not tried again at once.
         if self.reconnected.is_some_and(|reconnected| reconnected.elapsed() < LONGEST_PAUSE) {
             tokio::time::sleep(LONGEST_PAUSE.min(self.settings.lease / 3)).await;
         }
         let mut pause = FIRST_PAUSE;
-        loop {
-            match self.try_reconnect().await {
-                Err(Stop::Failed(Failure::Away(_) | Failure::NoMemory | Failure::Stale)) => {}
-                ended => {
-                    self.reconnected = Some(Instant::now());
-                    log::warn!("{label}: Redis answers again, after {:.1} s", since.elapsed().as_secs_f32());
-                    return ended;
+        let ended = loop {
+            self.complain(&failure).await;
+            match self.try_reconnect(&failure).await {
+                Err(Stop::Failed(Failure::Gone)) if self.engine.is_of_letters() => break Ok(Step::Rejoin),
+                Err(Stop::Failed(next @ (Failure::Away(_) | Failure::NoMemory | Failure::Stale | Failure::Gone))) => {
+                    failure = next;
                 }
+                ended => break ended,
             }
             if self.is_needless() && since.elapsed() > self.settings.lease {
-                log::warn!("{label}: left without a word to Redis; others will find this process lost");
-                return Ok(Step::Done);
+                log::warn!("{}: left without a word to Redis; others will find this process lost", self.shared.label());
+                break Ok(Step::Done);
+            }
+            let gone = self.gone.filter(|_| matches!(failure, Failure::Gone));
+            if let (Some(gone), Some(limit)) = (gone, self.abort_if_gone_for)
+                && gone.elapsed() >= limit
+            {
+                log::error!("{}: the queue is not in Redis any more, so it is aborted here", self.shared.label());
+                // Not locked while others are told: they may ask for a report.
+                let totals = lock(&self.link.report).totals;
+                self.shared.end_remote(Outcome::Aborted, totals);
+                break Ok(Step::Done);
+            }
+            if gone.is_some() && self.shared.here().ended {
+                break Ok(Step::Leave);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        };
+        self.reconnected = Some(Instant::now());
+        self.say_the_end();
+        ended
     }
 
-    async fn try_reconnect(&mut self) -> Result<Step, Stop> {
-        let connection = connection::open(&self.client, &self.settings).await.map_err(Failure::Away)?;
-        self.engine.reconnected(connection);
+    async fn try_reconnect(&mut self, failure: &Failure) -> Result<Step, Stop> {
+        let patience = connection::patience(&self.settings);
+        if let Failure::Gone = failure {
+            // Connections stay where they are, and the address may lead to another server by now.
+            let probe = self.server.probe(patience).await.map_err(Failure::Away)?;
+            self.engine.reconnected(probe);
+            self.engine.attach().await?;
+            self.server.give_up(io::Error::other("the queues are on another server now").into());
+        }
+        let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
+        self.engine.reconnected(pair);
         let attached = self.engine.attach().await?;
+        self.gone = None;
         if attached.last_put < self.link.puts().last_sent()
             || attached.last_batch < self.link.settles(|settles| settles.last_done())
         {
@@ -118,6 +173,52 @@ impl<T: Payload> Bridge<T> {
         let unheard = self.link.deliver_unheard(claimed);
         self.shared.tell_getters(unheard);
         Ok(Step::Serve)
+    }
+
+    /// Says in the log what is waited for, as often as it helps.
+    async fn complain(&mut self, failure: &Failure) {
+        let (label, now) = (self.shared.label(), Instant::now());
+        if let Failure::Gone = failure {
+            self.gone.get_or_insert(now);
+            let begun = match self.engine.is_superseded().await {
+                Ok(true) => "; another process has begun a new queue of this name there",
+                _ => "",
+            };
+            if self.missed.because(begun, now).is_some() {
+                log::error!(
+                    "{label}: the queue is not in Redis at {}: it was deleted, or this is an older copy, or another \
+                     server{begun}; puts and takes wait until it is back",
+                    self.server.place()
+                );
+            }
+            return;
+        }
+        let (place, reason) = (self.server.place(), OneLine(failure).to_string());
+        let say = self.server.outage.borrow_mut().because(&reason, now);
+        // Others, of the same connections, say nothing.
+        let queues = if self.engine.pair().is_broken() { Rc::strong_count(&self.server) } else { 1 };
+        let whose = if queues > 1 { format!(" of {queues} queues") } else { String::new() };
+        match say {
+            Some(Say::Begins) => {
+                log::warn!("{label} at {place}: Redis does not answer; puts and takes{whose} wait: {reason}");
+            }
+            Some(Say::Lasts(time)) => {
+                let time = time.as_secs_f32();
+                log::warn!("{label} at {place}: puts and takes{whose} wait for {time:.1} s now: {reason}");
+            }
+            None => {}
+        }
+    }
+
+    fn say_the_end(&mut self) {
+        let (label, now) = (self.shared.label(), Instant::now());
+        if let Some(time) = self.missed.ends(now) {
+            log::warn!("{label}: waited for the queue for {:.1} s", time.as_secs_f32());
+        }
+        let over = self.server.outage.borrow_mut().ends(now);
+        if let Some(time) = over {
+            log::warn!("{label} at {}: Redis answers again, after {:.1} s", self.server.place(), time.as_secs_f32());
+        }
     }
 
     /// This process was silent for too long: others have what it held. It goes on under a new id.
@@ -149,6 +250,8 @@ impl<T: Payload> Bridge<T> {
              were settled come again",
             self.shared.label()
         );
+        // What is under way is refused from now on.
+        self.engine.reconnected(self.engine.pair());
         let Attached { last_put, last_batch } = self.engine.attach().await?;
         let held = self.engine.in_flight().await?;
         self.link.start_over(last_batch, held);
@@ -225,14 +328,10 @@ impl<T: Payload> Bridge<T> {
 /// A panic in here would leave everybody waiting for what never comes.
 impl<T> Drop for Bridge<T> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if !self.done {
             log::error!("{}: the way to Redis has died, so the queue is aborted here", self.shared.label());
             let totals = lock(&self.link.report).totals;
             self.shared.end_remote(Outcome::Aborted, totals);
         }
     }
 }
-
-/// Between two tries to reach Redis.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -1,22 +1,23 @@
 //! How a queue is connected.
 
-use std::fmt;
-use std::io;
+use std::rc::Rc;
 use std::sync::{Arc, mpsc};
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use futures::channel::oneshot;
 use redis::{Client, ErrorKind, RedisError};
 
 use super::bridge::Bridge;
-use super::connection;
+use super::connection::{self, Pair};
+use super::driver;
 use super::engine::{Engine, Failure, Joined, Settings};
 use super::error::ConnectError;
 use super::letters::OpenLetters;
 use super::link::Link;
 use super::news;
 use super::payload::Payload;
+use super::server::{LONGEST_PAUSE, Server};
 use crate::arbiter::assert_may_block;
 use crate::config::Builder;
 use crate::queue::{IterableQueue, QueueId, Snapshot, label};
@@ -49,6 +50,7 @@ impl<T> Builder<T> {
             retention: RETENTION,
             deadline: None,
             seal_when_unowned: false,
+            abort_if_gone_for: None,
             process_name: None,
         }
     }
@@ -62,6 +64,7 @@ pub struct RedisBuilder<T> {
     retention: Duration,
     deadline: Option<Duration>,
     seal_when_unowned: bool,
+    abort_if_gone_for: Option<Duration>,
     process_name: Option<String>,
 }
 
@@ -161,6 +164,30 @@ impl<T> RedisBuilder<T> {
         self
     }
 
+    /// Aborts the queue in this process if it has not been in Redis for so long; never unless given.
+    ///
+    /// An emptied Redis, an older copy of it, or another server behind the same address does not have the queue. Then this
+    /// process says so in the log, as an error, and waits: when the right server is back, it goes on where it was. A
+    /// process that is to end instead names a time for that. The others of the queue decide for themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # fn connect() -> Result<(), ConnectError> {
+    /// # use std::time::Duration;
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
+    /// let queue = builder.abort_if_gone_for(Duration::from_secs(600)).blocking_connect()?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn abort_if_gone_for(mut self, time: Duration) -> Self {
+        self.abort_if_gone_for = Some(time);
+        self
+    }
+
     /// What this process is called in snapshots of others; its host and number unless given.
     ///
     /// # Examples
@@ -185,7 +212,8 @@ impl<T> RedisBuilder<T> {
 impl<T: Payload> RedisBuilder<T> {
     /// Joins the queue of this name, or begins it: if there is none, or if the last one has ended.
     ///
-    /// Works on every runtime and without one: a thread of its own keeps the connection.
+    /// Works on every runtime and without one: a thread that serves all queues over Redis of this process does the work,
+    /// through connections that all queues of the same address share.
     ///
     /// # Errors
     ///
@@ -220,15 +248,22 @@ impl<T: Payload> RedisBuilder<T> {
         tell: impl FnOnce(Result<IterableQueue<T>, ConnectError>) + Send + 'static,
     ) -> Result<(), ConnectError> {
         let connecting = self.check()?;
-        on_a_thread(move || async move {
-            match connecting.join().await {
+        let serve = move || async move {
+            let server = connecting.server();
+            let failed = match connecting.join(&server).await {
                 Ok((queue, bridge)) => {
+                    drop(server);
                     tell(Ok(queue));
-                    bridge.run().await;
+                    return bridge.run().await;
                 }
-                Err(error) => tell(Err(error)),
+                Err(failed) => failed,
+            };
+            tell(Err(failed.error));
+            if let Some(joining) = failed.joining {
+                joining.undo(&server).await;
             }
-        })
+        };
+        driver::spawn(serve).map_err(ConnectError::Thread)
     }
 
     /// Joins the queue as [`connect`](RedisBuilder::connect) does; the thread waits for it.
@@ -286,7 +321,8 @@ impl<T: Payload> RedisBuilder<T> {
     pub async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
         let connecting = self.check()?;
         let (done, inspected) = oneshot::channel();
-        on_a_thread(move || async move { drop(done.send(connecting.inspect().await)) })?;
+        driver::spawn(move || async move { drop(done.send(connecting.inspect().await)) })
+            .map_err(ConnectError::Thread)?;
         inspected.await.unwrap_or_else(|_| Err(went_away()))
     }
 
@@ -300,7 +336,7 @@ impl<T: Payload> RedisBuilder<T> {
         if self.lease < SHORTEST_LEASE || self.retention < self.lease.saturating_mul(10) || deadline_is_none {
             return Err(ConnectError::Duration);
         }
-        let client = Client::open(self.url).map_err(ConnectError::Url)?;
+        let client = Client::open(self.url.as_str()).map_err(ConnectError::Url)?;
         let settings = Settings {
             capacity: config.capacity,
             max_attempts: config.max_attempts,
@@ -312,34 +348,50 @@ impl<T: Payload> RedisBuilder<T> {
             let host = gethostname::gethostname();
             format!("{}:{}", host.to_string_lossy(), std::process::id())
         });
-        Ok(Connecting { config, client, settings, deadline: self.deadline, process_name })
+        let Self { url, deadline, abort_if_gone_for, .. } = self;
+        Ok(Connecting { config, url, client, settings, deadline, abort_if_gone_for, process_name })
     }
 }
 
 /// All that is needed to connect.
 struct Connecting<T> {
     config: crate::queue::Config<T>,
+    url: String,
     client: Client,
     settings: Settings,
     deadline: Option<Duration>,
+    abort_if_gone_for: Option<Duration>,
     process_name: String,
 }
 
 impl<T: Payload> Connecting<T> {
-    async fn join(self) -> Result<(IterableQueue<T>, Bridge<T>), ConnectError> {
-        let Self { config, client, settings, deadline, process_name } = self;
-        let connection = connection::open(&client, &settings).await.map_err(ConnectError::Redis)?;
-        let name = config.name.as_deref().unwrap_or_default();
-        let process_id = process_id().map_err(ConnectError::Random)?;
-        let joined = Engine::join(connection.clone(), name, &settings, &process_id, &process_name, true).await;
-        let engine = match joined.map_err(refused)? {
-            Joined::Ok(engine) => engine,
-            Joined::Mismatch { field, theirs, ours } => {
-                return Err(ConnectError::Mismatch { setting: field, theirs, ours });
-            }
-            Joined::None | Joined::Again | Joined::Ended => return Err(went_away()),
+    fn server(&self) -> Rc<Server> {
+        Server::of(&self.url, self.client.clone())
+    }
+
+    async fn join(self, server: &Rc<Server>) -> Result<(IterableQueue<T>, Bridge<T>), Failed> {
+        let Self { config, settings, process_name, .. } = self;
+        let pair = server.pair(connection::patience(&settings)).await.map_err(ConnectError::Redis)?;
+        let joining = Joining {
+            queue: config.name.clone().unwrap_or_default().to_string(),
+            settings,
+            process_id: process_id().map_err(ConnectError::Random)?,
+            process_name,
         };
-        let report = engine.report().await.map_err(refused)?;
+        let engine = match joining.join(&pair, true).await {
+            Ok(Joined::Ok(engine)) => engine,
+            Ok(Joined::Mismatch { field, theirs, ours }) => {
+                return Err(ConnectError::Mismatch { setting: field, theirs, ours }.into());
+            }
+            Ok(Joined::None | Joined::Again | Joined::Ended) => return Err(went_away().into()),
+            // What Redis answers with an error it has not done.
+            Err(Failure::Away(error)) if error.code().is_some() => return Err(ConnectError::Redis(error).into()),
+            Err(failure) => return Err(Failed { error: refused(failure), joining: Some(joining) }),
+        };
+        let report = match engine.report().await {
+            Ok(report) => report,
+            Err(failure) => return Err(Failed { error: refused(failure), joining: Some(joining) }),
+        };
         let delays = match &config.redelivery {
             Some(redelivery) => {
                 (1..=config.max_attempts.min(64)).map(|attempt| redelivery.backoff.delay(attempt)).collect()
@@ -347,21 +399,76 @@ impl<T: Payload> Connecting<T> {
             None => Vec::new(),
         };
         let id = QueueId::next();
-        let link = Arc::new(Link::new(label(config.name.as_deref(), id), config.capacity, deadline));
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), config.capacity, self.deadline));
         let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
-        let letters = OpenLetters::new(queue.name().unwrap_or_default(), &engine, &client, &settings);
+        let letters = OpenLetters::new(&joining.queue, &engine, &self.url, &self.client, &joining.settings);
         link.open_letters.get_or_init(|| letters);
         news::spread(&report, &engine, &shared, &link);
-        connection::look_for_eviction(connection, &shared.label()).await;
-        Ok((queue, Bridge { shared, link, engine, client, settings, delays, reconnected: None }))
+        let mut bridge = Bridge::new(shared, link, engine, Rc::clone(server), joining.settings);
+        bridge.delays = delays;
+        bridge.abort_if_gone_for = self.abort_if_gone_for;
+        connection::look_for_eviction(&pair, &bridge.shared.label()).await;
+        Ok((queue, bridge))
     }
 
     async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
-        let connection = connection::open(&self.client, &self.settings).await.map_err(ConnectError::Redis)?;
+        let pair = self.server().pair(connection::patience(&self.settings)).await.map_err(ConnectError::Redis)?;
         let name = self.config.name.unwrap_or_default();
-        let report = Engine::look(connection, &name).await.map_err(refused)?;
+        let report = Engine::look(&pair, &name).await.map_err(refused)?;
         Ok(report.map(|report| news::snapshot(&report, &name, self.config.capacity)))
+    }
+}
+
+/// A process that joins a queue.
+struct Joining {
+    queue: String,
+    settings: Settings,
+    process_id: String,
+    process_name: String,
+}
+
+impl Joining {
+    async fn join(&self, pair: &Pair, begin: bool) -> Result<Joined, Failure> {
+        Engine::join(pair.clone(), &self.queue, &self.settings, &self.process_id, &self.process_name, begin).await
+    }
+
+    /// Leaves the queue, as its answer to the join is not known. For as long as the lease; then the others find this
+    /// process lost.
+    async fn undo(self, server: &Rc<Server>) {
+        let since = Instant::now();
+        while !self.try_undo(server).await && since.elapsed() < self.settings.lease {
+            tokio::time::sleep(LONGEST_PAUSE.min(self.settings.lease / 3)).await;
+        }
+    }
+
+    /// Joins again, which does nothing if it is one of the processes: a request that is still on its way is refused once
+    /// this process has left.
+    async fn try_undo(&self, server: &Rc<Server>) -> bool {
+        let Ok(pair) = server.pair(connection::patience(&self.settings)).await else { return false };
+        match self.join(&pair, false).await {
+            Ok(Joined::Ok(engine)) => loop {
+                match engine.leave().await {
+                    Ok(true) => {}
+                    Ok(false) | Err(Failure::Fenced | Failure::Gone) => return true,
+                    Err(_) => return false,
+                }
+            },
+            Ok(_) | Err(Failure::Fenced | Failure::Gone) => true,
+            Err(_) => false,
+        }
+    }
+}
+
+/// Why it did not connect, and what is left to be undone.
+struct Failed {
+    error: ConnectError,
+    joining: Option<Joining>,
+}
+
+impl From<ConnectError> for Failed {
+    fn from(error: ConnectError) -> Self {
+        Self { error, joining: None }
     }
 }
 
@@ -384,15 +491,6 @@ fn went_away() -> ConnectError {
     refused(Failure::Gone)
 }
 
-/// Runs a future on a thread and a runtime of its own.
-pub(super) fn on_a_thread<F: Future<Output = ()>>(
-    make: impl FnOnce() -> F + Send + 'static,
-) -> Result<(), ConnectError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ConnectError::Thread)?;
-    let thread = thread::Builder::new().name("queue-redis".to_owned());
-    thread.spawn(move || runtime.block_on(make())).map(drop).map_err(ConnectError::Thread)
-}
-
 impl<T> fmt::Debug for RedisBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The address may hold a password.
@@ -402,6 +500,7 @@ impl<T> fmt::Debug for RedisBuilder<T> {
             .field("retention", &self.retention)
             .field("item_deadline", &self.deadline)
             .field("seal_when_unowned", &self.seal_when_unowned)
+            .field("abort_if_gone_for", &self.abort_if_gone_for)
             .field("process_name", &self.process_name)
             .finish_non_exhaustive()
     }

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use redis::Cmd;
-use redis::aio::MultiplexedConnection;
 
+use super::connection::{Line, Pair};
 use super::link::lock;
 use super::scripts::{FORMAT, Key, LETTERS, SCRIPTS, Script};
 
@@ -38,8 +38,8 @@ const MAX_NAMES: usize = 20;
 /// One queue in Redis as one process sees it: a call for each script.
 #[derive(Clone)]
 pub(super) struct Engine {
-    connection: MultiplexedConnection,
-    /// Its number. Calls that arrive through earlier connections do nothing.
+    pair: Pair,
+    /// Their number. Calls that arrive through earlier connections do nothing.
     conn: u64,
     process: Arc<Process>,
 }
@@ -94,7 +94,7 @@ impl Engine {
     /// Joins the queue of that name. If there is none, or if it has ended, it is begun, or [`Joined::None`] if `begin` is
     /// false. `process_id` must be one that nobody has used.
     pub(super) async fn join(
-        connection: MultiplexedConnection,
+        pair: impl Into<Pair>,
         name: &str,
         settings: &Settings,
         process_id: &str,
@@ -102,12 +102,12 @@ impl Engine {
         begin: bool,
     ) -> Result<Joined, Failure> {
         let name = Name { pointer: pointer(name), process: process_name.to_owned() };
-        let mut pointed = connection.clone();
+        let pair = pair.into();
         loop {
-            let current: Option<String> = redis::cmd("GET").arg(&name.pointer).query_async(&mut pointed).await?;
+            let current: Option<String> = redis::cmd("GET").arg(&name.pointer).query_async(&mut pair.control()).await?;
             let current = current.unwrap_or_default();
             let process = Process::new(name.clone(), &current, process_id, settings.encode());
-            let engine = Self { connection: connection.clone(), conn: 1, process: Arc::new(process) };
+            let engine = Self { pair: pair.clone(), conn: 1, process: Arc::new(process) };
             // With no pointer there is nothing to join.
             let joined = if current.is_empty() { Joined::None } else { engine.try_join(&current).await? };
             match joined {
@@ -123,7 +123,7 @@ impl Engine {
     pub(super) fn letters(&self) -> Self {
         let Process { name, settings, .. } = &*self.process;
         let process = Process::new(name.clone(), LETTERS, "", settings.clone());
-        Self { connection: self.connection.clone(), conn: self.conn, process: Arc::new(process) }
+        Self { pair: self.pair.clone(), conn: self.conn, process: Arc::new(process) }
     }
 
     pub(super) fn is_of_letters(&self) -> bool {
@@ -132,7 +132,7 @@ impl Engine {
 
     /// Begins a queue in the place of the current one.
     async fn begin(&self, current: &str) -> Result<(), Failure> {
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection.clone()).await?;
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.pair.control()).await?;
         let mut number = seconds * 1_000_000 + micros;
         loop {
             let generation = number.to_string();
@@ -168,13 +168,12 @@ impl Engine {
     }
 
     /// A look from outside at the queue of that name, as it was last begun.
-    pub(super) async fn look(connection: MultiplexedConnection, name: &str) -> Result<Option<Report>, Failure> {
+    pub(super) async fn look(pair: &Pair, name: &str) -> Result<Option<Report>, Failure> {
         let name = Name { pointer: pointer(name), process: String::new() };
-        let generation: Option<String> =
-            redis::cmd("GET").arg(&name.pointer).query_async(&mut connection.clone()).await?;
+        let generation: Option<String> = redis::cmd("GET").arg(&name.pointer).query_async(&mut pair.control()).await?;
         let Some(generation) = generation else { return Ok(None) };
         let process = Process::new(name, &generation, "", Vec::new());
-        match (Self { connection, conn: 0, process: Arc::new(process) }).report().await {
+        match (Self { pair: pair.clone(), conn: 0, process: Arc::new(process) }).report().await {
             Ok(report) => Ok(Some(report)),
             Err(Failure::Gone) => Ok(None),
             Err(failure) => Err(failure),
@@ -203,10 +202,24 @@ impl Engine {
         }
     }
 
-    /// All further calls go through this connection, the first of which must be [`Engine::attach`].
-    pub(super) fn reconnected(&mut self, connection: MultiplexedConnection) {
-        self.connection = connection;
+    /// All further calls go through these connections, the first of which must be [`Engine::attach`]. What was asked
+    /// before counts as asked through earlier ones, also if these are the same: answers that nobody waited for may be
+    /// to come, and large calls do not keep the order of small ones.
+    pub(super) fn reconnected(&mut self, pair: impl Into<Pair>) {
+        self.pair = pair.into();
         self.conn += 1;
+    }
+
+    /// The connections of now.
+    pub(super) fn pair(&self) -> Pair {
+        self.pair.clone()
+    }
+
+    /// Whether another generation of the queue is there in the place of this one.
+    pub(super) async fn is_superseded(&self) -> Result<bool, Failure> {
+        let mut cmd = redis::cmd("GET");
+        let now: Option<String> = cmd.arg(self.process.key(Key::Pointer)).query_async(&mut self.pair.control()).await?;
+        Ok(now.is_some_and(|now| now != self.process.generation))
     }
 
     /// The Pub/Sub channels with the messages for all (`end`, `state`), and for this process (`items`,
@@ -243,7 +256,7 @@ impl Engine {
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(self.process.key(Key::Inf));
         ids.clone().for_each(|id| _ = cmd.arg(self.process.field(id)));
-        let entries: Vec<Option<Vec<u8>>> = cmd.query_async(&mut self.connection.clone()).await?;
+        let entries: Vec<Option<Vec<u8>>> = cmd.query_async(&mut self.pair.bulk_answer()).await?;
         Ok(ids.zip(entries).filter_map(|(id, entry)| Some((id, Entry::parse(entry?)))).collect())
     }
 
@@ -252,7 +265,7 @@ impl Engine {
         let prefix = self.process.field("");
         let mut cmd = redis::cmd("HKEYS");
         cmd.arg(self.process.key(Key::Inf));
-        let fields: Vec<String> = cmd.query_async(&mut self.connection.clone()).await?;
+        let fields: Vec<String> = cmd.query_async(&mut self.pair.bulk_answer()).await?;
         let mut held: Vec<u64> = fields.iter().filter_map(|field| field.strip_prefix(&prefix)?.parse().ok()).collect();
         held.sort_unstable();
         Ok(held)
@@ -260,7 +273,7 @@ impl Engine {
 
     /// The last item that was accepted from a process that is not one any more, as long as the retention.
     pub(super) async fn last_put_of(&self, process_id: &str) -> Result<Option<u64>, Failure> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.pair.control();
         Ok(redis::cmd("HGET").arg(self.process.key(Key::Was)).arg(process_id).query_async(&mut connection).await?)
     }
 
@@ -292,7 +305,7 @@ impl Engine {
     pub(super) async fn put(&self, first: u64, payloads: &[impl AsRef<[u8]>]) -> Result<Put, Failure> {
         let time = self.process.time();
         let mut reply = self
-            .call(&SCRIPTS.put, |cmd| {
+            .call_through(self.pair.bulk(), &SCRIPTS.put, |cmd| {
                 cmd.arg(first);
                 for payload in payloads {
                     cmd.arg(Fresh { time, payload: payload.as_ref() });
@@ -320,7 +333,7 @@ impl Engine {
         let first = next_id.fetch_add(max as u64, Ordering::Relaxed);
         *lock(&self.process.claimed) = first..first + max as u64;
         let mut reply = self
-            .call(&SCRIPTS.claim, |cmd| {
+            .call_through(self.pair.bulk_answer(), &SCRIPTS.claim, |cmd| {
                 cmd.arg(first).arg(max).arg(CLAIM_BYTES).arg(handed);
             })
             .await?;
@@ -353,7 +366,9 @@ impl Engine {
         delays: &[Duration],
     ) -> Result<Settled, Failure> {
         let to = Encoder { time: self.process.time(), prefix: self.process.field("") };
-        let mut reply = self.call(&SCRIPTS.settle, |cmd| to.encode(cmd, batch, handed, ops, delays)).await?;
+        let mut reply = self
+            .call_through(self.pair.bulk(), &SCRIPTS.settle, |cmd| to.encode(cmd, batch, handed, ops, delays))
+            .await?;
         match reply.word() {
             "OK" => {
                 self.process.told_handed.fetch_max(handed, Ordering::Relaxed);
@@ -415,17 +430,25 @@ impl Engine {
     }
 
     async fn call(&self, script: &Script, args: impl FnOnce(&mut Cmd)) -> Result<Reply, Failure> {
+        self.call_through(self.pair.control(), script, args).await
+    }
+
+    async fn call_through(
+        &self,
+        mut line: Line,
+        script: &Script,
+        args: impl FnOnce(&mut Cmd),
+    ) -> Result<Reply, Failure> {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(script.script.get_hash()).arg(script.keys.len());
         script.keys.iter().for_each(|key| _ = cmd.arg(self.process.key(*key)));
         cmd.arg(&self.process.id).arg(self.conn);
         args(&mut cmd);
-        let mut connection = self.connection.clone();
         loop {
-            match cmd.query_async(&mut connection).await {
+            match cmd.query_async(&mut line).await {
                 Ok(value) => return Reply::new(value),
                 // Redis forgets scripts when it restarts. A call of one that it does not know did nothing.
-                Err(error) if error.code() == Some("NOSCRIPT") => script.script.load_async(&mut connection).await?,
+                Err(error) if error.code() == Some("NOSCRIPT") => script.script.load_async(&mut line).await?,
                 Err(error) => return Err(error.into()),
             };
         }

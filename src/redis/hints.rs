@@ -1,58 +1,166 @@
 //! Messages of Redis that there is something for this process. They may be lost; nobody relies on them.
+//!
+//! All queues of a server share one Pub/Sub connection. When it is a new one, or a channel is, those who listen look for
+//! themselves: what was said before is lost.
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
+use std::future::pending;
+use std::io;
+use std::pin::pin;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
-use redis::{Client, RedisError};
+use futures::future::{Either, select};
+use redis::aio::{PubSub, PubSubSink};
+use redis::{Msg, RedisError};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::payload::Payload;
-use super::session::{Session, Stop};
+use super::connection::LONGEST_PATIENCE;
+use super::server::Server;
+use super::session::Stop;
 use crate::one_line::OneLine;
 
-/// Between two tries to subscribe.
+/// Between two tries to listen.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Passes messages on for as long as the session lasts.
-pub(super) async fn listen<T: Payload>(
-    session: &Session<'_, T>,
-    client: &Client,
+/// A connection on which nothing comes may be none any more: so often it is asked.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What a queue is told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ears {
+    pub(super) items: Rc<Notify>,
+    pub(super) room: Rc<Notify>,
+    pub(super) state: Rc<Notify>,
+}
+
+impl Ears {
+    fn all(&self) {
+        for one in [&self.items, &self.room, &self.state] {
+            one.notify_one();
+        }
+    }
+}
+
+/// Who listens to which channel.
+#[derive(Debug, Default)]
+pub(super) struct Hints {
+    channels: RefCell<HashMap<String, Vec<Ears>>>,
+    changed: Notify,
+}
+
+/// Has messages passed on for as long as the session lasts.
+pub(super) async fn listen(hints: &Hints, channels: [String; 2], ears: Ears) -> Result<Infallible, Stop> {
+    for channel in &channels {
+        hints.channels.borrow_mut().entry(channel.clone()).or_default().push(ears.clone());
+    }
+    hints.changed.notify_one();
+    let _listening = Listening { hints, channels, ears };
+    pending().await
+}
+
+struct Listening<'a> {
+    hints: &'a Hints,
     channels: [String; 2],
-    patience: Duration,
-) -> Result<Infallible, Stop> {
+    ears: Ears,
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        let mut channels = self.hints.channels.borrow_mut();
+        for channel in &self.channels {
+            let Some(all) = channels.get_mut(channel) else { continue };
+            all.retain(|ears| !Rc::ptr_eq(&ears.items, &self.ears.items));
+            if all.is_empty() {
+                channels.remove(channel);
+            }
+        }
+        self.hints.changed.notify_one();
+    }
+}
+
+/// Passes messages on to those who listen.
+pub(super) async fn route(hints: Rc<Hints>, server: Weak<Server>) {
     loop {
-        if let Err(error) = subscribe(session, client, &channels, patience).await {
-            log::debug!("no messages from Redis: {}", OneLine(error));
+        if hints.channels.borrow().is_empty() {
+            hints.changed.notified().await;
+            continue;
+        }
+        match open(&server).await {
+            Some(Ok(messages)) => {
+                if let Err(error) = pass_on(&hints, messages).await {
+                    log::debug!("no messages from Redis: {}", OneLine(error));
+                }
+            }
+            Some(Err(error)) => log::debug!("no messages from Redis: {}", OneLine(error)),
+            None => return,
         }
         sleep(PAUSE).await;
     }
 }
 
-async fn subscribe<T: Payload>(
-    session: &Session<'_, T>,
-    client: &Client,
-    channels: &[String; 2],
-    patience: Duration,
-) -> Result<(), RedisError> {
-    let opened = timeout(patience, async {
-        let mut messages = client.get_async_pubsub().await?;
-        messages.subscribe(&channels[..]).await?;
-        Ok::<_, RedisError>(messages)
-    });
-    let Ok(messages) = opened.await else { return Ok(()) };
-    let mut messages = messages?;
-    // What was said before is lost.
-    for all in [&session.items, &session.room, &session.state] {
-        all.notify_one();
-    }
-    let mut messages = messages.on_message();
-    while let Some(message) = messages.next().await {
-        match message.get_payload_bytes() {
-            b"items" => session.items.notify_one(),
-            b"room" => session.room.notify_one(),
-            _ => session.state.notify_one(),
+async fn open(server: &Weak<Server>) -> Option<Result<PubSub, RedisError>> {
+    let server = server.upgrade()?;
+    let opened = timeout(LONGEST_PATIENCE, async { server.client().await?.get_async_pubsub().await });
+    Some(opened.await.unwrap_or_else(|_| Err(silent())))
+}
+
+/// Returns when there is nobody who listens.
+async fn pass_on(hints: &Hints, messages: PubSub) -> Result<(), RedisError> {
+    let (mut sink, mut messages) = messages.split();
+    let mut known = HashSet::new();
+    loop {
+        if !follow(hints, &mut sink, &mut known).await? {
+            return Ok(());
+        }
+        let changed = pin!(hints.changed.notified());
+        match timeout(QUIET, select(messages.next(), changed)).await {
+            Ok(Either::Left((Some(message), _))) => tell(hints, &message),
+            Ok(Either::Left((None, _))) => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+            Ok(Either::Right(_)) => {}
+            Err(_) => drop(within(sink.ping::<redis::Value>()).await?),
         }
     }
-    Ok(())
+}
+
+/// Subscribes to what is listened to, and to nothing else. Returns whether that is anything.
+async fn follow(hints: &Hints, sink: &mut PubSubSink, known: &mut HashSet<String>) -> Result<bool, RedisError> {
+    let (new, old): (Vec<String>, Vec<String>) = {
+        let channels = hints.channels.borrow();
+        let new = channels.keys().filter(|channel| !known.contains(*channel)).cloned();
+        (new.collect(), known.iter().filter(|channel| !channels.contains_key(*channel)).cloned().collect())
+    };
+    if !new.is_empty() {
+        within(sink.subscribe(&new)).await?;
+        let channels = hints.channels.borrow();
+        new.iter().filter_map(|channel| channels.get(channel)).flatten().for_each(Ears::all);
+    }
+    if !old.is_empty() {
+        within(sink.unsubscribe(&old)).await?;
+    }
+    known.retain(|channel| !old.contains(channel));
+    known.extend(new);
+    Ok(!known.is_empty())
+}
+
+fn tell(hints: &Hints, message: &Msg) {
+    let channels = hints.channels.borrow();
+    let ears = channels.get(message.get_channel_name()).into_iter().flatten();
+    match message.get_payload_bytes() {
+        b"items" => ears.for_each(|ears| ears.items.notify_one()),
+        b"room" => ears.for_each(|ears| ears.room.notify_one()),
+        _ => ears.for_each(|ears| ears.state.notify_one()),
+    }
+}
+
+async fn within<V>(call: impl Future<Output = Result<V, RedisError>>) -> Result<V, RedisError> {
+    timeout(LONGEST_PATIENCE, call).await.unwrap_or_else(|_| Err(silent()))
+}
+
+fn silent() -> RedisError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }

@@ -2,16 +2,17 @@
 //! brought back as items are, and each process has a bounded number of them.
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use redis::Client;
 
 use super::bridge::Bridge;
-use super::connect::on_a_thread;
+use super::driver;
 use super::engine::{Engine, Settings};
 use super::link::Link;
 use super::payload::Payload;
+use super::server::Server;
 use crate::queue::{Config, DeadLetter, IterableQueue, QueueId, label};
 
 /// Opens the dead letters of a queue. It is made where the items are known to be payloads, and is no trait: that would be
@@ -22,13 +23,13 @@ type Open<T> = dyn Fn() -> IterableQueue<DeadLetter<T>> + Send + Sync + UnwindSa
 
 impl<T: Payload> OpenLetters<T> {
     /// For the queue of this engine.
-    pub(super) fn new(name: &str, engine: &Engine, client: &Client, settings: &Settings) -> Self {
+    pub(super) fn new(name: &str, engine: &Engine, url: &str, client: &Client, settings: &Settings) -> Self {
         let name: Arc<str> = format!("dead letters of {name}").into();
-        let (engine, client, settings) = (engine.letters(), client.clone(), settings.clone());
+        let parts = (engine.letters(), url.to_owned(), client.clone(), settings.clone());
         // All of it is made anew for each call.
-        let parts = std::panic::AssertUnwindSafe((engine, client, settings));
+        let parts = AssertUnwindSafe(parts);
         Self(Box::new(move || {
-            let (engine, client, settings) = parts.clone();
+            let (engine, url, client, settings) = parts.clone();
             // They are never given up.
             let config =
                 Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
@@ -36,8 +37,11 @@ impl<T: Payload> OpenLetters<T> {
             let link = Arc::new(Link::new(label(Some(&name), id), None, None));
             let queue = IterableQueue::open(id, config, Some(link.clone()));
             let shared = Arc::clone(queue.shared());
-            let bridge = Bridge { shared, link, engine, client, settings, delays: Vec::new(), reconnected: None };
-            if let Err(error) = on_a_thread(move || bridge.run()) {
+            let serve = move || {
+                let server = Server::of(&url, client);
+                Bridge::new(shared, link, engine, server, settings).run()
+            };
+            if let Err(error) = driver::spawn(serve) {
                 log::error!("{}: they cannot be read: {error}", queue.shared().label());
             }
             queue

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! `connect.rs` makes a queue whose endpoints have a [`Link`](link::Link) in the place of the buffer, and starts
-//! the bridge on a thread of its own.
+//! its bridge on the thread that serves all queues of this process (`driver.rs`). All queues of one server share their
+//! connections (`server.rs`, `connection.rs`).
 
 mod bridge;
 mod connect;
 mod connection;
 mod deadlines;
+mod driver;
 mod engine;
 mod error;
 mod hints;
@@ -20,10 +22,12 @@ mod json;
 mod letters;
 mod link;
 mod news;
+mod outage;
 mod outlet;
 mod payload;
 mod puts;
 mod scripts;
+mod server;
 mod session;
 mod settles;
 

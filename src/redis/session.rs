@@ -6,15 +6,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::bridge::Bridge;
-use super::connection;
 use super::engine::{Claim, Failure, Put, Registered, Renewed, Settled};
-use super::hints;
+use super::hints::{self, Ears};
 use super::news;
 use super::outlet::STALE;
 use super::payload::Payload;
@@ -22,6 +22,13 @@ use crate::queue::{Here, count};
 
 /// How soon whoever waits looks without a hint.
 pub(super) const TICK: Duration = Duration::from_secs(1);
+
+/// Returns the time until the next tick, which is the same for all queues: what they ask then travels together.
+pub(super) fn until_tick() -> Duration {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = FIRST.elapsed().as_nanos() % TICK.as_nanos();
+    TICK.saturating_sub(Duration::from_nanos(since as u64))
+}
 
 /// Why a session is over.
 pub(super) enum Stop {
@@ -47,9 +54,8 @@ pub(super) struct Session<'a, T> {
     /// It knows of producers here, and accepts puts.
     registered: Cell<bool>,
     told_anew: Notify,
-    pub(super) items: Notify,
-    pub(super) room: Notify,
-    pub(super) state: Notify,
+    /// What Redis says: there are items, there is room, something else has changed.
+    ears: Ears,
 }
 
 impl<'a, T: Payload> Session<'a, T> {
@@ -59,15 +65,13 @@ impl<'a, T: Payload> Session<'a, T> {
             told: RefCell::new(None),
             registered: Cell::new(false),
             told_anew: Notify::new(),
-            items: Notify::new(),
-            room: Notify::new(),
-            state: Notify::new(),
+            ears: Ears::default(),
         }
     }
 
     pub(super) async fn serve(self) -> Stop {
-        let Bridge { client, engine, settings, .. } = self.bridge;
-        let hints = hints::listen(&self, client, engine.channels(), connection::patience(settings));
+        let Bridge { server, engine, .. } = self.bridge;
+        let hints = hints::listen(&server.hints, engine.channels(), self.ears.clone());
         let served = futures::try_join!(
             self.register(),
             self.put(),
@@ -90,7 +94,7 @@ impl<'a, T: Payload> Session<'a, T> {
             // Read before what is leased: whoever takes from the outlet has claimed before.
             let leaving = shared.is_leaving();
             if leaving {
-                self.room.notify_one();
+                self.ears.room.notify_one();
                 let unheld = link.outlet().take_all();
                 link.undo(unheld);
             }
@@ -165,7 +169,7 @@ impl<'a, T: Payload> Session<'a, T> {
                         // The others may never make room.
                         shared.refuse_puts();
                     } else {
-                        let _ = timeout(TICK, self.room.notified()).await;
+                        let _ = timeout(TICK, self.ears.room.notified()).await;
                     }
                 }
                 // It was told meanwhile that no producer is open.
@@ -243,7 +247,7 @@ impl<'a, T: Payload> Session<'a, T> {
                 }
                 Claim::Empty { .. } if self.has_read_all_letters() => return Err(Stop::Ended),
                 Claim::Empty { next_due } => {
-                    let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.items.notified()).await;
+                    let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.ears.items.notified()).await;
                 }
                 Claim::Ended => return Err(Stop::Ended),
             }
@@ -307,7 +311,7 @@ impl<'a, T: Payload> Session<'a, T> {
             }
             let overdue = link.give_up_overdue().unwrap_or(due);
             let rest = due.min(overdue).saturating_duration_since(Instant::now());
-            let _ = timeout(rest.min(TICK), self.state.notified()).await;
+            let _ = timeout(rest.min(until_tick()), self.ears.state.notified()).await;
         }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Role {
     pub(crate) seal_when_unowned: bool,
     /// The item that aborts the process that is handed it.
     pub(crate) poison: Option<u64>,
+    /// How long it waits for a queue that is not in Redis; `None`: for ever.
+    pub(crate) abort_if_gone_for: Option<Duration>,
     /// Each item with a smaller number makes one whose number is so much greater; 0: none does.
     pub(crate) child: u64,
 }
@@ -71,6 +73,7 @@ impl Role {
             work: Duration::ZERO,
             seal_when_unowned: true,
             poison: None,
+            abort_if_gone_for: None,
             child: 0,
         }
     }
@@ -98,6 +101,9 @@ impl Role {
         let mut builder = builder.redis(&self.url).lease(self.lease).process_name(&self.name);
         if self.seal_when_unowned {
             builder = builder.seal_when_unowned();
+        }
+        if let Some(time) = self.abort_if_gone_for {
+            builder = builder.abort_if_gone_for(time);
         }
         builder.blocking_connect()
     }

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::server::url;
 
@@ -35,6 +36,9 @@ struct Shared {
     /// With that connection everything else is cut, too.
     cut_off: bool,
     tears: usize,
+    /// How many bytes pass in a second each way, of all connections together; and until when that is used up.
+    rate: Option<u64>,
+    used: [Instant; 2],
     last_id: usize,
     /// The two sides of each connection.
     open: HashMap<usize, [TcpStream; 2]>,
@@ -52,6 +56,8 @@ impl Proxy {
             tear: None,
             cut_off: false,
             tears: 0,
+            rate: None,
+            used: [Instant::now(); 2],
             last_id: 0,
             open: HashMap::new(),
         }));
@@ -115,6 +121,16 @@ impl Proxy {
         locked(&self.shared).refusing = false;
     }
 
+    /// From now on so many bytes pass in a second each way. Connections share them fairly.
+    pub(crate) fn slow_down(&self, rate: u64) {
+        locked(&self.shared).rate = Some(rate);
+    }
+
+    /// New connections go to another server; those of now stay.
+    pub(crate) fn lead_to(&self, upstream: u16) {
+        locked(&self.shared).upstream = upstream;
+    }
+
     /// Cuts all connections; new ones go to another server.
     pub(crate) fn switch(&self, upstream: u16) {
         let mut shared = locked(&self.shared);
@@ -136,6 +152,14 @@ impl Drop for Proxy {
 impl Shared {
     fn cut(&mut self) {
         self.open.drain().for_each(|(_, sides)| shut(&sides));
+    }
+
+    /// How long these bytes take.
+    fn takes(&mut self, way: Way, bytes: usize) -> Duration {
+        let Some(rate) = self.rate else { return Duration::ZERO };
+        let (used, now) = (&mut self.used[way as usize], Instant::now());
+        *used = (*used).max(now) + Duration::from_nanos(bytes as u64 * 1_000_000_000 / rate);
+        used.duration_since(now)
     }
 
     /// How many of these bytes pass; fewer than all means that the connection is to be cut.
@@ -207,8 +231,15 @@ fn connect(shared: &Arc<Mutex<Shared>>, client: TcpStream) {
 
 fn pump(shared: &Mutex<Shared>, way: Way, mut from: &TcpStream, mut to: &TcpStream) {
     let mut buffer = vec![0; 1 << 16];
-    while let Ok(bytes @ 1..) = from.read(&mut buffer) {
-        let passes = locked(shared).pass(way, bytes);
+    loop {
+        // In turns with other connections, where it is slow.
+        let most = if locked(shared).rate.is_some() { 1 << 12 } else { buffer.len() };
+        let Ok(bytes @ 1..) = from.read(&mut buffer[..most]) else { return };
+        let (passes, takes) = {
+            let mut shared = locked(shared);
+            (shared.pass(way, bytes), shared.takes(way, bytes))
+        };
+        thread::sleep(takes);
         if to.write_all(&buffer[..passes]).is_err() || passes < bytes {
             return;
         }

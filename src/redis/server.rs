@@ -1,0 +1,183 @@
+//! A server as all queues of this process share it.
+//!
+//! Whatever number of queues finds a connection broken, one of them opens the next pair, and all go on with that.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, Shared};
+use redis::{Client, RedisError};
+use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::sleep;
+
+use super::connection::{Doubt, Lines, Pair};
+use super::hints::{self, Hints};
+use super::outage::Outage;
+
+/// Between two tries to open connections.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a probe is looked through.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// How often the connection for large calls, which may have nothing to do, is asked whether it is one.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// A server as all queues of this process share it.
+pub(super) struct Server {
+    client: Client,
+    connections: RefCell<Connections>,
+    probe: Mutex<Option<(Instant, Arc<Lines>)>>,
+    doubt: Doubt,
+    pub(super) hints: Rc<Hints>,
+    pub(super) outage: RefCell<Outage>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+type Opening = Shared<LocalBoxFuture<'static, Result<Arc<Lines>, RedisError>>>;
+
+struct Connections {
+    now: Option<Arc<Lines>>,
+    opening: Option<Opening>,
+    /// When one was opened last, or was not to be had, and how long to wait then.
+    tried: Option<Instant>,
+    pause: Duration,
+}
+
+thread_local! {
+    /// By what they were asked for with. Only the thread of the queues has any.
+    static SERVERS: RefCell<HashMap<String, Weak<Server>>> = RefCell::default();
+}
+
+impl Server {
+    /// Returns the server of this address, which is shared by all who have the same one.
+    pub(super) fn of(url: &str, client: Client) -> Rc<Self> {
+        SERVERS.with_borrow_mut(|servers| {
+            servers.retain(|_, server| server.strong_count() > 0);
+            if let Some(server) = servers.get(url).and_then(Weak::upgrade) {
+                return server;
+            }
+            let server = Self::new(client);
+            servers.insert(url.to_owned(), Rc::downgrade(&server));
+            server
+        })
+    }
+
+    fn new(client: Client) -> Rc<Self> {
+        Rc::new_cyclic(|server: &Weak<Self>| {
+            let hints = Rc::new(Hints::default());
+            let tasks =
+                [spawn_local(hints::route(Rc::clone(&hints), server.clone())), spawn_local(keep_alive(server.clone()))];
+            let connections = Connections { now: None, opening: None, tried: None, pause: Duration::ZERO };
+            Self {
+                client,
+                connections: RefCell::new(connections),
+                probe: Mutex::default(),
+                doubt: Doubt::default(),
+                hints,
+                outage: RefCell::default(),
+                tasks,
+            }
+        })
+    }
+
+    /// Returns how to connect to the server of now.
+    pub(super) async fn client(&self) -> Result<Client, RedisError> {
+        Ok(self.client.clone())
+    }
+
+    /// Returns where it is, without what it is asked for with.
+    pub(super) fn place(&self) -> String {
+        self.client.get_connection_info().addr().to_string()
+    }
+
+    /// Returns the connections of now; opens them, after a pause, if there are none or they are broken.
+    pub(super) async fn pair(self: &Rc<Self>, patience: Duration) -> Result<Pair, RedisError> {
+        let opening = {
+            let mut connections = self.connections.borrow_mut();
+            if let Some(now) = connections.now.as_ref().filter(|now| !now.is_broken()) {
+                return Ok(now.with(patience));
+            }
+            connections.now = None;
+            match &connections.opening {
+                Some(opening) => opening.clone(),
+                None => {
+                    let opening = open(Rc::downgrade(self), connections.pause(), patience).boxed_local().shared();
+                    connections.opening.insert(opening).clone()
+                }
+            }
+        };
+        Ok(opening.await?.with(patience))
+    }
+
+    /// Returns a connection of the last few seconds: the older one may lead to where the address has led.
+    pub(super) async fn probe(&self, patience: Duration) -> Result<Pair, RedisError> {
+        let mut probe = self.probe.lock().await;
+        if let Some((opened, lines)) = &*probe
+            && opened.elapsed() < PROBE
+            && !lines.is_broken()
+        {
+            return Ok(lines.with(patience));
+        }
+        let lines = Arc::new(Lines::open_one(&self.client().await?, patience).await?);
+        *probe = Some((Instant::now(), Arc::clone(&lines)));
+        Ok(lines.with(patience))
+    }
+
+    /// Gives the connections of now up, if there are any.
+    pub(super) fn give_up(&self, why: RedisError) {
+        if let Some(now) = self.connections.borrow_mut().now.take() {
+            now.give_up(why);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Connections {
+    /// How long to wait before the next try: what fails at once is not tried again at once.
+    fn pause(&mut self) -> Duration {
+        let Some(since) = self.tried.map(|tried| tried.elapsed()) else { return Duration::ZERO };
+        if since > LONGEST_PAUSE {
+            self.pause = FIRST_PAUSE;
+            return Duration::ZERO;
+        }
+        let pause = self.pause.max(FIRST_PAUSE);
+        self.pause = (2 * pause).min(LONGEST_PAUSE);
+        pause.saturating_sub(since)
+    }
+}
+
+async fn open(server: Weak<Server>, pause: Duration, patience: Duration) -> Result<Arc<Lines>, RedisError> {
+    sleep(pause).await;
+    let Some(asked) = server.upgrade() else { return Err(std::io::Error::other("nobody needs it any more").into()) };
+    let opened = async { Lines::open(&asked.client().await?, patience, Doubt::clone(&asked.doubt)).await };
+    let opened = opened.await.map(Arc::new);
+    let mut connections = asked.connections.borrow_mut();
+    connections.opening = None;
+    connections.tried = Some(Instant::now());
+    connections.now = opened.as_ref().ok().cloned();
+    opened
+}
+
+/// Middleboxes forget connections on which nothing comes.
+async fn keep_alive(server: Weak<Server>) {
+    loop {
+        sleep(QUIET).await;
+        let Some(lines) = server.upgrade().map(|server| server.connections.borrow().now.clone()) else { return };
+        if let Some(lines) = lines {
+            // What fails gives them up.
+            let _ = redis::cmd("PING").query_async::<redis::Value>(&mut lines.with(QUIET).bulk()).await;
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! All queues of a server share one Pub/Sub connection. When it is a new one, or a channel is, those who listen look for
 //! themselves: what was said before is lost.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::pending;
@@ -35,6 +35,8 @@ const QUIET: Duration = Duration::from_secs(10);
 pub(super) struct Ears {
     pub(super) items: Rc<Notify>,
     pub(super) room: Rc<Notify>,
+    /// How much of it there was when that was said last.
+    pub(super) room_said: Rc<Cell<u64>>,
     pub(super) state: Rc<Notify>,
 }
 
@@ -150,9 +152,13 @@ async fn follow(hints: &Hints, sink: &mut PubSubSink, known: &mut HashSet<String
 fn tell(hints: &Hints, message: &Msg) {
     let channels = hints.channels.borrow();
     let ears = channels.get(message.get_channel_name()).into_iter().flatten();
-    match message.get_payload_bytes() {
-        b"items" => ears.for_each(|ears| ears.items.notify_one()),
-        b"room" => ears.for_each(|ears| ears.room.notify_one()),
+    let text = message.get_payload::<String>().unwrap_or_default();
+    match text.split_once(' ').unwrap_or((&text, "")) {
+        ("items", _) => ears.for_each(|ears| ears.items.notify_one()),
+        ("room", room) => ears.for_each(|ears| {
+            ears.room_said.set(room.parse().unwrap_or(1));
+            ears.room.notify_one();
+        }),
         _ => ears.for_each(|ears| ears.state.notify_one()),
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Confirmed<T> {
 }
 
 /// The most that one call sends, in entries and in bytes.
-const MOST_ENTRIES: usize = 512;
+pub(super) const MOST_ENTRIES: usize = 512;
 const MOST_BYTES: usize = 1 << 20;
 
 impl<T> Puts<T> {
@@ -113,12 +113,12 @@ impl<T> Puts<T> {
         self.refused.remove(&number)
     }
 
-    /// What is to be sent next; the same as before until it is answered.
-    pub(super) fn next_batch(&mut self) -> Option<Arc<Batch>> {
+    /// What is to be sent next, at most so many; the same as before until it is answered.
+    pub(super) fn next_batch(&mut self, most: usize) -> Option<Arc<Batch>> {
         if self.sending.is_none() {
             let mut batch = Batch { first: self.next, numbers: Vec::new(), payloads: Vec::new() };
             let mut bytes = 0;
-            while batch.numbers.len() < MOST_ENTRIES
+            while batch.numbers.len() < most.min(MOST_ENTRIES)
                 && bytes < MOST_BYTES
                 && let Some(Entry { number, payload }) = self.unsent.pop_front()
             {
@@ -195,7 +195,7 @@ fn take_up_to<V>(map: &mut BTreeMap<u64, V>, number: u64) -> BTreeMap<u64, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::Puts;
+    use super::{MOST_ENTRIES, Puts};
 
     fn puts(items: std::ops::RangeInclusive<u64>) -> Puts<u64> {
         let mut puts = Puts::new();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn sent(puts: &mut Puts<u64>) -> (u64, Vec<String>) {
-        let batch = puts.next_batch().unwrap();
+        let batch = puts.next_batch(MOST_ENTRIES).unwrap();
         (batch.first, batch.payloads.iter().map(|payload| String::from_utf8_lossy(payload).into_owned()).collect())
     }
 
@@ -221,6 +221,16 @@ mod tests {
         assert_eq!(accepted(&mut puts, 2), [1, 2]);
         assert_eq!((puts.confirmed(2, &mut None), puts.confirmed(3, &mut None)), (Some(Ok(())), None));
         assert_eq!(sent(&mut puts), (3, vec!["3".into()]), "the rest goes again, under the same number");
+    }
+
+    #[test]
+    fn no_more_is_sent_than_there_is_room_for() {
+        let mut puts = puts(1..=5);
+        let batch = puts.next_batch(2).unwrap();
+        assert_eq!(batch.payloads.len(), 2);
+        assert_eq!(accepted(&mut puts, 2), [1, 2]);
+        assert_eq!(puts.next_batch(1).unwrap().payloads, [b"3"]);
+        assert_eq!(puts.next_batch(9).unwrap().payloads, [b"3"], "the same until there is an answer");
     }
 
     #[test]
@@ -252,7 +262,7 @@ mod tests {
         assert_eq!(puts.withdraw(3).0, None, "it is on its way");
         assert_eq!(puts.refuse().0, [2], "those that nobody waits for");
         assert_eq!((puts.confirmed(1, &mut None), puts.confirmed(3, &mut None)), (Some(Err(1)), Some(Err(3))));
-        assert!(puts.next_batch().is_none());
+        assert!(puts.next_batch(MOST_ENTRIES).is_none());
     }
 
     #[test]

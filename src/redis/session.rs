@@ -149,8 +149,10 @@ impl<'a, T: Payload> Session<'a, T> {
     async fn put(&self) -> Loop {
         let Bridge { shared, link, engine, .. } = self.bridge;
         let mut out_of_memory = false;
+        // As far as this process knows. One item is sent in any case, to look.
+        let mut room = usize::MAX;
         loop {
-            let Some(batch) = link.puts().next_batch() else {
+            let Some(batch) = link.puts().next_batch(room.max(1)) else {
                 link.put.notified().await;
                 continue;
             };
@@ -162,14 +164,18 @@ impl<'a, T: Payload> Session<'a, T> {
             let answer = engine.put(batch.first, &batch.payloads).await;
             drop(batch);
             match answer {
-                Ok(Put::Accepted { last, .. }) => self.accepted(last),
+                Ok(Put::Accepted { last, room: left }) => {
+                    self.accepted(last);
+                    room = left.map_or(usize::MAX, |left| left as usize);
+                }
                 Ok(Put::Full(last)) => {
                     self.accepted(last);
+                    room = 1;
                     if shared.is_leaving() {
                         // The others may never make room.
                         shared.refuse_puts();
-                    } else {
-                        let _ = timeout(TICK, self.ears.room.notified()).await;
+                    } else if timeout(TICK, self.ears.room.notified()).await.is_ok() {
+                        room = self.ears.room_said.get() as usize;
                     }
                 }
                 // It was told meanwhile that no producer is open.

@@ -504,3 +504,29 @@ fn c6_the_totals_of_one_that_leaves_are_exact() {
         assert_eq!((report.drained.outcome, report.drained.totals.accepted), (Outcome::Left, u64::from(n)));
     }
 }
+
+/// A consumer that frees one place at a time: each item is sent once or twice, and not with all that wait behind it.
+#[test]
+fn d5_no_more_is_sent_to_a_full_queue_than_it_has_room_for() {
+    let server = Server::start();
+    let queue = server.connect::<String>();
+    let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let items = || (0..300).map(|_| "x".repeat(1_000));
+    let feeder = thread::spawn(move || futures::executor::block_on(producer.put_all(items())));
+    queue.seal();
+    drop(queue);
+    let mut done = 0;
+    for item in consumer.into_blocking_leases() {
+        item.ack();
+        done += 1;
+    }
+    assert_eq!((feeder.join().unwrap().unwrap(), done), (300, 300));
+    let stats: String = server.ask(&["INFO", "stats"]);
+    let received: usize = stats
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("total_net_input_bytes:"))
+        .and_then(|bytes| bytes.parse().ok())
+        .unwrap();
+    // With the scripts and all that is asked beside the puts.
+    assert!(received < 300 * (2 * 1_000 + 2_000) + 100_000, "{received} bytes for 300,000");
+}

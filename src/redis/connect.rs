@@ -345,7 +345,7 @@ impl<T: Payload> Connecting<T> {
             None => Vec::new(),
         };
         let id = QueueId::next();
-        let link = Arc::new(Link::new(label(config.name.as_deref(), id), config.capacity));
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config));
         let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
         news::spread(&report, &engine, &shared, &link);

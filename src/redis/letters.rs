@@ -2,8 +2,9 @@
 
 use super::bridge::Bridge;
 use super::engine::{Failure, MAX_BATCH};
-use super::link::{Letter, decode};
+use super::link::Letter;
 use super::payload::Payload;
+use super::unreadable::decode;
 use crate::one_line::OneLine;
 use crate::queue::{DeadLetter, Outgoing, drop_quietly};
 

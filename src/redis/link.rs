@@ -2,12 +2,10 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
-use std::panic::catch_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::engine::{Entry, Op};
@@ -16,16 +14,23 @@ use super::outlet::Outlet;
 use super::payload::Payload;
 use super::puts::Puts;
 use super::settles::Settles;
+use super::unreadable;
+use crate::backoff::Backoff;
 use crate::one_line::OneLine;
-use crate::queue::{DeadLetter, Delivery, LeaseLost, Remote, Report, Settled, quietly};
+use crate::queue::{Config, DeadLetter, Delivery, LeaseLost, Remote, Report, Settled, quietly};
 
 /// The most puts that wait for their confirmation; fewer if the capacity is smaller.
 const WINDOW: usize = 2048;
+
+/// An item that cannot be read here waits at least this long before it is handed out again.
+const UNREADABLE: Duration = Duration::from_secs(1);
 
 pub(super) struct Link<T> {
     /// The queue's name for the log.
     label: String,
     window: usize,
+    max_attempts: u32,
+    backoff: Option<Backoff>,
     puts: Mutex<Puts<T>>,
     outlet: Mutex<Outlet>,
     leases: Mutex<Leases>,
@@ -56,10 +61,12 @@ pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
 }
 
 impl<T> Link<T> {
-    pub(super) fn new(label: String, capacity: Option<usize>) -> Self {
+    pub(super) fn new(label: String, config: &Config<T>) -> Self {
         Self {
             label,
-            window: capacity.unwrap_or(WINDOW).min(WINDOW),
+            window: config.capacity.unwrap_or(WINDOW).min(WINDOW),
+            max_attempts: config.max_attempts,
+            backoff: config.redelivery.as_ref().map(|redelivery| redelivery.backoff),
             puts: Mutex::new(Puts::new()),
             outlet: Mutex::new(Outlet::new(Instant::now())),
             leases: Mutex::default(),
@@ -138,6 +145,20 @@ impl<T> Link<T> {
         });
     }
 
+    /// An item is not of the type that this process knows. Others may know it, a later release of this program for
+    /// instance: so this attempt counts and the item goes back, and not at once, or it came here again and again.
+    fn give_up_reading(&self, lease: u64, attempts: u32, payload: &[u8], error: &str) {
+        let (label, bytes) = (&self.label, payload.len());
+        if attempts >= self.max_attempts {
+            log::error!("{label}: an item of {bytes} bytes cannot be read, and is a dead letter: {}", OneLine(error));
+            let letter = unreadable::letter(payload, attempts, error);
+            return self.tell(lease, |lease| Op::Dead(lease, letter));
+        }
+        log::error!("{label}: an item of {bytes} bytes cannot be read here, and goes back: {}", OneLine(error));
+        let delay = self.backoff.map_or(UNREADABLE, |backoff| backoff.delay(attempts).max(UNREADABLE));
+        self.tell(lease, |lease| Op::Requeue(lease, delay, Vec::new()));
+    }
+
     /// Reports the end of a lease, unless that is lost.
     fn tell(&self, lease: u64, op: impl FnOnce(u64) -> Op) {
         let mut leases = lock(&self.leases);
@@ -188,12 +209,9 @@ impl<T: Payload> Remote<T> for Link<T> {
                 self.wanted.notify_one();
             }
             let (lease, Entry { attempts, payload }) = taken?;
-            match decode(&payload) {
+            match unreadable::decode(&payload) {
                 Ok(item) => return Some(Delivery { item, lease, attempts }),
-                Err(error) => {
-                    log::error!("{}: an item cannot be read, and is a dead letter: {}", self.label, OneLine(&error));
-                    self.settle(lease, Settled::Dead(unreadable(&payload, attempts, &error)));
-                }
+                Err(error) => self.give_up_reading(lease, attempts + 1, &payload, &error),
             }
         }
     }
@@ -263,18 +281,6 @@ impl<T: Payload> Remote<T> for Link<T> {
     }
 }
 
-/// Reads what was written elsewhere. That is foreign code: a panic in it must not lose the item.
-pub(super) fn decode<V: DeserializeOwned>(json: &[u8]) -> Result<V, String> {
-    match catch_unwind(|| serde_json::from_slice(json)) {
-        Ok(read) => read.map_err(|error| error.to_string()),
-        Err(payload) => {
-            // Its drop is foreign code, too.
-            std::mem::forget(payload);
-            Err("reading it panicked".to_owned())
-        }
-    }
-}
-
 /// A dead letter as it is in Redis.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Letter<I> {
@@ -295,18 +301,6 @@ impl<'a, T> From<&'a DeadLetter<T>> for Letter<&'a T> {
             panic: letter.panic.clone(),
         }
     }
-}
-
-/// A letter around what is no item of this type, which is kept as a text.
-fn unreadable(payload: &[u8], attempts: u32, error: &str) -> Vec<u8> {
-    let letter = Letter {
-        item: String::from_utf8_lossy(payload),
-        attempts: attempts + 1,
-        reason: format!("cannot be read: {error}"),
-        last_worker: String::new(),
-        panic: None,
-    };
-    json::of_letter(&letter).unwrap_or_default()
 }
 
 impl<T> fmt::Debug for Link<T> {

@@ -25,6 +25,7 @@ mod puts;
 mod scripts;
 mod session;
 mod settles;
+mod unreadable;
 
 pub use connect::RedisBuilder;
 pub use error::ConnectError;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{of_item, of_letter};
-use crate::redis::link::{Letter, decode};
+use crate::redis::link::Letter;
+use crate::redis::unreadable::decode;
 
 #[track_caller]
 fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(item: &T) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use super::settles::Settles;
 use super::unreadable;
 use crate::backoff::Backoff;
 use crate::one_line::OneLine;
-use crate::queue::{Config, DeadLetter, Delivery, LeaseLost, Remote, Report, Settled, quietly};
+use crate::queue::{Config, DeadLetter, Delivery, LeaseLost, Mark, Remote, Report, Settled, quietly};
 
 /// The most puts that wait for their confirmation; fewer if the capacity is smaller.
 const WINDOW: usize = 2048;
@@ -35,6 +36,11 @@ pub(super) struct Link<T> {
     outlet: Mutex<Outlet>,
     leases: Mutex<Leases>,
     pub(super) report: Mutex<Report>,
+    /// How often something was opened, closed, sealed or ended here, and how much of it Redis was told.
+    changes: AtomicU64,
+    told: AtomicU64,
+    /// Nothing can be told any more.
+    over: AtomicBool,
     /// One for each loop of the bridge: there is something to do.
     pub(super) put: Notify,
     pub(super) settled: Notify,
@@ -71,6 +77,9 @@ impl<T> Link<T> {
             outlet: Mutex::new(Outlet::new(Instant::now())),
             leases: Mutex::default(),
             report: Mutex::default(),
+            changes: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            over: AtomicBool::new(false),
             put: Notify::new(),
             settled: Notify::new(),
             wanted: Notify::new(),
@@ -95,6 +104,21 @@ impl<T> Link<T> {
 
     pub(super) fn settles<R>(&self, change: impl FnOnce(&mut Settles) -> R) -> R {
         change(&mut lock(&self.leases).settles)
+    }
+
+    /// Returns how often something has changed here. What is read afterwards has these changes in it.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(SeqCst)
+    }
+
+    /// Redis knows of so many changes.
+    pub(super) fn tell_changes(&self, told: u64) {
+        self.told.store(told, SeqCst);
+    }
+
+    /// The queue is left or gone: nothing can be told any more.
+    pub(super) fn end(&self) {
+        self.over.store(true, SeqCst);
     }
 
     /// How many settles came too late since the last question.
@@ -266,7 +290,20 @@ impl<T: Payload> Remote<T> for Link<T> {
     }
 
     fn changed(&self) {
+        self.changes.fetch_add(1, SeqCst);
         self.changed.notify_one();
+    }
+
+    fn mark(&self) -> Mark {
+        let puts = self.puts().last();
+        Mark { puts, settles: self.settles(|settles| settles.said()), changes: self.changes() }
+    }
+
+    fn is_known(&self, mark: Mark) -> bool {
+        self.over.load(SeqCst)
+            || self.told.load(SeqCst) >= mark.changes
+                && self.settles(|settles| settles.known()) >= mark.settles
+                && !self.puts().has_up_to(mark.puts)
     }
 
     fn refuse(&self) -> (Vec<T>, Vec<Waker>) {

@@ -42,7 +42,7 @@ const SPINS: usize = 64;
 /// Spins a little before it parks: under load the other side is rarely far.
 #[cold]
 #[track_caller]
-fn block<O: Operation>(operation: &mut O, limit: Limit, instead: &str) -> Option<O::Output> {
+pub(super) fn block<O: Operation>(operation: &mut O, limit: Limit, instead: &str) -> Option<O::Output> {
     let deadline = limit.deadline()?;
     assert_may_block(instead);
     // Let the other side get some items ahead: two threads that hand over item by item pay for a

@@ -6,7 +6,7 @@
 //!   `iterators.rs`
 //! - `futures.rs`: streams and the sink; `views.rs`: what iterators and streams have in common
 //! - `redelivery.rs`: the time before failed items come back
-//! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end
+//! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `flush.rs`: until the others know it
 //! - `claim.rs`: a pool's right to open consumers
 
 mod about;
@@ -15,6 +15,7 @@ mod claim;
 mod consumer;
 mod dead_letters;
 mod deadline;
+mod flush;
 mod futures;
 mod handle;
 mod iterators;

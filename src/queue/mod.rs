@@ -63,7 +63,7 @@ pub(crate) use moves::{Outgoing, Taken};
 pub(crate) use registry::HandleKey;
 #[cfg(feature = "redis")]
 pub(crate) use remote::{Delivery, LeaseLost, Remote, Report, Settled};
-pub(crate) use remote::{NotDone, Receipt};
+pub(crate) use remote::{Mark, NotDone, Receipt};
 pub(crate) use rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
 pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};
 pub use snapshot::{
@@ -136,7 +136,7 @@ impl<T> IterableQueue<T> {
     ///
     /// Calling it again changes nothing. Sealed without a consumer, the queue is abandoned: puts
     /// fail from then on. Over Redis the seal travels a moment later, as acks do: a program that ends with it awaits
-    /// [`shutdown`](IterableQueue::shutdown) or [`drained`](IterableQueue::drained) first, or nobody hears of it.
+    /// [`flush`](IterableQueue::flush) first, or nobody hears of it.
     ///
     /// # Examples
     ///
@@ -310,7 +310,8 @@ impl<T> IterableQueue<T> {
     ///
     /// Items that are leased stay with their holders; what they do not settle is discarded. After
     /// the end it does nothing and returns nothing. Over Redis it ends the queue for all processes, and
-    /// returns what this one had put without waiting and Redis had not confirmed.
+    /// returns what this one had put without waiting and Redis had not confirmed. The others hear of it a moment later: a
+    /// program that ends with it awaits [`flush`](IterableQueue::flush) first.
     ///
     /// # Examples
     ///

@@ -82,6 +82,12 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Something was opened, closed, sealed or ended here.
     fn changed(&self);
 
+    /// Marks all that was said here until now.
+    fn mark(&self) -> Mark;
+
+    /// Whether all until this mark is known elsewhere, or can never be told. Those who wait for it are told of each step.
+    fn is_known(&self, mark: Mark) -> bool;
+
     /// The other side will have none of the puts that are not confirmed: detached ones, and the wakers of those who
     /// are to come for theirs.
     fn refuse(&self) -> (Vec<T>, Vec<Waker>);
@@ -121,6 +127,17 @@ pub(crate) enum Settled {
 #[derive(Debug)]
 pub(crate) struct LeaseLost;
 
+/// How much was said here, of each kind.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "made and read by whoever has the items"))]
+pub(crate) struct Mark {
+    pub(crate) puts: u64,
+    /// What became of leases, and children.
+    pub(crate) settles: u64,
+    /// What was opened, closed, sealed or ended.
+    pub(crate) changes: u64,
+}
+
 /// What is known of the whole queue, of a moment ago.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
@@ -139,6 +156,15 @@ pub(crate) struct Elsewhere {
 }
 
 impl<T> Shared<T> {
+    /// Marks all that was said here until now. `None`: nobody else is to know it.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.remote().map(Remote::mark)
+    }
+
+    pub(crate) fn is_known(&self, mark: Mark) -> bool {
+        self.remote().is_none_or(|remote| remote.is_known(mark))
+    }
+
     pub(crate) fn remote(&self) -> Option<&dyn Remote<T>> {
         self.remote.as_deref()
     }

@@ -76,6 +76,7 @@ pub(crate) struct Control<T> {
     pub(super) getters: Waiters,
     pub(super) putters: Waiters,
     pub(super) watchers: Waiters,
+    pub(super) flushers: Waiters,
     pub(super) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
     pub(super) redelivered: u64,
     pub(super) dead_lettered: u64,
@@ -106,6 +107,8 @@ pub(crate) enum Line {
     Putters,
     /// The end.
     Watchers,
+    /// What was said here is known elsewhere.
+    Flushers,
 }
 
 /// A pending operation: its line, and its place there once it has parked.
@@ -184,6 +187,7 @@ impl<T> Shared<T> {
                 getters: Waiters::default(),
                 putters: Waiters::default(),
                 watchers: Waiters::default(),
+                flushers: Waiters::default(),
                 dead_letters: None,
                 redelivered: 0,
                 dead_lettered: 0,
@@ -235,7 +239,7 @@ impl<T> Shared<T> {
                 let looks_again = match place.line {
                     Line::Getters => self.flagged(RETURNED),
                     Line::Putters => place.standing == Standing::Next && self.has_only_kept_room(),
-                    Line::Watchers => false,
+                    Line::Watchers | Line::Flushers => false,
                 };
                 if looks_again {
                     cx.waker().wake_by_ref();
@@ -272,8 +276,8 @@ impl<T> Shared<T> {
         match place.line {
             Line::Getters => self.buffer.meet_producers(),
             Line::Putters => self.buffer.meet_consumers(),
-            // The end comes under the lock that was had.
-            Line::Watchers => {}
+            // The end comes under the lock that was had, and so do those who tell of what is known elsewhere.
+            Line::Watchers | Line::Flushers => {}
         }
     }
 
@@ -333,7 +337,7 @@ impl<T> Shared<T> {
             },
             Line::Putters => self.has_room(control, true),
             // All of them are woken at once.
-            Line::Watchers => false,
+            Line::Watchers | Line::Flushers => false,
         }
     }
 
@@ -381,6 +385,7 @@ impl<T> Control<T> {
             Line::Getters => &mut self.getters,
             Line::Putters => &mut self.putters,
             Line::Watchers => &mut self.watchers,
+            Line::Flushers => &mut self.flushers,
         }
     }
 }

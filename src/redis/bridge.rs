@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::connect::process_id;
 use super::connection;
-use super::engine::{Attached, Engine, Failure, Rejoined, Settings};
+use super::engine::{Attached, Engine, Failure, Rejoined, Settings, Settled};
 use super::link::{Link, lock};
 use super::news;
 use super::outage::{Outage, Say};
@@ -17,7 +17,7 @@ use super::puts::Confirmed;
 use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use super::session::{Session, Stop};
 use crate::one_line::OneLine;
-use crate::queue::{Outcome, Shared, drop_quietly, wake};
+use crate::queue::{Outcome, Shared, count, drop_quietly, wake};
 
 pub(super) struct Bridge<T> {
     pub(super) shared: Arc<Shared<T>>,
@@ -300,6 +300,8 @@ impl<T: Payload> Bridge<T> {
     }
 
     async fn leave_in_order(&mut self) -> Result<(), Failure> {
+        // What was settled before counts, also where it could not be told in time.
+        while let Sent::Some = self.send_settles().await? {}
         let here = self.shared.here();
         if here.ended && !here.leaving {
             self.engine.abort().await?;
@@ -308,9 +310,30 @@ impl<T: Payload> Bridge<T> {
         Ok(())
     }
 
-    /// Nobody here can reach the queue any more but the bridge.
+    /// Tells what became of leases, as much as one call takes.
+    pub(super) async fn send_settles(&self) -> Result<Sent, Failure> {
+        let (lightened, batch) = self.link.settles(|settles| (settles.lighten(), settles.next_batch()));
+        for bytes in lightened {
+            let label = self.shared.label();
+            log::error!("{label}: an item of {bytes} bytes could not be sent as it is now; it is as it was put again");
+        }
+        let Some((number, ops)) = batch else { return Ok(Sent::Nothing) };
+        let Settled::Done { late } = self.engine.settle(number, self.link.handed(), &ops, &self.delays).await? else {
+            return Ok(Sent::Ended);
+        };
+        self.link.settles(|settles| settles.done());
+        self.shared.tell_flushers();
+        if late > 0 {
+            let items = count(late, "item");
+            log::warn!("{}: {items} settled too late, to be done again by others", self.shared.label());
+        }
+        Ok(Sent::Some)
+    }
+
+    /// Nobody here can reach the queue any more but the bridge, which has nothing to tell.
     pub(super) fn is_needless(&self) -> bool {
-        Arc::strong_count(&self.shared) == 1
+        let told = || self.link.puts().len() == 0 && self.link.settles(|settles| settles.is_empty());
+        Arc::strong_count(&self.shared) == 1 && told()
     }
 
     pub(super) fn confirm(&self, confirmed: Confirmed<T>) {
@@ -319,6 +342,7 @@ impl<T: Payload> Bridge<T> {
         items.into_values().for_each(drop_quietly);
         wake(wakers.into_values());
         self.shared.tell_putters(room);
+        self.shared.tell_flushers();
         if self.link.puts().len() == 0 {
             self.link.changed.notify_one();
         }
@@ -333,5 +357,15 @@ impl<T> Drop for Bridge<T> {
             let totals = lock(&self.link.report).totals;
             self.shared.end_remote(Outcome::Aborted, totals);
         }
+        self.link.end();
+        self.shared.tell_flushers();
     }
+}
+
+/// What came of an attempt to tell what became of leases.
+pub(super) enum Sent {
+    Some,
+    Nothing,
+    /// The queue has ended: nobody wants to know.
+    Ended,
 }

@@ -399,7 +399,7 @@ impl<T: Payload> Connecting<T> {
             None => Vec::new(),
         };
         let id = QueueId::next();
-        let link = Arc::new(Link::new(label(config.name.as_deref(), id), config.capacity, self.deadline));
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, self.deadline));
         let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
         let letters = OpenLetters::new(&joining.queue, &engine, &self.url, &self.client, &joining.settings);

@@ -34,7 +34,7 @@ impl<T: Payload> OpenLetters<T> {
             let config =
                 Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
             let id = QueueId::next();
-            let link = Arc::new(Link::new(label(Some(&name), id), None, None));
+            let link = Arc::new(Link::new(label(Some(&name), id), &config, None));
             let queue = IterableQueue::open(id, config, Some(link.clone()));
             let shared = Arc::clone(queue.shared());
             let serve = move || {

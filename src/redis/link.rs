@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
-use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::deadlines::Deadlines;
@@ -18,22 +17,36 @@ use super::outlet::Outlet;
 use super::payload::Payload;
 use super::puts::Puts;
 use super::settles::Settles;
+use super::unreadable;
+use crate::backoff::Backoff;
 use crate::one_line::OneLine;
-use crate::queue::{DeadLetter, Delivery, IterableQueue, LeaseLost, Remote, Report, Settled, quietly};
+use crate::queue::{Config, DeadLetter, Delivery, IterableQueue, LeaseLost, Mark, Remote, Report, Settled, quietly};
 
 /// The most puts that wait for their confirmation; fewer if the capacity is smaller.
 const WINDOW: usize = 2048;
+
+/// An item that cannot be read here waits at least this long before it is handed out again; twice as long after each
+/// further attempt, up to an hour or so.
+const UNREADABLE: Duration = Duration::from_secs(1);
+const MOST_DOUBLED: u32 = 12;
 
 pub(super) struct Link<T> {
     /// The queue's name for the log.
     label: String,
     window: usize,
+    max_attempts: u32,
+    backoff: Option<Backoff>,
     puts: Mutex<Puts<T>>,
     outlet: Mutex<Outlet>,
     leases: Mutex<Leases>,
     pub(super) report: Mutex<Report>,
     /// See `letters.rs`; a queue of dead letters has none of its own.
     pub(super) open_letters: OnceLock<OpenLetters<T>>,
+    /// How often something was opened, closed, sealed or ended here, and how much of it Redis was told.
+    changes: AtomicU64,
+    told: AtomicU64,
+    /// Nothing can be told any more.
+    over: AtomicBool,
     /// One for each loop of the bridge: there is something to do.
     pub(super) put: Notify,
     pub(super) settled: Notify,
@@ -61,15 +74,20 @@ pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
 }
 
 impl<T> Link<T> {
-    pub(super) fn new(label: String, capacity: Option<usize>, deadline: Option<Duration>) -> Self {
+    pub(super) fn new(label: String, config: &Config<T>, deadline: Option<Duration>) -> Self {
         Self {
             label,
-            window: capacity.unwrap_or(WINDOW).min(WINDOW),
+            window: config.capacity.unwrap_or(WINDOW).min(WINDOW),
+            max_attempts: config.max_attempts,
+            backoff: config.redelivery.as_ref().map(|redelivery| redelivery.backoff),
             puts: Mutex::new(Puts::new()),
             outlet: Mutex::new(Outlet::new(Instant::now())),
             leases: Mutex::new(Leases { deadlines: Deadlines::new(deadline), ..Leases::default() }),
             report: Mutex::default(),
             open_letters: OnceLock::new(),
+            changes: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            over: AtomicBool::new(false),
             put: Notify::new(),
             settled: Notify::new(),
             wanted: Notify::new(),
@@ -93,6 +111,21 @@ impl<T> Link<T> {
 
     pub(super) fn settles<R>(&self, change: impl FnOnce(&mut Settles) -> R) -> R {
         change(&mut lock(&self.leases).settles)
+    }
+
+    /// Returns how often something has changed here. What is read afterwards has these changes in it.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(SeqCst)
+    }
+
+    /// Redis knows of so many changes.
+    pub(super) fn tell_changes(&self, told: u64) {
+        self.told.store(told, SeqCst);
+    }
+
+    /// The queue is left or gone: nothing can be told any more.
+    pub(super) fn end(&self) {
+        self.over.store(true, SeqCst);
     }
 
     /// How many settles came too late since the last question.
@@ -162,6 +195,21 @@ impl<T> Link<T> {
         });
     }
 
+    /// An item is not of the type that this process knows. Others may know it, a later release of this program for
+    /// instance: so this attempt counts and the item goes back, and not at once, or it came here again and again.
+    fn give_up_reading(&self, lease: u64, attempts: u32, payload: &[u8], error: &str) {
+        let (label, bytes) = (&self.label, payload.len());
+        if attempts >= self.max_attempts {
+            log::error!("{label}: an item of {bytes} bytes cannot be read, and is a dead letter: {}", OneLine(error));
+            let letter = unreadable::letter(payload, attempts, error);
+            return self.tell(lease, |lease| Op::Dead(lease, letter));
+        }
+        log::error!("{label}: an item of {bytes} bytes cannot be read here, and goes back: {}", OneLine(error));
+        let at_least = UNREADABLE * (1 << (attempts - 1).min(MOST_DOUBLED));
+        let delay = self.backoff.map_or(at_least, |backoff| backoff.delay(attempts).max(at_least));
+        self.tell(lease, |lease| Op::Requeue(lease, delay, Vec::new()));
+    }
+
     /// Reports the end of a lease, unless that is lost.
     fn tell(&self, lease: u64, op: impl FnOnce(u64) -> Op) {
         let mut leases = lock(&self.leases);
@@ -212,12 +260,15 @@ impl<T: Payload> Remote<T> for Link<T> {
                 self.wanted.notify_one();
             }
             let (lease, Entry { attempts, payload }) = taken?;
-            match decode(&payload) {
+            if attempts == Entry::FOREIGN {
+                let (label, bytes) = (&self.label, payload.len());
+                log::error!("{label}: {bytes} bytes in the queue are no item that it has put, and are a dead letter");
+                self.tell(lease, |lease| Op::Requeue(lease, Duration::ZERO, Vec::new()));
+                continue;
+            }
+            match unreadable::decode(&payload) {
                 Ok(item) => return Some(Delivery { item, lease, attempts }),
-                Err(error) => {
-                    log::error!("{}: an item cannot be read, and is a dead letter: {}", self.label, OneLine(&error));
-                    self.settle(lease, Settled::Dead(unreadable(&payload, attempts, &error)));
-                }
+                Err(error) => self.give_up_reading(lease, attempts + 1, &payload, &error),
             }
         }
     }
@@ -279,7 +330,20 @@ impl<T: Payload> Remote<T> for Link<T> {
     }
 
     fn changed(&self) {
+        self.changes.fetch_add(1, SeqCst);
         self.changed.notify_one();
+    }
+
+    fn mark(&self) -> Mark {
+        let puts = self.puts().last();
+        Mark { puts, settles: self.settles(|settles| settles.said()), changes: self.changes() }
+    }
+
+    fn is_known(&self, mark: Mark) -> bool {
+        self.over.load(SeqCst)
+            || self.told.load(SeqCst) >= mark.changes
+                && self.settles(|settles| settles.known()) >= mark.settles
+                && !self.puts().has_up_to(mark.puts)
     }
 
     fn refuse(&self) -> (Vec<T>, Vec<Waker>) {
@@ -292,30 +356,6 @@ impl<T: Payload> Remote<T> for Link<T> {
         report.buffered += self.puts().len() + self.outlet().len();
         report
     }
-}
-
-/// Reads what was written elsewhere. That is foreign code: a panic in it must not lose the item.
-pub(super) fn decode<V: DeserializeOwned>(json: &[u8]) -> Result<V, String> {
-    match catch_unwind(|| serde_json::from_slice(json)) {
-        Ok(read) => read.map_err(|error| error.to_string()),
-        Err(payload) => {
-            // Its drop is foreign code, too.
-            std::mem::forget(payload);
-            Err("reading it panicked".to_owned())
-        }
-    }
-}
-
-/// A letter around what is no item of this type, which is kept as a text.
-fn unreadable(payload: &[u8], attempts: u32, error: &str) -> Vec<u8> {
-    let letter = DeadLetter {
-        item: String::from_utf8_lossy(payload),
-        attempts: attempts + 1,
-        reason: format!("cannot be read: {error}"),
-        last_worker: String::new(),
-        panic: None,
-    };
-    json::of_letter(&letter).unwrap_or_default()
 }
 
 impl<T> fmt::Debug for Link<T> {

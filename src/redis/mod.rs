@@ -30,6 +30,7 @@ mod scripts;
 mod server;
 mod session;
 mod settles;
+mod unreadable;
 
 pub use connect::RedisBuilder;
 pub use error::ConnectError;

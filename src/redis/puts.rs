@@ -74,6 +74,16 @@ impl<T> Puts<T> {
         self.items.len()
     }
 
+    /// The number of the last put.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Whether one up to this number is not confirmed, nor refused or withdrawn.
+    pub(super) fn has_up_to(&self, number: u64) -> bool {
+        self.items.first_key_value().is_some_and(|(first, _)| *first <= number)
+    }
+
     pub(super) fn push(&mut self, item: T, payload: Vec<u8>) -> u64 {
         self.last += 1;
         self.items.insert(self.last, Unconfirmed { item, awaited: true });

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::bridge::Bridge;
-use super::engine::{Claim, Failure, Put, Registered, Renewed, Settled};
+use super::bridge::{Bridge, Sent};
+use super::engine::{Claim, Failure, Put, Registered, Renewed};
 use super::hints::{self, Ears};
 use super::news;
 use super::outlet::STALE;
@@ -91,6 +91,7 @@ impl<'a, T: Payload> Session<'a, T> {
         let Bridge { shared, link, .. } = self.bridge;
         let mut quiet = 0_u32;
         loop {
+            let changes = link.changes();
             // Read before what is leased: whoever takes from the outlet has claimed before.
             let leaving = shared.is_leaving();
             if leaving {
@@ -102,6 +103,7 @@ impl<'a, T: Payload> Session<'a, T> {
             // Read after the number of producers: what one put before it closed is seen here, and as long as it
             // is not confirmed, a producer is open (C4).
             let unconfirmed = link.puts().len() > 0;
+            let as_it_is = here.producers > 0 || !unconfirmed;
             here.producers = here.producers.max(usize::from(unconfirmed));
             if here.ended {
                 return Err(Stop::Leaving);
@@ -114,6 +116,10 @@ impl<'a, T: Payload> Session<'a, T> {
                 return Err(Stop::Leaving);
             }
             self.tell(&here).await?;
+            if as_it_is {
+                link.tell_changes(changes);
+                shared.tell_flushers();
+            }
             // That the last thing that knows the queue is dropped is not told; it often follows the last close.
             let soon = idle || !here.can_open && here.producers + here.consumers == 0 && quiet < 50;
             let patience = if soon { SHORT } else { TICK };
@@ -204,26 +210,15 @@ impl<'a, T: Payload> Session<'a, T> {
     }
 
     async fn settle(&self) -> Loop {
-        let Bridge { shared, link, engine, delays, .. } = self.bridge;
+        let Bridge { shared, link, .. } = self.bridge;
         loop {
-            let (lightened, batch) = link.settles(|settles| (settles.lighten(), settles.next_batch()));
-            for bytes in lightened {
-                let label = shared.label();
-                log::error!(
-                    "{label}: an item of {bytes} bytes could not be sent as it is now; it is as it was put again"
-                );
-            }
-            let Some((number, ops)) = batch else {
-                link.settled.notified().await;
-                continue;
-            };
-            let Settled::Done { late } = engine.settle(number, link.handed(), &ops, delays).await? else {
-                return Err(Stop::Ended);
-            };
-            link.settles(|settles| settles.done());
-            if late > 0 {
-                let items = count(late, "item");
-                log::warn!("{}: {items} settled too late, to be done again by others", shared.label());
+            match self.bridge.send_settles().await? {
+                Sent::Some => {}
+                Sent::Nothing => {
+                    link.settled.notified().await;
+                    continue;
+                }
+                Sent::Ended => return Err(Stop::Ended),
             }
             link.wanted.notify_one();
             if shared.is_leaving() || self.bridge.is_needless() {

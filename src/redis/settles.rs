@@ -12,6 +12,8 @@ pub(super) struct Settles {
     sending: Option<Arc<Vec<Op>>>,
     /// The number of what is being sent, or was sent last: Redis carries each out once.
     batch: u64,
+    /// How many reports were carried out, or will never be.
+    known: u64,
 }
 
 /// The most that one call sends. Not less than what may be fetched ahead: what of it goes back in one call keeps
@@ -24,6 +26,16 @@ const MOST_BYTES: usize = 1 << 20;
 impl Settles {
     pub(super) fn push(&mut self, op: Op) {
         self.unsent.push_back(op);
+    }
+
+    /// How many reports there were.
+    pub(super) fn said(&self) -> u64 {
+        self.known + (self.unsent.len() + self.sending.as_ref().map_or(0, |sending| sending.len())) as u64
+    }
+
+    /// How many of them, the first ones, were carried out or will never be.
+    pub(super) fn known(&self) -> u64 {
+        self.known
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -64,7 +76,7 @@ impl Settles {
 
     /// What was being sent has been carried out.
     pub(super) fn done(&mut self) {
-        self.sending = None;
+        self.known += self.sending.take().map_or(0, |sending| sending.len() as u64);
     }
 
     /// The last batch that was carried out.
@@ -74,7 +86,7 @@ impl Settles {
 
     /// The leases are lost, and this process has a new id: whoever has the items now does all of it again.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { known: self.said(), ..Self::default() };
     }
 
     /// After `forget`: Redis counts from `last`.

@@ -22,17 +22,20 @@ impl ToRedisArgs for Fresh<'_> {
 }
 
 impl Entry {
-    /// What no script has written is an entry whose attempts are used up, with all of it as payload.
+    /// The attempts of what no script has written. All of it is payload then, and the next script that is told of it puts
+    /// it aside.
+    pub(in crate::redis) const FOREIGN: u32 = u32::MAX;
+
     pub(super) fn parse(mut entry: Vec<u8>) -> Self {
         let mut parts = entry.splitn(3, |byte| *byte == b':');
         let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
         let (attempts, time) = (number().and_then(|attempts| u32::try_from(attempts).ok()), number());
         match (attempts, time, parts.next().map(<[u8]>::len)) {
-            (Some(attempts), Some(_), Some(payload)) => {
+            (Some(attempts), Some(_), Some(payload)) if attempts < Self::FOREIGN => {
                 entry.drain(..entry.len() - payload);
                 Self { attempts, payload: entry }
             }
-            _ => Self { attempts: u32::MAX - 1, payload: entry },
+            _ => Self { attempts: Self::FOREIGN, payload: entry },
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{of_item, of_letter};
 use crate::queue::DeadLetter;
-use crate::redis::link::decode;
+use crate::redis::unreadable::decode;
 
 #[track_caller]
 fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(item: &T) {

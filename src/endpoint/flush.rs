@@ -1,0 +1,141 @@
+//! Waiting until what was said here is known elsewhere.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::blocking::block;
+use super::operation::{Limit, Operation};
+use crate::queue::{IterableQueue, Line, Mark, Shared, Waiting};
+
+impl<T> IterableQueue<T> {
+    /// Waits until everything that this process has said is known to the queue's other processes: what it put, settled,
+    /// opened, closed, sealed or aborted before this call.
+    ///
+    /// A program that ends right after [`seal`](IterableQueue::seal), [`abort`](IterableQueue::abort), an ack or a
+    /// `try_put` calls it, or it may end before its word has reached Redis. It is also done when that can never reach
+    /// Redis any more, because the queue has ended or is gone. While Redis does not answer it waits. In memory nothing
+    /// has to travel, and it is done at once.
+    ///
+    /// It waits for what was said, not for work: items may still be waiting, or held. The future borrows nothing and does
+    /// not keep the queue unsealed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing: all of it travels anyway.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// let queue = IterableQueue::unbounded(); // or connected to Redis
+    /// let (producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.try_put("the last one")?;
+    /// drop(producer);
+    /// queue.seal();
+    /// queue.flush().await; // now this process may end
+    /// # drop(consumer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn flush(&self) -> impl Future<Output = ()> + use<T> {
+        let shared = Arc::clone(self.shared());
+        let mark = shared.mark();
+        async move {
+            let Some(mark) = mark else { return };
+            let mut flushing = Flushing::new(&shared, mark);
+            if flushing.attempt().is_none() {
+                poll_fn(|cx| flushing.wait(cx)).await;
+            }
+        }
+    }
+
+    /// Waits, as a thread, as [`flush`](IterableQueue::flush) does.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// drop(queue.abort());
+    /// queue.blocking_flush(); // now the others know
+    /// ```
+    #[track_caller]
+    pub fn blocking_flush(&self) {
+        self.flush_within(Limit::Endless);
+    }
+
+    /// Waits, as a thread, as [`flush`](IterableQueue::flush) does, until the timeout. Returns whether all is known. With a
+    /// timeout of zero it does not wait.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::Duration;
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// queue.seal();
+    /// if !queue.blocking_flush_timeout(Duration::from_secs(5)) {
+    ///     eprintln!("the others may not know that the queue is sealed");
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn blocking_flush_timeout(&self, timeout: Duration) -> bool {
+        self.flush_within(Limit::For(timeout))
+    }
+
+    #[track_caller]
+    fn flush_within(&self, limit: Limit) -> bool {
+        let shared = self.shared();
+        let Some(mark) = shared.mark() else { return true };
+        let mut flushing = Flushing::new(shared, mark);
+        flushing.attempt().is_some() || block(&mut flushing, limit, "use flush().await").is_some()
+    }
+}
+
+/// All until a mark is on its way.
+struct Flushing<'a, T> {
+    waiting: Waiting<'a, T>,
+    mark: Mark,
+}
+
+impl<'a, T> Flushing<'a, T> {
+    fn new(shared: &'a Shared<T>, mark: Mark) -> Self {
+        Self { waiting: Waiting::new(shared, Line::Flushers), mark }
+    }
+}
+
+impl<T> Operation for Flushing<'_, T> {
+    type Output = ();
+
+    fn attempt(&mut self) -> Option<()> {
+        self.waiting.shared.is_known(self.mark).then_some(())
+    }
+
+    fn may_succeed(&self) -> bool {
+        true
+    }
+
+    /// It takes a way to Redis: to spin is of no use.
+    fn slack(&self) -> usize {
+        0
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { waiting, mark } = self;
+        let known = |_| waiting.shared.is_known(*mark).then_some(Ok::<_, Infallible>(()));
+        waiting.shared.wait(&mut waiting.place, cx, known).map(|Ok(())| ())
+    }
+}

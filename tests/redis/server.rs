@@ -1,10 +1,13 @@
 //! A Redis of one's own: on a free port, with a folder of its own, to be killed, frozen and started again.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[path = "binary.rs"]
+mod binary;
+
+use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -144,15 +147,7 @@ fn launch(port: u16, folder: &TempDir, options: &[String]) -> Option<Child> {
     }
     let file = folder.path().join("redis.conf");
     fs::write(&file, settings).expect("settings for Redis");
-    let launched =
-        Command::new("redis-server").arg(file).args(options).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    let mut process = match launched {
-        Ok(process) => process,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            panic!("the tests of the feature redis need redis-server: on Debian apt-get install redis-server")
-        }
-        Err(error) => panic!("redis-server does not start: {error}"),
-    };
+    let mut process = binary::start([file.into_os_string()].into_iter().chain(options.iter().map(OsString::from)));
     loop {
         if process.try_wait().expect("it is a child of ours").is_some() {
             return None;

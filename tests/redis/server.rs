@@ -7,8 +7,9 @@ mod binary;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, thread};
 
 use redis::FromRedisValue;
@@ -18,7 +19,7 @@ use super::program::{eventually, signal};
 
 /// Below the range from which the system takes ports for connections. There, somebody who tries to connect to a
 /// server that is down may meet himself, and the port would be taken when the server comes back.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// A redis-server. It ends when it is dropped.
 #[derive(Debug)]
@@ -90,6 +91,20 @@ impl Server {
         });
     }
 
+    /// After `kill9`, with `--appendonly yes`: as if it were started again only after so much time. To all that it is
+    /// told, the clock is the server's, so every moment that it has noted is put back instead.
+    pub(crate) fn let_pass(&self, time: Duration) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+        let time = time.as_millis() as u64;
+        for file in fs::read_dir(self.folder.path().join("appendonlydir")).expect("what it has written") {
+            let file = file.expect("a file").path();
+            if file.extension().is_some_and(|extension| extension == "aof") {
+                let text = fs::read(&file).expect("a file");
+                fs::write(&file, put_back(&text, now - time..now + time, time)).expect("the same file");
+            }
+        }
+    }
+
     /// It answers nobody until `thaw`; connections stay open.
     pub(crate) fn freeze(&self) {
         signal(self.process.id(), "STOP");
@@ -125,6 +140,19 @@ fn ask<T: FromRedisValue>(port: u16, command: &str) -> redis::RedisResult<T> {
     let mut connection = redis::Client::open(url(port))?.get_connection_with_timeout(patience)?;
     connection.set_read_timeout(Some(patience))?;
     request.query(&mut connection)
+}
+
+/// Lessens all numbers within the range, which have as many digits afterwards.
+fn put_back(text: &[u8], range: Range<u64>, by: u64) -> Vec<u8> {
+    let mut result = Vec::with_capacity(text.len());
+    for part in text.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+        let number = str::from_utf8(part).ok().and_then(|digits| digits.parse().ok());
+        match number.filter(|number| range.contains(number)) {
+            Some(number) => result.extend((number - by).to_string().into_bytes()),
+            None => result.extend(part),
+        }
+    }
+    result
 }
 
 fn log_of(folder: &TempDir) -> std::path::PathBuf {

@@ -28,16 +28,16 @@ fn weeks_without_a_process_cost_nothing() {
     let mut server = Server::with(&["--appendonly yes", "--appendfsync always"]);
     let mut fleet = open(&server);
     let feeder = fleet.join("feeder", &[Produce, Feed(0, 1000)]);
-    let leaver = fleet.join_as("worker that leaves", |role| role.work = LEASE / 500, &[Consume(1)]);
     fleet[feeder].obeys();
-    eventually("some are done", || fleet.done() > 20);
-    for process in [leaver, feeder] {
-        fleet[process].order(Leave);
-        fleet[process].ends();
-    }
     let victim = fleet.join_as("worker that is killed", |role| role.work = LEASE * 1000, &[Consume(1)]);
     eventually("it has an item", || fleet[victim].report().handed().count() == 1);
     fleet[victim].kill9();
+    let worker = fleet.join_as("worker", |role| role.work = LEASE / 500, &[Consume(1)]);
+    eventually("some are done", || fleet.done() > 20);
+    for process in [worker, feeder] {
+        fleet[process].order(Leave);
+        fleet[process].ends();
+    }
 
     server.kill9();
     server.let_pass(FIVE_WEEKS);

@@ -8,6 +8,7 @@ mod fleet;
 use std::thread;
 use std::time::Duration;
 
+use actix_iterable_queue::Outcome;
 use fleet::process::Order::{Close, Consume, End, Feed, Leave, Produce, Seal};
 use fleet::process::Role;
 use fleet::report::Line;
@@ -103,4 +104,36 @@ fn what_a_killed_worker_held_comes_back_where_no_process_lives_for_a_lease() {
     fleet.join("last", &[Seal, End]);
     let totals = fleet.ends().assert_right();
     assert_eq!((totals.accepted, totals.acked, totals.lost_producers), (1, 1, 1));
+}
+
+/// By hand, or because Redis may evict keys. What was in it is lost; but nobody takes that for the end of the work, and
+/// nobody waits for ever.
+#[test]
+fn a_key_that_is_deleted_is_no_completion_and_keeps_nobody() {
+    let server = Server::start();
+    thread::scope(|scope| {
+        for kind in ["", "meta", "ready", "procs", "proc:FEEDER", "proc:WORKER", "inf:WORKER"] {
+            let server = &server;
+            scope.spawn(move || in_the_middle_without(server, kind));
+        }
+    });
+}
+
+fn in_the_middle_without(server: &Server, kind: &str) {
+    let queue = format!("jobs-without-{kind}");
+    let mut fleet = Fleet::new(Role { lease: LEASE, capacity: Some(500), queue, ..Role::new(&server.url()) });
+    let processes = |fleet: &Fleet| server.ask::<Vec<String>>(&format!("ZRANGE {} 0 -1", fleet.key(server, "procs")));
+    fleet.join_as("worker", |role| role.work = Duration::from_millis(2), &[Consume(2)]);
+    let worker = processes(&fleet).remove(0);
+    fleet.join("feeder", &[Produce, Feed(0, 1000), Close]);
+    let feeder = processes(&fleet).into_iter().find(|id| *id != worker).unwrap();
+    eventually("they are in the middle of it", || fleet.done() > 50);
+    let key = match kind {
+        "" => fleet.pointer(),
+        _ => fleet.key(server, &kind.replace("WORKER", &worker).replace("FEEDER", &feeder)),
+    };
+    assert_eq!(server.ask::<u64>(&format!("UNLINK {key}")), 1, "{key}");
+    let verdict = fleet.end();
+    let aborted = verdict.ends.iter().filter(|(outcome, _)| *outcome == Outcome::Aborted).count();
+    assert!(aborted == verdict.ends.len() || aborted == 0 && verdict.lost.is_empty(), "{kind}: {verdict:?}");
 }

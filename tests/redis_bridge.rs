@@ -1,11 +1,13 @@
 //! The way between this process and Redis, at its edges: ends, refusals, foreign code.
 
+#[path = "redis/binary.rs"]
+mod binary;
 #[path = "common/program.rs"]
 mod program;
 
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
@@ -43,12 +45,8 @@ impl Server {
         loop {
             let folder = tempfile::tempdir().expect("a folder");
             let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-            let process = Command::new("redis-server")
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-                .arg(folder.path())
-                .stdout(Stdio::null())
-                .spawn()
-                .expect("install redis-server (Debian: apt-get install redis-server)");
+            let (port_arg, dir) = (port.to_string(), folder.path().to_str().expect("a path in UTF-8"));
+            let process = binary::start(["--port", &port_arg, "--bind", "127.0.0.1", "--save", "", "--dir", dir]);
             let mut server = Self { port, process, _folder: folder };
             // Another process may take the port first: then it ends, and it is not this one that answers.
             eventually("Redis is up, or has no port", || server.is_up() || server.has_ended());

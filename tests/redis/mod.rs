@@ -101,18 +101,22 @@ impl Fleet {
         self.processes.iter().map(|process| process.report().confirmed().count()).sum()
     }
 
+    /// The key that says which generation of the queue is the current one.
+    pub(crate) fn pointer(&self) -> String {
+        format!("{{aiq3:{}}}", self.role.queue)
+    }
+
+    /// One of its other keys.
+    #[track_caller]
+    pub(crate) fn key(&self, server: &Server, rest: &str) -> String {
+        let pointer = self.pointer();
+        format!("{pointer}:{}:{rest}", server.ask::<String>(&format!("GET {pointer}")))
+    }
+
     /// A figure that the queue itself keeps.
     #[track_caller]
     pub(crate) fn meta(&self, server: &Server, field: &str) -> u64 {
         server.ask(&format!("HGET {} {field}", self.key(server, "meta")))
-    }
-
-    /// A key of the queue.
-    #[track_caller]
-    pub(crate) fn key(&self, server: &Server, key: &str) -> String {
-        let name = &self.role.queue;
-        let generation: String = server.ask(&format!("GET {{aiq3:{name}}}"));
-        format!("{{aiq3:{name}}}:{generation}:{key}")
     }
 
     /// How many lines of all logs have this in them.

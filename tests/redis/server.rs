@@ -1,11 +1,15 @@
 //! A Redis of one's own: on a free port, with a folder of its own, to be killed, frozen and started again.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[path = "binary.rs"]
+mod binary;
+
+use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::ops::Range;
+use std::process::Child;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, thread};
 
 use redis::FromRedisValue;
@@ -15,7 +19,7 @@ use super::program::{eventually, signal};
 
 /// Below the range from which the system takes ports for connections. There, somebody who tries to connect to a
 /// server that is down may meet himself, and the port would be taken when the server comes back.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// A redis-server. It ends when it is dropped.
 #[derive(Debug)]
@@ -87,6 +91,20 @@ impl Server {
         });
     }
 
+    /// After `kill9`, with `--appendonly yes`: as if it were started again only after so much time. To all that it is
+    /// told, the clock is the server's, so every moment that it has noted is put back instead.
+    pub(crate) fn let_pass(&self, time: Duration) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+        let time = time.as_millis() as u64;
+        for file in fs::read_dir(self.folder.path().join("appendonlydir")).expect("what it has written") {
+            let file = file.expect("a file").path();
+            if file.extension().is_some_and(|extension| extension == "aof") {
+                let text = fs::read(&file).expect("a file");
+                fs::write(&file, put_back(&text, now - time..now + time, time)).expect("the same file");
+            }
+        }
+    }
+
     /// It answers nobody until `thaw`; connections stay open.
     pub(crate) fn freeze(&self) {
         signal(self.process.id(), "STOP");
@@ -124,6 +142,19 @@ fn ask<T: FromRedisValue>(port: u16, command: &str) -> redis::RedisResult<T> {
     request.query(&mut connection)
 }
 
+/// Lessens all numbers within the range, which have as many digits afterwards.
+fn put_back(text: &[u8], range: Range<u64>, by: u64) -> Vec<u8> {
+    let mut result = Vec::with_capacity(text.len());
+    for part in text.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+        let number = str::from_utf8(part).ok().and_then(|digits| digits.parse().ok());
+        match number.filter(|number| range.contains(number)) {
+            Some(number) => result.extend((number - by).to_string().into_bytes()),
+            None => result.extend(part),
+        }
+    }
+    result
+}
+
 fn log_of(folder: &TempDir) -> std::path::PathBuf {
     folder.path().join("log")
 }
@@ -144,15 +175,7 @@ fn launch(port: u16, folder: &TempDir, options: &[String]) -> Option<Child> {
     }
     let file = folder.path().join("redis.conf");
     fs::write(&file, settings).expect("settings for Redis");
-    let launched =
-        Command::new("redis-server").arg(file).args(options).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    let mut process = match launched {
-        Ok(process) => process,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            panic!("the tests of the feature redis need redis-server: on Debian apt-get install redis-server")
-        }
-        Err(error) => panic!("redis-server does not start: {error}"),
-    };
+    let mut process = binary::start([file.into_os_string()].into_iter().chain(options.iter().map(OsString::from)));
     loop {
         if process.try_wait().expect("it is a child of ours").is_some() {
             return None;

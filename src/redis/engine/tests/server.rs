@@ -1,8 +1,11 @@
 //! A Redis of one test.
 
+#[path = "../../../../tests/redis/binary.rs"]
+mod binary;
+
 use std::future::Future;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
@@ -45,14 +48,9 @@ impl Server {
     async fn try_start(args: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-        let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .arg("--dir")
-            .arg(folder.path())
-            .args(args)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("install redis-server (Debian: apt-get install redis-server)");
+        let (port_arg, dir) = (port.to_string(), folder.path().to_str().expect("a path in UTF-8"));
+        let own = ["--port", &port_arg, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir];
+        let process = binary::start(own.iter().chain(args));
         let client = Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
         let mut server = Self { process, client, _folder: folder };
         let patience = Instant::now() + Duration::from_secs(30);

@@ -45,9 +45,8 @@ fn all_queues_of_a_process_share_a_thread_and_three_connections() {
     let _alone = ONE_AT_A_TIME.lock();
     let server = Server::start();
     let proxy = Proxy::before(server.port());
-    let queues: Vec<_> = (0..50)
-        .map(|number| builder(&proxy.url(), &format!("q{number}")).blocking_connect().unwrap())
-        .collect();
+    let queues: Vec<_> =
+        (0..50).map(|number| builder(&proxy.url(), &format!("q{number}")).blocking_connect().unwrap()).collect();
     let consumers: Vec<_> = queues.iter().map(|queue| queue.consumer().unwrap()).collect();
     for (number, queue) in (0..).zip(&queues) {
         queue.producer().unwrap().blocking_put(number).unwrap();
@@ -142,7 +141,10 @@ fn a_connect_that_fails_half_way_leaves_the_queue_again() {
     }
     block_on(anchor.shutdown(LONG));
     let joined = all_have_left(&server, "q") - 1;
-    assert!(connected < joined && joined <= connected + failed, "{connected} connected, {failed} failed, {joined} joined");
+    assert!(
+        connected < joined && joined <= connected + failed,
+        "{connected} connected, {failed} failed, {joined} joined"
+    );
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::engine::{Attached, Engine, Failure, Rejoined, Settings};
 use super::letters;
 use super::link::{Link, lock};
 use super::news;
-use super::payload::Payload;
 use super::outage::{Outage, Say};
+use super::payload::Payload;
 use super::puts::Confirmed;
 use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use super::session::{Session, Stop};
@@ -169,7 +169,7 @@ impl<T: Payload> Bridge<T> {
             }
             return;
         }
-        let (place, reason) = (self.server.place(), OneLine(failure).to_string());
+        let (place, reason) = (self.server.place(), reason(failure));
         let say = self.server.outage.borrow_mut().because(&reason, now);
         // Others, of the same connections, say nothing.
         let queues = if self.engine.pair().is_broken() { Rc::strong_count(&self.server) } else { 1 };
@@ -295,6 +295,17 @@ impl<T: Payload> Bridge<T> {
         if self.link.puts().len() == 0 {
             self.link.changed.notify_one();
         }
+    }
+}
+
+/// An error of Redis in its own words: people look for those.
+fn reason(failure: &Failure) -> String {
+    match failure {
+        Failure::Away(error) if error.code().is_some() => {
+            let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
+            OneLine(format!("{code} {detail}")).to_string()
+        }
+        _ => OneLine(failure).to_string(),
     }
 }
 

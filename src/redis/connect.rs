@@ -321,7 +321,8 @@ impl<T: Payload> RedisBuilder<T> {
     pub async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
         let connecting = self.check()?;
         let (done, inspected) = oneshot::channel();
-        driver::spawn(move || async move { drop(done.send(connecting.inspect().await)) }).map_err(ConnectError::Thread)?;
+        driver::spawn(move || async move { drop(done.send(connecting.inspect().await)) })
+            .map_err(ConnectError::Thread)?;
         inspected.await.unwrap_or_else(|_| Err(went_away()))
     }
 

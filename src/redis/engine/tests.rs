@@ -3,6 +3,7 @@
 mod deliveries;
 mod endings;
 mod keys;
+mod limits;
 mod numbers;
 mod processes;
 mod puts;

@@ -30,8 +30,8 @@ fn connect(server: &Server) -> IterableQueue<u32> {
 
 /// What Redis knows of the queue.
 fn known(server: &Server, fields: &str) -> Vec<String> {
-    let generation: String = server.ask("GET {aiq2:q}");
-    server.ask(&format!("HMGET {{aiq2:q}}:{generation}:meta {fields}"))
+    let generation: String = server.ask("GET {aiq3:q}");
+    server.ask(&format!("HMGET {{aiq3:q}}:{generation}:meta {fields}"))
 }
 
 #[test]

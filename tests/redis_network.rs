@@ -4,10 +4,13 @@
 
 #[path = "redis/mod.rs"]
 mod fleet;
+#[path = "common/log.rs"]
+mod log;
 
 use std::thread;
 use std::time::Duration;
 
+use ::log::Level;
 use fastrand::Rng;
 use fleet::process::Order::{Close, Consume, End, Feed, Produce};
 use fleet::process::Role;
@@ -132,4 +135,42 @@ fn a_slow_link_is_not_taken_for_a_dead_one() {
     let totals = fleet.end().assert_exact();
     assert_eq!((totals.accepted, totals.redelivered, totals.lost_producers), (100, 0, 0));
     assert_eq!((fleet.said(AWAY), fleet.said(FENCED)), (0, 0));
+}
+
+/// Each reason, once and in its words; and one end.
+#[test]
+fn the_log_says_why_redis_is_away_and_when_that_changes() {
+    log::keep();
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let role = Role { queue: "reasons".to_owned(), lease: LONG, ..Role::new(&proxy.url()) };
+    let (queue, other) = (role.connect(), Role { queue: "other".to_owned(), ..role.clone() }.connect());
+    let producer = queue.producer().unwrap();
+    let said = |what: &str| {
+        let place = format!("127.0.0.1:{}", proxy.port());
+        log::said(Level::Warn, &place).into_iter().filter(|line| line.contains(what)).count()
+    };
+    let _: () = server.ask("CONFIG SET requirepass secret");
+    proxy.cut();
+    eventually("it says that it may not", || said("NOAUTH") > 0);
+    let _: () = redis::Client::open(format!("redis://:secret@127.0.0.1:{}/", server.port()))
+        .and_then(|client| {
+            redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("").query(&mut client.get_connection()?)
+        })
+        .unwrap();
+    // A replica takes no puts, and answers.
+    let _: () = server.ask("REPLICAOF 127.0.0.1 1");
+    let _: () = server.ask("CONFIG SET replica-serve-stale-data yes");
+    eventually("it says that this is no master", || said("READONLY") > 0);
+    assert_eq!(said(BACK), 0);
+    let _: () = server.ask("REPLICAOF NO ONE");
+    eventually("it is over", || said(BACK) == 1);
+    producer.blocking_put(role.job(1)).unwrap();
+    let lines = log::said(Level::Warn, &proxy.port().to_string());
+    assert_eq!(said(AWAY), 1, "of both queues: {lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("of 2 queues")), "{lines:#?}");
+    for line in &lines {
+        assert_eq!(lines.iter().filter(|other| *other == line).count(), 1, "{line}");
+    }
+    drop(other);
 }

@@ -43,7 +43,7 @@ fn named<T>(name: &str) -> Builder<T> {
 }
 
 fn key(server: &Server, name: &str, rest: &str) -> String {
-    format!("{{aiq2:{name}}}:{}:{rest}", server.ask::<String>(&format!("GET {{aiq2:{name}}}")))
+    format!("{{aiq3:{name}}}:{}:{rest}", server.ask::<String>(&format!("GET {{aiq3:{name}}}")))
 }
 
 /// In milliseconds.

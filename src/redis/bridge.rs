@@ -193,7 +193,7 @@ impl<T: Payload> Bridge<T> {
             }
             return;
         }
-        let (place, reason) = (self.server.place(), OneLine(failure).to_string());
+        let (place, reason) = (self.server.place(), reason(failure));
         let say = self.server.outage.borrow_mut().because(&reason, now);
         // Others, of the same connections, say nothing.
         let queues = if self.engine.pair().is_broken() { Rc::strong_count(&self.server) } else { 1 };
@@ -346,6 +346,17 @@ impl<T: Payload> Bridge<T> {
         if self.link.puts().len() == 0 {
             self.link.changed.notify_one();
         }
+    }
+}
+
+/// An error of Redis in its own words: people look for those.
+fn reason(failure: &Failure) -> String {
+    match failure {
+        Failure::Away(error) if error.code().is_some() => {
+            let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
+            OneLine(format!("{code} {detail}")).to_string()
+        }
+        _ => OneLine(failure).to_string(),
     }
 }
 

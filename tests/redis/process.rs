@@ -78,7 +78,7 @@ impl Role {
         }
     }
 
-    fn job(&self, n: u64) -> Job {
+    pub(crate) fn job(&self, n: u64) -> Job {
         Job { n, ballast: "x".repeat(self.ballast) }
     }
 

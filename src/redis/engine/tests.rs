@@ -4,6 +4,7 @@ mod deliveries;
 mod endings;
 mod hostile;
 mod keys;
+mod limits;
 mod numbers;
 mod processes;
 mod puts;

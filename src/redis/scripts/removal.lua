@@ -11,9 +11,21 @@ local function forget(id)
   call('HDEL', proc, unpack(names))
 end
 
+-- The sums over all processes, from what each has: so what was damaged does not last.
+local function recount()
+  local sums = { producers = 0, consumers = 0, openers = 0 }
+  for _, id in ipairs(call('ZRANGE', procs, '0', '-1')) do
+    local p = process(id, 'producers', 'consumers', 'opener')
+    sums.producers = sums.producers + num(p[1])
+    sums.consumers = sums.consumers + num(p[2])
+    sums.openers = sums.openers + num(p[3])
+  end
+  for field, sum in pairs(sums) do call('HSET', meta, field, int(sum)) end
+end
+
 -- `lost`: '1' if it was silent for too long, '0' if it leaves.
 local function fence(id, lost)
-  local p = process(id, 'name', 'seq', 'producers', 'consumers', 'opener', 'held', 'handed', 'suspect')
+  local p = process(id, 'name', 'seq', 'producers', 'held', 'handed', 'suspect')
   local ended = call('HGET', meta, 'ended') ~= ''
   if not ended then
     -- A process that was fenced asks which of its puts were accepted, from now on.
@@ -23,16 +35,14 @@ local function fence(id, lost)
   call('ZREM', procs, id)
   redis.pcall('HDEL', wc, id)
   redis.pcall('SREM', wp, id)
-  count('producers', -num(p[3]))
-  count('consumers', -num(p[4]))
-  count('openers', -num(p[5]))
   if lost == '1' then
     count('lost_producers', num(p[3]))
     count('lost_processes', 1)
   end
   forget(id)
-  if not ended and (lost == '1' or num(p[6]) > 0) and call('EXISTS', inf) == 1 then
-    set(id, 'name', p[1] or id, 'lost', lost, 'handed', p[7] or '0', 'suspect', p[8] or '0', 'cursor', '0')
+  recount()
+  if not ended and (lost == '1' or num(p[4]) > 0) and call('EXISTS', inf) == 1 then
+    set(id, 'name', p[1] or id, 'lost', lost, 'handed', p[5] or '0', 'suspect', p[6] or '0', 'cursor', '0')
     call('ZADD', gone, int(now()), id)
   end
   seal_if_unowned()

@@ -165,8 +165,6 @@ fn what_is_missing_or_damaged_of_a_process_stops_nobody() {
             let failure = b.claim(1, HANDED).await.expect_err("it is no process any more");
             assert!(matches!(failure, Failure::Fenced | Failure::Stale), "{failure:?}");
             server.silence(&b).await;
-            // What it had of producers is not known any more.
-            let () = server.command(&["HSET", a.process.key(Key::Meta), "producers", "1"]).await;
             let mut out = drain(&server, &a, 2).await;
             out.sort();
             assert_eq!(out, ["1", "2", "3", "5", "6", "7", "8", "9"]);

@@ -99,7 +99,7 @@ fn d3_what_nobody_could_read_is_a_dead_letter_that_a_later_release_reads() {
     new.producer().unwrap().blocking_put(New::secret()).unwrap();
     let consumer = old.consumer().unwrap();
     let taking = std::thread::spawn(move || consumer.into_iter().count());
-    let dead = key(&server, name, "dead");
+    let dead = format!("{{aiq3:{name}}}:dead:ready");
     eventually("its attempts are used up", || server.ask::<u32>(&format!("LLEN {dead}")) == 1);
     let letter = new.dead_letters().unwrap().blocking_get().unwrap();
     assert_eq!((letter.item, letter.attempts), (New::secret(), 3));

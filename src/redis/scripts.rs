@@ -55,7 +55,8 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     put: script!("", "put"),
     register: script!(" flags=allow-oom", "ending", "register"),
     renew: script!(" flags=allow-oom", "items", "ending", "removal", "renew"),
-    report: script!(" flags=no-writes", "report"),
+    // Before 7.0.1 reading alone was no reason to be let.
+    report: script!(" flags=no-writes,allow-oom", "report"),
     seal: script!(" flags=allow-oom", "ending", "seal"),
     settle: script!(" flags=allow-oom", "items", "ending", "settle"),
 });

@@ -114,9 +114,10 @@ impl<T: Payload> Bridge<T> {
         self.missed.begins(since);
         // What fails at once is not tried again at once.
         if self.reconnected.is_some_and(|reconnected| reconnected.elapsed() < LONGEST_PAUSE) {
-            tokio::time::sleep(LONGEST_PAUSE.min(self.settings.lease / 3)).await;
+            tokio::time::sleep(LONGEST_PAUSE.min(self.settings.lease / 6)).await;
         }
-        let mut pause = FIRST_PAUSE;
+        // A lease may be short, and must outlast the last pause.
+        let (mut pause, longest) = (FIRST_PAUSE, LONGEST_PAUSE.min(self.settings.lease / 6));
         let ended = loop {
             self.complain(&failure).await;
             match self.try_reconnect(&failure).await {
@@ -144,7 +145,7 @@ impl<T: Payload> Bridge<T> {
                 break Ok(Step::Leave);
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(longest);
         };
         self.reconnected = Some(Instant::now());
         self.say_the_end();

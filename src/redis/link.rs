@@ -66,6 +66,8 @@ struct Leases {
     settles: Settles,
     /// How many were settled after they were lost.
     late: u64,
+    /// How many of those that consumers were handed have ended.
+    done: u64,
     deadlines: Deadlines,
 }
 
@@ -128,6 +130,11 @@ impl<T> Link<T> {
         self.over.store(true, SeqCst);
     }
 
+    /// How many of those that consumers were handed have ended.
+    pub(super) fn done(&self) -> u64 {
+        lock(&self.leases).done
+    }
+
     /// How many settles came too late since the last question.
     pub(super) fn take_late(&self) -> u64 {
         std::mem::take(&mut lock(&self.leases).late)
@@ -169,7 +176,13 @@ impl<T> Link<T> {
 
     /// Gives back what nobody has been handed.
     pub(super) fn undo(&self, items: impl IntoIterator<Item = (u64, Entry)>) {
-        items.into_iter().for_each(|(lease, _)| self.tell(lease, Op::Undo));
+        let mut leases = lock(&self.leases);
+        // Those that were lost are with others already.
+        let held = items.into_iter().map(|(lease, _)| lease).filter(|lease| *lease > leases.lost);
+        let ops: Vec<_> = held.map(Op::Undo).collect();
+        ops.into_iter().for_each(|op| leases.settles.push(op));
+        drop(leases);
+        self.settled.notify_one();
     }
 
     /// All leases are lost: the items are with others.
@@ -213,6 +226,7 @@ impl<T> Link<T> {
     /// Reports the end of a lease, unless that is lost.
     fn tell(&self, lease: u64, op: impl FnOnce(u64) -> Op) {
         let mut leases = lock(&self.leases);
+        leases.done += 1;
         if lease <= leases.lost {
             leases.late += 1;
             return;

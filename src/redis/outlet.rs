@@ -30,6 +30,8 @@ pub(super) struct Outlet {
     asked: Option<Instant>,
     /// Nobody waits for what is being fetched: a consumer has asked for the first item of it, and asks again.
     polled: bool,
+    /// How many were taken ever.
+    taken: u64,
     pace: Pace,
     /// How long the last two fetches took.
     trips: [Duration; 2],
@@ -45,25 +47,43 @@ struct Batch {
     due: Instant,
 }
 
-/// How quickly consumers take. One take tells nothing of the next one, so it is measured over windows of time.
+/// How quickly consumers take. One take tells nothing of the next one, so it is measured over windows of time; or over a
+/// time of work that is over, with all that was taken in it done. Time without work tells nothing.
 #[derive(Debug)]
 struct Pace {
     /// In the window that began then.
     taken: usize,
     began: Instant,
+    /// All is done, and consumers wait.
+    idle: bool,
     /// Of the last window that is over: items in a second.
     last: f64,
 }
 
 impl Pace {
+    /// There is work again.
+    fn begin(&mut self, now: Instant) {
+        if std::mem::take(&mut self.idle) {
+            (self.taken, self.began) = (0, now);
+        }
+    }
+
+    /// All that was taken is done.
+    fn end(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.idle, true) && self.taken > 0 {
+            let worked = now.saturating_duration_since(self.began).max(Duration::from_micros(1));
+            self.last = self.taken as f64 / worked.as_secs_f64();
+        }
+    }
+
     /// Returns how many items consumers use in this time. A window is no shorter.
     fn within(&mut self, span: Duration, now: Instant) -> usize {
         let age = now.saturating_duration_since(self.began);
-        if age > span {
+        if age > span && !self.idle {
             // Quick consumers are heard of several times in it. Where nothing was heard for long, they have become slow,
             // whatever they took before.
             let last = if age > 4 * span { 0.0 } else { self.taken as f64 / age.as_secs_f64() };
-            *self = Self { taken: 0, began: now, last };
+            *self = Self { taken: 0, began: now, idle: false, last };
         }
         // Of less than one, none: it would wait for a consumer that is busy.
         (self.last * span.as_secs_f64()) as usize
@@ -78,7 +98,8 @@ impl Outlet {
             handed: 0,
             asked: None,
             polled: false,
-            pace: Pace { taken: 0, began: now, last: 0.0 },
+            taken: 0,
+            pace: Pace { taken: 0, began: now, idle: true, last: 0.0 },
             trips: [Duration::ZERO; 2],
             target: 0,
         }
@@ -97,6 +118,7 @@ impl Outlet {
     pub(super) fn fill(&mut self, first: u64, entries: Vec<Entry>, now: Instant) {
         self.len += entries.len();
         self.asked = None;
+        self.pace.begin(now);
         let mut entries: VecDeque<_> = (first..).zip(entries).collect();
         if std::mem::take(&mut self.polled)
             && let Some(kept) = entries.pop_front()
@@ -116,6 +138,7 @@ impl Outlet {
         };
         self.len -= 1;
         self.handed = id;
+        self.taken += 1;
         self.pace.taken += 1;
         // Once, on the way down.
         (Some((id, entry)), self.len == self.target / 2)
@@ -135,20 +158,24 @@ impl Outlet {
         self.trips = [self.trips[1], trip];
     }
 
-    /// How many to fetch now, with consumers waiting for so many.
-    pub(super) fn wanted(&mut self, waiting: usize, now: Instant) -> usize {
+    /// How many to fetch now, with consumers waiting for so many, and `done` of those that were ever taken.
+    pub(super) fn wanted(&mut self, waiting: usize, done: u64, now: Instant) -> usize {
         if self.asked.is_some_and(|asked| now.saturating_duration_since(asked) > POLLED) {
             self.asked = None;
         }
         self.polled = waiting == 0 && self.asked.is_some();
         let waiting = waiting.max(usize::from(self.polled));
+        if self.len == 0 && waiting > 0 && done == self.taken {
+            self.pace.end(now);
+        }
         // Where the way to Redis is long, what is used on it is fetched ahead, too. One long trip is chance.
         let span = AHEAD.max(2 * self.trips[0].min(self.trips[1]));
         let ahead = self.pace.within(span, now);
         if self.len > self.target / 2 && waiting == 0 {
             return 0;
         }
-        self.target = ahead.max(waiting).min(MOST);
+        // It doubles at most: the first of many are no measure of the others.
+        self.target = ahead.min(2 * self.target + waiting).max(waiting).min(MOST);
         // Others were woken for what is here.
         self.target.saturating_sub(self.len).max(waiting).min(MOST)
     }

@@ -129,7 +129,8 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     put: script!("", PUT, "hints", "put"),
     register: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "register"),
     renew: script!("flags=allow-oom", Key::ALL, "clock", "hints", "items", "ending", "removal", "renew"),
-    report: script!("flags=no-writes", Key::ALL, "clock", "report"),
+    // Before 7.0.1 reading alone was no reason to be let.
+    report: script!("flags=no-writes,allow-oom", Key::ALL, "clock", "report"),
     seal: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "seal"),
     settle: script!("flags=allow-oom", Key::ALL, "clock", "hints", "items", "ending", "settle"),
 });

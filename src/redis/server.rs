@@ -108,7 +108,7 @@ impl Server {
             match &connections.opening {
                 Some(opening) => opening.clone(),
                 None => {
-                    let opening = open(Rc::downgrade(self), connections.pause(), patience).boxed_local().shared();
+                    let opening = open(Rc::downgrade(self), connections.pause(patience / 2), patience).boxed_local().shared();
                     connections.opening.insert(opening).clone()
                 }
             }
@@ -145,14 +145,14 @@ impl Drop for Server {
 }
 
 impl Connections {
-    /// How long to wait before the next try: what fails at once is not tried again at once.
-    fn pause(&mut self) -> Duration {
+    /// How long to wait before the next try, at most so long: what fails at once is not tried again at once.
+    fn pause(&mut self, longest: Duration) -> Duration {
         let Some(since) = self.tried.map(|tried| tried.elapsed()) else { return Duration::ZERO };
         if since > LONGEST_PAUSE {
             self.pause = FIRST_PAUSE;
             return Duration::ZERO;
         }
-        let pause = self.pause.max(FIRST_PAUSE);
+        let pause = self.pause.max(FIRST_PAUSE).min(longest);
         self.pause = (2 * pause).min(LONGEST_PAUSE);
         pause.saturating_sub(since)
     }

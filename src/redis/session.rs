@@ -230,10 +230,11 @@ impl<'a, T: Payload> Session<'a, T> {
     async fn claim(&self) -> Loop {
         let Bridge { shared, link, engine, .. } = self.bridge;
         loop {
-            let waiting = shared.awaited_items();
+            let (waiting, done) = (shared.awaited_items(), link.done());
             // What was done and not told is done again if this process dies: so it is bounded.
             let behind = link.settles(|settles| settles.is_behind());
-            let wanted = if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting, Instant::now()) };
+            let wanted =
+                if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting, done, Instant::now()) };
             if wanted == 0 {
                 link.wanted.notified().await;
                 continue;

@@ -11,12 +11,14 @@ struct Scene {
     outlet: Outlet,
     now: Instant,
     next: u64,
+    /// How many of those that were taken are done.
+    done: u64,
 }
 
 impl Scene {
     fn new() -> Self {
         let now = Instant::now();
-        Self { outlet: Outlet::new(now), now, next: 1 }
+        Self { outlet: Outlet::new(now), now, next: 1, done: 0 }
     }
 
     fn after(&mut self, time: Duration) -> &mut Self {
@@ -26,7 +28,7 @@ impl Scene {
 
     /// Asks how many to fetch, and fetches them.
     fn fetch(&mut self, waiting: usize) -> usize {
-        let wanted = self.outlet.wanted(waiting, self.now);
+        let wanted = self.outlet.wanted(waiting, self.done, self.now);
         self.fill(wanted);
         wanted
     }
@@ -52,7 +54,7 @@ impl Scene {
             assert!(self.outlet.take().0.is_some());
             self.fetch(0);
             most = most.max(self.outlet.len());
-            self.after(length);
+            self.after(length).done += 1;
         }
         most
     }
@@ -92,11 +94,13 @@ fn before_the_pace_is_known_nothing_is_fetched_ahead() {
 #[test]
 fn what_quick_consumers_use_in_a_moment_is_fetched_ahead() {
     let mut scene = Scene::new();
+    scene.outlet.target = MOST;
     scene.fill(100);
     scene.take(100);
     let wanted = scene.after(2 * AHEAD).fetch(0);
     assert_eq!(wanted, 50, "as many as in half of that time");
     assert_eq!(scene.take(wanted), 1, "called for more once on the way down");
+    scene.outlet.target = MOST;
     scene.fill(100_000);
     scene.take(100_000);
     assert_eq!(scene.after(2 * AHEAD).fetch(0), MOST);
@@ -105,12 +109,35 @@ fn what_quick_consumers_use_in_a_moment_is_fetched_ahead() {
 #[test]
 fn while_a_window_is_young_the_last_pace_counts() {
     let mut scene = Scene::new();
+    scene.outlet.target = MOST;
     scene.fill(40);
     scene.take(40);
     assert_eq!(scene.after(2 * AHEAD).fetch(0), 20);
     scene.take(20);
     // 20 in a moment are no pace.
     assert_eq!(scene.after(ms(1)).fetch(0), 20);
+}
+
+/// What quick consumers did in a moment counts once they come back for more. It doubles at most, and lasts while there is
+/// nothing to do.
+#[test]
+fn the_pace_of_a_moment_of_work_counts_when_it_is_done() {
+    let mut scene = Scene::new();
+    let mut wanted = Vec::new();
+    for _ in 0..5 {
+        let fetched = scene.fetch(1);
+        wanted.push(fetched);
+        assert_eq!(scene.after(ms(1) / 100).take(fetched) + scene.fetch(0), 1, "they are not done");
+        scene.done += fetched as u64;
+        scene.after(ms(1) / 10);
+    }
+    assert_eq!(wanted, [1, 3, 7, 15, 31]);
+    assert_eq!(scene.after(Duration::from_secs(60)).fetch(1), 63);
+    // Slow jobs are heard of with the first.
+    scene.take(1);
+    scene.after(STALE).back();
+    scene.done += 1;
+    assert_eq!(scene.fetch(1), 1);
 }
 
 #[test]
@@ -165,7 +192,7 @@ fn a_consumer_that_polls_finds_an_item_for_a_second() {
     assert_eq!(scene.outlet.take().0.map(|(id, _)| id), Some(1));
     // With more than one, only the first is for it.
     scene.outlet.take();
-    scene.outlet.wanted(0, scene.now);
+    scene.outlet.wanted(0, scene.done, scene.now);
     scene.fill(2);
     assert_eq!(scene.after(STALE).back(), [6]);
     assert_eq!(scene.after(POLLED - STALE).back(), [5]);

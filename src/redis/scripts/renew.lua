@@ -6,16 +6,17 @@ local p, refusal = myself()
 if not p then return refusal end
 sound()
 
--- Leases run on a clock of their own: the time in which processes could renew. Of the time between two renewals it counts
--- no more than one process lets pass; in the rest Redis was away, or nobody was there. So an outage costs nobody its lease,
--- and a lost process is found however short the others live.
+-- Leases run on a clock of their own: the time in which processes could renew. Of a long time without a renewal, in which
+-- Redis was away or nobody was there, it counts little. So an outage costs nobody its lease, and a lost process is found
+-- however short the others live.
 local lease, retention = num(m[2]), num(m[3])
 local time = call('TIME')
 time = time[1] * 1000 + math.floor(time[2] / 1000) + num(m[6])
 -- The server's clock was set back.
 local back_by = math.max(0, num(m[4]) - time)
 time = time + back_by
-local clock = num(m[5]) + math.min(time - num(m[4]), lease / 3)
+local passed = time - num(m[4])
+local clock = num(m[5]) + (passed > lease / 2 and lease / 6 or passed)
 call('HSET', meta, 'hb', int(time), 'clock', int(clock), 'shift', int(num(m[6]) + back_by))
 call('ZADD', procs, 'XX', int(clock + lease), me)
 set(me, 'handed', ARGV[3])

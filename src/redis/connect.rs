@@ -13,7 +13,7 @@ use super::bridge::Bridge;
 use super::connection;
 use super::engine::{Engine, Failure, Joined, Settings};
 use super::error::ConnectError;
-use super::link::Link;
+use super::link::{LARGEST, Link};
 use super::news;
 use super::payload::Payload;
 use crate::arbiter::assert_may_block;
@@ -345,7 +345,7 @@ impl<T: Payload> Connecting<T> {
             None => Vec::new(),
         };
         let id = QueueId::next();
-        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config));
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, LARGEST));
         let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
         news::spread(&report, &engine, &shared, &link);

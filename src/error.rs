@@ -41,6 +41,9 @@ pub enum PutError<T> {
     Fenced(T),
     /// The item cannot be written as JSON; the log says why.
     Unserializable(T),
+    /// The item's JSON is longer than Redis takes (`proto-max-bulk-len`, 512 MiB unless it was changed); the log says how
+    /// long it is.
+    TooLarge(T),
     /// The `QueueActor` that was sent the [`Put`](crate::Put) stopped while the put waited for room. The producer and
     /// its queue are open: put again, through the producer or another actor.
     ActorStopped(T),
@@ -67,6 +70,7 @@ impl<T> PutError<T> {
             | Self::Sealed(item)
             | Self::Fenced(item)
             | Self::Unserializable(item)
+            | Self::TooLarge(item)
             | Self::ActorStopped(item) => item,
         }
     }
@@ -91,6 +95,7 @@ impl<T> PutError<T> {
             | Self::Sealed(item)
             | Self::Fenced(item)
             | Self::Unserializable(item)
+            | Self::TooLarge(item)
             | Self::ActorStopped(item) => item,
         }
     }
@@ -104,6 +109,7 @@ impl<T> PutError<T> {
             Self::Sealed(_) => "Sealed",
             Self::Fenced(_) => "Fenced",
             Self::Unserializable(_) => "Unserializable",
+            Self::TooLarge(_) => "TooLarge",
             Self::ActorStopped(_) => "ActorStopped",
         }
     }
@@ -120,6 +126,7 @@ impl PutError<()> {
             Self::Sealed(()) => PutError::Sealed(item),
             Self::Fenced(()) => PutError::Fenced(item),
             Self::Unserializable(()) => PutError::Unserializable(item),
+            Self::TooLarge(()) => PutError::TooLarge(item),
             Self::ActorStopped(()) => PutError::ActorStopped(item),
         }
     }
@@ -147,6 +154,9 @@ impl<T> fmt::Display for PutError<T> {
                 "the lease was lost to another process, because this one was silent for longer than the lease"
             }
             Self::Unserializable(_) => "the item cannot be written as JSON: look into the log for the reason",
+            Self::TooLarge(_) => {
+                "the item's JSON is longer than Redis takes: put the data elsewhere, and where it is here"
+            }
             Self::ActorStopped(_) => {
                 "the queue's actor stopped before there was room: put again, through the producer or another actor"
             }

@@ -62,7 +62,7 @@ pub(crate) use item::Slot;
 pub(crate) use moves::{Outgoing, Taken};
 pub(crate) use registry::HandleKey;
 #[cfg(feature = "redis")]
-pub(crate) use remote::{Delivery, LeaseLost, Remote, Report, Settled};
+pub(crate) use remote::{Delivery, LeaseLost, Remote, Report, Settled, Unsendable};
 pub(crate) use remote::{Mark, NotDone, Receipt};
 pub(crate) use rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
 pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};

@@ -43,7 +43,7 @@ impl From<PutError<()>> for NotDone {
 /// those that run foreign code: `encode`, `encode_again`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
 pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The item as it travels, or why it cannot.
-    fn encode(&self, item: &T) -> Result<Vec<u8>, String>;
+    fn encode(&self, item: &T) -> Result<Vec<u8>, Unsendable>;
 
     /// How many puts are not confirmed, and how many may be.
     fn window(&self) -> (usize, usize);
@@ -98,6 +98,23 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Opens the queue of the dead letters, which is elsewhere, too. Once its handle is sealed here, it ends when it has
     /// no more for this process.
     fn open_letters(&self) -> IterableQueue<DeadLetter<T>>;
+}
+
+/// Why an item cannot travel.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "made by whoever has the items"))]
+pub(crate) enum Unsendable {
+    NoJson(String),
+    TooLarge { bytes: usize, most: usize },
+}
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoJson(error) => OneLine(error).fmt(f),
+            Self::TooLarge { bytes, most } => write!(f, "it is {bytes} bytes long, and Redis takes {most}"),
+        }
+    }
 }
 
 /// An item on its way from elsewhere to a consumer.
@@ -178,7 +195,7 @@ impl<T> Shared<T> {
         }
         let encoded = match remote.encode(put.item()) {
             Ok(encoded) => encoded,
-            Err(error) => return self.unserializable(&error).into(),
+            Err(error) => return self.unsendable(error).into(),
         };
         let Some(_held) = row.endpoint.hold_open() else { return PutError::Closed(()).into() };
         let control = self.control();
@@ -223,13 +240,21 @@ impl<T> Shared<T> {
         effects.run();
         result.unwrap_or_else(|error| {
             wake(self.notify_next(Line::Putters));
-            Err(self.unserializable(&error))
+            Err(self.unsendable(error))
         })
     }
 
-    fn unserializable(&self, error: &str) -> PutError<()> {
-        log::error!("{}: an item cannot be written as JSON: {}", self.label(), OneLine(error));
-        PutError::Unserializable(())
+    fn unsendable(&self, error: Unsendable) -> PutError<()> {
+        match error {
+            Unsendable::NoJson(_) => {
+                log::error!("{}: an item cannot be written as JSON: {error}", self.label());
+                PutError::Unserializable(())
+            }
+            Unsendable::TooLarge { .. } => {
+                log::error!("{}: an item is too large: {error}", self.label());
+                PutError::TooLarge(())
+            }
+        }
     }
 
     /// Whether a put is confirmed. A refusal hands the item back.
@@ -313,7 +338,7 @@ impl<T> Shared<T> {
     ) -> Result<(), PutError<()>> {
         let encoded = match remote.encode(put.item()) {
             Ok(encoded) => encoded,
-            Err(error) => return Err(self.unserializable(&error)),
+            Err(error) => return Err(self.unsendable(error)),
         };
         let control = self.control();
         if control.refuses_children() {

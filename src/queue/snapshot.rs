@@ -55,7 +55,7 @@ pub enum Outcome {
 /// What became of the items so far.
 ///
 /// With no call running, `accepted` = `acked` + `taken` + `dead_lettered` + `discarded` + buffered
-/// + leased.
+/// + leased. Over Redis they are those of all processes, and so are the items that are buffered and leased in this sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -398,11 +398,12 @@ impl<T: Payload> Connecting<T> {
             }
             None => Vec::new(),
         };
+        let largest = connection::largest_item(&pair).await;
         let id = QueueId::next();
-        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, self.deadline));
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, self.deadline));
         let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
-        let letters = OpenLetters::new(&joining.queue, &engine, &self.url, &self.client, &joining.settings);
+        let letters = OpenLetters::new(&joining.queue, &engine, &self.url, &self.client, &joining.settings, largest);
         link.open_letters.get_or_init(|| letters);
         news::spread(&report, &engine, &shared, &link);
         let mut bridge = Bridge::new(shared, link, engine, Rc::clone(server), joining.settings);

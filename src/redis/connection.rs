@@ -253,11 +253,13 @@ pub(super) async fn look_for_eviction(pair: &Pair, label: &str) {
     }
 }
 
-/// Returns how many bytes Redis takes in one piece: what it says, or what it takes unless told otherwise.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the limit of Link"))]
+/// Returns how long an item may be: as much as Redis takes in one piece, or would unless it was told otherwise, less what
+/// is written around an item.
 pub(super) async fn largest_item(pair: &Pair) -> usize {
     const DEFAULT: usize = 512 << 20;
+    const AROUND: usize = 1024;
     let mut ask = redis::cmd("CONFIG");
     let told = ask.arg("GET").arg("proto-max-bulk-len").query_async::<Vec<String>>(&mut pair.control()).await;
-    told.ok().and_then(|told| told.get(1)?.parse().ok()).unwrap_or(DEFAULT)
+    let largest = told.ok().and_then(|told| told.get(1)?.parse().ok()).unwrap_or(DEFAULT);
+    largest.saturating_sub(AROUND)
 }

@@ -46,7 +46,7 @@ impl<S: Serializer> Guarded<S> {
     }
 
     fn null(&self) -> Result<(), S::Error> {
-        if self.in_some { Err(S::Error::custom("a Some of what is null would be read as None")) } else { Ok(()) }
+        if self.in_some { Err(S::Error::custom(NULL_IN_SOME)) } else { Ok(()) }
     }
 
     /// The levels that are left inside of `deeper` further ones.
@@ -72,7 +72,14 @@ impl<V: Serialize + ?Sized> Serialize for Nested<'_, V> {
 struct Parts<C> {
     to: C,
     levels: usize,
+    /// It is the value of a `Some`.
+    in_some: bool,
 }
+
+const NULL_IN_SOME: &str = "a Some of what is null would be read as None";
+
+/// As what `serde_json` writes a `RawValue`: a struct with one field of this name, its text.
+const RAW: &str = "$serde_json::private::RawValue";
 
 impl<C> Parts<C> {
     fn part<'a, V: ?Sized>(&self, value: &'a V) -> Nested<'a, V> {
@@ -94,7 +101,7 @@ macro_rules! begin {
     ($($method:ident($($name:ident: $of:ty),*) -> $parts:ident, $deeper:literal);+) => {
         $(fn $method(self, $($name: $of),*) -> Result<Self::$parts, S::Error> {
             let levels = self.inside($deeper)?;
-            Ok(Parts { to: self.to.$method($($name),*)?, levels })
+            Ok(Parts { to: self.to.$method($($name),*)?, levels, in_some: self.in_some })
         })+
     };
 }
@@ -227,6 +234,9 @@ macro_rules! fields {
             type Error = C::Error;
 
             fn serialize_field<V: Serialize + ?Sized>(&mut self, name: &'static str, value: &V) -> Result<(), C::Error> {
+                if self.in_some && name == RAW && serde_json::to_string(value).is_ok_and(|text| text == r#""null""#) {
+                    return Err(C::Error::custom(NULL_IN_SOME));
+                }
                 let part = self.part(value);
                 self.to.serialize_field(name, &part)
             }

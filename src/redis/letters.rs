@@ -23,7 +23,14 @@ type Open<T> = dyn Fn() -> IterableQueue<DeadLetter<T>> + Send + Sync + UnwindSa
 
 impl<T: Payload> OpenLetters<T> {
     /// For the queue of this engine.
-    pub(super) fn new(name: &str, engine: &Engine, url: &str, client: &Client, settings: &Settings) -> Self {
+    pub(super) fn new(
+        name: &str,
+        engine: &Engine,
+        url: &str,
+        client: &Client,
+        settings: &Settings,
+        largest: usize,
+    ) -> Self {
         let name: Arc<str> = format!("dead letters of {name}").into();
         let parts = (engine.letters(), url.to_owned(), client.clone(), settings.clone());
         // All of it is made anew for each call.
@@ -34,7 +41,7 @@ impl<T: Payload> OpenLetters<T> {
             let config =
                 Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
             let id = QueueId::next();
-            let link = Arc::new(Link::new(label(Some(&name), id), &config, None));
+            let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
             let queue = IterableQueue::open(id, config, Some(link.clone()));
             let shared = Arc::clone(queue.shared());
             let serve = move || {

@@ -20,7 +20,9 @@ use super::settles::Settles;
 use super::unreadable;
 use crate::backoff::Backoff;
 use crate::one_line::OneLine;
-use crate::queue::{Config, DeadLetter, Delivery, IterableQueue, LeaseLost, Mark, Remote, Report, Settled, quietly};
+use crate::queue::{
+    Config, DeadLetter, Delivery, IterableQueue, LeaseLost, Mark, Remote, Report, Settled, Unsendable, quietly,
+};
 
 /// The most puts that wait for their confirmation; fewer if the capacity is smaller.
 const WINDOW: usize = 2048;
@@ -34,6 +36,8 @@ pub(super) struct Link<T> {
     /// The queue's name for the log.
     label: String,
     window: usize,
+    /// How long the longest item may be.
+    largest: usize,
     max_attempts: u32,
     backoff: Option<Backoff>,
     puts: Mutex<Puts<T>>,
@@ -76,10 +80,11 @@ pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
 }
 
 impl<T> Link<T> {
-    pub(super) fn new(label: String, config: &Config<T>, deadline: Option<Duration>) -> Self {
+    pub(super) fn new(label: String, config: &Config<T>, largest: usize, deadline: Option<Duration>) -> Self {
         Self {
             label,
             window: config.capacity.unwrap_or(WINDOW).min(WINDOW),
+            largest,
             max_attempts: config.max_attempts,
             backoff: config.redelivery.as_ref().map(|redelivery| redelivery.backoff),
             puts: Mutex::new(Puts::new()),
@@ -208,6 +213,13 @@ impl<T> Link<T> {
         });
     }
 
+    /// Refuses what Redis would not take.
+    fn fitting(&self, encoded: Result<Vec<u8>, String>) -> Result<Vec<u8>, Unsendable> {
+        let encoded = encoded.map_err(Unsendable::NoJson)?;
+        let (bytes, most) = (encoded.len(), self.largest);
+        if bytes > most { Err(Unsendable::TooLarge { bytes, most }) } else { Ok(encoded) }
+    }
+
     /// An item is not of the type that this process knows. Others may know it, a later release of this program for
     /// instance: so this attempt counts and the item goes back, and not at once, or it came here again and again.
     fn give_up_reading(&self, lease: u64, attempts: u32, payload: &[u8], error: &str) {
@@ -238,8 +250,8 @@ impl<T> Link<T> {
 }
 
 impl<T: Payload> Remote<T> for Link<T> {
-    fn encode(&self, item: &T) -> Result<Vec<u8>, String> {
-        json::of_item(item)
+    fn encode(&self, item: &T) -> Result<Vec<u8>, Unsendable> {
+        self.fitting(json::of_item(item))
     }
 
     fn window(&self) -> (usize, usize) {
@@ -324,9 +336,9 @@ impl<T: Payload> Remote<T> for Link<T> {
         // it is foreign code, and this may run in a drop.
         let mut encoded = Err("it panicked".to_owned());
         quietly("writing a dead letter", || encoded = json::of_letter(letter));
-        encoded.unwrap_or_else(|error| {
+        self.fitting(encoded).unwrap_or_else(|error| {
             // It has no place for what the letter says, so that is here.
-            let (label, error) = (&self.label, OneLine(&error));
+            let label = &self.label;
             log::error!("{label}: a dead letter's item cannot be written as it is now: {error}; {letter}");
             Vec::new()
         })
@@ -336,8 +348,8 @@ impl<T: Payload> Remote<T> for Link<T> {
         // As above.
         let mut encoded = Err("it panicked".to_owned());
         quietly("writing an item that failed", || encoded = json::of_item(item));
-        encoded.unwrap_or_else(|error| {
-            let (label, error) = (&self.label, OneLine(&error));
+        self.fitting(encoded).unwrap_or_else(|error| {
+            let label = &self.label;
             log::error!("{label}: an item cannot be written as it is now, and comes back as it was put: {error}");
             Vec::new()
         })
@@ -375,5 +387,59 @@ impl<T: Payload> Remote<T> for Link<T> {
 impl<T> fmt::Debug for Link<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("window", &self.window).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::FutureExt;
+
+    use super::{Entry, Link};
+    use crate::config::Builder;
+    use crate::error::{PutError, TryPutError};
+    use crate::queue::{IterableQueue, QueueId};
+
+    /// A queue with a way to Redis, and nobody who sends anything.
+    fn unsent(largest: usize) -> (IterableQueue<String>, Arc<Link<String>>) {
+        let config = Builder::default().max_attempts(2).check().unwrap();
+        let link = Arc::new(Link::new("q".to_owned(), &config, largest, None));
+        (IterableQueue::open(QueueId::next(), config, Some(link.clone())), link)
+    }
+
+    #[test]
+    fn d12_an_item_that_redis_would_not_take_is_refused_at_once() {
+        let (queue, link) = unsent(10);
+        let (fits, large) = (|| "a".repeat(8), || "a".repeat(9));
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        let refused = PutError::TooLarge(large());
+        assert_eq!(producer.try_put(large()), Err(TryPutError::Refused(refused.clone())));
+        assert_eq!(producer.blocking_put(large()), Err(refused.clone()));
+        assert_eq!(producer.put(large()).now_or_never(), Some(Err(refused.clone())));
+        assert_eq!(producer.reserve().now_or_never().unwrap().unwrap().put(large()), Err(refused.clone()));
+        link.deliver(1, vec![Entry { attempts: 0, payload: b"\"\"".to_vec() }]);
+        let item = consumer.try_lease().unwrap();
+        assert_eq!(item.put_child(large()), Err(refused));
+        assert_eq!((link.puts().len(), link.settles(|settles| settles.said())), (0, 0));
+
+        assert_eq!(producer.try_put(fits()), Ok(()));
+        assert_eq!(item.put_child(fits()), Ok(()));
+        assert_eq!((link.puts().len(), link.settles(|settles| settles.said())), (1, 1));
+        drop(item);
+    }
+
+    #[test]
+    fn d3_what_was_changed_and_redis_would_not_take_is_as_it_was_put() {
+        let (queue, link) = unsent(10);
+        let mut consumer = queue.consumer().unwrap();
+        for attempts in [0, 1] {
+            link.deliver(1 + u64::from(attempts), vec![Entry { attempts, payload: b"\"\"".to_vec() }]);
+            let mut item = consumer.try_lease().unwrap();
+            *item = "a".repeat(9);
+            item.requeue(); // and the second time it is a dead letter
+        }
+        let (_, sent) = link.settles(|settles| settles.next_batch()).unwrap();
+        assert_eq!(sent.iter().map(|op| op.bytes()).collect::<Vec<_>>(), [0, 0]);
     }
 }

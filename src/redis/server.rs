@@ -108,7 +108,8 @@ impl Server {
             match &connections.opening {
                 Some(opening) => opening.clone(),
                 None => {
-                    let opening = open(Rc::downgrade(self), connections.pause(patience / 2), patience).boxed_local().shared();
+                    let opening =
+                        open(Rc::downgrade(self), connections.pause(patience / 2), patience).boxed_local().shared();
                     connections.opening.insert(opening).clone()
                 }
             }

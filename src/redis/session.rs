@@ -91,6 +91,7 @@ impl<'a, T: Payload> Session<'a, T> {
         let Bridge { shared, link, .. } = self.bridge;
         let mut quiet = 0_u32;
         loop {
+            // They are counted under the lock under which they are made: those that are counted here are seen below.
             let changes = link.changes();
             // Read before what is leased: whoever takes from the outlet has claimed before.
             let leaving = shared.is_leaving();
@@ -103,6 +104,7 @@ impl<'a, T: Payload> Session<'a, T> {
             // Read after the number of producers: what one put before it closed is seen here, and as long as it
             // is not confirmed, a producer is open (C4).
             let unconfirmed = link.puts().len() > 0;
+            // Otherwise a close is held back, and there is more to tell once all is confirmed.
             let as_it_is = here.producers > 0 || !unconfirmed;
             here.producers = here.producers.max(usize::from(unconfirmed));
             if here.ended {

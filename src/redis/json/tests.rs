@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{of_item, of_letter};
 use crate::queue::DeadLetter;
@@ -102,6 +103,12 @@ fn d12_what_would_be_read_as_none_is_refused() {
     is_refused(&Some(Unit), "None");
     is_refused(&Some(Wrapped(None)), "None");
     is_refused(&Some(Value::Null), "None");
+    let raw = |json: &str| Some(RawValue::from_string(json.to_owned()).unwrap());
+    is_refused(&raw(" null "), "None");
+    for json in [r#""null""#, r#"[null,{"a":1.0}]"#] {
+        assert_eq!(of_item(&raw(json)).unwrap(), json.as_bytes());
+    }
+    assert_eq!(of_item(&raw("null").unwrap()).unwrap(), b"null");
     comes_back(&Some(Some(1)));
     comes_back(&Some(vec![None::<u8>]));
     comes_back(&Some(Wrapped(Some(1))));

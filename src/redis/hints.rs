@@ -94,9 +94,8 @@ pub(super) async fn route(hints: Rc<Hints>, server: Weak<Server>) {
         }
         match open(&server).await {
             Some(Ok(messages)) => {
-                if let Err(error) = pass_on(&hints, messages).await {
-                    log::debug!("no messages from Redis: {}", OneLine(error));
-                }
+                let Err(error) = pass_on(&hints, messages).await;
+                log::debug!("no messages from Redis: {}", OneLine(error));
             }
             Some(Err(error)) => log::debug!("no messages from Redis: {}", OneLine(error)),
             None => return,
@@ -111,14 +110,11 @@ async fn open(server: &Weak<Server>) -> Option<Result<PubSub, RedisError>> {
     Some(opened.await.unwrap_or_else(|_| Err(silent())))
 }
 
-/// Returns when there is nobody who listens.
-async fn pass_on(hints: &Hints, messages: PubSub) -> Result<(), RedisError> {
+async fn pass_on(hints: &Hints, messages: PubSub) -> Result<Infallible, RedisError> {
     let (mut sink, mut messages) = messages.split();
     let mut known = HashSet::new();
     loop {
-        if !follow(hints, &mut sink, &mut known).await? {
-            return Ok(());
-        }
+        follow(hints, &mut sink, &mut known).await?;
         let changed = pin!(hints.changed.notified());
         match timeout(QUIET, select(messages.next(), changed)).await {
             Ok(Either::Left((Some(message), _))) => tell(hints, &message),
@@ -129,8 +125,8 @@ async fn pass_on(hints: &Hints, messages: PubSub) -> Result<(), RedisError> {
     }
 }
 
-/// Subscribes to what is listened to, and to nothing else. Returns whether that is anything.
-async fn follow(hints: &Hints, sink: &mut PubSubSink, known: &mut HashSet<String>) -> Result<bool, RedisError> {
+/// Subscribes to what is listened to, and to nothing else.
+async fn follow(hints: &Hints, sink: &mut PubSubSink, known: &mut HashSet<String>) -> Result<(), RedisError> {
     let (new, old): (Vec<String>, Vec<String>) = {
         let channels = hints.channels.borrow();
         let new = channels.keys().filter(|channel| !known.contains(*channel)).cloned();
@@ -146,7 +142,7 @@ async fn follow(hints: &Hints, sink: &mut PubSubSink, known: &mut HashSet<String
     }
     known.retain(|channel| !old.contains(channel));
     known.extend(new);
-    Ok(!known.is_empty())
+    Ok(())
 }
 
 fn tell(hints: &Hints, message: &Msg) {

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::Client;
-
+use super::address::Address;
 use super::connect::process_id;
 use super::connection;
 use super::engine::{Attached, Engine, Failure, Rejoined, Settings};
@@ -22,7 +21,7 @@ pub(super) struct Bridge<T> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) link: Arc<Link<T>>,
     pub(super) engine: Engine,
-    pub(super) client: Client,
+    pub(super) address: Address,
     pub(super) settings: Settings,
     /// How long a failed item waits after its first attempt, its second, …
     pub(super) delays: Vec<Duration>,
@@ -105,7 +104,7 @@ impl<T: Payload> Bridge<T> {
     }
 
     async fn try_reconnect(&mut self) -> Result<Step, Stop> {
-        let connection = connection::open(&self.client, &self.settings).await.map_err(Failure::Away)?;
+        let connection = connection::open(&self.address, &self.settings).await.map_err(Failure::Away)?;
         self.engine.reconnected(connection);
         let attached = self.engine.attach().await?;
         if attached.last_put < self.link.puts().last_sent()

@@ -7,15 +7,17 @@ use std::thread;
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use redis::{Client, ErrorKind, RedisError};
+use redis::{ErrorKind, RedisError};
 
+use super::address::Address;
 use super::bridge::Bridge;
 use super::connection;
-use super::engine::{Engine, Failure, Joined, Settings};
+use super::engine::{self, Engine, Failure, Joined, Settings};
 use super::error::ConnectError;
 use super::link::Link;
 use super::news;
 use super::payload::Payload;
+use super::tls::Certificates;
 use crate::arbiter::assert_may_block;
 use crate::config::Builder;
 use crate::queue::{IterableQueue, Snapshot};
@@ -28,6 +30,14 @@ impl<T> Builder<T> {
     /// The same queue for several processes, over Redis 7.0 or later. Only with the feature `redis`.
     ///
     /// `docs/redis.md` says what changes, how to operate it, and what each setting of Redis can lose.
+    ///
+    /// The address is one of these; `docs/redis.md` says more of each:
+    ///
+    /// - `redis://USER:PASSWORD@HOST:PORT/DATABASE`: one server
+    /// - `redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/SERVICE`: the master, as Sentinel says
+    /// - `redis+cluster://HOST:PORT,HOST:PORT/`: a cluster, by some of its nodes
+    /// - `rediss://`, `rediss+sentinel://`, `rediss+cluster://`: the same with TLS, which needs the feature `redis-rustls`
+    ///   or `redis-native-tls`
     ///
     /// # Examples
     ///
@@ -44,6 +54,7 @@ impl<T> Builder<T> {
         RedisBuilder {
             builder: self,
             url: url.into(),
+            certificates: Certificates::default(),
             lease: LEASE,
             retention: RETENTION,
             deadline: None,
@@ -57,6 +68,7 @@ impl<T> Builder<T> {
 pub struct RedisBuilder<T> {
     builder: Builder<T>,
     url: String,
+    pub(super) certificates: Certificates,
     lease: Duration,
     retention: Duration,
     deadline: Option<Duration>,
@@ -299,7 +311,6 @@ impl<T: Payload> RedisBuilder<T> {
         if self.lease < SHORTEST_LEASE || self.retention < self.lease.saturating_mul(10) || deadline_is_none {
             return Err(ConnectError::Duration);
         }
-        let client = Client::open(self.url).map_err(ConnectError::Url)?;
         let settings = Settings {
             capacity: config.capacity,
             max_attempts: config.max_attempts,
@@ -308,26 +319,28 @@ impl<T: Payload> RedisBuilder<T> {
             deadline: self.deadline,
             seal_when_unowned: self.seal_when_unowned,
         };
+        let (pointer, patience) = (engine::pointer(name), connection::patience(&settings));
+        let address = Address::check(&self.url, self.certificates, name, pointer, patience)?;
         let process_name = self.process_name.unwrap_or_else(|| {
             let host = gethostname::gethostname();
             format!("{}:{}", host.to_string_lossy(), std::process::id())
         });
-        Ok(Connecting { config, client, settings, process_name })
+        Ok(Connecting { config, address, settings, process_name })
     }
 }
 
 /// All that is needed to connect.
 struct Connecting<T> {
     config: crate::queue::Config<T>,
-    client: Client,
+    address: Address,
     settings: Settings,
     process_name: String,
 }
 
 impl<T: Payload> Connecting<T> {
     async fn join(self) -> Result<(IterableQueue<T>, Bridge<T>), ConnectError> {
-        let Self { config, client, settings, process_name } = self;
-        let connection = connection::open(&client, &settings).await.map_err(ConnectError::Redis)?;
+        let Self { config, address, settings, process_name } = self;
+        let connection = connection::open(&address, &settings).await.map_err(ConnectError::Redis)?;
         let name = config.name.as_deref().unwrap_or_default();
         let process_id = process_id().map_err(ConnectError::Random)?;
         let joined = Engine::join(connection.clone(), name, &settings, &process_id, &process_name).await;
@@ -349,11 +362,11 @@ impl<T: Payload> Connecting<T> {
         let shared = Arc::clone(queue.shared());
         news::spread(&report, &engine, &shared, &link);
         connection::look_for_eviction(connection, &shared.label()).await;
-        Ok((queue, Bridge { shared, link, engine, client, settings, delays, reconnected: None }))
+        Ok((queue, Bridge { shared, link, engine, address, settings, delays, reconnected: None }))
     }
 
     async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
-        let connection = connection::open(&self.client, &self.settings).await.map_err(ConnectError::Redis)?;
+        let connection = connection::open(&self.address, &self.settings).await.map_err(ConnectError::Redis)?;
         let name = self.config.name.unwrap_or_default();
         let report = Engine::look(connection, &name).await.map_err(refused)?;
         Ok(report.map(|report| news::snapshot(&report, &name, self.config.capacity)))

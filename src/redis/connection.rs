@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use redis::{AsyncConnectionConfig, RedisError};
 
+use super::address::Address;
 use super::engine::Settings;
 use crate::one_line::OneLine;
 
@@ -13,11 +14,11 @@ pub(super) fn patience(settings: &Settings) -> Duration {
     (settings.lease / 3).clamp(Duration::from_millis(200), Duration::from_secs(5))
 }
 
-pub(super) async fn open(client: &Client, settings: &Settings) -> Result<MultiplexedConnection, RedisError> {
+pub(super) async fn open(address: &Address, settings: &Settings) -> Result<MultiplexedConnection, RedisError> {
     let patience = patience(settings);
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(Some(patience));
-    client.get_multiplexed_async_connection_with_config(&config).await
+    address.client().await?.get_multiplexed_async_connection_with_config(&config).await
 }
 
 /// Says in the log if Redis deletes keys when its memory is short. Whoever may not ask for that is told nothing.

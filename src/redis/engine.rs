@@ -62,7 +62,7 @@ struct Process {
 /// Returns the key that says which generation of a queue is the current one. All its other keys begin with it.
 ///
 /// The number names the format of the keys: processes of releases whose formats differ must not meet.
-fn pointer(name: &str) -> String {
+pub(super) fn pointer(name: &str) -> String {
     format!("{{aiq2:{name}}}")
 }
 

@@ -26,6 +26,11 @@ pub enum ConnectError {
     Duration,
     /// What was given is no address of a Redis.
     Url(redis::RedisError),
+    /// The address asks for TLS (`rediss`), which is in this program only with the feature `redis-rustls` or
+    /// `redis-native-tls`.
+    NoTls,
+    /// The certificates for TLS cannot be used.
+    Certificates(redis::RedisError),
     /// Redis does not answer, or with an error. It must be of version 7.0 or later.
     Redis(redis::RedisError),
     /// The queue exists with another setting: all its processes must agree.
@@ -52,6 +57,16 @@ impl fmt::Display for ConnectError {
                 "the lease must be at least 100 ms, the retention at least ten leases, and a deadline more than 0",
             ),
             Self::Url(error) => write!(f, "this is no address of a Redis (redis://HOST:PORT/): {}", OneLine(error)),
+            Self::NoTls => f.write_str(
+                "the address asks for TLS: enable the feature redis-rustls or redis-native-tls of actix-iterable-queue",
+            ),
+            Self::Certificates(error) => write!(f, "the certificates for TLS cannot be used: {}", OneLine(error)),
+            Self::Redis(error) if error.code() == Some("MOVED") => write!(
+                f,
+                "this Redis is a node of a cluster, and another one has the queue: give the address as \
+                 redis+cluster://HOST:PORT,HOST:PORT/ ({})",
+                OneLine(error)
+            ),
             Self::Redis(error) => {
                 write!(f, "Redis does not serve the queue (it must be 7.0 or later): {}", OneLine(error))
             }
@@ -70,9 +85,9 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Build(error) => Some(error),
-            Self::Url(error) | Self::Redis(error) => Some(error),
+            Self::Url(error) | Self::Certificates(error) | Self::Redis(error) => Some(error),
             Self::Thread(error) | Self::Random(error) => Some(error),
-            Self::Name | Self::Duration | Self::Mismatch { .. } => None,
+            Self::Name | Self::Duration | Self::NoTls | Self::Mismatch { .. } => None,
         }
     }
 }

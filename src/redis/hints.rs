@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::StreamExt;
-use redis::{Client, RedisError};
+use redis::RedisError;
 use tokio::time::{sleep, timeout};
 
+use super::address::Address;
 use super::payload::Payload;
 use super::session::{Session, Stop};
 use crate::one_line::OneLine;
@@ -17,12 +18,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Passes messages on for as long as the session lasts.
 pub(super) async fn listen<T: Payload>(
     session: &Session<'_, T>,
-    client: &Client,
+    address: &Address,
     channels: [String; 2],
     patience: Duration,
 ) -> Result<Infallible, Stop> {
     loop {
-        if let Err(error) = subscribe(session, client, &channels, patience).await {
+        if let Err(error) = subscribe(session, address, &channels, patience).await {
             log::debug!("no messages from Redis: {}", OneLine(error));
         }
         sleep(PAUSE).await;
@@ -31,10 +32,11 @@ pub(super) async fn listen<T: Payload>(
 
 async fn subscribe<T: Payload>(
     session: &Session<'_, T>,
-    client: &Client,
+    address: &Address,
     channels: &[String; 2],
     patience: Duration,
 ) -> Result<(), RedisError> {
+    let client = address.client().await?;
     let opened = timeout(patience, async {
         let mut messages = client.get_async_pubsub().await?;
         messages.subscribe(&channels[..]).await?;

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! `connect.rs` makes a queue whose endpoints have a [`Link`](link::Link) in the place of the buffer, and starts
-//! the bridge on a thread of its own.
+//! the bridge on a thread of its own. `address.rs` says for each connection where the queue is now.
 
+mod address;
 mod bridge;
 mod connect;
 mod connection;
@@ -25,6 +26,7 @@ mod puts;
 mod scripts;
 mod session;
 mod settles;
+mod tls;
 
 pub use connect::RedisBuilder;
 pub use error::ConnectError;

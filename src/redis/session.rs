@@ -66,8 +66,8 @@ impl<'a, T: Payload> Session<'a, T> {
     }
 
     pub(super) async fn serve(self) -> Stop {
-        let Bridge { client, engine, settings, .. } = self.bridge;
-        let hints = hints::listen(&self, client, engine.channels(), connection::patience(settings));
+        let Bridge { address, engine, settings, .. } = self.bridge;
+        let hints = hints::listen(&self, address, engine.channels(), connection::patience(settings));
         match futures::try_join!(self.register(), self.put(), self.settle(), self.claim(), self.keep_up(), hints) {
             Err(stop) => stop,
         }

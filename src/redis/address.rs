@@ -1,0 +1,115 @@
+//! How to reach the Redis that has the queue now.
+//!
+//! ```text
+//!  redis://HOST                     one server: that one
+//!  redis+sentinel://H1,H2/SERVICE   sentinel.rs: the master of now, as the sentinels say
+//!  redis+cluster://H1,H2            cluster.rs: the master of the queue's slot, as the nodes say
+//! ```
+//!
+//! Nobody watches for a failover: a connection to a Redis that has lost the queue fails (it is dead, `READONLY`,
+//! `MOVED`, …), and each connection that follows begins with [`Address::client`].
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
+
+use super::error::ConnectError;
+use super::tls::Certificates;
+use crate::one_line::OneLine;
+
+mod cluster;
+mod nodes;
+mod sentinel;
+#[cfg(test)]
+mod tests;
+mod url;
+
+use cluster::Cluster;
+use nodes::Node;
+use sentinel::Sentinels;
+use url::{Several, Url};
+
+/// How to reach the Redis that has the queue now.
+pub(super) struct Address {
+    /// How to connect to a server, and to which one unless others know better.
+    server: ConnectionInfo,
+    way: Way,
+    /// The queue, for the log.
+    queue: String,
+    /// No answer for so long is as good as none.
+    patience: Duration,
+    /// Where the queue was last.
+    last: Mutex<Option<Node>>,
+}
+
+/// Who knows where it is.
+enum Way {
+    Fixed,
+    Sentinels(Box<Sentinels>),
+    Cluster(Cluster),
+}
+
+impl Address {
+    /// Checks what was given. `pointer` is a key of the queue.
+    pub(super) fn check(
+        url: &str,
+        certificates: Certificates,
+        queue: &str,
+        pointer: String,
+        patience: Duration,
+    ) -> Result<Self, ConnectError> {
+        let url = Url::parse(url).map_err(ConnectError::Url)?;
+        if url.is_tls() && cfg!(not(any(feature = "redis-rustls", feature = "redis-native-tls"))) {
+            return Err(ConnectError::NoTls);
+        }
+        let info = |url: &str| certificates.add_to(url.into_connection_info().map_err(ConnectError::Url)?);
+        let node = |url: &String| Ok(Node::of(&url.as_str().into_connection_info().map_err(ConnectError::Url)?));
+        let nodes = |several: &Several| several.servers.iter().map(node).collect::<Result<Vec<_>, ConnectError>>();
+        let (server, way) = match url {
+            Url::One(url) => (info(url)?, Way::Fixed),
+            Url::Sentinels(several, service) => {
+                let sentinel = info(&several.servers[0])?;
+                let sentinels = Sentinels::new(nodes(&several)?, sentinel, service.name);
+                (info(&service.master)?, Way::Sentinels(Box::new(sentinels)))
+            }
+            Url::Cluster(several) => {
+                (info(&several.servers[0])?, Way::Cluster(Cluster::new(nodes(&several)?, pointer)))
+            }
+        };
+        Ok(Self { server, way, queue: OneLine(queue).to_string(), patience, last: Mutex::new(None) })
+    }
+
+    /// Returns how to connect to the Redis that has the queue now: to be asked anew for each connection.
+    pub(super) async fn client(&self) -> Result<Client, RedisError> {
+        let node = match &self.way {
+            Way::Fixed => return Client::open(self.server.clone()),
+            Way::Sentinels(sentinels) => sentinels.master(self).await?,
+            Way::Cluster(cluster) => cluster.node(self).await?,
+        };
+        let client = Client::open(node.like(&self.server));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = last.replace(node.clone()).filter(|before| *before != node);
+        drop(last);
+        if let Some(before) = before {
+            log::warn!("{}: the master is now {}; it was {}", self.queue, OneLine(node), OneLine(before));
+        }
+        client
+    }
+
+    async fn connect(&self, node: &Node) -> Result<MultiplexedConnection, RedisError> {
+        self.open(node.like(&self.server)).await
+    }
+
+    async fn open(&self, server: ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
+        let patience = Some(self.patience);
+        let config = AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+        Client::open(server)?.get_multiplexed_async_connection_with_config(&config).await
+    }
+}
+
+/// Returns an error of our own.
+fn no_way(what: &'static str, detail: impl ToString) -> RedisError {
+    RedisError::from((ErrorKind::Client, what, detail.to_string()))
+}

@@ -1,6 +1,6 @@
 //! Queues over Redis with everything that can fail: the server, the network, the processes.
 //!
-//! - `server.rs`: a Redis of one's own
+//! - `server.rs`: a Redis of one's own; `cluster.rs`, `sentinel.rs`: several that belong together
 //! - `proxy.rs`: the network
 //! - `process.rs`: what a process of a fleet does; `report.rs`: what it tells, and what follows from that
 #![allow(dead_code, reason = "each test file uses its own part")]
@@ -8,6 +8,7 @@
 #[path = "../common/program.rs"]
 mod program;
 
+pub(crate) mod cluster;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod report;

@@ -157,6 +157,18 @@ impl Verdict {
         }
     }
 
+    /// After a master that was killed while it was at work: what it had confirmed may not have reached its replica. Then
+    /// `told` must be true, as a process has noticed; otherwise all is exact.
+    #[track_caller]
+    pub(crate) fn assert_exact_or_told(&self, told: bool) {
+        if !told {
+            self.assert_exact();
+        }
+        assert!(self.from_nowhere.is_empty(), "from nowhere: {:?}", self.from_nowhere);
+        let [(outcome, totals)] = self.ends[..] else { panic!("one end for all: {:?}", self.ends) };
+        assert_eq!((outcome, totals.accepted), (Outcome::Complete, totals.acked), "{totals:?}");
+    }
+
     /// Every confirmed item came out, nothing else did, whoever saw the end agrees that it was complete, and the
     /// totals are what came out. Items came out twice only where somebody was killed or fenced, and that is counted.
     #[track_caller]

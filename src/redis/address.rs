@@ -6,10 +6,11 @@
 //!  redis+cluster://H1,H2            cluster.rs: the master of the queue's slot, as the nodes say
 //! ```
 //!
-//! Nobody watches for a failover: a connection to a Redis that has lost the queue fails (it is dead, `READONLY`,
-//! `MOVED`, …), and each connection that follows begins with [`Address::client`].
+//! A connection to a Redis that has lost the queue fails (it is dead, `READONLY`, `MOVED`, …), and each connection that
+//! follows begins with [`Address::client`].
 
-use std::sync::{Mutex, PoisonError};
+use std::future::pending;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -89,13 +90,28 @@ impl Address {
             Way::Cluster(cluster) => cluster.node(self).await?,
         };
         let client = Client::open(node.like(&self.server));
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = last.replace(node.clone()).filter(|before| *before != node);
-        drop(last);
+        let before = self.last().replace(node.clone()).filter(|before| *before != node);
         if let Some(before) = before {
             log::warn!("{}: the master is now {}; it was {}", self.queue, OneLine(node), OneLine(before));
         }
         client
+    }
+
+    /// Waits until it is known that the queue is elsewhere than [`client`](Address::client) said last, although the Redis
+    /// that had it may still answer.
+    pub(super) async fn moved(&self) -> RedisError {
+        let here = self.last().clone();
+        match (&self.way, here) {
+            (Way::Sentinels(sentinels), Some(here)) => {
+                no_way("the sentinels have chosen another master", sentinels.moved(self, &here).await)
+            }
+            // A node of a cluster says so itself.
+            _ => pending().await,
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Node>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect(&self, node: &Node) -> Result<MultiplexedConnection, RedisError> {

@@ -68,7 +68,9 @@ impl<'a, T: Payload> Session<'a, T> {
     pub(super) async fn serve(self) -> Stop {
         let Bridge { address, engine, settings, .. } = self.bridge;
         let hints = hints::listen(&self, address, engine.channels(), connection::patience(settings));
-        match futures::try_join!(self.register(), self.put(), self.settle(), self.claim(), self.keep_up(), hints) {
+        let moved = async { Loop::Err(Failure::Away(address.moved().await).into()) };
+        match futures::try_join!(moved, self.register(), self.put(), self.settle(), self.claim(), self.keep_up(), hints)
+        {
             Err(stop) => stop,
         }
     }

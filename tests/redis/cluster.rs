@@ -58,7 +58,8 @@ impl Cluster {
     pub(crate) fn owner(&self) -> usize {
         let mut owner = None;
         eventually("a node has the queue", || {
-            owner = self.nodes.iter().position(|node| node.try_ask::<Option<String>>(&format!("GET {POINTER}")).is_ok());
+            owner =
+                self.nodes.iter().position(|node| node.try_ask::<Option<String>>(&format!("GET {POINTER}")).is_ok());
             owner.is_some()
         });
         owner.expect("waited for")

@@ -12,8 +12,10 @@ pub(crate) mod cluster;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod report;
+pub(crate) mod sentinel;
 pub(crate) mod server;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::{Index, IndexMut};
 use std::process::{Child, ChildStdin, Stdio};
@@ -100,6 +102,11 @@ impl Fleet {
     /// How many puts were confirmed.
     pub(crate) fn confirmed(&self) -> usize {
         self.processes.iter().map(|process| process.report().confirmed().count()).sum()
+    }
+
+    /// The puts that were confirmed so far.
+    pub(crate) fn all_confirmed(&self) -> BTreeSet<u64> {
+        self.processes.iter().flat_map(|process| process.report().confirmed().collect::<Vec<_>>()).collect()
     }
 
     /// A figure that the queue itself keeps.

@@ -157,13 +157,14 @@ impl Verdict {
         }
     }
 
-    /// After a master that was killed while it was at work: what it had confirmed may not have reached its replica. Then
-    /// `told` must be true, as a process has noticed; otherwise all is exact.
+    /// After a failover: the last things that a master confirmed may not have reached its replica. Then `told` is true, as a
+    /// process has noticed; otherwise all is exact. Nothing of `replicated` is lost either way.
     #[track_caller]
-    pub(crate) fn assert_exact_or_told(&self, told: bool) {
+    pub(crate) fn assert_exact_or_told(&self, told: bool, replicated: &BTreeSet<u64>) {
         if !told {
             self.assert_exact();
         }
+        assert!(self.lost.is_disjoint(replicated), "lost: {:?}", self.lost);
         assert!(self.from_nowhere.is_empty(), "from nowhere: {:?}", self.from_nowhere);
         let [(outcome, totals)] = self.ends[..] else { panic!("one end for all: {:?}", self.ends) };
         assert_eq!((outcome, totals.accepted), (Outcome::Complete, totals.acked), "{totals:?}");

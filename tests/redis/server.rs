@@ -77,6 +77,12 @@ impl Server {
         eventually("the replica has caught up", || self.ask::<Option<u64>>("GET mark") == Some(mark));
     }
 
+    /// As a replica: the same without a write.
+    pub(crate) fn catch_up_to_bytes(&self, primary: &Self) {
+        let mark = primary.info("master_repl_offset");
+        eventually("the replica has caught up", || self.info("master_repl_offset") >= mark);
+    }
+
     /// `kill -9`.
     pub(crate) fn kill9(&mut self) {
         end(&mut self.process);

@@ -1,9 +1,17 @@
 //! The master of a service, as its sentinels say.
 
-use redis::{ConnectionInfo, RedisError, Value};
+use std::time::Duration;
+
+use futures::StreamExt;
+use redis::aio::PubSub;
+use redis::{Client, ConnectionInfo, RedisError, Value};
+use tokio::time::{sleep, timeout};
 
 use super::nodes::{Failures, Node, Nodes};
 use super::{Address, no_way};
+
+/// Between two tries to listen.
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Sentinels {
     sentinels: Nodes,
@@ -52,6 +60,38 @@ impl Sentinels {
             Some(Ok(role)) if role == "master" => Ok(master),
             _ => Err(no_way("it names a master that is none", &master)),
         }
+    }
+}
+
+impl Sentinels {
+    /// Waits until the master is another one than `here`, and returns that.
+    ///
+    /// A master that still lives when its sentinels choose another one hears of it some ten seconds later; what it confirms
+    /// until then is lost.
+    pub(super) async fn moved(&self, address: &Address, here: &Node) -> Node {
+        loop {
+            for node in self.sentinels.all() {
+                let Ok(Ok(messages)) = timeout(address.patience, self.listen(&node)).await else { continue };
+                let mut messages = messages.into_on_message();
+                loop {
+                    // At first for what was said before.
+                    match self.master(address).await {
+                        Ok(master) if master != *here => return master,
+                        _ => {}
+                    }
+                    if messages.next().await.is_none() {
+                        break;
+                    }
+                }
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn listen(&self, sentinel: &Node) -> Result<PubSub, RedisError> {
+        let mut messages = Client::open(sentinel.like(&self.sentinel))?.get_async_pubsub().await?;
+        messages.subscribe("+switch-master").await?;
+        Ok(messages)
     }
 }
 

@@ -91,8 +91,9 @@ impl Cluster {
         let _: () = source.ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(target)));
         loop {
             between();
-            let keys: Vec<String> = source.ask(&format!("CLUSTER GETKEYSINSLOT {slot} 1"));
-            let Some(key) = keys.first() else { break };
+            let keys: Vec<String> = source.ask(&format!("CLUSTER GETKEYSINSLOT {slot} 100"));
+            // The one that all calls look at is the last one.
+            let Some(key) = keys.iter().min_by_key(|key| key.ends_with("meta")) else { break };
             let _: String = source.ask(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", target.port()));
         }
         for node in [target, source].into_iter().chain(self.nodes.iter().filter(|node| is_master(node))) {

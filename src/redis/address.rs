@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
 
 use super::error::ConnectError;
 use super::tls::Certificates;
@@ -80,6 +80,10 @@ impl Address {
             }
         };
         Ok(Self { server, way, queue: OneLine(queue).to_string(), patience, last: Mutex::new(None) })
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.server.addr(), ConnectionAddr::TcpTls { .. })
     }
 
     /// Returns how to connect to the Redis that has the queue now: to be asked anew for each connection.

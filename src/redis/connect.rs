@@ -232,7 +232,8 @@ impl<T: Payload> RedisBuilder<T> {
     ) -> Result<(), ConnectError> {
         let connecting = self.check()?;
         on_a_thread(move || async move {
-            match connecting.join().await {
+            let is_tls = connecting.address.is_tls();
+            match connecting.join().await.map_err(|error| if is_tls { error.over_tls() } else { error }) {
                 Ok((queue, bridge)) => {
                     tell(Ok(queue));
                     bridge.run().await;

@@ -105,6 +105,7 @@ impl Cluster {
 fn node() -> Server {
     Server::with(&[
         "--cluster-enabled yes",
+        // By itself it is 10,000 above the other one, where the system takes ports for connections.
         &format!("--cluster-port {}", free_port()),
         "--cluster-node-timeout 1000",
         // The others go on when one of them is dead.

@@ -11,7 +11,7 @@ use actix_iterable_queue::IterableQueue;
 use fleet::process::Order::{Close, Consume, Feed, Produce};
 use fleet::process::Role;
 use fleet::sentinel::{SERVICE, Watched};
-use fleet::server::free_port;
+use fleet::server::{Server, free_port};
 use fleet::{Fleet, eventually};
 
 /// Nothing is to expire: a machine that is busy must not look like one that is dead.
@@ -73,26 +73,34 @@ fn a_master_that_lives_on_is_left_when_the_sentinels_say_so() {
     assert_eq!((fleet.said(MOVED), fleet.said(CHOSEN)), (5, 5), "once each");
 }
 
+/// With no more rights than `docs/redis.md` says.
 #[test]
 fn masters_and_sentinels_may_have_passwords() {
     let watched = Watched::with(1, &[]);
-    let _: () = watched.servers[0].ask("ACL SETUSER jobs on >p@ss ~{aiq2:* &{aiq2:* +@all");
+    let rights =
+        include_str!("../docs/redis.md").split_once("ACL SETUSER jobs on").unwrap().1.split_once("```").unwrap().0;
+    let rights: Vec<_> = rights.split_whitespace().collect();
+    let rights = rights.join(" ").replace("PASSWORD", "p@ss");
+    let _: () = watched.servers[0].ask(&format!("ACL SETUSER jobs on {rights} +role"));
     for sentinel in &watched.sentinels {
-        let _: () = sentinel.ask("ACL SETUSER asks on >s&cret +@all");
-        let _: () = sentinel.ask("ACL SETUSER default -sentinel");
+        let _: () = sentinel
+            .ask("ACL SETUSER asks on >s&cret &+switch-master nocommands +subscribe +sentinel|get-master-addr-by-name");
     }
     let url = watched.url().replace("://", "://jobs:p%40ss@");
     let connect = |url: &str| IterableQueue::<u64>::builder().name("jobs").redis(url).blocking_connect();
     let queue = connect(&format!("{url}?sentinel_username=asks&sentinel_password=s%26cret")).unwrap();
     queue.producer().unwrap().blocking_put(7).unwrap();
-    assert_eq!(watched.servers[0].ask::<u64>("EXISTS {aiq2:jobs}"), 1);
+    let is_subscribed = |client: &str| client.contains("user=asks") && client.contains("sub=1");
+    let listens = |sentinel: &Server| sentinel.ask::<String>("CLIENT LIST").lines().any(is_subscribed);
+    eventually("it listens to a sentinel", || watched.sentinels.iter().any(listens));
 
     let refused = |url: &str| connect(url).unwrap_err().to_string();
-    let [no, wrong] =
-        ["", "?sentinel_username=asks&sentinel_password=wrong"].map(|query| refused(&format!("{url}{query}")));
-    assert_eq!(no.matches("NoPerm").count(), 3, "each sentinel is asked, and says why it does not answer: {no}");
+    let wrong = refused(&format!("{url}?sentinel_username=asks&sentinel_password=wrong"));
     assert_eq!(wrong.matches("authentication failed").count(), 3, "{wrong}");
     assert!(!wrong.contains("p@ss"), "{wrong}");
+    watched.sentinels.iter().for_each(|sentinel| sentinel.ask("ACL SETUSER default -sentinel"));
+    let none = refused(&url);
+    assert_eq!(none.matches("NoPerm").count(), 3, "each sentinel is asked, and says why it does not answer: {none}");
 }
 
 #[test]

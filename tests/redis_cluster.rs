@@ -7,6 +7,7 @@ mod fleet;
 
 use std::time::Duration;
 
+use actix_iterable_queue::IterableQueue;
 use fleet::cluster::Cluster;
 use fleet::process::Order::{Close, Consume, Feed, Produce};
 use fleet::process::Role;
@@ -48,6 +49,9 @@ fn goes_on(fleet: &Fleet) {
 fn a_queue_is_followed_to_another_master_and_back_while_the_node_that_was_given_is_dead() {
     let mut cluster = Cluster::start();
     let (first, second, given) = (cluster.owner(), 3, cluster.other());
+    let plain = IterableQueue::<u64>::builder().name("jobs").redis(cluster.nodes[given].url());
+    let error = plain.blocking_connect().unwrap_err().to_string();
+    assert!(error.contains("redis+cluster://"), "{error}");
     let mut fleet = at_work(&cluster, 3000);
     assert_eq!(fleet.said(MOVED), 0, "it was found");
 

@@ -117,4 +117,8 @@ fn who_is_not_there_is_named() {
     assert!(no_sentinel.contains("unknown command"), "{no_sentinel}");
     // The first who leads to the master is enough.
     connect(&watched.url().replace("://", &format!("://{dead},"))).unwrap();
+    // They do not know yet.
+    let _: () = watched.servers[0].ask("REPLICAOF 127.0.0.1 1");
+    let replica = refused(&watched.url());
+    assert_eq!(replica.matches("it names a master that is none").count(), 3, "{replica}");
 }

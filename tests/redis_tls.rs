@@ -12,6 +12,7 @@ use std::{env, fs};
 use actix_iterable_queue::{ConnectError, IterableQueue, RedisBuilder};
 use fleet::eventually;
 use fleet::server::{Server, free_port};
+use futures::executor::block_on;
 
 /// A file of `tests/redis/tls`; `make.sh` there made them all.
 fn path(name: &str) -> String {
@@ -77,6 +78,8 @@ fn a_server_is_trusted_whose_certificate_a_given_authority_has_signed() {
     passes_an_item(secured.builder().tls_ca(file("ca.crt")));
     passes_an_item(secured.builder().tls_ca([file("other-ca.crt"), file("ca.crt")].concat()));
     refused(secured.builder().tls_ca(file("other-ca.crt")), &["UnknownIssuer", "certificate verify failed"]);
+    let inspected = block_on(secured.builder().inspect()).unwrap_err();
+    assert!(matches!(inspected, ConnectError::Tls(_)), "{inspected}");
     refused(secured.builder(), &["UnknownIssuer", "certificate verify failed"]);
     refused(
         at(&format!("rediss://localhost:{}/", secured.port)).tls_ca(file("ca.crt")),

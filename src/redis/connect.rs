@@ -232,8 +232,8 @@ impl<T: Payload> RedisBuilder<T> {
     ) -> Result<(), ConnectError> {
         let connecting = self.check()?;
         on_a_thread(move || async move {
-            let is_tls = connecting.address.is_tls();
-            match connecting.join().await.map_err(|error| if is_tls { error.over_tls() } else { error }) {
+            let tls = connecting.address.is_tls();
+            match connecting.join().await.map_err(|error| error.over(tls)) {
                 Ok((queue, bridge)) => {
                     tell(Ok(queue));
                     bridge.run().await;
@@ -298,7 +298,10 @@ impl<T: Payload> RedisBuilder<T> {
     pub async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
         let connecting = self.check()?;
         let (done, inspected) = oneshot::channel();
-        on_a_thread(move || async move { drop(done.send(connecting.inspect().await)) })?;
+        let tls = connecting.address.is_tls();
+        on_a_thread(move || async move {
+            drop(done.send(connecting.inspect().await.map_err(|error| error.over(tls))));
+        })?;
         inspected.await.unwrap_or_else(|_| Err(went_away()))
     }
 

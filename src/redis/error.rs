@@ -53,10 +53,10 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Tells, of a connection with TLS, what TLS says from what Redis says.
-    pub(super) fn over_tls(self) -> Self {
+    /// Tells what TLS says, where there is any, from what Redis says.
+    pub(super) fn over(self, tls: bool) -> Self {
         match self {
-            Self::Redis(error) if is_of_tls(&error) => Self::Tls(error),
+            Self::Redis(error) if tls && is_of_tls(&error) => Self::Tls(error),
             other => other,
         }
     }

@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use futures::channel::oneshot;
-use redis::{Client, ErrorKind, RedisError};
+use redis::{ErrorKind, RedisError};
 
+use super::address::Address;
 use super::bridge::Bridge;
 use super::connection::{self, Pair};
 use super::driver;
-use super::engine::{Engine, Failure, Joined, Settings};
+use super::engine::{self, Engine, Failure, Joined, Settings};
 use super::error::ConnectError;
 use super::letters::OpenLetters;
 use super::link::Link;
 use super::news;
 use super::payload::Payload;
 use super::server::{LONGEST_PAUSE, Server};
+use super::tls::Certificates;
 use crate::arbiter::assert_may_block;
 use crate::config::Builder;
 use crate::queue::{IterableQueue, QueueId, Snapshot, label};
@@ -30,6 +32,14 @@ impl<T> Builder<T> {
     /// The same queue for several processes, over Redis 7.0 or later. Only with the feature `redis`.
     ///
     /// `docs/redis.md` says what changes, how to operate it, and what each setting of Redis can lose.
+    ///
+    /// The address is one of these; `docs/redis.md` says more of each:
+    ///
+    /// - `redis://USER:PASSWORD@HOST:PORT/DATABASE`: one server
+    /// - `redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/SERVICE`: the master, as Sentinel says
+    /// - `redis+cluster://HOST:PORT,HOST:PORT/`: a cluster, by some of its nodes
+    /// - `rediss://`, `rediss+sentinel://`, `rediss+cluster://`: the same with TLS, which needs the feature `redis-rustls`
+    ///   or `redis-native-tls`
     ///
     /// # Examples
     ///
@@ -46,6 +56,7 @@ impl<T> Builder<T> {
         RedisBuilder {
             builder: self,
             url: url.into(),
+            certificates: Certificates::default(),
             lease: LEASE,
             retention: RETENTION,
             deadline: None,
@@ -60,6 +71,7 @@ impl<T> Builder<T> {
 pub struct RedisBuilder<T> {
     builder: Builder<T>,
     url: String,
+    pub(super) certificates: Certificates,
     lease: Duration,
     retention: Duration,
     deadline: Option<Duration>,
@@ -249,6 +261,7 @@ impl<T: Payload> RedisBuilder<T> {
     ) -> Result<(), ConnectError> {
         let connecting = self.check()?;
         let serve = move || async move {
+            let tls = connecting.address.is_tls();
             let server = connecting.server();
             let failed = match connecting.join(&server).await {
                 Ok((queue, bridge)) => {
@@ -258,7 +271,7 @@ impl<T: Payload> RedisBuilder<T> {
                 }
                 Err(failed) => failed,
             };
-            tell(Err(failed.error));
+            tell(Err(failed.error.over(tls)));
             if let Some(joining) = failed.joining {
                 joining.undo(&server).await;
             }
@@ -321,8 +334,11 @@ impl<T: Payload> RedisBuilder<T> {
     pub async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
         let connecting = self.check()?;
         let (done, inspected) = oneshot::channel();
-        driver::spawn(move || async move { drop(done.send(connecting.inspect().await)) })
-            .map_err(ConnectError::Thread)?;
+        let tls = connecting.address.is_tls();
+        let inspect = move || async move {
+            drop(done.send(connecting.inspect().await.map_err(|error| error.over(tls))));
+        };
+        driver::spawn(inspect).map_err(ConnectError::Thread)?;
         inspected.await.unwrap_or_else(|_| Err(went_away()))
     }
 
@@ -336,7 +352,6 @@ impl<T: Payload> RedisBuilder<T> {
         if self.lease < SHORTEST_LEASE || self.retention < self.lease.saturating_mul(10) || deadline_is_none {
             return Err(ConnectError::Duration);
         }
-        let client = Client::open(self.url.as_str()).map_err(ConnectError::Url)?;
         let settings = Settings {
             capacity: config.capacity,
             max_attempts: config.max_attempts,
@@ -344,20 +359,21 @@ impl<T: Payload> RedisBuilder<T> {
             retention: self.retention,
             seal_when_unowned: self.seal_when_unowned,
         };
+        let (pointer, patience) = (engine::pointer(name), connection::patience(&settings));
+        let address = Address::check(&self.url, self.certificates, name, pointer, patience)?;
         let process_name = self.process_name.unwrap_or_else(|| {
             let host = gethostname::gethostname();
             format!("{}:{}", host.to_string_lossy(), std::process::id())
         });
-        let Self { url, deadline, abort_if_gone_for, .. } = self;
-        Ok(Connecting { config, url, client, settings, deadline, abort_if_gone_for, process_name })
+        let Self { deadline, abort_if_gone_for, .. } = self;
+        Ok(Connecting { config, address: Arc::new(address), settings, deadline, abort_if_gone_for, process_name })
     }
 }
 
 /// All that is needed to connect.
 struct Connecting<T> {
     config: crate::queue::Config<T>,
-    url: String,
-    client: Client,
+    address: Arc<Address>,
     settings: Settings,
     deadline: Option<Duration>,
     abort_if_gone_for: Option<Duration>,
@@ -366,7 +382,7 @@ struct Connecting<T> {
 
 impl<T: Payload> Connecting<T> {
     fn server(&self) -> Rc<Server> {
-        Server::of(&self.url, self.client.clone())
+        Server::of(&self.address)
     }
 
     async fn join(self, server: &Rc<Server>) -> Result<(IterableQueue<T>, Bridge<T>), Failed> {
@@ -403,7 +419,7 @@ impl<T: Payload> Connecting<T> {
         let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, self.deadline));
         let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
-        let letters = OpenLetters::new(&joining.queue, &engine, &self.url, &self.client, &joining.settings, largest);
+        let letters = OpenLetters::new(&joining.queue, &engine, &self.address, &joining.settings, largest);
         link.open_letters.get_or_init(|| letters);
         news::spread(&report, &engine, &shared, &link);
         let mut bridge = Bridge::new(shared, link, engine, Rc::clone(server), joining.settings);

@@ -76,7 +76,7 @@ struct Name {
 /// Returns the key that says which generation of a queue is the current one. All its other keys begin with it.
 ///
 /// The number is that of the format: processes of releases whose formats differ must not meet.
-fn pointer(name: &str) -> String {
+pub(super) fn pointer(name: &str) -> String {
     format!("{{aiq{FORMAT}:{name}}}")
 }
 

@@ -1,5 +1,7 @@
 //! Why a queue could not be connected.
 
+use std::error::Error;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use crate::error::BuildError;
@@ -26,6 +28,13 @@ pub enum ConnectError {
     Duration,
     /// What was given is no address of a Redis.
     Url(redis::RedisError),
+    /// The address asks for TLS (`rediss`), which is in this program only with the feature `redis-rustls` or
+    /// `redis-native-tls`.
+    NoTls,
+    /// The certificates for TLS cannot be used.
+    Certificates(redis::RedisError),
+    /// Redis is there, and TLS with it fails: one of the two does not trust the other's certificate.
+    Tls(redis::RedisError),
     /// Redis does not answer, or with an error. It must be of version 7.0 or later.
     Redis(redis::RedisError),
     /// The queue exists with another setting: all its processes must agree.
@@ -43,6 +52,30 @@ pub enum ConnectError {
     Random(io::Error),
 }
 
+impl ConnectError {
+    /// Tells what TLS says, where there is any, from what Redis says.
+    pub(super) fn over(self, tls: bool) -> Self {
+        match self {
+            Self::Redis(error) if tls && is_of_tls(&error) => Self::Tls(error),
+            other => other,
+        }
+    }
+}
+
+/// Whether this is no error of Redis, nor of the network. A server that does not trust us may just hang up.
+fn is_of_tls(error: &redis::RedisError) -> bool {
+    let Some(source) = error.source() else { return false };
+    // The crate redis shares its sources.
+    let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>().and_then(|shared| shared.downcast_ref());
+    match shared.or(source.downcast_ref::<io::Error>()) {
+        Some(error) => {
+            let hung_up = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
+            error.get_ref().is_some() || hung_up.contains(&error.kind())
+        }
+        None => error.kind() == redis::ErrorKind::Client,
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -52,6 +85,22 @@ impl fmt::Display for ConnectError {
                 "the lease must be at least 100 ms, the retention at least ten leases, and a deadline more than 0",
             ),
             Self::Url(error) => write!(f, "this is no address of a Redis (redis://HOST:PORT/): {}", OneLine(error)),
+            Self::NoTls => f.write_str(
+                "the address asks for TLS: enable the feature redis-rustls or redis-native-tls of actix-iterable-queue",
+            ),
+            Self::Certificates(error) => write!(f, "the certificates for TLS cannot be used: {}", OneLine(error)),
+            Self::Tls(error) => write!(
+                f,
+                "TLS with Redis fails: {} (its certificate must name this host and be signed by an authority of the system \
+                 or of tls_ca; if it asks for one of this program, that is given by tls_identity)",
+                OneLine(error)
+            ),
+            Self::Redis(error) if error.code() == Some("MOVED") => write!(
+                f,
+                "this Redis is a node of a cluster, and another one has the queue: give the address as \
+                 redis+cluster://HOST:PORT,HOST:PORT/ ({})",
+                OneLine(error)
+            ),
             Self::Redis(error) => {
                 write!(f, "Redis does not serve the queue (it must be 7.0 or later): {}", OneLine(error))
             }
@@ -66,13 +115,13 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Build(error) => Some(error),
-            Self::Url(error) | Self::Redis(error) => Some(error),
+            Self::Url(error) | Self::Certificates(error) | Self::Tls(error) | Self::Redis(error) => Some(error),
             Self::Thread(error) | Self::Random(error) => Some(error),
-            Self::Name | Self::Duration | Self::Mismatch { .. } => None,
+            Self::Name | Self::Duration | Self::NoTls | Self::Mismatch { .. } => None,
         }
     }
 }

@@ -5,8 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use redis::Client;
-
+use super::address::Address;
 use super::bridge::Bridge;
 use super::driver;
 use super::engine::{Engine, Settings};
@@ -26,17 +25,16 @@ impl<T: Payload> OpenLetters<T> {
     pub(super) fn new(
         name: &str,
         engine: &Engine,
-        url: &str,
-        client: &Client,
+        address: &Arc<Address>,
         settings: &Settings,
         largest: usize,
     ) -> Self {
         let name: Arc<str> = format!("dead letters of {name}").into();
-        let parts = (engine.letters(), url.to_owned(), client.clone(), settings.clone());
+        let parts = (engine.letters(), Arc::clone(address), settings.clone());
         // All of it is made anew for each call.
         let parts = AssertUnwindSafe(parts);
         Self(Box::new(move || {
-            let (engine, url, client, settings) = parts.clone();
+            let (engine, address, settings) = parts.clone();
             // They are never given up.
             let config =
                 Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
@@ -45,7 +43,7 @@ impl<T: Payload> OpenLetters<T> {
             let queue = IterableQueue::open(id, config, Some(link.clone()));
             let shared = Arc::clone(queue.shared());
             let serve = move || {
-                let server = Server::of(&url, client);
+                let server = Server::of(&address);
                 Bridge::new(shared, link, engine, server, settings).run()
             };
             if let Err(error) = driver::spawn(serve) {

@@ -9,7 +9,9 @@
 //! `connect.rs` makes a queue whose endpoints have a [`Link`](link::Link) in the place of the buffer, and starts
 //! its bridge on the thread that serves all queues of this process (`driver.rs`). All queues of one server share their
 //! connections (`server.rs`, `connection.rs`).
+//! `address.rs` says for each connection where the queue is now.
 
+mod address;
 mod bridge;
 mod connect;
 mod connection;
@@ -30,6 +32,7 @@ mod scripts;
 mod server;
 mod session;
 mod settles;
+mod tls;
 mod unreadable;
 
 pub use connect::RedisBuilder;

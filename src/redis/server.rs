@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
+use super::address::{Address, Key};
 use super::connection::{Doubt, Lines, Pair};
 use super::hints::{self, Hints};
 use super::outage::Outage;
@@ -31,13 +32,13 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// A server as all queues of this process share it.
 pub(super) struct Server {
-    client: Client,
+    address: Arc<Address>,
     connections: RefCell<Connections>,
     probe: Mutex<Option<(Instant, Arc<Lines>)>>,
     doubt: Doubt,
     pub(super) hints: Rc<Hints>,
     pub(super) outage: RefCell<Outage>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 type Opening = Shared<LocalBoxFuture<'static, Result<Arc<Lines>, RedisError>>>;
@@ -52,31 +53,34 @@ struct Connections {
 
 thread_local! {
     /// By what they were asked for with. Only the thread of the queues has any.
-    static SERVERS: RefCell<HashMap<String, Weak<Server>>> = RefCell::default();
+    static SERVERS: RefCell<HashMap<Key, Weak<Server>>> = RefCell::default();
 }
 
 impl Server {
     /// Returns the server of this address, which is shared by all who have the same one.
-    pub(super) fn of(url: &str, client: Client) -> Rc<Self> {
+    pub(super) fn of(address: &Arc<Address>) -> Rc<Self> {
         SERVERS.with_borrow_mut(|servers| {
             servers.retain(|_, server| server.strong_count() > 0);
-            if let Some(server) = servers.get(url).and_then(Weak::upgrade) {
+            if let Some(server) = servers.get(address.key()).and_then(Weak::upgrade) {
                 return server;
             }
-            let server = Self::new(client);
-            servers.insert(url.to_owned(), Rc::downgrade(&server));
+            let server = Self::new(Arc::clone(address));
+            servers.insert(address.key().clone(), Rc::downgrade(&server));
             server
         })
     }
 
-    fn new(client: Client) -> Rc<Self> {
+    fn new(address: Arc<Address>) -> Rc<Self> {
         Rc::new_cyclic(|server: &Weak<Self>| {
             let hints = Rc::new(Hints::default());
-            let tasks =
-                [spawn_local(hints::route(Rc::clone(&hints), server.clone())), spawn_local(keep_alive(server.clone()))];
+            let tasks = [
+                spawn_local(hints::route(Rc::clone(&hints), server.clone())),
+                spawn_local(keep_alive(server.clone())),
+                spawn_local(follow(Arc::clone(&address), server.clone())),
+            ];
             let connections = Connections { now: None, opening: None, tried: None, pause: Duration::ZERO };
             Self {
-                client,
+                address,
                 connections: RefCell::new(connections),
                 probe: Mutex::default(),
                 doubt: Doubt::default(),
@@ -89,12 +93,12 @@ impl Server {
 
     /// Returns how to connect to the server of now.
     pub(super) async fn client(&self) -> Result<Client, RedisError> {
-        Ok(self.client.clone())
+        self.address.client().await
     }
 
     /// Returns where it is, without what it is asked for with.
     pub(super) fn place(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
+        self.address.place()
     }
 
     /// Returns the connections of now; opens them, after a pause, if there are none or they are broken.
@@ -169,6 +173,17 @@ async fn open(server: Weak<Server>, pause: Duration, patience: Duration) -> Resu
     connections.tried = Some(Instant::now());
     connections.now = opened.as_ref().ok().cloned();
     opened
+}
+
+/// The master of now may not be that of a moment ago, which may still answer.
+async fn follow(address: Arc<Address>, server: Weak<Server>) {
+    loop {
+        let why = address.moved().await;
+        let Some(server) = server.upgrade() else { return };
+        server.give_up(why);
+        drop(server);
+        sleep(LONGEST_PAUSE).await;
+    }
 }
 
 /// Middleboxes forget connections on which nothing comes.

@@ -1,6 +1,6 @@
 //! Queues over Redis with everything that can fail: the server, the network, the processes.
 //!
-//! - `server.rs`: a Redis of one's own
+//! - `server.rs`: a Redis of one's own; `cluster.rs`, `sentinel.rs`: several that belong together
 //! - `proxy.rs`: the network
 //! - `process.rs`: what a process of a fleet does; `report.rs`: what it tells, and what follows from that
 #![allow(dead_code, reason = "each test file uses its own part")]
@@ -8,11 +8,14 @@
 #[path = "../common/program.rs"]
 mod program;
 
+pub(crate) mod cluster;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod report;
+pub(crate) mod sentinel;
 pub(crate) mod server;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::{Index, IndexMut};
 use std::process::{Child, ChildStdin, Stdio};
@@ -111,6 +114,11 @@ impl Fleet {
     pub(crate) fn key(&self, server: &Server, rest: &str) -> String {
         let pointer = self.pointer();
         format!("{pointer}:{}:{rest}", server.ask::<String>(&format!("GET {pointer}")))
+    }
+
+    /// The puts that were confirmed so far.
+    pub(crate) fn all_confirmed(&self) -> BTreeSet<u64> {
+        self.processes.iter().flat_map(|process| process.report().confirmed().collect::<Vec<_>>()).collect()
     }
 
     /// A figure that the queue itself keeps.

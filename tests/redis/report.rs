@@ -157,6 +157,19 @@ impl Verdict {
         }
     }
 
+    /// After a failover: the last things that a master confirmed may not have reached its replica. Then `told` is true, as a
+    /// process has noticed; otherwise all is exact. Nothing of `replicated` is lost either way.
+    #[track_caller]
+    pub(crate) fn assert_exact_or_told(&self, told: bool, replicated: &BTreeSet<u64>) {
+        if !told {
+            self.assert_exact();
+        }
+        assert!(self.lost.is_disjoint(replicated), "lost: {:?}", self.lost);
+        assert!(self.from_nowhere.is_empty(), "from nowhere: {:?}", self.from_nowhere);
+        let [(outcome, totals)] = self.ends[..] else { panic!("one end for all: {:?}", self.ends) };
+        assert_eq!((outcome, totals.accepted), (Outcome::Complete, totals.acked), "{totals:?}");
+    }
+
     /// Every confirmed item came out, nothing else did, whoever saw the end agrees that it was complete, and the
     /// totals are what came out. Items came out twice only where somebody was killed or fenced, and that is counted.
     #[track_caller]

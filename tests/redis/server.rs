@@ -42,10 +42,8 @@ impl Server {
         // In memory where there is such a place: kill -9 is no power cut, and no test waits for a disk.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder for Redis");
         loop {
-            let port = fastrand::u16(PORTS);
-            if TcpListener::bind(("127.0.0.1", port)).is_ok()
-                && let Some(process) = launch(port, &folder, &options)
-            {
+            let port = free_port();
+            if let Some(process) = launch(port, &folder, &options) {
                 return Self { port, folder, options, process };
             }
         }
@@ -62,7 +60,12 @@ impl Server {
     /// Sends a command, written as in `redis-cli`, on a connection of its own.
     #[track_caller]
     pub(crate) fn ask<T: FromRedisValue>(&self, command: &str) -> T {
-        ask(self.port, command).unwrap_or_else(|error| panic!("{command}: {error}"))
+        self.try_ask(command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// The same, where Redis may refuse.
+    pub(crate) fn try_ask<T: FromRedisValue>(&self, command: &str) -> redis::RedisResult<T> {
+        ask(self.port, command)
     }
 
     /// A figure of `INFO`, 0 if it is not there.
@@ -76,6 +79,12 @@ impl Server {
     pub(crate) fn catch_up(&self, primary: &Self) {
         let mark: u64 = primary.ask("INCR mark");
         eventually("the replica has caught up", || self.ask::<Option<u64>>("GET mark") == Some(mark));
+    }
+
+    /// As a replica: the same without a write.
+    pub(crate) fn catch_up_to_bytes(&self, primary: &Self) {
+        let mark = primary.info("master_repl_offset");
+        eventually("the replica has caught up", || self.info("master_repl_offset") >= mark);
     }
 
     /// `kill -9`.
@@ -118,6 +127,16 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         end(&mut self.process);
+    }
+}
+
+/// A port that nobody had a moment ago.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(PORTS);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

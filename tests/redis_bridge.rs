@@ -528,3 +528,19 @@ fn d5_no_more_is_sent_to_a_full_queue_than_it_has_room_for() {
     // With the scripts and all that is asked beside the puts.
     assert!(received < 300 * (2 * 1_000 + 2_000) + 100_000, "{received} bytes for 300,000");
 }
+
+#[test]
+fn c6_a_snapshot_tells_how_long_the_oldest_item_waits() {
+    let server = Server::start();
+    let queue = server.connect::<u32>();
+    let producer = queue.producer().unwrap();
+    producer.blocking_put(1).unwrap();
+    eventually("it waits", || queue.snapshot().oldest.is_some());
+    let first = queue.snapshot().oldest.unwrap();
+    producer.blocking_put(2).unwrap();
+    eventually("it waits longer", || queue.snapshot().oldest > Some(first));
+    assert!(queue.snapshot().to_string().contains(" buffered of 10 (the oldest put "), "{queue:?}");
+    assert_eq!(queue.consumer().unwrap().blocking_get(), Some(1));
+    queue.consumer().unwrap().blocking_get();
+    eventually("none waits", || queue.snapshot().oldest.is_none());
+}

@@ -208,6 +208,9 @@ impl fmt::Display for Snapshot {
         if self.delayed > 0 {
             write!(f, " ({} delayed)", self.delayed)?;
         }
+        if let Some(oldest) = self.oldest {
+            write!(f, " (the oldest put {} ago)", Age(oldest))?;
+        }
         let t = &self.totals;
         write!(
             f,

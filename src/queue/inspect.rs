@@ -32,6 +32,7 @@ impl<T> Shared<T> {
             producers,
             consumers,
             distributed: remote.is_some(),
+            oldest: remote.as_ref().and_then(|report| report.oldest),
             processes: remote.map(|report| report.processes).unwrap_or_default(),
         }
     }

@@ -161,6 +161,8 @@ pub(crate) struct Report {
     pub(crate) buffered: usize,
     pub(crate) delayed: usize,
     pub(crate) totals: Totals,
+    /// How long ago the oldest item was put, of those that come next.
+    pub(crate) oldest: Option<Duration>,
     /// The others.
     pub(crate) processes: Vec<ProcessStatus>,
 }

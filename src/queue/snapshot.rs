@@ -216,6 +216,10 @@ pub struct Snapshot {
     /// second ago; the rest is of this one.
     #[cfg_attr(feature = "serde", serde(default))]
     pub distributed: bool,
+    /// How long ago the oldest item was put, of those that come next. Known only of a queue that several processes
+    /// share.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub oldest: Option<Duration>,
     /// The other processes.
     #[cfg_attr(feature = "serde", serde(default))]
     pub processes: Vec<ProcessStatus>,

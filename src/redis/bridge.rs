@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::connect::process_id;
 use super::connection;
 use super::engine::{Attached, Engine, Failure, Rejoined, Settings, Settled};
+use super::join::process_id;
 use super::link::{Link, lock};
 use super::news;
 use super::outage::{Outage, Say};

@@ -13,6 +13,7 @@
 
 mod address;
 mod bridge;
+mod builder;
 mod connect;
 mod connection;
 mod deadlines;
@@ -20,6 +21,7 @@ mod driver;
 mod engine;
 mod error;
 mod hints;
+mod join;
 mod json;
 mod letters;
 mod link;
@@ -35,6 +37,6 @@ mod settles;
 mod tls;
 mod unreadable;
 
-pub use connect::RedisBuilder;
+pub use builder::RedisBuilder;
 pub use error::ConnectError;
 pub use payload::Payload;

@@ -13,6 +13,7 @@ pub(super) fn spread<T>(report: &Report, engine: &Engine, shared: &Shared<T>, li
         buffered: buffered(report),
         delayed: report.delayed as usize,
         totals: totals(report),
+        oldest: report.oldest,
         processes: processes(report, Some(engine.process_id())),
     };
 }
@@ -77,6 +78,7 @@ pub(super) fn snapshot(report: &Report, name: &str, capacity: Option<usize>) -> 
         producers: Vec::new(),
         consumers: Vec::new(),
         distributed: true,
+        oldest: report.oldest,
         processes: processes(report, None),
     }
 }

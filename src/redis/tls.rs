@@ -5,7 +5,7 @@ use redis::ConnectionInfo;
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ErrorKind, RedisError, TlsCertificates};
 
 #[cfg(any(feature = "redis-rustls", feature = "redis-native-tls"))]
-use super::connect::RedisBuilder;
+use super::builder::RedisBuilder;
 use super::error::ConnectError;
 
 #[cfg(feature = "redis-rustls")]

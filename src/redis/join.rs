@@ -1,0 +1,201 @@
+//! How a process joins a queue, and undoes it if nobody heard of it.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use redis::{ErrorKind, RedisError};
+use tokio::time::sleep;
+
+use super::address::Address;
+use super::bridge::Bridge;
+use super::connection::{self, Pair};
+use super::engine::{Engine, Failure, Joined, Settings};
+use super::error::ConnectError;
+use super::letters::OpenLetters;
+use super::link::Link;
+use super::news;
+use super::payload::Payload;
+use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
+use crate::one_line::OneLine;
+use crate::queue::{Config, IterableQueue, QueueId, Snapshot, label};
+
+/// What to do where there is no queue that has not ended.
+pub(super) enum Start {
+    /// Begin one.
+    Begin,
+    /// Wait for one, as long as somebody waits for that.
+    WaitFor(Weak<()>),
+}
+
+/// All that is needed to connect.
+pub(super) struct Connecting<T> {
+    pub(super) config: Config<T>,
+    pub(super) address: Arc<Address>,
+    pub(super) settings: Settings,
+    pub(super) deadline: Option<Duration>,
+    pub(super) abort_if_gone_for: Option<Duration>,
+    pub(super) process_name: String,
+}
+
+impl<T: Payload> Connecting<T> {
+    pub(super) fn server(&self) -> Rc<Server> {
+        Server::of(&self.address)
+    }
+
+    pub(super) async fn join(
+        self,
+        server: &Rc<Server>,
+        start: &Start,
+    ) -> Result<(IterableQueue<T>, Bridge<T>), Failed> {
+        let Self { config, settings, process_name, .. } = self;
+        let pair = server.pair(connection::patience(&settings)).await.map_err(ConnectError::Redis)?;
+        let joining = Joining {
+            queue: config.name.clone().unwrap_or_default().to_string(),
+            settings,
+            process_id: process_id().map_err(ConnectError::Random)?,
+            process_name,
+        };
+        let engine = match joining.start(server, &pair, start).await {
+            Ok(Joined::Ok(engine)) => engine,
+            Ok(Joined::Mismatch { field, theirs, ours }) => {
+                return Err(ConnectError::Mismatch { setting: field, theirs, ours }.into());
+            }
+            Ok(Joined::None | Joined::Again | Joined::Ended) => return Err(went_away().into()),
+            // What Redis answers with an error it has not done.
+            Err(Failure::Away(error)) if error.code().is_some() => return Err(ConnectError::Redis(error).into()),
+            Err(failure) => return Err(Failed { error: refused(failure), joining: Some(joining) }),
+        };
+        let report = match engine.report().await {
+            Ok(report) => report,
+            Err(failure) => return Err(Failed { error: refused(failure), joining: Some(joining) }),
+        };
+        let delays = match &config.redelivery {
+            Some(redelivery) => {
+                (1..=config.max_attempts.min(64)).map(|attempt| redelivery.backoff.delay(attempt)).collect()
+            }
+            None => Vec::new(),
+        };
+        let largest = connection::largest_item(&pair).await;
+        let id = QueueId::next();
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, self.deadline));
+        let queue = IterableQueue::open(id, config, Some(link.clone()));
+        let shared = Arc::clone(queue.shared());
+        let letters = OpenLetters::new(&joining.queue, &engine, &self.address, &joining.settings, largest);
+        link.open_letters.get_or_init(|| letters);
+        news::spread(&report, &engine, &shared, &link);
+        let mut bridge = Bridge::new(shared, link, engine, Rc::clone(server), joining.settings);
+        bridge.delays = delays;
+        bridge.abort_if_gone_for = self.abort_if_gone_for;
+        connection::look_for_eviction(&pair, &bridge.shared.label()).await;
+        Ok((queue, bridge))
+    }
+
+    pub(super) async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
+        let pair = self.server().pair(connection::patience(&self.settings)).await.map_err(ConnectError::Redis)?;
+        let name = self.config.name.unwrap_or_default();
+        let report = Engine::look(&pair, &name).await.map_err(refused)?;
+        Ok(report.map(|report| news::snapshot(&report, &name, self.config.capacity)))
+    }
+}
+
+/// A process that joins a queue.
+pub(super) struct Joining {
+    queue: String,
+    settings: Settings,
+    process_id: String,
+    process_name: String,
+}
+
+impl Joining {
+    async fn join(&self, pair: &Pair, begin: bool) -> Result<Joined, Failure> {
+        Engine::join(pair.clone(), &self.queue, &self.settings, &self.process_id, &self.process_name, begin).await
+    }
+
+    /// Joins the queue, when there is one.
+    async fn start(&self, server: &Rc<Server>, pair: &Pair, start: &Start) -> Result<Joined, Failure> {
+        let Start::WaitFor(waits) = start else { return self.join(pair, true).await };
+        let (queue, mut pause) = (OneLine(&self.queue), FIRST_PAUSE);
+        let mut joined = self.join(pair, false).await;
+        let mut said = String::new();
+        loop {
+            let wait = match &joined {
+                Ok(Joined::None) => "no process has begun it".to_owned(),
+                // It has answered before.
+                Err(Failure::Away(error)) if !said.is_empty() => OneLine(error).to_string(),
+                _ => return joined,
+            };
+            if waits.strong_count() == 0 {
+                return joined;
+            }
+            if said != wait {
+                log::info!("{queue}: waits to join the queue: {wait}");
+                said = wait;
+            }
+            sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+            joined = match server.pair(connection::patience(&self.settings)).await {
+                Ok(pair) => self.join(&pair, false).await,
+                Err(error) => Err(Failure::Away(error)),
+            };
+        }
+    }
+
+    /// Leaves the queue, as its answer to the join is not known. For as long as the lease; then the others find this
+    /// process lost.
+    pub(super) async fn undo(self, server: &Rc<Server>) {
+        let since = Instant::now();
+        while !self.try_undo(server).await && since.elapsed() < self.settings.lease {
+            sleep(LONGEST_PAUSE.min(self.settings.lease / 3)).await;
+        }
+    }
+
+    /// Joins again, which does nothing if it is one of the processes: a request that is still on its way is refused once
+    /// this process has left.
+    async fn try_undo(&self, server: &Rc<Server>) -> bool {
+        let Ok(pair) = server.pair(connection::patience(&self.settings)).await else { return false };
+        match self.join(&pair, false).await {
+            Ok(Joined::Ok(engine)) => loop {
+                match engine.leave().await {
+                    Ok(true) => {}
+                    Ok(false) | Err(Failure::Fenced | Failure::Gone) => return true,
+                    Err(_) => return false,
+                }
+            },
+            Ok(_) | Err(Failure::Fenced | Failure::Gone) => true,
+            Err(_) => false,
+        }
+    }
+}
+
+/// Why it did not connect, and what is left to be undone.
+pub(super) struct Failed {
+    pub(super) error: ConnectError,
+    pub(super) joining: Option<Joining>,
+}
+
+impl From<ConnectError> for Failed {
+    fn from(error: ConnectError) -> Self {
+        Self { error, joining: None }
+    }
+}
+
+/// Returns an id that nobody has used. Of a process id, a clock and what follows from them, clones of a machine
+/// and containers may have the same, and then one would be taken for the other: its puts would be skipped.
+pub(super) fn process_id() -> io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
+}
+
+fn refused(failure: Failure) -> ConnectError {
+    ConnectError::Redis(match failure {
+        Failure::Away(error) => error,
+        other => RedisError::from((ErrorKind::Client, "the queue cannot be joined", other.to_string())),
+    })
+}
+
+pub(super) fn went_away() -> ConnectError {
+    refused(Failure::Gone)
+}

@@ -303,12 +303,12 @@ impl Engine {
     /// Puts items (JSON), at most [`MAX_BATCH`]. The first has the number `first`, counted from 1; what
     /// was accepted before is skipped.
     pub(super) async fn put(&self, first: u64, payloads: &[impl AsRef<[u8]>]) -> Result<Put, Failure> {
-        let time = self.process.time();
+        let head = wire::fresh(self.process.time());
         let mut reply = self
             .call_through(self.pair.bulk(), &SCRIPTS.put, |cmd| {
                 cmd.arg(first);
                 for payload in payloads {
-                    cmd.arg(Fresh { time, payload: payload.as_ref() });
+                    cmd.arg(Fresh { head: &head, payload: payload.as_ref() });
                 }
             })
             .await?;
@@ -365,7 +365,7 @@ impl Engine {
         ops: &[Op],
         delays: &[Duration],
     ) -> Result<Settled, Failure> {
-        let to = Encoder { time: self.process.time(), prefix: self.process.field("") };
+        let to = Encoder { head: wire::fresh(self.process.time()), prefix: self.process.field("") };
         let mut reply = self
             .call_through(self.pair.bulk(), &SCRIPTS.settle, |cmd| to.encode(cmd, batch, handed, ops, delays))
             .await?;

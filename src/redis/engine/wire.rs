@@ -9,15 +9,20 @@ use super::types::{Entry, Failure, Op};
 
 /// A payload as the entry of an item that was never handed out.
 pub(super) struct Fresh<'a> {
-    /// When it was put, on the server's clock in ms.
-    pub(super) time: u64,
+    /// Of [`fresh`].
+    pub(super) head: &'a [u8],
     pub(super) payload: &'a [u8],
+}
+
+/// Returns what stands before the payload of what is put at this time, on the server's clock in ms.
+pub(super) fn fresh(time: u64) -> Vec<u8> {
+    format!("0:{time}:").into_bytes()
 }
 
 impl ToRedisArgs for Fresh<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         let mut out = out.writer_for_next_arg();
-        write!(out, "0:{}:", self.time).and_then(|()| out.write_all(self.payload)).expect("memory takes it");
+        out.write_all(self.head).and_then(|()| out.write_all(self.payload)).expect("memory takes it");
     }
 }
 
@@ -42,8 +47,8 @@ impl Entry {
 
 /// Writes what a settle carries; the script takes each kind in one go.
 pub(super) struct Encoder {
-    /// When children are put, on the server's clock in ms.
-    pub(super) time: u64,
+    /// What stands before children: of [`fresh`].
+    pub(super) head: Vec<u8>,
     /// What the field of a delivery begins with, among what all processes hold.
     pub(super) prefix: String,
 }
@@ -63,7 +68,7 @@ impl Encoder {
         let mut each = |add: fn(&Self, &mut Cmd, &Op)| ops.iter().for_each(|op| add(self, cmd, op));
         each(|this, cmd, op| {
             if let Op::Child(payload) = op {
-                cmd.arg(Fresh { time: this.time, payload });
+                cmd.arg(Fresh { head: &this.head, payload });
             }
         });
         each(|this, cmd, op| {
@@ -99,8 +104,20 @@ impl Encoder {
         delays.iter().for_each(|delay| _ = cmd.arg(millis(*delay)));
     }
 
-    fn field(&self, delivery: u64) -> String {
-        format!("{}{delivery}", self.prefix)
+    fn field(&self, delivery: u64) -> Field<'_> {
+        Field { prefix: &self.prefix, delivery }
+    }
+}
+
+/// A delivery, among what all processes hold.
+struct Field<'a> {
+    prefix: &'a str,
+    delivery: u64,
+}
+
+impl ToRedisArgs for Field<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        out.write_arg_fmt(format_args!("{}{}", self.prefix, self.delivery));
     }
 }
 

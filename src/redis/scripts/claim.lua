@@ -7,9 +7,7 @@ if not m then return { 'GONE' } end
 if m[1] ~= '' then return { 'ENDED' } end
 local p, refusal = myself('held', 'suspect')
 if not p then return refusal end
--- Raises, if it must, before anything is changed.
-local fresh, waiting = call('LLEN', ready), call('LLEN', suspects) + call('LLEN', back)
-call('HLEN', inf)
+local fresh, waiting = call('LLEN', ready), call('EXISTS', suspects, back)
 
 local next_due = -1
 local delayed_first = call('ZRANGE', delayed, '0', '0', 'WITHSCORES')
@@ -38,6 +36,8 @@ local function take(list)
   end
 end
 
+-- Raises, if it must, before anything is changed.
+if fresh + waiting > 0 then call('HLEN', inf) end
 -- Of what a lost process held, one at a time: it may be what became of that process.
 if waiting > 0 and (num(p[3]) == 0 or call('HEXISTS', inf, me .. '.' .. p[3]) == 0) then
   entries[1] = call('LPOP', suspects) or nil
@@ -46,7 +46,7 @@ if waiting > 0 and (num(p[3]) == 0 or call('HEXISTS', inf, me .. '.' .. p[3]) ==
     set(me, 'suspect', int(first))
   end
 end
-if waiting > n then take(back) end
+if waiting > 0 then take(back) end
 local returned = n
 if fresh > 0 then take(ready) end
 local taken = n - returned
@@ -55,16 +55,16 @@ if n == 0 then
   return { 'EMPTY', next_due }
 end
 
-local held = {}
+local held, field = {}, me .. '.%.0f'
 for i = 1, n do
-  held[2 * i - 1] = me .. '.' .. int(first + i - 1)
+  held[2 * i - 1] = string.format(field, first + i - 1)
   held[2 * i] = entries[i]
 end
 each('HSET', inf, held, 1, 2 * n)
 set(me, 'held', int(num(p[2]) + n), 'handed', handed)
 -- Others may need the hints more, and some may be for what is left.
 redis.pcall('HDEL', wc, me)
-wake_for_items(fresh - taken + call('LLEN', back))
+wake_for_items(fresh - taken + (waiting > 0 and call('LLEN', back) or 0))
 local cap = num(m[2])
 if taken > 0 and cap > 0 then wake_for_room(cap - fresh + taken) end
 return { 'ITEMS', entries }

@@ -10,13 +10,13 @@ if not p then return m[1] ~= '' and { 'ENDED' } or refusal end
 -- Done before, and the answer was lost.
 if batch <= num(p[2]) then return { 'OK', batch == num(p[2]) and num(p[3]) or 0 } end
 if m[1] ~= '' then return { 'ENDED' } end
-sound()
-
 local counts = {}
 for i = 5, 11 do counts[i - 4] = tonumber(ARGV[i]) end
 local children, acks, taken, requeues, undone, dead, overdue = unpack(counts)
 local at = 12
 local settled = 0
+-- What only removes changes nothing where it raises.
+if children + requeues + undone + dead + overdue > 0 then sound() end
 local suspect = me .. '.' .. (p[5] or '0')
 
 -- Takes an item out of what this process holds, if it does.
@@ -43,7 +43,7 @@ at = at + children
 done('acked', acks)
 done('taken', taken)
 
-local time = now()
+local time = requeues + overdue > 0 and now()
 local returned, later, letters = {}, 0, {}
 for _ = 1, requeues do
   local entry, ms, changed = release(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]

@@ -49,8 +49,8 @@ enum Role {
     Feed(feed::Options),
     /// Works until everything is done; ctrl-c gives back what it holds
     ///
-    /// It may be started before the first feed, and waits for that. One that comes when everything is done waits for the
-    /// next queue.
+    /// It may be started before the first feed, and waits for that. One that has not joined when everything is done waits
+    /// for the next queue.
     Work(work::Options),
     /// Shows the queue and its processes, every second, until everything is done
     ///

@@ -176,6 +176,7 @@ fn a_feed_that_comes_after_the_last_one_begins_the_next_queue_as_does_a_worker_a
     let first = fleet.start("feed", &["--items", "100"]);
     let says = |what: &str| eventually(what, || last_status(&fleet).contains(what));
     says("100 wait");
+    says("the oldest was put ");
     let second = fleet.start("feed", &["--items", "100", "--first", "100"]);
     joined(&fleet.server, "fleet", &second);
     let worker = fleet.worker("first");

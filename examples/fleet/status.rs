@@ -61,6 +61,9 @@ fn view(now: &Snapshot, before: Option<(Totals, Duration)>) -> String {
         now.leased,
         totals(&now.totals)
     );
+    if let Some(oldest) = now.oldest {
+        let _ = writeln!(view, "  the oldest was put {:.1} s ago", oldest.as_secs_f64());
+    }
     match now.state {
         State::Drained => view += "  it has ended: everything is done; the next feed begins a new queue\n",
         State::Aborted => {

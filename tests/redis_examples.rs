@@ -53,6 +53,13 @@ impl Fleet {
         Self { server: Server::start(), folder: tempdir().unwrap() }
     }
 
+    /// With a queue that workers can join.
+    fn with_queue() -> Self {
+        let fleet = Self::new();
+        fleet.start("feed", &["--items", "0", "--keep-open"]).success();
+        fleet
+    }
+
     fn start(&self, role: &str, args: &[&str]) -> Running {
         let queue = ["--redis", &self.server.url(), "--lease-ms", "1000"];
         Running::start(example("fleet").arg(role).args(queue).args(args))
@@ -64,11 +71,19 @@ impl Fleet {
 
     /// Some at a time, each for longer than an ack takes to Redis: what is acked too early is lost with the worker.
     fn worker(&self, name: &str) -> Running {
-        let trace = self.trace(name);
-        let worker =
-            self.start("worker", &["--workers", "8", "--work-us", "10000", "--trace", trace.to_str().unwrap()]);
+        let worker = self.early_worker(name);
         joined(&self.server, "fleet", &worker);
         worker
+    }
+
+    /// One that need not have found a queue.
+    fn early_worker(&self, name: &str) -> Running {
+        let trace = self.trace(name);
+        self.start("work", &["--workers", "8", "--work-us", "10000", "--trace", trace.to_str().unwrap()])
+    }
+
+    fn look(&self) -> Output {
+        self.start("status", &["--once"]).end()
     }
 
     fn audit(&self, items: &str, names: &[&str]) -> Output {
@@ -97,7 +112,7 @@ fn last_line(output: &Output) -> String {
 
 #[test]
 fn all_end_by_themselves_and_nothing_is_lost_when_a_worker_is_killed() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::with_queue();
     let (victim, heir) = (fleet.worker("victim"), fleet.worker("heir"));
     let (status, feed) = (fleet.start("status", &[]), fleet.start("feed", &["--items", "2000"]));
     eventually("the victim is in the middle of it", || lines(&fleet.trace("victim")) >= 100);
@@ -110,6 +125,7 @@ fn all_end_by_themselves_and_nothing_is_lost_when_a_worker_is_killed() {
     assert!(done.starts_with(&format!("{} done; Complete", lines(&fleet.trace("heir")))), "{done}");
     let status = status.success();
     assert!(status.contains("fleet is drained: 0 wait, 0 in flight"), "{status}");
+    assert!(status.contains("it has ended: everything is done"), "{status}");
     let audit = fleet.audit("2000", &["victim", "heir"]);
     assert!(last_line(&audit).starts_with("2000 put, 0 lost, 0 from nowhere, "), "{audit:?}");
     assert_eq!(audit.status.code(), Some(0));
@@ -117,7 +133,7 @@ fn all_end_by_themselves_and_nothing_is_lost_when_a_worker_is_killed() {
 
 #[test]
 fn a_worker_that_is_told_to_leave_gives_back_what_it_has_not_done() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::with_queue();
     let (leaver, heir) = (fleet.worker("leaver"), fleet.worker("heir"));
     let feed = fleet.start("feed", &["--items", "2000"]);
     eventually("the leaver is in the middle of it", || lines(&fleet.trace("leaver")) >= 100);
@@ -132,17 +148,66 @@ fn a_worker_that_is_told_to_leave_gives_back_what_it_has_not_done() {
 }
 
 #[test]
-fn a_feed_that_keeps_the_queue_open_waits_for_one_that_does_not() {
+fn workers_that_come_first_wait_and_of_several_feeds_the_last_one_ends_it() {
     let fleet = Fleet::new();
-    let worker = fleet.worker("worker");
-    let first = fleet.start("feed", &["--items", "100", "--keep-open"]);
-    eventually("its items are done", || lines(&fleet.trace("worker")) == 100);
+    let workers = ["one", "two", "three"].map(|name| fleet.early_worker(name));
+    eventually("they look for a queue", || fleet.server.info("total_commands_processed") > 50);
+    assert_eq!(fleet.look().status.code(), Some(1), "they begin none");
+    let feeds =
+        ["0", "100", "200"].map(|first| fleet.start("feed", &["--items", "100", "--first", first, "--keep-open"]));
+    for feed in feeds {
+        let put = feed.success();
+        assert!(put.starts_with("100 put and confirmed") && !put.contains("Complete"), "it waits for nothing: {put}");
+    }
+    workers.iter().for_each(|worker| joined(&fleet.server, "fleet", worker));
+    let last = fleet.start("feed", &["--items", "100", "--first", "300"]).success();
+    assert!(
+        last.contains("100 put; Complete: 400 put, 400 done, 0 dead letters, 0 redelivered, 0 producers lost"),
+        "{last}"
+    );
+    workers.into_iter().for_each(|worker| drop(worker.success()));
+    let audit = fleet.audit("400", &["one", "two", "three"]);
+    assert_eq!(last_line(&audit), "400 put, 0 lost, 0 from nowhere, 0 done again");
+}
+
+#[test]
+fn a_feed_that_comes_after_the_last_one_begins_the_next_queue_as_does_a_worker_after_the_end() {
+    let fleet = Fleet::new();
+    let first = fleet.start("feed", &["--items", "100"]);
+    let says = |what: &str| eventually(what, || last_status(&fleet).contains(what));
+    says("100 wait");
+    says("the oldest was put ");
     let second = fleet.start("feed", &["--items", "100", "--first", "100"]);
-    assert!(first.success().contains("100 put; Complete: 200 put, 200 done"));
-    second.success();
+    joined(&fleet.server, "fleet", &second);
+    let worker = fleet.worker("first");
+    assert!(first.success().contains("100 put; Complete: 100 put, 100 done"));
     worker.success();
-    let audit = fleet.audit("200", &["worker"]);
+    let late = fleet.early_worker("second");
+    let second = second.success();
+    assert!(second.contains("100 put; Complete: 100 put, 100 done"), "{second}");
+    late.success();
+    let audit = fleet.audit("200", &["first", "second"]);
     assert_eq!(last_line(&audit), "200 put, 0 lost, 0 from nowhere, 0 done again");
+}
+
+#[test]
+fn a_look_says_that_there_is_no_queue_or_how_it_has_ended() {
+    let fleet = Fleet::new();
+    let none = fleet.look();
+    assert_eq!(
+        (none.status.code(), &*last_line(&none)),
+        (Some(1), "there is no queue fleet in this Redis: no feed has begun it")
+    );
+    fleet.start("feed", &["--items", "0"]).success();
+    for _ in 0..2 {
+        // Not only by one who has seen it open.
+        let ended = fleet.start("status", &[]).success();
+        assert!(ended.contains("fleet is drained") && ended.contains("it has ended: everything is done"), "{ended}");
+    }
+}
+
+fn last_status(fleet: &Fleet) -> String {
+    String::from_utf8(fleet.look().stdout).unwrap()
 }
 
 #[test]

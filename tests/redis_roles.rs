@@ -104,3 +104,92 @@ fn a_wait_that_is_given_up_joins_nothing() {
     let feeder = builder(&server, name).blocking_connect().unwrap();
     assert_eq!(feeder.snapshot().processes.len(), 0);
 }
+
+/// The two roles as the README has them, word for word.
+mod readme {
+    use std::sync::{Mutex, OnceLock};
+    use std::thread;
+
+    use actix::prelude::*;
+    use actix_iterable_queue::RedisBuilder;
+    use actix_iterable_queue::prelude::*;
+
+    use super::program::eventually;
+    use super::server::Server;
+
+    static ADDRESS: OnceLock<String> = OnceLock::new();
+    static DONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    struct Worker;
+
+    impl Actor for Worker {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Item<String>> for Worker {
+        type Result = ();
+
+        fn handle(&mut self, job: Item<String>, _: &mut Self::Context) {
+            DONE.lock().unwrap().push(job.to_uppercase());
+            job.ack();
+        }
+    }
+
+    impl Handler<Drained> for Worker {
+        type Result = ();
+
+        fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
+    }
+
+    fn jobs() -> RedisBuilder<String> {
+        IterableQueue::builder().name("jobs").capacity(100_000).redis(ADDRESS.get().unwrap())
+    }
+
+    async fn work() -> Result<(), Box<dyn std::error::Error>> {
+        let queue = jobs().join().await?; // waits until another process has begun it
+        let pool = WorkerPool::builder(&queue).workers(4).start(|_index| Worker)?;
+        println!("{} done here", pool.drained().await?.totals.acked); // all is done, everywhere
+        Ok(())
+    }
+
+    async fn feed(more: Vec<String>, is_last: bool) -> Result<(), Box<dyn std::error::Error>> {
+        let queue = jobs().connect().await?; // begins it, if no other process has
+        queue.producer()?.put_all(more).await?;
+        if is_last {
+            queue.seal(); // no more is to come; what others are putting still counts
+        }
+        queue.flush().await; // now Redis knows it all, and this process may end
+        Ok(())
+    }
+
+    #[test]
+    fn both_roles_are_started_in_any_order_and_number_and_the_last_feeder_ends_it() {
+        let file = include_str!("redis_roles.rs").replace("\n    ", "\n");
+        let text = include_str!("../README.md");
+        let start = text.find("async fn work()").unwrap();
+        let roles = text[start..].split("```").next().unwrap();
+        assert!(file.contains(roles), "what the README shows is not what is tested:\n{roles}");
+
+        let server = Server::start();
+        ADDRESS.get_or_init(|| server.url());
+        let process = |role: fn() -> Result<(), Box<dyn std::error::Error>>| {
+            thread::spawn(move || role().map_err(|error| error.to_string()))
+        };
+        let worker = || System::new().block_on(work());
+        let feeder = || System::new().block_on(feed(vec!["one".into(), "two".into()], false));
+        let all = [worker, feeder, worker, feeder, feeder, worker].map(process);
+        eventually("the feeders have ended, and the workers have not", || {
+            all.iter().map(|process| u32::from(process.is_finished())).sum::<u32>() == 3
+                && DONE.lock().unwrap().len() == 6
+        });
+        eventually("all three work", || {
+            let queue = System::new().block_on(jobs().inspect()).unwrap().unwrap();
+            queue.processes.iter().filter(|process| process.consumers > 0).count() == 3
+        });
+        process(|| System::new().block_on(feed(vec!["three".into()], true))).join().unwrap().unwrap();
+        all.into_iter().for_each(|process| process.join().unwrap().unwrap());
+        let mut done = DONE.lock().unwrap().clone();
+        done.sort_unstable();
+        assert_eq!(done, ["ONE", "ONE", "ONE", "THREE", "TWO", "TWO", "TWO"]);
+    }
+}

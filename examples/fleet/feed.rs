@@ -1,7 +1,10 @@
 //! Who puts.
 
+use std::error::Error;
+use std::process::ExitCode;
 use std::time::Instant;
 
+use actix_iterable_queue::{IterableQueue, OpenError, Producer, PutError};
 use clap::Args;
 
 use crate::{Ended, Job, Queue, farewell};
@@ -16,25 +19,53 @@ pub(crate) struct Options {
     /// The number of the first one, where several feed
     #[arg(long, value_name = "N", default_value_t = 0)]
     first: u64,
-    /// Others may feed, too: the queue ends when one without this option has sealed it
+    /// Others feed, too: end once Redis has these jobs, and leave the queue open
     #[arg(long)]
     keep_open: bool,
 }
 
 pub(crate) async fn run(options: Options) -> Ended {
-    let queue = options.queue.builder().connect().await?;
-    let producer = queue.producer_named("feed")?;
-    if !options.keep_open {
-        queue.seal();
-    }
     let began = Instant::now();
-    let jobs = (options.first..options.first + options.items).map(|number| Job { number });
-    let put = producer.put_all(jobs).await?;
+    let mut jobs = (options.first..options.first + options.items).map(|number| Job { number });
+    let (queue, put) = match jobs.next() {
+        Some(first) => {
+            let (queue, producer) = begin(&options.queue, first).await?;
+            let put = 1 + producer.put_all(jobs).await?;
+            (queue, put)
+        }
+        None => (options.queue.builder().connect().await?, 0),
+    };
     let seconds = began.elapsed().as_secs_f64();
     println!("{put} put and confirmed in {seconds:.2} s, {:.0} a second", put as f64 / seconds);
-    drop(producer);
+    if options.keep_open {
+        // That its producer is closed is to be known, too, before this process ends.
+        queue.flush().await;
+        return Ok(ExitCode::SUCCESS);
+    }
+    queue.seal();
     // Its handle could open producers, and is shown by `status`. This process only waits.
     let drained = queue.drained();
     drop(queue);
     Ok(farewell(&format!("{put} put"), &drained.await))
+}
+
+/// Puts the first job into the queue that is open; or, if another feed has sealed that, into the next one.
+async fn begin(options: &Queue, mut job: Job) -> Result<(IterableQueue<Job>, Producer<Job>), Box<dyn Error>> {
+    loop {
+        let queue = options.builder().connect().await?;
+        match queue.producer_named("feed") {
+            // It was sealed just now if this one is refused.
+            Ok(producer) => match producer.put(job).await {
+                Ok(()) => return Ok((queue, producer)),
+                Err(PutError::Sealed(refused) | PutError::Closed(refused)) => job = refused,
+                Err(error) => return Err(error.to_string().into()),
+            },
+            Err(OpenError::Sealed | OpenError::Ended) => {}
+            Err(error) => return Err(error.into()),
+        }
+        eprintln!("fleet: no more is to come into this queue, so this feed begins the next one when it has ended");
+        let drained = queue.drained();
+        drop(queue);
+        drained.await;
+    }
 }

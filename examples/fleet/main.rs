@@ -1,24 +1,27 @@
-//! `fleet worker|feed|status|audit`: programs that share one queue over Redis, as many of each as you like, on
-//! as many machines as you like.
+//! `fleet feed|work|status|audit`: programs that share one queue over Redis, as many of each as you like, on as many
+//! machines as you like.
 //!
 //! ```sh
 //! cargo build --release --example fleet --features redis
 //! alias fleet=target/release/examples/fleet
-//! fleet worker --trace one &          # in any order
-//! fleet worker --trace two &
+//! fleet work --trace one &            # these wait until a feed has begun the queue
+//! fleet work --trace two &
 //! fleet status &
 //! fleet feed --items 200000           # ends when all of it is done; so do the others
 //! fleet audit --items 200000 one two  # every number came out, and none from nowhere
 //! ```
 //!
-//! Kill one worker (`kill -9`) in the middle: within its lease the others have what it held. The audit then
+//! Of several feeds one says that no more is to come, as the last one: all others are given `--keep-open`, and end as soon
+//! as Redis has what they put. Where all of them keep it open, the queue has no end, and workers stay for years.
+//!
+//! Kill one worker (`kill -9`) in the middle: soon after its lease the others have what it held. The audit then
 //! counts what was done twice, and must not find anything lost.
 
 mod audit;
 mod feed;
 mod status;
 mod trace;
-mod worker;
+mod work;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -38,11 +41,20 @@ struct Program {
 
 #[derive(Subcommand)]
 enum Role {
-    /// Puts numbered jobs, and waits until everything is done
+    /// Puts numbered jobs, says that no more is to come, and waits until everything is done
+    ///
+    /// It begins the queue if there is none. Of several feeds, the last one says that no more is to come; the others are
+    /// given --keep-open, and end once Redis has what they put. One that comes after the last one waits until everything is
+    /// done, and begins the next queue.
     Feed(feed::Options),
     /// Works until everything is done; ctrl-c gives back what it holds
-    Worker(worker::Options),
+    ///
+    /// It may be started before the first feed, and waits for that. One that has not joined when everything is done waits
+    /// for the next queue.
+    Work(work::Options),
     /// Shows the queue and its processes, every second, until everything is done
+    ///
+    /// Of a queue that has ended it says how.
     Status(status::Options),
     /// Judges by the workers' traces whether every job was done
     Audit(audit::Options),
@@ -80,7 +92,7 @@ async fn main() -> ExitCode {
     env_logger::init();
     let ended = match Program::parse().role {
         Role::Feed(options) => feed::run(options).await,
-        Role::Worker(options) => worker::run(options).await,
+        Role::Work(options) => work::run(options).await,
         Role::Status(options) => status::run(options).await,
         Role::Audit(options) => audit::run(&options),
     };

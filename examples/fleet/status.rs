@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix_iterable_queue::{ProcessStatus, Snapshot, State, Totals};
 use clap::Args;
 
-use crate::{Ended, Queue, totals};
+use crate::{Ended, Queue, count, totals};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// On a terminal each view is in the place of the one before.
@@ -31,7 +31,7 @@ pub(crate) async fn run(options: Options) -> Ended {
         let now = Instant::now();
         let view = match &seen {
             Some(snapshot) => view(snapshot, before.map(|(totals, at)| (totals, now.duration_since(at)))),
-            None => format!("there is no queue {} yet\n", options.queue.queue),
+            None => missing(&options),
         };
         print!("{clear}{view}");
         std::io::stdout().flush()?;
@@ -41,6 +41,11 @@ pub(crate) async fn run(options: Options) -> Ended {
         before = seen.map(|snapshot| (snapshot.totals, now));
         tokio::time::sleep(EVERY).await;
     }
+}
+
+fn missing(options: &Options) -> String {
+    let wait = if options.once { "" } else { "; status waits for it" };
+    format!("there is no queue {} in this Redis: no feed has begun it{wait}\n", options.queue.queue.escape_debug())
 }
 
 fn ended(queue: &Snapshot) -> bool {
@@ -56,6 +61,17 @@ fn view(now: &Snapshot, before: Option<(Totals, Duration)>) -> String {
         now.leased,
         totals(&now.totals)
     );
+    if let Some(oldest) = now.oldest {
+        let _ = writeln!(view, "  the oldest was put {:.1} s ago", oldest.as_secs_f64());
+    }
+    match now.state {
+        State::Drained => view += "  it has ended: everything is done; the next feed begins a new queue\n",
+        State::Aborted => {
+            let discarded = count(now.totals.discarded, "item");
+            let _ = writeln!(view, "  it was aborted, and {discarded} discarded; the next feed begins a new queue");
+        }
+        _ => {}
+    }
     if let Some((before, time)) = before {
         let rate = |of: fn(&Totals) -> u64| of(&now.totals).saturating_sub(of(&before)) as f64 / time.as_secs_f64();
         let (put, done) = (rate(|totals| totals.accepted), rate(|totals| totals.acked));

@@ -16,8 +16,8 @@ impl<T> IterableQueue<T> {
     ///
     /// A program that ends right after [`seal`](IterableQueue::seal), [`abort`](IterableQueue::abort), an ack or a
     /// `try_put` calls it, or it may end before its word has reached Redis. It is also done when that can never reach
-    /// Redis any more, because the queue has ended or is gone. While Redis does not answer it waits. In memory nothing
-    /// has to travel, and it is done at once.
+    /// Redis any more, because the queue has ended, or this process has left it or given it up. While Redis does not
+    /// answer, or does not have the queue, it waits. In memory nothing has to travel, and it is done at once.
     ///
     /// It waits for what was said, not for work: items may still be waiting, or held. The future borrows nothing and does
     /// not keep the queue unsealed.

@@ -85,8 +85,8 @@ impl<T> RedisBuilder<T> {
         self
     }
 
-    /// How long an item may be with one process before it goes to another one, which uses one attempt up: for
-    /// workers that live and are stuck. Without it there is no such limit.
+    /// How long an item may be with this process before it goes to another one, which uses one attempt up: for
+    /// workers that live and are stuck. Without it there is no such limit. Each process of a queue has its own.
     ///
     /// # Examples
     ///
@@ -106,8 +106,8 @@ impl<T> RedisBuilder<T> {
         self
     }
 
-    /// How long the queue's keys stay after its end: dead letters that nobody has read, and what an abort has left.
-    /// Seven days unless given, and at least ten leases.
+    /// How long the queue's keys stay after its end, for those who look at how it ended and what an abort has left. Seven
+    /// days unless given, and at least ten leases. Dead letters stay until they are read.
     ///
     /// A queue that holds anything stays, with or without processes, for as long as it takes. One that is open, empty and
     /// left by all of its processes goes after this time, unless a process comes.
@@ -132,9 +132,9 @@ impl<T> RedisBuilder<T> {
 
     /// Lets the queue seal itself when no process has a handle of it any more, as a queue in memory does.
     ///
-    /// Without this it is sealed by [`seal`](IterableQueue::seal) alone: all its processes may be stopped and others
+    /// Without this it is sealed by [`seal`](crate::IterableQueue::seal) alone: all its processes may be stopped and others
     /// started, which find it open, with its items. With it, a program that seals its queue by dropping the handles, or
-    /// by [`split`](IterableQueue::split), ends over Redis as it does in memory; and a deploy that stops every process
+    /// by [`split`](crate::IterableQueue::split), ends over Redis as it does in memory; and a deploy that stops every process
     /// before it starts others seals the queue. A process that is found lost has no handle.
     ///
     /// # Examples

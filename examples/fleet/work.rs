@@ -39,8 +39,8 @@ pub(crate) async fn run(options: Options) -> Ended {
         takes: Duration::from_micros(options.work_us),
         done: AtomicU64::new(0),
     });
-    // It stays open until a feed seals it: workers may be there before the first feed, and after the last one.
-    let queue = options.queue.builder().connect().await?;
+    eprintln!("fleet: works as soon as a feed has begun the queue");
+    let queue = options.queue.builder().join().await?;
     let workers = options.workers.map_or_else(processors, usize::from);
     let pool = WorkerPool::builder(&queue).workers(workers).start({
         let work = Arc::clone(&work);

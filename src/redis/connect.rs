@@ -257,7 +257,7 @@ mod tests {
             process_id().unwrap()
         });
         assert_ne!(ids[0], ids[1]);
-        assert_eq!(ids[0].len(), 32);
+        assert_eq!(ids[0].len(), 16);
     }
 
     /// Nobody listens there.

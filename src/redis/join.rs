@@ -21,6 +21,9 @@ use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use crate::one_line::OneLine;
 use crate::queue::{Config, IterableQueue, QueueId, Snapshot, label};
 
+/// Between two looks for a queue to join: one that lives shorter may be missed.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
 /// What to do where there is no queue that has not ended.
 pub(super) enum Start {
     /// Begin one.
@@ -134,7 +137,7 @@ impl Joining {
                 said = wait;
             }
             sleep(pause).await;
-            pause = (2 * pause).min(LONGEST_PAUSE);
+            pause = (2 * pause).min(LONGEST_WAIT);
             joined = match server.pair(connection::patience(&self.settings)).await {
                 Ok(pair) => self.join(&pair, false).await,
                 Err(error) => Err(Failure::Away(error)),
@@ -184,9 +187,10 @@ impl From<ConnectError> for Failed {
 /// Returns an id that nobody has used. Of a process id, a clock and what follows from them, clones of a machine
 /// and containers may have the same, and then one would be taken for the other: its puts would be skipped.
 pub(super) fn process_id() -> io::Result<String> {
-    let mut random = [0; 16];
+    // Enough for a million processes of one queue, and short, as each item that is held is kept under it.
+    let mut random = [0; 8];
     getrandom::fill(&mut random)?;
-    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
+    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }
 
 fn refused(failure: Failure) -> ConnectError {

@@ -304,7 +304,8 @@ impl<T: Payload> Bridge<T> {
         // What was settled before counts, also where it could not be told in time.
         while let Sent::Some = self.send_settles().await? {}
         let here = self.shared.here();
-        if here.ended && !here.leaving {
+        // A queue of dead letters has no end, but for this process.
+        if here.ended && !here.leaving && !self.engine.is_of_letters() {
             self.engine.abort().await?;
         }
         while self.engine.leave().await? {}

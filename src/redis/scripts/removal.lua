@@ -43,18 +43,21 @@ local function fence(id, lost)
   recount()
   if not ended and (lost == '1' or num(p[4]) > 0) and call('EXISTS', inf) == 1 then
     set(id, 'name', p[1] or id, 'lost', lost, 'handed', p[5] or '0', 'suspect', p[6] or '0', 'cursor', '0')
-    call('ZADD', gone, int(now()), id)
+    -- Behind those that went before, whatever the clock says.
+    call('ZADD', gone, int(num(call('ZRANGE', gone, '-1', '-1', 'WITHSCORES')[2]) + 1), id)
   end
   seal_if_unowned()
   tell_all('state')
 end
 
--- Brings items of a fenced process back: whether that is done. A hash has no order, so they go through
--- a sorted set: first all into it, then out of it in the order in which they had been claimed.
+-- Brings items of a fenced process back. A hash has no order, so they go through a sorted set: first all into it, then
+-- out of it in the order in which they had been claimed. It is for the items of one process at a time, the one that went
+-- first: those of two may be the same.
 --
 -- What consumers had been handed counts an attempt, as far as Redis has heard of it. Any of the items may be what became of
 -- the process, so all come back as suspects.
-local function sweep(id)
+local function sweep()
+  local id = call('ZRANGE', gone, '0', '0')[1]
   local p = process(id, 'name', 'lost', 'handed', 'suspect', 'cursor')
   local cursor = p[5] or '0'
   if cursor ~= 'done' then
@@ -70,7 +73,7 @@ local function sweep(id)
       each('HDEL', inf, fields, 1, #fields)
     end
     set(id, 'cursor', scanned[1] == '0' and 'done' or scanned[1])
-    return false
+    return
   end
 
   local popped = call('ZPOPMIN', left, '1000')
@@ -92,8 +95,7 @@ local function sweep(id)
   bury(letters)
   if lost then count('redelivered', #doubtful) end
   wake_for_items(#doubtful + #unseen)
-  if call('EXISTS', left) == 1 then return false end
+  if call('EXISTS', left) == 1 then return end
   call('ZREM', gone, id)
   forget(id)
-  return true
 end

@@ -37,13 +37,15 @@ wake_for_items(ripe)
 local more = ripe == 100
 
 -- Processes that were silent for too long. One at a time, and none before the last one's items are back.
-local id = call('ZRANGE', gone, '0', '0')[1]
-if not id then
-  id = call('ZRANGE', procs, '-inf', int(clock), 'BYSCORE', 'LIMIT', '0', '1')[1]
-  if id then fence(id, '1') end
+if call('EXISTS', gone) == 0 then
+  local id = call('ZRANGE', procs, '-inf', int(clock), 'BYSCORE', 'LIMIT', '0', '1')[1]
+  if id then
+    fence(id, '1')
+    more = true
+  end
 end
-if id then
-  if call('ZSCORE', gone, id) then sweep(id) end
+if call('EXISTS', gone) == 1 then
+  sweep()
   more = true
 end
 finish()

@@ -1,5 +1,7 @@
 //! Processes that come, leave, and are lost.
 
+use std::collections::BTreeMap;
+
 use super::server::with_redis;
 use super::*;
 
@@ -301,5 +303,43 @@ fn a_report_names_the_processes() {
         assert_eq!(a.producer_names, names);
         assert_eq!((b.producers, b.consumers, b.opener, b.in_flight), (0, 1, true, 2));
         assert!(b.silent < Duration::from_secs(120) && b.age < Duration::from_secs(120));
+    });
+}
+
+/// As in a deploy. Each process counts its deliveries from 1, and items may look the same.
+#[test]
+fn what_several_processes_held_that_go_at_a_time_is_not_mixed_up() {
+    with_redis(|server| async move {
+        let settings = Settings { max_attempts: 2, ..settings() };
+        let a = server.alone(&settings).await;
+        let mut gone = Vec::new();
+        // They go in any order of their ids.
+        for process in ["lost", "m", "z", "b"] {
+            gone.push(server.join(process, &settings).await);
+        }
+        let items = vec!["null"; 800];
+        assert_eq!(a.put(1, &items).await.expect("put"), accepted(800));
+        for engine in &gone {
+            assert_eq!(engine.take(200).await.len(), 200);
+        }
+        server.silence(&gone[0]).await;
+        assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { more: true });
+        // Step by step, beside each other.
+        let mut leaving = vec![true; 3];
+        while leaving.contains(&true) {
+            for (engine, leaves) in gone[1..].iter().zip(&mut leaving) {
+                *leaves = *leaves && engine.leave().await.expect("left");
+                a.checked().await;
+            }
+        }
+        a.clear_up().await;
+        let r = a.checked().await;
+        assert_eq!((r.in_flight, r.back, r.redelivered, r.dead), (0, 800, 200, 0));
+        // Those that left had counted nothing; and what the lost one had held are suspects, each with its attempt.
+        let mut attempts = BTreeMap::<_, u32>::new();
+        let suspect = a.take(1).await;
+        assert_eq!(suspect[0].1, 1);
+        a.take(999).await.iter().for_each(|item| *attempts.entry(item.1).or_default() += 1);
+        assert_eq!(attempts, BTreeMap::from([(0, 600)]));
     });
 }

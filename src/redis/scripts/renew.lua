@@ -2,7 +2,7 @@
 local m = queue('lease', 'retention', 'hb', 'clock', 'shift')
 if not m then return { 'GONE' } end
 if m[1] ~= '' then return { 'ENDED' } end
-local p, refusal = myself()
+local p, refusal = myself('handed')
 if not p then return refusal end
 sound()
 
@@ -19,7 +19,7 @@ local passed = time - num(m[4])
 local clock = num(m[5]) + (passed > lease / 2 and lease / 6 or passed)
 call('HSET', meta, 'hb', int(time), 'clock', int(clock), 'shift', int(num(m[6]) + back_by))
 call('ZADD', procs, 'XX', int(clock + lease), me)
-set(me, 'handed', ARGV[3])
+set(me, 'handed', later(ARGV[3], p[2]))
 
 -- If the pointer alone was deleted, a second queue would begin beside this one.
 local gen = meta:match(':(%d+):meta$')

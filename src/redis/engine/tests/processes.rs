@@ -180,6 +180,30 @@ fn what_nobody_was_handed_counts_no_attempt_and_suspects_come_one_at_a_time() {
     });
 }
 
+/// Of two calls under way at a time, the one that was made first may come last.
+#[test]
+fn what_was_handed_out_stays_so_when_an_earlier_call_comes_late() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=4).await;
+        assert!(matches!(b.claim(2, 0).await.expect("claimed"), Claim::Items { first: 1, .. }));
+        b.renew(2).await.expect("renewed");
+        assert!(matches!(b.claim(1, 0).await.expect("claimed"), Claim::Items { first: 3, .. }));
+        b.settle(1, 1, &[], &[]).await.expect("settled");
+        b.renew(1).await.expect("renewed");
+        server.silence(&b).await;
+        a.clear_up().await;
+        let mut attempts = Vec::new();
+        for batch in 1..=3 {
+            let item = a.take(1).await;
+            attempts.push(item[0].1);
+            a.ack_all(batch, &item).await;
+        }
+        assert_eq!(attempts, [1, 1, 0]);
+    });
+}
+
 #[test]
 fn a_fenced_process_can_ask_what_was_accepted_and_join_anew() {
     with_redis(|server| async move {

@@ -9,9 +9,12 @@ mod program;
 mod server;
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
+use std::{env, thread};
 
-use actix_iterable_queue::{Builder, Consumer, DeadLetter, IterableQueue, Payload};
+use actix_iterable_queue::{Builder, Consumer, DeadLetter, IterableQueue, Payload, TryGetError};
 use common::within_watchdog;
 use program::eventually;
 use server::Server;
@@ -121,5 +124,124 @@ fn d3_a_letter_is_never_given_up_however_many_readers_are_lost() {
             drop(letter);
         }
         assert_eq!(letters.blocking_get().unwrap().item, 7);
+    });
+}
+
+/// Named for a process of its own, which holds some letters until it is killed.
+const READER: &str = "READER_OF";
+
+/// Does nothing, unless it is run as a process of its own.
+#[test]
+fn a_reader_that_is_killed() {
+    let Ok(url) = env::var(READER) else { return };
+    let queue = named::<u32>("killed").redis(url).lease(LEASE).blocking_connect().unwrap();
+    let mut letters = queue.dead_letters().unwrap();
+    let held: Vec<_> = (0..20).map(|_| letters.blocking_lease().unwrap()).collect();
+    letters.blocking_get().unwrap();
+    println!("\nholds {}", held.len());
+    thread::park();
+}
+
+#[test]
+fn d3_letters_of_a_reader_that_is_killed_come_back() {
+    within_watchdog(|| {
+        let (server, name) = (Server::start(), "killed");
+        let queue = connect(&server, named(name));
+        reject(&queue, 0..50);
+        let mut reader = Command::new(env::current_exe().unwrap());
+        reader.args(["a_reader_that_is_killed", "--exact", "--nocapture"]).env(READER, server.url());
+        let mut reader = reader.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(reader.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line == "holds 20"), "it has died");
+        reader.kill().unwrap();
+        reader.wait().unwrap();
+        let mut letters = queue.dead_letters().unwrap();
+        let mut read = BTreeSet::new();
+        // The one that it had taken may not be known.
+        while (0..20).chain(21..50).any(|item| !read.contains(&item)) {
+            assert!(read.insert(letters.blocking_get().unwrap().item), "twice");
+        }
+        queue.seal();
+        let rest = items(letters);
+        assert!(rest.is_empty() || rest == [20], "{rest:?}");
+    });
+}
+
+/// They stay where they are, for those who can.
+#[test]
+fn d3_letters_that_one_reader_cannot_read_are_for_another() {
+    within_watchdog(|| {
+        let (server, name) = (Server::start(), "of-another-type");
+        let queue = connect(&server, named(name));
+        reject(&queue, 0..3);
+        let other = connect::<String>(&server, named(name));
+        let mut letters = other.dead_letters().unwrap();
+        eventually("it has given them back", || {
+            assert_eq!(letters.try_get().unwrap_err(), TryGetError::Empty);
+            server.ask::<u32>(&format!("ZCARD {}", key(name, "delayed"))) == 3
+        });
+        let mut letters = queue.dead_letters().unwrap();
+        let read: BTreeSet<_> = (0..3).map(|_| letters.blocking_get().unwrap().item).collect();
+        assert_eq!(read, (0..3).collect());
+    });
+}
+
+#[test]
+fn d3_a_reader_has_a_bounded_number_of_letters_and_the_rest_waits() {
+    within_watchdog(|| {
+        let (server, name, letters) = (Server::start(), "many", 5_000);
+        let queue = connect(&server, named(name));
+        let producer = queue.producer().unwrap();
+        futures::executor::block_on(producer.put_all(0..letters)).unwrap();
+        let mut bad = queue.consumer().unwrap().into_blocking_leases();
+        (0..letters).for_each(|_| bad.next().unwrap().reject("bad"));
+        futures::executor::block_on(queue.flush());
+        let mut reader = queue.dead_letters().unwrap();
+        let mut most = 0;
+        for item in 0..letters {
+            let letter = reader.blocking_lease().unwrap();
+            assert_eq!(letter.item, item);
+            letter.ack();
+            if item % 100 == 0 {
+                most = most.max(server.ask(&format!("HLEN {}", key(name, "inf"))));
+            }
+        }
+        assert!(most < 3_000, "{most}");
+    });
+}
+
+/// It begins anew with those that come.
+#[test]
+fn d3_a_reader_outlasts_an_emptied_redis() {
+    within_watchdog(|| {
+        let (server, name) = (Server::start(), "emptied");
+        let queue = connect(&server, named(name));
+        let mut letters = queue.dead_letters().unwrap();
+        reject(&queue, 0..2);
+        let held = letters.blocking_lease().unwrap();
+        let () = server.ask("FLUSHALL");
+        reject(&connect(&server, named(name)), 2..4);
+        assert_eq!(letters.blocking_get().unwrap().item, 2);
+        drop(held);
+        assert_eq!(letters.blocking_get().unwrap().item, 3);
+    });
+}
+
+/// Nobody is left here who knows the queue, and nobody hears that this process leaves it.
+#[test]
+fn d3_letters_end_also_if_their_queue_was_left_in_an_outage() {
+    within_watchdog(|| {
+        let mut server = Server::with(&["--appendonly yes"]);
+        let queue = connect(&server, named("outage"));
+        reject(&queue, 0..2);
+        let mut letters = queue.dead_letters().unwrap();
+        assert_eq!(letters.blocking_get().unwrap().item, 0);
+        server.kill9();
+        drop(queue);
+        // It waits for as long as that.
+        thread::sleep(3 * LEASE);
+        server.restart();
+        let rest = items(letters);
+        assert!(rest == [1] || rest == [0, 1], "{rest:?}");
     });
 }

@@ -129,6 +129,9 @@ impl<T: Payload> Bridge<T> {
             }
             if self.is_needless() && since.elapsed() > self.settings.lease {
                 log::warn!("{}: left without a word to Redis; others will find this process lost", self.shared.label());
+                // For the readers of its dead letters.
+                let totals = lock(&self.link.report).totals;
+                self.shared.end_remote(Outcome::Left, totals);
                 break Ok(Step::Done);
             }
             let gone = self.gone.filter(|_| matches!(failure, Failure::Gone));

@@ -170,9 +170,10 @@ fn what_nobody_was_handed_counts_no_attempt_and_suspects_come_one_at_a_time() {
         rest = a.take(9).await;
         assert_eq!((payloads(&rest), rest[0].1), (vec!["3"], 0), "that one had only been fetched");
         // A suspect counts when it was given, whether Redis heard that a consumer was handed it or not.
-        let Claim::Items { entries, .. } = c.claim(9, 0).await.expect("claimed") else { panic!("there is one") };
+        let d = server.join("d", &settings()).await;
+        let Claim::Items { entries, .. } = d.claim(9, 0).await.expect("claimed") else { panic!("there is one") };
         assert_eq!(entries[0].attempts, 0);
-        server.silence(&c).await;
+        server.silence(&d).await;
         a.clear_up().await;
         a.ack_all(3, &rest).await;
         rest = a.take(9).await;

@@ -368,3 +368,53 @@ fn what_several_processes_held_that_go_at_a_time_is_not_mixed_up() {
         assert_eq!(attempts, BTreeMap::from([(0, 600)]));
     });
 }
+
+#[test]
+fn whoever_waits_hears_of_what_lost_processes_held() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let (b, c) = (server.join("b", &settings()).await, server.join("c", &settings()).await);
+        let [_, channel] = c.channels();
+        let mut hints = server.listen(std::slice::from_ref(&channel)).await;
+        a.put_numbers(1..=2).await;
+        b.take(2).await;
+        assert_eq!(c.take(9).await, []);
+        server.silence(&b).await;
+        a.clear_up().await;
+        assert_eq!(server.heard(&mut hints, &channel).await, ["items"]);
+    });
+}
+
+#[test]
+fn when_a_suspect_is_settled_others_hear_of_the_next_one() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let (b, c) = (server.join("b", &settings()).await, server.join("c", &settings()).await);
+        let [_, channel] = c.channels();
+        let mut hints = server.listen(std::slice::from_ref(&channel)).await;
+        a.put_numbers(1..=2).await;
+        b.take(2).await;
+        server.silence(&b).await;
+        a.clear_up().await;
+        let first = a.take(9).await;
+        let () = server.command(&["HSET", a.process.key(Key::Wc), "c", "1"]).await;
+        a.ack_all(1, &first).await;
+        assert_eq!(server.heard(&mut hints, &channel).await, ["items"]);
+    });
+}
+
+/// Hints for it would be lost.
+#[test]
+fn whoever_is_lost_waits_for_nothing() {
+    with_redis(|server| async move {
+        let a = server.alone(&Settings { capacity: Some(1), ..settings() }).await;
+        let b = server.alone_as("b", &Settings { capacity: Some(1), ..settings() }).await;
+        assert_eq!(b.take(1).await, []);
+        assert_eq!(b.put(1, &["1", "2"]).await.expect("put"), Put::Full(1));
+        let () = server.command(&["HSET", a.process.key(Key::Wc), "b", "1"]).await;
+        server.silence(&b).await;
+        a.clear_up().await;
+        let waits: u32 = server.command(&["EXISTS", a.process.key(Key::Wc), a.process.key(Key::Wp)]).await;
+        assert_eq!(waits, 0);
+    });
+}

@@ -349,6 +349,8 @@ fn what_several_processes_held_that_go_at_a_time_is_not_mixed_up() {
         }
         server.silence(&gone[0]).await;
         assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { more: true });
+        // The clock has been set back since, so those that go now would seem to have gone before.
+        let () = server.command(&["ZADD", a.process.key(Key::Gone), "XX", "9000000000000", "lost"]).await;
         // Step by step, beside each other.
         let mut leaving = vec![true; 3];
         while leaving.contains(&true) {
@@ -416,5 +418,44 @@ fn whoever_is_lost_waits_for_nothing() {
         a.clear_up().await;
         let waits: u32 = server.command(&["EXISTS", a.process.key(Key::Wc), a.process.key(Key::Wp)]).await;
         assert_eq!(waits, 0);
+    });
+}
+
+/// Between the two steps in which they go back, they are in neither place where items are else.
+#[test]
+fn it_does_not_end_while_items_are_on_their_way_back() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=2).await;
+        b.take(2).await;
+        a.seal().await.expect("sealed");
+        a.endpoints(0, 1).await;
+        server.silence(&b).await;
+        assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { more: true });
+        assert_eq!(server.command::<u32>(&["ZCARD", a.process.key(Key::Left)]).await, 2);
+        assert_eq!(a.checked().await.ended, None);
+        a.clear_up().await;
+        assert_eq!(claim_all(&a).await, ["1", "2"]);
+        assert_eq!(a.checked().await.ended, Some(End::Complete));
+    });
+}
+
+#[test]
+fn the_suspect_of_a_process_that_leaves_still_is_one() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let (b, c) = (server.join("b", &settings()).await, server.join("c", &settings()).await);
+        a.put_numbers(1..=2).await;
+        b.take(2).await;
+        server.silence(&b).await;
+        a.clear_up().await;
+        assert_eq!(payloads(&c.take(9).await), ["1"]);
+        while c.leave().await.expect("left") {}
+        for _ in 0..2 {
+            let d = server.join(&format!("d{}", fastrand::u64(..)), &settings()).await;
+            assert_eq!(d.take(9).await.len(), 1);
+        }
+        assert_eq!(a.take(9).await, []);
     });
 }

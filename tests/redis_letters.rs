@@ -1,6 +1,7 @@
 //! Dead letters over Redis: a queue of their own, that outlives the queue they are of.
 
 #![allow(clippy::unwrap_used)] // in helpers too
+#![allow(clippy::duplicate_mod, reason = "`common` has the server of the generic suite, too")]
 
 mod common;
 #[path = "common/program.rs"]

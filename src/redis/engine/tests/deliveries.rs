@@ -314,3 +314,20 @@ fn what_a_process_leaves_of_the_items_it_was_woken_for_is_for_others() {
         }
     });
 }
+
+#[test]
+fn whoever_waits_hears_of_what_is_due() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        let [_, channel] = b.channels();
+        let mut heard = server.listen(std::slice::from_ref(&channel)).await;
+        a.put_numbers(1..=1).await;
+        let id = a.take(1).await[0].0;
+        assert_eq!(a.done(1, &[failed(id, Duration::from_millis(1))]).await, 0);
+        let () = server.command(&["HSET", a.process.key(Key::Wc), "b", "1"]).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        a.renew(HANDED).await.expect("renewed");
+        assert_eq!(server.heard(&mut heard, &channel).await, ["items"]);
+    });
+}

@@ -129,6 +129,9 @@ impl<T: Payload> Bridge<T> {
             }
             if self.is_needless() && since.elapsed() > self.settings.lease {
                 log::warn!("{}: left without a word to Redis; others will find this process lost", self.shared.label());
+                // For the readers of its dead letters.
+                let totals = lock(&self.link.report).totals;
+                self.shared.end_remote(Outcome::Left, totals);
                 break Ok(Step::Done);
             }
             let gone = self.gone.filter(|_| matches!(failure, Failure::Gone));
@@ -304,7 +307,8 @@ impl<T: Payload> Bridge<T> {
         // What was settled before counts, also where it could not be told in time.
         while let Sent::Some = self.send_settles().await? {}
         let here = self.shared.here();
-        if here.ended && !here.leaving {
+        // A queue of dead letters has no end, but for this process.
+        if here.ended && !here.leaving && !self.engine.is_of_letters() {
             self.engine.abort().await?;
         }
         while self.engine.leave().await? {}

@@ -120,9 +120,8 @@ impl Engine {
     }
 
     /// The queue of the dead letters of this one, to be joined with [`Engine::rejoin`].
-    pub(super) fn letters(&self) -> Self {
-        let Process { name, settings, .. } = &*self.process;
-        let process = Process::new(name.clone(), LETTERS, "", settings.clone());
+    pub(super) fn letters(&self, settings: &Settings) -> Self {
+        let process = Process::new(self.process.name.clone(), LETTERS, "", settings.encode());
         Self { pair: self.pair.clone(), conn: self.conn, process: Arc::new(process) }
     }
 

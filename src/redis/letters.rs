@@ -30,14 +30,15 @@ impl<T: Payload> OpenLetters<T> {
         largest: usize,
     ) -> Self {
         let name: Arc<str> = format!("dead letters of {name}").into();
-        let parts = (engine.letters(), Arc::clone(address), settings.clone());
+        // They are never given up, and outlive all that read them.
+        let (capacity, max_attempts) = (None, u32::MAX);
+        let settings = Settings { capacity, max_attempts, seal_when_unowned: false, ..settings.clone() };
+        let parts = (engine.letters(&settings), Arc::clone(address), settings);
         // All of it is made anew for each call.
         let parts = AssertUnwindSafe(parts);
         Self(Box::new(move || {
             let (engine, address, settings) = parts.clone();
-            // They are never given up.
-            let config =
-                Config { name: Some(Arc::clone(&name)), capacity: None, max_attempts: u32::MAX, redelivery: None };
+            let config = Config { name: Some(Arc::clone(&name)), capacity, max_attempts, redelivery: None };
             let id = QueueId::next();
             let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
             let queue = IterableQueue::open(id, config, Some(link.clone()));

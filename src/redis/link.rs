@@ -28,9 +28,9 @@ use crate::queue::{
 const WINDOW: usize = 2048;
 
 /// An item that cannot be read here waits at least this long before it is handed out again; twice as long after each
-/// further attempt, up to an hour or so.
+/// further attempt, up to a minute.
 const UNREADABLE: Duration = Duration::from_secs(1);
-const MOST_DOUBLED: u32 = 12;
+const MOST_DOUBLED: u32 = 6;
 
 pub(super) struct Link<T> {
     /// The queue's name for the log.

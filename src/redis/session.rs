@@ -241,6 +241,8 @@ impl<'a, T: Payload> Session<'a, T> {
                 link.wanted.notified().await;
                 continue;
             }
+            // Before Redis is asked: all letters are there by the time that their queue has ended, so this claim sees them.
+            let ended = engine.is_of_letters() && shared.here().sealed;
             let began = Instant::now();
             match engine.claim(wanted, link.handed()).await? {
                 Claim::Items { first, entries } => {
@@ -249,7 +251,7 @@ impl<'a, T: Payload> Session<'a, T> {
                     link.deliver(first, entries);
                     shared.tell_getters(count);
                 }
-                Claim::Empty { .. } if self.has_read_all_letters() => return Err(Stop::Ended),
+                Claim::Empty { .. } if ended && self.has_settled_all() => return Err(Stop::Ended),
                 Claim::Empty { next_due } => {
                     let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.ears.items.notified()).await;
                 }
@@ -258,14 +260,14 @@ impl<'a, T: Payload> Session<'a, T> {
         }
     }
 
-    /// The queue of these dead letters has ended, so no more come; and there is none left for this process, nor with it.
-    fn has_read_all_letters(&self) -> bool {
-        let Bridge { shared, link, engine, .. } = self.bridge;
+    /// No item is with this process.
+    fn has_settled_all(&self) -> bool {
+        let Bridge { shared, link, .. } = self.bridge;
         // In this order, as in `register`: what has left the outlet is leased, what is leased no more was reported.
         let fetched = link.outlet().len();
-        let here = shared.here();
+        let leased = shared.here().leased;
         let settled = link.settles(|settles| settles.is_empty());
-        engine.is_of_letters() && here.sealed && fetched + here.leased as usize == 0 && settled
+        fetched == 0 && leased == 0 && settled
     }
 
     /// Gives back what lies here for nobody.

@@ -5,7 +5,7 @@ local first, max, bytes, handed = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber
 local m = queue('cap')
 if not m then return { 'GONE' } end
 if m[1] ~= '' then return { 'ENDED' } end
-local p, refusal = myself('held', 'suspect')
+local p, refusal = myself('held', 'suspect', 'handed')
 if not p then return refusal end
 local fresh, waiting = call('LLEN', ready), call('EXISTS', suspects, back)
 
@@ -61,7 +61,7 @@ for i = 1, n do
   held[2 * i] = entries[i]
 end
 each('HSET', inf, held, 1, 2 * n)
-set(me, 'held', int(num(p[2]) + n), 'handed', handed)
+set(me, 'held', int(num(p[2]) + n), 'handed', later(handed, p[4]))
 -- Others may need the hints more, and some may be for what is left.
 redis.pcall('HDEL', wc, me)
 wake_for_items(fresh - taken + (waiting > 0 and call('LLEN', back) or 0))

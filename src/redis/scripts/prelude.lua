@@ -46,6 +46,12 @@ local function myself(...)
   return fields
 end
 
+-- The later one of two deliveries up to which consumers of this process were handed all: what it tells may be overtaken by
+-- what it tells later, as its two connections keep no order.
+local function later(told, known)
+  return int(math.max(tonumber(told), num(known)))
+end
+
 -- A variadic command over list[from..to] in slices, as Lua's stack is small: the sum of the answers.
 local function each(command, key, list, from, to)
   local sum = 0

@@ -5,6 +5,9 @@
 local FIELDS = { 'name', 'conn', 'seq', 'batch', 'late', 'producers', 'consumers', 'opener', 'names', 'since', 'held',
   'handed', 'suspect', 'lost', 'cursor' }
 
+-- How many items one call moves: they may be large.
+local STEP = '200'
+
 local function forget(id)
   local names = {}
   for i, field in ipairs(FIELDS) do names[i] = id .. '.' .. field end
@@ -30,7 +33,10 @@ local function fence(id, lost)
   if not ended then
     -- A process that was fenced asks which of its puts were accepted, from now on.
     call('HSET', was, id, p[2] or '0')
-    call('ZADD', past, int(now()), id)
+    -- One that has put nothing and leaves is remembered only for as long as calls of it may be under way.
+    local m = call('HMGET', meta, 'lease', 'retention')
+    local brief = lost == '0' and num(p[2]) == 0
+    call('ZADD', past, int(now() + (brief and 10 * num(m[1]) or num(m[2]))), id)
   end
   call('ZREM', procs, id)
   redis.pcall('HDEL', wc, id)
@@ -43,22 +49,25 @@ local function fence(id, lost)
   recount()
   if not ended and (lost == '1' or num(p[4]) > 0) and call('EXISTS', inf) == 1 then
     set(id, 'name', p[1] or id, 'lost', lost, 'handed', p[5] or '0', 'suspect', p[6] or '0', 'cursor', '0')
-    call('ZADD', gone, int(now()), id)
+    -- Behind those that went before, whatever the clock says.
+    call('ZADD', gone, int(num(call('ZRANGE', gone, '-1', '-1', 'WITHSCORES')[2]) + 1), id)
   end
   seal_if_unowned()
   tell_all('state')
 end
 
--- Brings items of a fenced process back: whether that is done. A hash has no order, so they go through
--- a sorted set: first all into it, then out of it in the order in which they had been claimed.
+-- Brings items of a fenced process back. A hash has no order, so they go through a sorted set: first all into it, then
+-- out of it in the order in which they had been claimed. It is for the items of one process at a time, the one that went
+-- first: those of two may be the same.
 --
 -- What consumers had been handed counts an attempt, as far as Redis has heard of it. Any of the items may be what became of
 -- the process, so all come back as suspects.
-local function sweep(id)
+local function sweep()
+  local id = call('ZRANGE', gone, '0', '0')[1]
   local p = process(id, 'name', 'lost', 'handed', 'suspect', 'cursor')
   local cursor = p[5] or '0'
   if cursor ~= 'done' then
-    local scanned = call('HSCAN', inf, cursor, 'MATCH', id .. '.*', 'COUNT', '1000')
+    local scanned = call('HSCAN', inf, cursor, 'MATCH', id .. '.*', 'COUNT', STEP)
     local held, fields, members = scanned[2], {}, {}
     for i = 1, #held, 2 do
       fields[#fields + 1] = held[i]
@@ -70,10 +79,10 @@ local function sweep(id)
       each('HDEL', inf, fields, 1, #fields)
     end
     set(id, 'cursor', scanned[1] == '0' and 'done' or scanned[1])
-    return false
+    return
   end
 
-  local popped = call('ZPOPMIN', left, '1000')
+  local popped = call('ZPOPMIN', left, STEP)
   local lost, max = p[2] == '1', num(call('HGET', meta, 'attempts'))
   local unseen, doubtful, letters = {}, {}, {}
   for i = 1, #popped, 2 do
@@ -92,8 +101,7 @@ local function sweep(id)
   bury(letters)
   if lost then count('redelivered', #doubtful) end
   wake_for_items(#doubtful + #unseen)
-  if call('EXISTS', left) == 1 then return false end
+  if call('EXISTS', left) == 1 then return end
   call('ZREM', gone, id)
   forget(id)
-  return true
 end

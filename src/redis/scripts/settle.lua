@@ -5,7 +5,7 @@
 local batch = tonumber(ARGV[3])
 local m = queue('sealed', 'attempts')
 if not m then return { 'GONE' } end
-local p, refusal = myself('batch', 'late', 'held', 'suspect', 'name')
+local p, refusal = myself('batch', 'late', 'held', 'suspect', 'name', 'handed')
 if not p then return m[1] ~= '' and { 'ENDED' } or refusal end
 -- Done before, and the answer was lost.
 if batch <= num(p[2]) then return { 'OK', batch == num(p[2]) and num(p[3]) or 0 } end
@@ -44,7 +44,7 @@ done('acked', acks)
 done('taken', taken)
 
 local time = requeues + overdue > 0 and now()
-local returned, later, letters = {}, 0, {}
+local returned, put_off, letters = {}, 0, {}
 for _ = 1, requeues do
   local entry, ms, changed = release(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
   local again = entry and failed(entry, 1, changed)
@@ -53,7 +53,7 @@ for _ = 1, requeues do
     letters[#letters + 1] = foreign(entry, p[6])
   elseif entry and ms > 0 then
     delay(again, time + ms)
-    later = later + 1
+    put_off = put_off + 1
   elseif entry then
     returned[#returned + 1] = again
   end
@@ -92,7 +92,7 @@ for _ = 1, overdue do
   for _, item in ipairs(lapsed) do
     if item[2] > 0 then
       delay(item[1], time + item[2])
-      later = later + 1
+      put_off = put_off + 1
     else
       returned[#returned + 1] = item[1]
     end
@@ -102,11 +102,12 @@ end
 
 push(back, returned, 1, #returned)
 bury(letters)
-count('redelivered', #returned + later)
-set(me, 'batch', int(batch), 'late', int(late), 'held', int(math.max(0, num(p[4]) - settled)), 'handed', ARGV[4])
+count('redelivered', #returned + put_off)
+set(me, 'batch', int(batch), 'late', int(late), 'held', int(math.max(0, num(p[4]) - settled)), 'handed',
+  later(ARGV[4], p[7]))
 -- Processes that wait also learn of items that are delayed, to come when they are due. And the next suspect is for one
 -- that has none.
 local next_suspect = num(p[5]) > 0 and call('HEXISTS', inf, suspect) == 0 and call('LLEN', suspects) or 0
-wake_for_items(children + #returned + later + front + next_suspect)
+wake_for_items(children + #returned + put_off + front + next_suspect)
 if m[2] == '1' then finish() end
 return { 'OK', late }

@@ -296,3 +296,38 @@ fn hints_are_for_as_many_processes_as_items_are_for() {
         assert!(matches!(waiting[0].0.claim(10, HANDED).await.expect("claimed"), Claim::Items { .. }));
     });
 }
+
+/// It was woken for all of them, and somebody else has begun to wait meanwhile.
+#[test]
+fn what_a_process_leaves_of_the_items_it_was_woken_for_is_for_others() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        let [_, channel] = b.channels();
+        let mut heard = server.listen(std::slice::from_ref(&channel)).await;
+        assert!(matches!(a.claim(1_000, HANDED).await.expect("claimed"), Claim::Empty { .. }));
+        a.put_numbers(1..=3).await;
+        for (claimed, hints) in [(2, vec!["items"]), (1, vec![])] {
+            let () = server.command(&["HSET", a.process.key(Key::Wc), "b", "1"]).await;
+            assert_eq!(a.take(2).await.len(), claimed);
+            assert_eq!(server.heard(&mut heard, &channel).await, hints);
+        }
+    });
+}
+
+#[test]
+fn whoever_waits_hears_of_what_is_due() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        let [_, channel] = b.channels();
+        let mut heard = server.listen(std::slice::from_ref(&channel)).await;
+        a.put_numbers(1..=1).await;
+        let id = a.take(1).await[0].0;
+        assert_eq!(a.done(1, &[failed(id, Duration::from_millis(1))]).await, 0);
+        let () = server.command(&["HSET", a.process.key(Key::Wc), "b", "1"]).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        a.renew(HANDED).await.expect("renewed");
+        assert_eq!(server.heard(&mut heard, &channel).await, ["items"]);
+    });
+}

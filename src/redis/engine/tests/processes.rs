@@ -1,5 +1,7 @@
 //! Processes that come, leave, and are lost.
 
+use std::collections::BTreeMap;
+
 use super::server::with_redis;
 use super::*;
 
@@ -168,13 +170,38 @@ fn what_nobody_was_handed_counts_no_attempt_and_suspects_come_one_at_a_time() {
         rest = a.take(9).await;
         assert_eq!((payloads(&rest), rest[0].1), (vec!["3"], 0), "that one had only been fetched");
         // A suspect counts when it was given, whether Redis heard that a consumer was handed it or not.
-        let Claim::Items { entries, .. } = c.claim(9, 0).await.expect("claimed") else { panic!("there is one") };
+        let d = server.join("d", &settings()).await;
+        let Claim::Items { entries, .. } = d.claim(9, 0).await.expect("claimed") else { panic!("there is one") };
         assert_eq!(entries[0].attempts, 0);
-        server.silence(&c).await;
+        server.silence(&d).await;
         a.clear_up().await;
         a.ack_all(3, &rest).await;
         rest = a.take(9).await;
         assert_eq!((payloads(&rest), rest[0].1), (vec!["4"], 1));
+    });
+}
+
+/// Of two calls under way at a time, the one that was made first may come last.
+#[test]
+fn what_was_handed_out_stays_so_when_an_earlier_call_comes_late() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=4).await;
+        assert!(matches!(b.claim(2, 0).await.expect("claimed"), Claim::Items { first: 1, .. }));
+        b.renew(2).await.expect("renewed");
+        assert!(matches!(b.claim(1, 0).await.expect("claimed"), Claim::Items { first: 3, .. }));
+        b.settle(1, 1, &[], &[]).await.expect("settled");
+        b.renew(1).await.expect("renewed");
+        server.silence(&b).await;
+        a.clear_up().await;
+        let mut attempts = Vec::new();
+        for batch in 1..=3 {
+            let item = a.take(1).await;
+            attempts.push(item[0].1);
+            a.ack_all(batch, &item).await;
+        }
+        assert_eq!(attempts, [1, 1, 0]);
     });
 }
 
@@ -301,5 +328,134 @@ fn a_report_names_the_processes() {
         assert_eq!(a.producer_names, names);
         assert_eq!((b.producers, b.consumers, b.opener, b.in_flight), (0, 1, true, 2));
         assert!(b.silent < Duration::from_secs(120) && b.age < Duration::from_secs(120));
+    });
+}
+
+/// As in a deploy. Each process counts its deliveries from 1, and items may look the same.
+#[test]
+fn what_several_processes_held_that_go_at_a_time_is_not_mixed_up() {
+    with_redis(|server| async move {
+        let settings = Settings { max_attempts: 2, ..settings() };
+        let a = server.alone(&settings).await;
+        let mut gone = Vec::new();
+        // They go in any order of their ids.
+        for process in ["lost", "m", "z", "b"] {
+            gone.push(server.join(process, &settings).await);
+        }
+        let items = vec!["null"; 800];
+        assert_eq!(a.put(1, &items).await.expect("put"), accepted(800));
+        for engine in &gone {
+            assert_eq!(engine.take(200).await.len(), 200);
+        }
+        server.silence(&gone[0]).await;
+        assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { more: true });
+        // The clock has been set back since, so those that go now would seem to have gone before.
+        let () = server.command(&["ZADD", a.process.key(Key::Gone), "XX", "9000000000000", "lost"]).await;
+        // Step by step, beside each other.
+        let mut leaving = vec![true; 3];
+        while leaving.contains(&true) {
+            for (engine, leaves) in gone[1..].iter().zip(&mut leaving) {
+                *leaves = *leaves && engine.leave().await.expect("left");
+                a.checked().await;
+            }
+        }
+        a.clear_up().await;
+        let r = a.checked().await;
+        assert_eq!((r.in_flight, r.back, r.redelivered, r.dead), (0, 800, 200, 0));
+        // Those that left had counted nothing; and what the lost one had held are suspects, each with its attempt.
+        let mut attempts = BTreeMap::<_, u32>::new();
+        let suspect = a.take(1).await;
+        assert_eq!(suspect[0].1, 1);
+        a.take(999).await.iter().for_each(|item| *attempts.entry(item.1).or_default() += 1);
+        assert_eq!(attempts, BTreeMap::from([(0, 600)]));
+    });
+}
+
+#[test]
+fn whoever_waits_hears_of_what_lost_processes_held() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let (b, c) = (server.join("b", &settings()).await, server.join("c", &settings()).await);
+        let [_, channel] = c.channels();
+        let mut hints = server.listen(std::slice::from_ref(&channel)).await;
+        a.put_numbers(1..=2).await;
+        b.take(2).await;
+        assert_eq!(c.take(9).await, []);
+        server.silence(&b).await;
+        a.clear_up().await;
+        assert_eq!(server.heard(&mut hints, &channel).await, ["items"]);
+    });
+}
+
+#[test]
+fn when_a_suspect_is_settled_others_hear_of_the_next_one() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let (b, c) = (server.join("b", &settings()).await, server.join("c", &settings()).await);
+        let [_, channel] = c.channels();
+        let mut hints = server.listen(std::slice::from_ref(&channel)).await;
+        a.put_numbers(1..=2).await;
+        b.take(2).await;
+        server.silence(&b).await;
+        a.clear_up().await;
+        let first = a.take(9).await;
+        let () = server.command(&["HSET", a.process.key(Key::Wc), "c", "1"]).await;
+        a.ack_all(1, &first).await;
+        assert_eq!(server.heard(&mut hints, &channel).await, ["items"]);
+    });
+}
+
+/// Hints for it would be lost.
+#[test]
+fn whoever_is_lost_waits_for_nothing() {
+    with_redis(|server| async move {
+        let a = server.alone(&Settings { capacity: Some(1), ..settings() }).await;
+        let b = server.alone_as("b", &Settings { capacity: Some(1), ..settings() }).await;
+        assert_eq!(b.take(1).await, []);
+        assert_eq!(b.put(1, &["1", "2"]).await.expect("put"), Put::Full(1));
+        let () = server.command(&["HSET", a.process.key(Key::Wc), "b", "1"]).await;
+        server.silence(&b).await;
+        a.clear_up().await;
+        let waits: u32 = server.command(&["EXISTS", a.process.key(Key::Wc), a.process.key(Key::Wp)]).await;
+        assert_eq!(waits, 0);
+    });
+}
+
+/// Between the two steps in which they go back, they are in neither place where items are else.
+#[test]
+fn it_does_not_end_while_items_are_on_their_way_back() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let b = server.join("b", &settings()).await;
+        a.put_numbers(1..=2).await;
+        b.take(2).await;
+        a.seal().await.expect("sealed");
+        a.endpoints(0, 1).await;
+        server.silence(&b).await;
+        assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { more: true });
+        assert_eq!(server.command::<u32>(&["ZCARD", a.process.key(Key::Left)]).await, 2);
+        assert_eq!(a.checked().await.ended, None);
+        a.clear_up().await;
+        assert_eq!(claim_all(&a).await, ["1", "2"]);
+        assert_eq!(a.checked().await.ended, Some(End::Complete));
+    });
+}
+
+#[test]
+fn the_suspect_of_a_process_that_leaves_still_is_one() {
+    with_redis(|server| async move {
+        let a = server.alone(&settings()).await;
+        let (b, c) = (server.join("b", &settings()).await, server.join("c", &settings()).await);
+        a.put_numbers(1..=2).await;
+        b.take(2).await;
+        server.silence(&b).await;
+        a.clear_up().await;
+        assert_eq!(payloads(&c.take(9).await), ["1"]);
+        while c.leave().await.expect("left") {}
+        for _ in 0..2 {
+            let d = server.join(&format!("d{}", fastrand::u64(..)), &settings()).await;
+            assert_eq!(d.take(9).await.len(), 1);
+        }
+        assert_eq!(a.take(9).await, []);
     });
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use actix_iterable_queue::IterableQueue;
 use fleet::cluster::Cluster;
-use fleet::process::Order::{Close, Consume, Feed, Produce};
 use fleet::process::Role;
 use fleet::{Fleet, eventually};
 
@@ -27,22 +26,9 @@ fn at_work(cluster: &Cluster, items: u64) -> Fleet {
 fn at_work_with(cluster: &Cluster, items: u64, differs: impl FnOnce(&mut Role)) -> Fleet {
     let seed = &cluster.nodes[cluster.other()];
     let url = format!("redis+cluster://127.0.0.1:{}/", seed.port());
-    let work = Duration::from_millis(1);
-    let mut role = Role { lease: LONG, capacity: Some(300), work, ..Role::new(&url) };
+    let mut role = Role { lease: LONG, ..Role::new(&url) };
     differs(&mut role);
-    let mut fleet = Fleet::new(role);
-    fleet.join("feeder 1", &[Produce, Feed(0, items), Close]);
-    fleet.join_as("feeder 2", |role| role.batch = 1, &[Produce, Feed(items, 2 * items), Close]);
-    fleet.join("worker 1", &[Consume(2)]);
-    fleet.join("worker 2", &[Consume(2)]);
-    goes_on(&fleet);
-    fleet
-}
-
-#[track_caller]
-fn goes_on(fleet: &Fleet) {
-    let so_far = fleet.done();
-    eventually("items are done", || fleet.done() > so_far + 300);
+    Fleet::at_work(role, items)
 }
 
 #[test]
@@ -58,7 +44,7 @@ fn a_queue_is_followed_to_another_master_and_back_while_the_node_that_was_given_
     let _: () = cluster.nodes[second].ask("CLUSTER FAILOVER");
     cluster.await_owner(second);
     eventually("each process says so", || fleet.said(MOVED) == 4);
-    goes_on(&fleet);
+    fleet.goes_on();
 
     cluster.await_replica(first);
     cluster.nodes[given].kill9();

@@ -8,7 +8,6 @@ mod fleet;
 use std::time::Duration;
 
 use actix_iterable_queue::IterableQueue;
-use fleet::process::Order::{Close, Consume, Feed, Produce};
 use fleet::process::Role;
 use fleet::sentinel::{SERVICE, Watched};
 use fleet::server::{Server, free_port};
@@ -25,20 +24,7 @@ const MOVED: &str = "the master is now";
 
 /// Two feeders with so many items each, and two workers.
 fn at_work(url: &str, items: u64) -> Fleet {
-    let work = Duration::from_millis(1);
-    let mut fleet = Fleet::new(Role { lease: LONG, capacity: Some(300), work, ..Role::new(url) });
-    fleet.join("feeder 1", &[Produce, Feed(0, items), Close]);
-    fleet.join_as("feeder 2", |role| role.batch = 1, &[Produce, Feed(items, 2 * items), Close]);
-    fleet.join("worker 1", &[Consume(2)]);
-    fleet.join("worker 2", &[Consume(2)]);
-    goes_on(&fleet);
-    fleet
-}
-
-#[track_caller]
-fn goes_on(fleet: &Fleet) {
-    let so_far = fleet.done();
-    eventually("items are done", || fleet.done() > so_far + 300);
+    Fleet::at_work(Role { lease: LONG, ..Role::new(url) }, items)
 }
 
 #[test]

@@ -21,6 +21,7 @@ use std::ops::{Index, IndexMut};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use process::{Order, Role};
 pub(crate) use program::eventually;
@@ -83,6 +84,26 @@ impl Fleet {
     pub(crate) fn ends(&mut self) -> Verdict {
         self.alive().for_each(Process::ends);
         self.verdict()
+    }
+
+    /// Two feeders with so many items each, and two workers, in the middle of it.
+    #[track_caller]
+    pub(crate) fn at_work(role: Role, items: u64) -> Self {
+        let mut fleet = Self::new(Role { capacity: Some(300), work: Duration::from_millis(1), ..role });
+        fleet.join("feeder 1", &[Order::Produce, Order::Feed(0, items), Order::Close]);
+        let second = [Order::Produce, Order::Feed(items, 2 * items), Order::Close];
+        fleet.join_as("feeder 2", |role| role.batch = 1, &second);
+        fleet.join("worker 1", &[Order::Consume(2)]);
+        fleet.join("worker 2", &[Order::Consume(2)]);
+        fleet.goes_on();
+        fleet
+    }
+
+    /// Waits until some more items are done.
+    #[track_caller]
+    pub(crate) fn goes_on(&self) {
+        let so_far = self.done();
+        eventually("items are done", || self.done() > so_far + 300);
     }
 
     pub(crate) fn verdict(&self) -> Verdict {

@@ -1,5 +1,6 @@
 //! Every script, against a Redis of its own.
 
+mod clock;
 mod deliveries;
 mod endings;
 mod hostile;
@@ -10,6 +11,7 @@ mod processes;
 mod puts;
 mod random;
 mod server;
+mod suspects;
 
 use std::time::Duration;
 

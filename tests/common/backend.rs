@@ -145,7 +145,7 @@ fn found<V>(take: impl FnMut() -> Result<V, TryGetError>) -> V {
     found_or(take).unwrap_or_else(|error| panic!("expected an item: {error:?}"))
 }
 
-fn found_or<V>(mut take: impl FnMut() -> Result<V, TryGetError>) -> Result<V, TryGetError> {
+pub(crate) fn found_or<V>(mut take: impl FnMut() -> Result<V, TryGetError>) -> Result<V, TryGetError> {
     let mut taken = take();
     wait_until(|| {
         if taken.as_ref().is_err_and(|error| *error == TryGetError::Empty) {

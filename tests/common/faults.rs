@@ -325,7 +325,7 @@ fn load<T: Send + 'static>(
 
 /// All dead letters so far.
 pub(crate) fn read_all<T>(dead_letters: &mut Consumer<DeadLetter<T>>) -> Vec<DeadLetter<T>> {
-    std::iter::from_fn(|| dead_letters.try_get().ok()).collect()
+    std::iter::from_fn(|| backend::found_or(|| dead_letters.try_get()).ok()).collect()
 }
 
 /// C6, with no call running.

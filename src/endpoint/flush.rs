@@ -19,8 +19,9 @@ impl<T> IterableQueue<T> {
     /// Redis any more, because the queue has ended, or this process has left it or given it up. While Redis does not
     /// answer, or does not have the queue, it waits. In memory nothing has to travel, and it is done at once.
     ///
-    /// It waits for what was said, not for work: items may still be waiting, or held. The future borrows nothing and does
-    /// not keep the queue unsealed.
+    /// It waits for what was said, not for work: items may still be waiting, or held. Dead letters are a queue of their
+    /// own: what became of them is not waited for, and a letter may be read again if the process ends just after its ack.
+    /// The future borrows nothing and does not keep the queue unsealed.
     ///
     /// # Cancel safety
     ///

@@ -56,6 +56,20 @@ fn d8_an_abort_is_known_once_it_is_flushed() {
     another.blocking_flush();
 }
 
+/// It may have been found lost a moment ago, and not know it yet.
+#[test]
+fn d8_an_abort_of_a_process_that_was_lost_is_known_once_it_is_flushed() {
+    let server = Server::start();
+    let (queue, another) = (connect(&server), connect(&server));
+    block_on(queue.flush());
+    let generation: String = server.ask("GET {aiq3:q}");
+    let _: u64 = server.ask(&format!("DEL {{aiq3:q}}:{generation}:proc"));
+    drop(queue.abort());
+    queue.blocking_flush();
+    assert_eq!(known(&server, "ended"), ["aborted"]);
+    assert_eq!(another.blocking_drained().outcome, Outcome::Aborted);
+}
+
 #[test]
 fn d4_puts_and_what_became_of_leases_are_known_once_they_are_flushed() {
     let server = Server::start();

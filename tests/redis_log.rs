@@ -156,3 +156,41 @@ fn keys_that_are_gone() {
     let _: String = server.ask("FLUSHALL");
     says(name, "the queue is not in Redis at");
 }
+
+/// A key of a queue, in this generation.
+fn key(server: &Server, name: &str, key: &str) -> String {
+    let generation: String = server.ask(&format!("GET {{aiq3:{name}}}"));
+    format!("{{aiq3:{name}}}:{generation}:{key}")
+}
+
+#[test]
+fn queues_that_have_the_same_trouble_each_for_itself_say_so_each() {
+    let (server, names) = (Server::start(), ["odd-1", "odd-2"]);
+    let _queues = names.map(|name| connect::<u32>(&server, name));
+    for name in names {
+        let _: () = server.ask(&format!("SET {} odd", key(&server, name, "delayed")));
+    }
+    for name in names {
+        says(name, "WRONGTYPE");
+    }
+    for name in names {
+        let _: u32 = server.ask(&format!("DEL {}", key(&server, name, "delayed")));
+        says(name, "waited for the queue");
+        assert!(!said(name, "answers again"), "it has answered all the time");
+    }
+}
+
+#[test]
+fn a_queue_that_comes_back_disturbs_no_other_one() {
+    let (server, name, other) = (Server::start(), "comes-back", "stays");
+    let (_queue, stays) = (connect::<u32>(&server, name), connect::<u32>(&server, other));
+    let meta = key(&server, name, "meta");
+    let _: () = server.ask(&format!("RENAME {meta} aside"));
+    says(name, "the queue is not in Redis at");
+    let _: () = server.ask(&format!("RENAME aside {meta}"));
+    says(name, "waited for the queue");
+    stays.producer().unwrap().blocking_put(1).unwrap();
+    for name in [name, other] {
+        assert!(!said(name, "does not answer"));
+    }
+}

@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
 use tokio::time::sleep;
 
@@ -77,7 +78,11 @@ impl Address {
         if url.is_tls() && cfg!(not(any(feature = "redis-rustls", feature = "redis-native-tls"))) {
             return Err(ConnectError::NoTls);
         }
-        let info = |url: &str| certificates.add_to(url.into_connection_info().map_err(ConnectError::Url)?);
+        let info = |url: &str| {
+            let server = certificates.add_to(url.into_connection_info().map_err(ConnectError::Url)?)?;
+            // A small call is not to wait until the one before it has arrived.
+            Ok::<_, ConnectError>(server.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+        };
         let node = |url: &String| Ok(Node::of(&url.as_str().into_connection_info().map_err(ConnectError::Url)?));
         let nodes = |several: &Several| several.servers.iter().map(node).collect::<Result<Vec<_>, ConnectError>>();
         let (server, way) = match url {

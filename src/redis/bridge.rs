@@ -29,8 +29,11 @@ pub(super) struct Bridge<T> {
     pub(super) delays: Vec<Duration>,
     /// When it was connected last, after an outage.
     pub(super) reconnected: Option<Instant>,
-    /// Since when the queue has not been in Redis, and what the log says of that.
+    /// It is one of those that see the outage of the server.
+    pub(super) away: bool,
+    /// Since when the queue has not been in Redis.
     pub(super) gone: Option<Instant>,
+    /// What the log says where the server serves others.
     pub(super) missed: Outage,
     /// How long to wait for it.
     pub(super) abort_if_gone_for: Option<Duration>,
@@ -67,6 +70,7 @@ impl<T: Payload> Bridge<T> {
             settings,
             delays: Vec::new(),
             reconnected: None,
+            away: false,
             gone: None,
             missed: Outage::default(),
             abort_if_gone_for: None,
@@ -110,7 +114,6 @@ impl<T: Payload> Bridge<T> {
     /// again.
     async fn reconnect(&mut self, mut failure: Failure) -> Result<Step, Stop> {
         let since = Instant::now();
-        self.server.outage.borrow_mut().begins(since);
         self.missed.begins(since);
         // What fails at once is not tried again at once.
         if self.reconnected.is_some_and(|reconnected| reconnected.elapsed() < LONGEST_PAUSE) {
@@ -162,7 +165,12 @@ impl<T: Payload> Bridge<T> {
             let probe = self.server.probe(patience).await.map_err(Failure::Away)?;
             self.engine.reconnected(probe);
             self.engine.attach().await?;
-            self.server.give_up(io::Error::other("the queues are on another server now").into());
+            // It is back. Where it was, or where another queue has followed it before, the others go on undisturbed.
+            let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
+            self.engine.reconnected(pair.clone());
+            if let Err(Failure::Gone) = self.engine.attach().await {
+                pair.give_up(io::Error::other("the address leads to another server now").into());
+            }
         }
         let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
         self.engine.reconnected(pair);
@@ -182,6 +190,13 @@ impl<T: Payload> Bridge<T> {
     /// Says in the log what is waited for, as often as it helps.
     async fn complain(&mut self, failure: &Failure) {
         let (label, now) = (self.shared.label(), Instant::now());
+        // Others, of the same connections, say nothing. What is wrong with this queue alone, it says itself.
+        let shared = !matches!(failure, Failure::Gone) && self.engine.pair().is_broken();
+        if shared && !std::mem::replace(&mut self.away, true) {
+            self.server.outage.borrow_mut().begins(now);
+        } else if !shared {
+            self.is_served(now);
+        }
         if let Failure::Gone = failure {
             self.gone.get_or_insert(now);
             let begun = match self.engine.is_superseded().await {
@@ -198,14 +213,16 @@ impl<T: Payload> Bridge<T> {
             return;
         }
         let (place, reason) = (self.server.place(), reason(failure));
-        let say = self.server.outage.borrow_mut().because(&reason, now);
-        // Others, of the same connections, say nothing.
-        let queues = if self.engine.pair().is_broken() { Rc::strong_count(&self.server) } else { 1 };
+        let (say, queues) = match shared {
+            true => (self.server.outage.borrow_mut().because(&reason, now), Rc::strong_count(&self.server)),
+            false => (self.missed.because(&reason, now), 1),
+        };
         let whose = if queues > 1 { format!(" of {queues} queues") } else { String::new() };
         match say {
-            Some(Say::Begins) => {
+            Some(Say::Begins) if shared => {
                 log::warn!("{label} at {place}: Redis does not answer; puts and takes{whose} wait: {reason}");
             }
+            Some(Say::Begins) => log::warn!("{label} at {place}: puts and takes wait: {reason}"),
             Some(Say::Lasts(time)) => {
                 let time = time.as_secs_f32();
                 log::warn!("{label} at {place}: puts and takes{whose} wait for {time:.1} s now: {reason}");
@@ -215,18 +232,30 @@ impl<T: Payload> Bridge<T> {
     }
 
     fn say_the_end(&mut self) {
-        let (label, now) = (self.shared.label(), Instant::now());
+        let now = Instant::now();
         if let Some(time) = self.missed.ends(now) {
-            log::warn!("{label}: waited for the queue for {:.1} s", time.as_secs_f32());
+            log::warn!("{}: waited for the queue for {:.1} s", self.shared.label(), time.as_secs_f32());
+        }
+        self.is_served(now);
+    }
+
+    /// The outage of the server is over for this queue, if it saw one.
+    fn is_served(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.away) {
+            return;
         }
         let over = self.server.outage.borrow_mut().ends(now);
         if let Some(time) = over {
-            log::warn!("{label} at {}: Redis answers again, after {:.1} s", self.server.place(), time.as_secs_f32());
+            let (label, place) = (self.shared.label(), self.server.place());
+            log::warn!("{label} at {place}: Redis answers again, after {:.1} s", time.as_secs_f32());
         }
     }
 
     /// This process was silent for too long: others have what it held. It goes on under a new id.
     async fn rejoin(&mut self) -> Result<Step, Stop> {
+        // Dead letters are opened with the connections of when their queue was joined.
+        let pair = self.server.pair(connection::patience(&self.settings)).await.map_err(Failure::Away)?;
+        self.engine.reconnected(pair);
         let old = self.engine.process_id().to_owned();
         let accepted = self.engine.last_put_of(&old).await?;
         let id = process_id().map_err(|error| Failure::Away(error.into()))?;
@@ -290,6 +319,8 @@ impl<T: Payload> Bridge<T> {
 
     async fn leave(&mut self) -> Result<Step, Stop> {
         match self.leave_in_order().await {
+            // An abort is for all, so it is told under a new id.
+            Err(Failure::Fenced) if self.is_to_abort() => return Err(Failure::Fenced.into()),
             // It is not known there any more, which is what leaving is for.
             Ok(()) | Err(Failure::Fenced | Failure::Gone) => {}
             Err(error) => return Err(error.into()),
@@ -306,13 +337,17 @@ impl<T: Payload> Bridge<T> {
     async fn leave_in_order(&mut self) -> Result<(), Failure> {
         // What was settled before counts, also where it could not be told in time.
         while let Sent::Some = self.send_settles().await? {}
-        let here = self.shared.here();
-        // A queue of dead letters has no end, but for this process.
-        if here.ended && !here.leaving && !self.engine.is_of_letters() {
+        if self.is_to_abort() {
             self.engine.abort().await?;
         }
         while self.engine.leave().await? {}
         Ok(())
+    }
+
+    /// A queue of dead letters has no end, but for this process.
+    fn is_to_abort(&self) -> bool {
+        let here = self.shared.here();
+        here.ended && !here.leaving && !self.engine.is_of_letters()
     }
 
     /// Tells what became of leases, as much as one call takes.

@@ -3,6 +3,7 @@
 //! Large calls have a connection of their own, so that signs of life are not late behind them. Whether the server lives
 //! is judged by the other one. If one of the two breaks, both are given up: `server.rs` opens the next pair.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -106,6 +107,11 @@ async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConne
 impl Pair {
     pub(super) fn is_broken(&self) -> bool {
         self.lines.is_broken()
+    }
+
+    /// From now on all calls fail with this, those of other queues, too.
+    pub(super) fn give_up(&self, why: RedisError) {
+        self.lines.give_up(why);
     }
 
     /// For calls that are small both ways.
@@ -264,8 +270,10 @@ pub(super) async fn look_for_eviction(pair: &Pair, label: &str) {
 pub(super) async fn largest_item(pair: &Pair) -> usize {
     const DEFAULT: usize = 512 << 20;
     const AROUND: usize = 1024;
+    const NAME: &str = "proto-max-bulk-len";
     let mut ask = redis::cmd("CONFIG");
-    let told = ask.arg("GET").arg("proto-max-bulk-len").query_async::<Vec<String>>(&mut pair.control()).await;
-    let largest = told.ok().and_then(|told| told.get(1)?.parse().ok()).unwrap_or(DEFAULT);
+    // A list in the second version of the protocol, a map in the third.
+    let told = ask.arg("GET").arg(NAME).query_async::<HashMap<String, String>>(&mut pair.control()).await;
+    let largest = told.ok().and_then(|told| told.get(NAME)?.parse().ok()).unwrap_or(DEFAULT);
     largest.saturating_sub(AROUND)
 }

@@ -46,7 +46,7 @@ impl Deadlines {
 
     /// When the next ones are due.
     pub(super) fn next(&self) -> Option<Instant> {
-        Some(self.spans.front()?.ended + self.after?)
+        self.spans.front()?.ended.checked_add(self.after?)
     }
 
     /// Those whose time is over.
@@ -85,6 +85,13 @@ mod tests {
             }
         }
         assert!(next > 700 && most <= SPANS as usize + 2, "{next}, {most}");
+    }
+
+    #[test]
+    fn a_deadline_beyond_all_time_is_never_due() {
+        let mut deadlines = Deadlines::new(Some(Duration::MAX));
+        deadlines.begin(1..=9, Instant::now());
+        assert_eq!((deadlines.next(), deadlines.take_due(Instant::now())), (None, None));
     }
 
     #[test]

@@ -9,18 +9,19 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::pin::pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::{Either, select};
-use redis::aio::{PubSub, PubSubSink};
+use redis::aio::PubSubSink;
 use redis::{Msg, RedisError};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::address::Address;
 use super::connection::LONGEST_PATIENCE;
-use super::server::Server;
 use super::session::Stop;
 use crate::one_line::OneLine;
 
@@ -86,31 +87,20 @@ impl Drop for Listening<'_> {
 }
 
 /// Passes messages on to those who listen.
-pub(super) async fn route(hints: Rc<Hints>, server: Weak<Server>) {
+pub(super) async fn route(hints: Rc<Hints>, address: Arc<Address>) {
     loop {
         if hints.channels.borrow().is_empty() {
             hints.changed.notified().await;
             continue;
         }
-        match open(&server).await {
-            Some(Ok(messages)) => {
-                let Err(error) = pass_on(&hints, messages).await;
-                log::debug!("no messages from Redis: {}", OneLine(error));
-            }
-            Some(Err(error)) => log::debug!("no messages from Redis: {}", OneLine(error)),
-            None => return,
-        }
+        let Err(error) = listen_to(&address, &hints).await;
+        log::debug!("no messages from Redis: {}", OneLine(error));
         sleep(PAUSE).await;
     }
 }
 
-async fn open(server: &Weak<Server>) -> Option<Result<PubSub, RedisError>> {
-    let server = server.upgrade()?;
-    let opened = timeout(LONGEST_PATIENCE, async { server.client().await?.get_async_pubsub().await });
-    Some(opened.await.unwrap_or_else(|_| Err(silent())))
-}
-
-async fn pass_on(hints: &Hints, messages: PubSub) -> Result<Infallible, RedisError> {
+async fn listen_to(address: &Address, hints: &Hints) -> Result<Infallible, RedisError> {
+    let messages = within(async { address.client().await?.get_async_pubsub().await }).await?;
     let (mut sink, mut messages) = messages.split();
     let mut known = HashSet::new();
     loop {

@@ -80,6 +80,8 @@ impl<T: Payload> Connecting<T> {
             }
             None => Vec::new(),
         };
+        // Those of now: to wait for a queue may outlast those of before.
+        let pair = engine.pair();
         let largest = connection::largest_item(&pair).await;
         let id = QueueId::next();
         let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, self.deadline));

@@ -12,7 +12,7 @@ use super::engine::{Engine, Settings};
 use super::link::Link;
 use super::payload::Payload;
 use super::server::Server;
-use crate::queue::{Config, DeadLetter, IterableQueue, QueueId, label};
+use crate::queue::{Config, DeadLetter, IterableQueue, Outcome, QueueId, Totals, label};
 
 /// Opens the dead letters of a queue. It is made where the items are known to be payloads, and is no trait: that would be
 /// about dead letters of dead letters, and so on.
@@ -42,13 +42,16 @@ impl<T: Payload> OpenLetters<T> {
             let id = QueueId::next();
             let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
             let queue = IterableQueue::open(id, config, Some(link.clone()));
-            let shared = Arc::clone(queue.shared());
+            let (shared, served) = (Arc::clone(queue.shared()), Arc::clone(&link));
             let serve = move || {
                 let server = Server::of(&address);
-                Bridge::new(shared, link, engine, server, settings).run()
+                Bridge::new(shared, served, engine, server, settings).run()
             };
             if let Err(error) = driver::spawn(serve) {
                 log::error!("{}: they cannot be read: {error}", queue.shared().label());
+                // Or their readers would wait for ever.
+                link.end();
+                queue.shared().end_remote(Outcome::Aborted, Totals::default());
             }
             queue
         }))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, Shared};
-use redis::{Client, RedisError};
+use redis::RedisError;
 use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
@@ -74,7 +74,7 @@ impl Server {
         Rc::new_cyclic(|server: &Weak<Self>| {
             let hints = Rc::new(Hints::default());
             let tasks = [
-                spawn_local(hints::route(Rc::clone(&hints), server.clone())),
+                spawn_local(hints::route(Rc::clone(&hints), Arc::clone(&address))),
                 spawn_local(keep_alive(server.clone())),
                 spawn_local(follow(Arc::clone(&address), server.clone())),
             ];
@@ -89,11 +89,6 @@ impl Server {
                 tasks,
             }
         })
-    }
-
-    /// Returns how to connect to the server of now.
-    pub(super) async fn client(&self) -> Result<Client, RedisError> {
-        self.address.client().await
     }
 
     /// Returns where it is, without what it is asked for with.
@@ -112,9 +107,13 @@ impl Server {
             match &connections.opening {
                 Some(opening) => opening.clone(),
                 None => {
-                    let opening =
-                        open(Rc::downgrade(self), connections.pause(patience / 2), patience).boxed_local().shared();
-                    connections.opening.insert(opening).clone()
+                    let (address, doubt) = (Arc::clone(&self.address), Doubt::clone(&self.doubt));
+                    let pause = connections.pause(patience / 2);
+                    let lines = async move {
+                        sleep(pause).await;
+                        Lines::open(&address.client().await?, patience, doubt).await
+                    };
+                    connections.opening.insert(open(Rc::downgrade(self), lines).boxed_local().shared()).clone()
                 }
             }
         };
@@ -130,7 +129,7 @@ impl Server {
         {
             return Ok(lines.with(patience));
         }
-        let lines = Arc::new(Lines::open_one(&self.client().await?, patience).await?);
+        let lines = Arc::new(Lines::open_one(&self.address.client().await?, patience).await?);
         *probe = Some((Instant::now(), Arc::clone(&lines)));
         Ok(lines.with(patience))
     }
@@ -163,12 +162,14 @@ impl Connections {
     }
 }
 
-async fn open(server: Weak<Server>, pause: Duration, patience: Duration) -> Result<Arc<Lines>, RedisError> {
-    sleep(pause).await;
-    let Some(asked) = server.upgrade() else { return Err(std::io::Error::other("nobody needs it any more").into()) };
-    let opened = async { Lines::open(&asked.client().await?, patience, Doubt::clone(&asked.doubt)).await };
-    let opened = opened.await.map(Arc::new);
-    let mut connections = asked.connections.borrow_mut();
+/// Has the server use these, if it is still there: it is not kept by what it waits for.
+async fn open(
+    server: Weak<Server>,
+    lines: impl Future<Output = Result<Lines, RedisError>>,
+) -> Result<Arc<Lines>, RedisError> {
+    let opened = lines.await.map(Arc::new);
+    let Some(server) = server.upgrade() else { return opened };
+    let mut connections = server.connections.borrow_mut();
     connections.opening = None;
     connections.tried = Some(Instant::now());
     connections.now = opened.as_ref().ok().cloned();

@@ -156,7 +156,8 @@ impl<'a, T: Payload> Session<'a, T> {
 
     async fn put(&self) -> Loop {
         let Bridge { shared, link, engine, .. } = self.bridge;
-        let mut out_of_memory = false;
+        // Between two tries.
+        let mut out_of_memory = None;
         // As far as this process knows. One item is sent in any case, to look.
         let mut room = usize::MAX;
         loop {
@@ -191,16 +192,18 @@ impl<'a, T: Payload> Session<'a, T> {
                 Ok(Put::Gap) => return Err(Stop::GoneBack),
                 Ok(Put::Ended) => return Err(Stop::Ended),
                 Err(Failure::NoMemory) => {
-                    if !out_of_memory {
+                    if out_of_memory.is_none() {
                         log::warn!("{}: Redis has no memory left; puts wait until it has", shared.label());
                     }
-                    sleep(SHORT).await;
-                    out_of_memory = true;
+                    // All of the batch goes each time.
+                    let pause = out_of_memory.map_or(SHORT, |pause: Duration| (2 * pause).min(TICK));
+                    out_of_memory = Some(pause);
+                    sleep(pause).await;
                     continue;
                 }
                 Err(failure) => return Err(failure.into()),
             }
-            if std::mem::replace(&mut out_of_memory, false) {
+            if out_of_memory.take().is_some() {
                 log::warn!("{}: Redis has memory again", shared.label());
             }
         }

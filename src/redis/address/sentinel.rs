@@ -13,6 +13,9 @@ use super::{Address, no_way};
 /// Between two tries to listen.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long one is listened to in silence, before that begins anew.
+const QUIET: Duration = Duration::from_secs(10);
+
 pub(super) struct Sentinels {
     sentinels: Nodes,
     /// How to connect to a sentinel.
@@ -72,19 +75,30 @@ impl Sentinels {
         loop {
             for node in self.sentinels.all() {
                 let Ok(Ok(messages)) = timeout(address.patience, self.listen(&node)).await else { continue };
-                let mut messages = messages.into_on_message();
-                loop {
-                    // At first for what was said before.
-                    match self.master(address).await {
-                        Ok(master) if master != *here => return master,
-                        _ => {}
-                    }
-                    if messages.next().await.is_none() {
-                        break;
-                    }
+                match self.watch(address, &node, messages, here).await {
+                    Some(master) => return master,
+                    None => break,
                 }
             }
             sleep(PAUSE).await;
+        }
+    }
+
+    /// Returns another master than `here` once this sentinel names one. `None`: it knows none that serves, or has gone, or
+    /// may have, as it was silent for long.
+    async fn watch(&self, address: &Address, node: &Node, messages: PubSub, here: &Node) -> Option<Node> {
+        let mut messages = messages.into_on_message();
+        loop {
+            // At first for what was said before. It is this one that is asked: others may hear of it later.
+            match self.ask(address, node).await {
+                Ok(master) if master != *here => return Some(master),
+                Ok(_) => {}
+                Err(_) => {
+                    self.sentinels.defer(node);
+                    return None;
+                }
+            }
+            timeout(QUIET, messages.next()).await.ok()??;
         }
     }
 

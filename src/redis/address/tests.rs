@@ -62,6 +62,13 @@ fn nodes_of_a_cluster() {
 }
 
 #[test]
+fn small_calls_are_sent_at_once() {
+    for url in ["redis://a/", "redis+sentinel://a/main", "redis+cluster://a/"] {
+        assert!(check(url).ok().unwrap().server.tcp_settings().nodelay(), "{url}");
+    }
+}
+
+#[test]
 fn what_is_no_address_is_told_without_its_password() {
     for (url, why) in [
         ("10.0.0.5", "did not parse"),
@@ -77,6 +84,7 @@ fn what_is_no_address_is_told_without_its_password() {
         ("redis+sentinel://a/main?secret", "has no value"),
         ("redis+cluster://a/?sentinel_password=secret", "unknown behind the ?"),
         ("redis+cluster://:secret@a/1", "database 0 alone"),
+        ("redis+cluster://:pass/secret@a/", "database 0 alone"),
         ("redis+cluster://:secret@a:port/", "did not parse"),
         ("redis+cluster://:secret@a/#insecure", "behind a #"),
         ("redis+sentinels://:secret@a/main", "did not parse"),

@@ -53,7 +53,8 @@ impl<'a> Url<'a> {
         let tls = base == "rediss";
         if kind == "cluster" {
             if !matches!(path, "" | "0") {
-                return Err(wrong("a cluster has the database 0 alone, and not", path));
+                // What stands there may be the rest of a password with a slash in it.
+                return Err(wrong("a cluster has the database 0 alone", ""));
             }
             return Ok(Self::Cluster(Several { servers: servers(&login, 6379)?, tls }));
         }

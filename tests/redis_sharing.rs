@@ -154,6 +154,10 @@ fn a_connect_that_is_dropped_leaves_the_queue_again() {
     let mut connect = Box::pin(builder(&server.url(), "q").connect());
     assert!(connect.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
     drop(connect);
-    eventually("it has joined", || server.ask::<u32>("EXISTS {aiq3:q}") == 1);
+    // The queue is there before its first process is.
+    eventually("it has joined and left", || {
+        let generation: Option<String> = server.ask("GET {aiq3:q}");
+        generation.is_some_and(|generation| server.ask::<u32>(&format!("HLEN {{aiq3:q}}:{generation}:was")) == 1)
+    });
     assert_eq!(all_have_left(&server, "q"), 1);
 }

@@ -132,7 +132,7 @@ impl<T> Control<T> {
     }
 }
 
-/// Of so many consumers it is asked how many items they wait for.
+/// How many of the waiting consumers are asked how many items they wait for; of the others, one each.
 const FEW: usize = 64;
 
 /// So many producers are told by name.

@@ -102,7 +102,7 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
 
 /// Why an item cannot travel.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "made by whoever has the items"))]
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "made by the backend"))]
 pub(crate) enum Unsendable {
     NoJson(String),
     TooLarge { bytes: usize, most: usize },
@@ -128,7 +128,7 @@ pub(crate) struct Delivery<T> {
 
 /// What became of a lease.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "read by whoever has the items"))]
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "read by the backend"))]
 pub(crate) enum Settled {
     Acked,
     Taken,
@@ -146,7 +146,7 @@ pub(crate) struct LeaseLost;
 
 /// How much was said here, of each kind.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "made and read by whoever has the items"))]
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "made and read by the backend"))]
 pub(crate) struct Mark {
     pub(crate) puts: u64,
     /// What became of leases, and children.

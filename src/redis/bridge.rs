@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::connection;
 use super::engine::{Attached, Engine, Failure, Rejoined, Settings, Settled};
-use super::join::process_id;
-use super::link::{Link, lock};
+use super::link::Link;
+use super::lock::lock;
 use super::news;
 use super::outage::{Outage, Say};
 use super::payload::Payload;
+use super::process_id::process_id;
 use super::puts::Confirmed;
 use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use super::session::{Session, Stop};
@@ -159,7 +159,7 @@ impl<T: Payload> Bridge<T> {
     }
 
     async fn try_reconnect(&mut self, failure: &Failure) -> Result<Step, Stop> {
-        let patience = connection::patience(&self.settings);
+        let patience = self.settings.patience();
         if let Failure::Gone = failure {
             // Connections stay where they are, and the address may lead to another server by now.
             let probe = self.server.probe(patience).await.map_err(Failure::Away)?;
@@ -254,7 +254,7 @@ impl<T: Payload> Bridge<T> {
     /// This process was silent for too long: others have what it held. It goes on under a new id.
     async fn rejoin(&mut self) -> Result<Step, Stop> {
         // Dead letters are opened with the connections of when their queue was joined.
-        let pair = self.server.pair(connection::patience(&self.settings)).await.map_err(Failure::Away)?;
+        let pair = self.server.pair(self.settings.patience()).await.map_err(Failure::Away)?;
         self.engine.reconnected(pair);
         let old = self.engine.process_id().to_owned();
         let accepted = self.engine.last_put_of(&old).await?;
@@ -303,7 +303,7 @@ impl<T: Payload> Bridge<T> {
         self.confirm(confirmed);
     }
 
-    /// Tells everybody here how the queue ended, and of the last dead letters before.
+    /// Tells everybody here how the queue ended.
     async fn end(&mut self) -> Result<Step, Stop> {
         let report = self.engine.report().await?;
         news::spread(&report, &self.engine, &self.shared, &self.link);

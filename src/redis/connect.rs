@@ -7,7 +7,6 @@ use futures::channel::oneshot;
 
 use super::address::Address;
 use super::builder::RedisBuilder;
-use super::connection;
 use super::driver;
 use super::engine::{self, Settings};
 use super::error::ConnectError;
@@ -231,7 +230,7 @@ impl<T: Payload> RedisBuilder<T> {
             retention: self.retention,
             seal_when_unowned: self.seal_when_unowned,
         };
-        let (pointer, patience) = (engine::pointer(name), connection::patience(&settings));
+        let (pointer, patience) = (engine::pointer(name), settings.patience());
         let address = Address::check(&self.url, self.certificates, name, pointer, patience)?;
         let process_name = self.process_name.unwrap_or_else(|| {
             let host = gethostname::gethostname();
@@ -246,19 +245,7 @@ impl<T: Payload> RedisBuilder<T> {
 mod tests {
     use std::panic::catch_unwind;
 
-    use crate::redis::join::process_id;
     use crate::{ConnectError, IterableQueue};
-
-    /// All else that this process knows, another one may know, too.
-    #[test]
-    fn ids_of_processes_come_from_the_randomness_of_the_system() {
-        let ids = [(), ()].map(|()| {
-            fastrand::seed(7);
-            process_id().unwrap()
-        });
-        assert_ne!(ids[0], ids[1]);
-        assert_eq!(ids[0].len(), 16);
-    }
 
     /// Nobody listens there.
     fn connect() -> Result<IterableQueue<u64>, ConnectError> {

@@ -16,17 +16,12 @@ use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError,
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::engine::Settings;
 use crate::one_line::OneLine;
 
-/// No answer for so long is as good as none: there must be time for another try within the lease.
-pub(super) fn patience(settings: &Settings) -> Duration {
-    (settings.lease / 3).clamp(Duration::from_millis(200), LONGEST_PATIENCE)
-}
-
+/// No queue waits longer for the answer to a small call.
 pub(super) const LONGEST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// So many bytes pass in a second at least. If even that was too much, half as many the next time.
+/// The rate, in bytes a second, that every link is taken to reach. It is halved after each call that took too long.
 const SLOWEST: f64 = 32.0 * 1024.0;
 
 /// How often that is halved at most.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use redis::Cmd;
 
 use super::connection::{Line, Pair};
-use super::link::lock;
+use super::lock::lock;
 use super::scripts::{FORMAT, Key, LETTERS, SCRIPTS, Script};
 
 mod reply;

@@ -22,7 +22,6 @@ use tokio::time::{sleep, timeout};
 
 use super::address::Address;
 use super::connection::LONGEST_PATIENCE;
-use super::session::Stop;
 use crate::one_line::OneLine;
 
 /// Between two tries to listen.
@@ -57,7 +56,7 @@ pub(super) struct Hints {
 }
 
 /// Has messages passed on for as long as the session lasts.
-pub(super) async fn listen(hints: &Hints, channels: [String; 2], ears: Ears) -> Result<Infallible, Stop> {
+pub(super) async fn listen(hints: &Hints, channels: [String; 2], ears: Ears) -> Infallible {
     for channel in &channels {
         hints.channels.borrow_mut().entry(channel.clone()).or_default().push(ears.clone());
     }

@@ -1,6 +1,5 @@
 //! How a process joins a queue, and undoes it if nobody heard of it.
 
-use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -13,10 +12,11 @@ use super::bridge::Bridge;
 use super::connection::{self, Pair};
 use super::engine::{Engine, Failure, Joined, Settings};
 use super::error::ConnectError;
-use super::letters::OpenLetters;
+use super::letters;
 use super::link::Link;
 use super::news;
 use super::payload::Payload;
+use super::process_id::process_id;
 use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use crate::one_line::OneLine;
 use crate::queue::{Config, IterableQueue, QueueId, Snapshot, label};
@@ -53,7 +53,7 @@ impl<T: Payload> Connecting<T> {
         start: &Start,
     ) -> Result<(IterableQueue<T>, Bridge<T>), Failed> {
         let Self { config, settings, process_name, .. } = self;
-        let pair = server.pair(connection::patience(&settings)).await.map_err(ConnectError::Redis)?;
+        let pair = server.pair(settings.patience()).await.map_err(ConnectError::Redis)?;
         let joining = Joining {
             queue: config.name.clone().unwrap_or_default().to_string(),
             settings,
@@ -87,7 +87,7 @@ impl<T: Payload> Connecting<T> {
         let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, self.deadline));
         let queue = IterableQueue::open(id, config, Some(link.clone()));
         let shared = Arc::clone(queue.shared());
-        let letters = OpenLetters::new(&joining.queue, &engine, &self.address, &joining.settings, largest);
+        let letters = letters::opener(&joining.queue, &engine, &self.address, &joining.settings, largest);
         link.open_letters.get_or_init(|| letters);
         news::spread(&report, &engine, &shared, &link);
         let mut bridge = Bridge::new(shared, link, engine, Rc::clone(server), joining.settings);
@@ -98,7 +98,7 @@ impl<T: Payload> Connecting<T> {
     }
 
     pub(super) async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
-        let pair = self.server().pair(connection::patience(&self.settings)).await.map_err(ConnectError::Redis)?;
+        let pair = self.server().pair(self.settings.patience()).await.map_err(ConnectError::Redis)?;
         let name = self.config.name.unwrap_or_default();
         let report = Engine::look(&pair, &name).await.map_err(refused)?;
         Ok(report.map(|report| news::snapshot(&report, &name, self.config.capacity)))
@@ -140,7 +140,7 @@ impl Joining {
             }
             sleep(pause).await;
             pause = (2 * pause).min(LONGEST_WAIT);
-            joined = match server.pair(connection::patience(&self.settings)).await {
+            joined = match server.pair(self.settings.patience()).await {
                 Ok(pair) => self.join(&pair, false).await,
                 Err(error) => Err(Failure::Away(error)),
             };
@@ -159,7 +159,7 @@ impl Joining {
     /// Joins again, which does nothing if it is one of the processes: a request that is still on its way is refused once
     /// this process has left.
     async fn try_undo(&self, server: &Rc<Server>) -> bool {
-        let Ok(pair) = server.pair(connection::patience(&self.settings)).await else { return false };
+        let Ok(pair) = server.pair(self.settings.patience()).await else { return false };
         match self.join(&pair, false).await {
             Ok(Joined::Ok(engine)) => loop {
                 match engine.leave().await {
@@ -184,15 +184,6 @@ impl From<ConnectError> for Failed {
     fn from(error: ConnectError) -> Self {
         Self { error, joining: None }
     }
-}
-
-/// Returns an id that nobody has used. Of a process id, a clock and what follows from them, clones of a machine
-/// and containers may have the same, and then one would be taken for the other: its puts would be skipped.
-pub(super) fn process_id() -> io::Result<String> {
-    // Enough for a million processes of one queue, and short, as each item that is held is kept under it.
-    let mut random = [0; 8];
-    getrandom::fill(&mut random)?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }
 
 fn refused(failure: Failure) -> ConnectError {

@@ -1,71 +1,50 @@
 //! The dead letters of a queue: a queue of their own in Redis, which outlives it. So they are leased, settled and
 //! brought back as items are, and each process has a bounded number of them.
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use super::address::Address;
 use super::bridge::Bridge;
 use super::driver;
 use super::engine::{Engine, Settings};
-use super::link::Link;
+use super::link::{Link, OpenLetters};
 use super::payload::Payload;
 use super::server::Server;
-use crate::queue::{Config, DeadLetter, IterableQueue, Outcome, QueueId, Totals, label};
+use crate::queue::{Config, IterableQueue, Outcome, QueueId, Totals, label};
 
-/// Opens the dead letters of a queue. It is made where the items are known to be payloads, and is no trait: that would be
-/// about dead letters of dead letters, and so on.
-pub(super) struct OpenLetters<T>(Box<Open<T>>);
-
-type Open<T> = dyn Fn() -> IterableQueue<DeadLetter<T>> + Send + Sync + UnwindSafe + RefUnwindSafe;
-
-impl<T: Payload> OpenLetters<T> {
-    /// For the queue of this engine.
-    pub(super) fn new(
-        name: &str,
-        engine: &Engine,
-        address: &Arc<Address>,
-        settings: &Settings,
-        largest: usize,
-    ) -> Self {
-        let name: Arc<str> = format!("dead letters of {name}").into();
-        // They are never given up, and outlive all that read them.
-        let (capacity, max_attempts) = (None, u32::MAX);
-        let settings = Settings { capacity, max_attempts, seal_when_unowned: false, ..settings.clone() };
-        let parts = (engine.letters(&settings), Arc::clone(address), settings);
-        // All of it is made anew for each call.
-        let parts = AssertUnwindSafe(parts);
-        Self(Box::new(move || {
-            let (engine, address, settings) = parts.clone();
-            let config = Config { name: Some(Arc::clone(&name)), capacity, max_attempts, redelivery: None };
-            let id = QueueId::next();
-            let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
-            let queue = IterableQueue::open(id, config, Some(link.clone()));
-            let (shared, served) = (Arc::clone(queue.shared()), Arc::clone(&link));
-            let serve = move || {
-                let server = Server::of(&address);
-                Bridge::new(shared, served, engine, server, settings).run()
-            };
-            if let Err(error) = driver::spawn(serve) {
-                log::error!("{}: they cannot be read: {error}", queue.shared().label());
-                // Or their readers would wait for ever.
-                link.end();
-                queue.shared().end_remote(Outcome::Aborted, Totals::default());
-            }
-            queue
-        }))
-    }
-}
-
-impl<T> OpenLetters<T> {
-    pub(super) fn open(&self) -> IterableQueue<DeadLetter<T>> {
-        (self.0)()
-    }
-}
-
-impl<T> fmt::Debug for OpenLetters<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OpenLetters")
-    }
+/// Returns what opens the dead letters of the queue of this engine. It is made where the items are known to be payloads.
+pub(super) fn opener<T: Payload>(
+    name: &str,
+    engine: &Engine,
+    address: &Arc<Address>,
+    settings: &Settings,
+    largest: usize,
+) -> OpenLetters<T> {
+    let name: Arc<str> = format!("dead letters of {name}").into();
+    // They are never given up, and outlive all that read them.
+    let (capacity, max_attempts) = (None, u32::MAX);
+    let settings = Settings { capacity, max_attempts, seal_when_unowned: false, ..settings.clone() };
+    let parts = (engine.letters(&settings), Arc::clone(address), settings);
+    // All of it is made anew for each call.
+    let parts = AssertUnwindSafe(parts);
+    Box::new(move || {
+        let (engine, address, settings) = parts.clone();
+        let config = Config { name: Some(Arc::clone(&name)), capacity, max_attempts, redelivery: None };
+        let id = QueueId::next();
+        let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
+        let queue = IterableQueue::open(id, config, Some(link.clone()));
+        let (shared, served) = (Arc::clone(queue.shared()), Arc::clone(&link));
+        let serve = move || {
+            let server = Server::of(&address);
+            Bridge::new(shared, served, engine, server, settings).run()
+        };
+        if let Err(error) = driver::spawn(serve) {
+            log::error!("{}: they cannot be read: {error}", queue.shared().label());
+            // Or their readers would wait for ever.
+            link.end();
+            queue.shared().end_remote(Outcome::Aborted, Totals::default());
+        }
+        queue
+    })
 }

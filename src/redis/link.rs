@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use tokio::sync::Notify;
 use super::deadlines::Deadlines;
 use super::engine::{Entry, MAX_BATCH, Op};
 use super::json;
-use super::letters::OpenLetters;
+use super::lock::lock;
 use super::outlet::Outlet;
 use super::payload::Payload;
 use super::puts::Puts;
@@ -31,6 +32,10 @@ const WINDOW: usize = 2048;
 /// further attempt, up to a minute.
 const UNREADABLE: Duration = Duration::from_secs(1);
 const MOST_DOUBLED: u32 = 6;
+
+/// Opens the dead letters of a queue. It is no trait: that would be about dead letters of dead letters, and so on.
+pub(super) type OpenLetters<T> =
+    Box<dyn Fn() -> IterableQueue<DeadLetter<T>> + Send + Sync + UnwindSafe + RefUnwindSafe>;
 
 pub(super) struct Link<T> {
     /// The queue's name for the log.
@@ -73,10 +78,6 @@ struct Leases {
     /// How many of those that consumers were handed have ended.
     done: u64,
     deadlines: Deadlines,
-}
-
-pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T> Link<T> {
@@ -328,7 +329,7 @@ impl<T: Payload> Remote<T> for Link<T> {
 
     fn open_letters(&self) -> IterableQueue<DeadLetter<T>> {
         let letters = self.open_letters.get().unwrap_or_else(|| unreachable!("dead letters have none of their own"));
-        letters.open()
+        letters()
     }
 
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8> {

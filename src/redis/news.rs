@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::engine::{End, Engine, Report};
-use super::link::{Link, lock};
+use super::link::Link;
+use super::lock::lock;
 use crate::queue::{self, Outcome, ProcessStatus, QueueId, Shared, Snapshot, State, Totals};
 
 /// Tells this process of it.

@@ -71,7 +71,7 @@ impl<'a, T: Payload> Session<'a, T> {
 
     pub(super) async fn serve(self) -> Stop {
         let Bridge { server, engine, .. } = self.bridge;
-        let hints = hints::listen(&server.hints, engine.channels(), self.ears.clone());
+        let hints = async { Ok(hints::listen(&server.hints, engine.channels(), self.ears.clone()).await) };
         let served = futures::try_join!(
             self.register(),
             self.put(),

@@ -8,6 +8,7 @@ use redis::RedisError;
 
 use super::Engine;
 use super::wire::millis;
+use crate::redis::connection::LONGEST_PATIENCE;
 
 /// What all processes of a queue must agree on.
 #[derive(Debug, Clone)]
@@ -20,6 +21,11 @@ pub(in crate::redis) struct Settings {
 }
 
 impl Settings {
+    /// Returns how long to wait for the answer to a small call: there must be time for another try within the lease.
+    pub(in crate::redis) fn patience(&self) -> Duration {
+        (self.lease / 3).clamp(Duration::from_millis(200), LONGEST_PATIENCE)
+    }
+
     pub(super) fn encode(&self) -> Vec<String> {
         vec![
             self.capacity.unwrap_or(0).to_string(),

@@ -4,7 +4,7 @@ use super::server::with_redis;
 use super::*;
 
 #[test]
-fn whoever_is_silent_for_longer_than_the_lease_is_lost_and_nobody_else() {
+fn a_process_that_is_silent_for_longer_than_the_lease_is_lost_and_no_other_one() {
     with_redis(|server| async move {
         let settings = Settings { lease: Duration::from_millis(300), ..settings() };
         let a = server.alone(&settings).await;

@@ -316,7 +316,7 @@ fn what_a_process_leaves_of_the_items_it_was_woken_for_is_for_others() {
 }
 
 #[test]
-fn whoever_waits_hears_of_what_is_due() {
+fn a_process_that_waits_hears_of_what_is_due() {
     with_redis(|server| async move {
         let a = server.alone(&settings()).await;
         let b = server.join("b", &settings()).await;

@@ -12,7 +12,7 @@ fn redis_tells_how_large_an_item_may_be() {
         assert_eq!(
             largest_item(&pair).await,
             (512 << 20) - 1024,
-            "whoever may not ask takes it for what it is by itself"
+            "a user that may not ask is taken to have the default"
         );
     });
 }

@@ -9,13 +9,16 @@ local p, refusal = myself('held', 'suspect', 'handed')
 if not p then return refusal end
 local fresh, waiting = call('LLEN', ready), call('EXISTS', suspects, back)
 
-local next_due = -1
+local next_due, time = -1, nil
 local delayed_first = call('ZRANGE', delayed, '0', '0', 'WITHSCORES')
 if delayed_first[1] then
-  local time = now()
+  time = now()
   next_due = math.max(0, delayed_first[2] - time)
-  if next_due == 0 then waiting = waiting + ripen(time) end
 end
+-- These raise, if they must, before anything is changed.
+if fresh + waiting > 0 or next_due == 0 then call('HLEN', inf) end
+if waiting > 0 or next_due == 0 then call('LLEN', back) end
+if next_due == 0 then waiting = waiting + ripen(time) end
 
 local entries, n, size = {}, 0, 0
 -- The first tells how large they are; so the bytes are bounded without a look at each.
@@ -36,8 +39,6 @@ local function take(list)
   end
 end
 
--- Raises, if it must, before anything is changed.
-if fresh + waiting > 0 then call('HLEN', inf) end
 -- Of what a lost process held, one at a time: it may be what became of that process.
 if waiting > 0 and (num(p[3]) == 0 or call('HEXISTS', inf, me .. '.' .. p[3]) == 0) then
   entries[1] = call('LPOP', suspects) or nil

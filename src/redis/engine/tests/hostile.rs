@@ -61,6 +61,15 @@ fn a_key_of_a_foreign_type_loses_nothing() {
     for key in Key::ALL {
         with_redis(|server| async move {
             let [a, b] = everywhere(&server).await;
+            // A suspect, too, and what was delayed is due.
+            let lost = server.join("lost", &settings()).await;
+            lost.take(1).await;
+            server.silence(&lost).await;
+            a.clear_up().await;
+            let delayed = a.process.key(Key::Delayed);
+            for member in server.command::<Vec<String>>(&["ZRANGE", delayed, "0", "-1"]).await {
+                let () = server.command(&["ZADD", delayed, "1", &member]).await;
+            }
             let (name, kept) = (a.process.key(*key), "kept");
             let there: bool = server.command(&["EXISTS", name]).await;
             if there {

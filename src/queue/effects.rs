@@ -3,36 +3,36 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::blockers::count;
-use super::dead_letters::DeadLetterQueue;
-use super::ids::QueueId;
-use super::snapshot::Drained;
 use crate::one_line::OneLine;
+use crate::queue::ids::QueueId;
+use crate::queue::lease::dead_letters::DeadLetterQueue;
+use crate::queue::report::blockers::count;
+use crate::queue::report::snapshot::Drained;
 use crate::sync::thread::Thread;
 
 /// What remains to be done once the lock is released.
 #[must_use]
 pub(crate) struct Effects<T> {
-    pub(super) wake: Vec<Waker>,
-    pub(super) discard: Vec<T>,
-    pub(super) close: Option<Arc<dyn DeadLetterQueue<T>>>,
+    pub(crate) wake: Vec<Waker>,
+    pub(crate) discard: Vec<T>,
+    pub(crate) close: Option<Arc<dyn DeadLetterQueue<T>>>,
     /// Looks after failed items, of which there are none any more.
-    pub(super) timer: Option<Thread>,
+    pub(crate) timer: Option<Thread>,
     /// The queue, if the discarded items were lost before it ended.
-    pub(super) lost_from: Option<(Option<Arc<str>>, QueueId)>,
+    pub(crate) lost_from: Option<(Option<Arc<str>>, QueueId)>,
     /// What to say of the end that the change was.
-    pub(super) ended: Option<Drained>,
+    pub(crate) ended: Option<Drained>,
     /// An error for the log, which is foreign code, too.
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl<T> Effects<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (wake, discard) = (Vec::new(), Vec::new());
         Self { wake, discard, close: None, timer: None, lost_from: None, ended: None, error: None }
     }
 
-    pub(super) fn run(self) {
+    pub(crate) fn run(self) {
         wake(self.wake);
         if let Some(error) = self.error {
             log::error!("{error}");
@@ -63,7 +63,7 @@ fn log_end(drained: &Drained, dropped: usize) {
 }
 
 /// Nobody can take these items any more, nor ask for them.
-pub(super) fn log_lost(label: &str, items: usize) {
+pub(crate) fn log_lost(label: &str, items: usize) {
     if items > 0 {
         log::error!(
             "{label}: {} dropped: no consumer is left, and no handle of the queue",

@@ -28,8 +28,8 @@ impl fmt::Display for QueueId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConsumerId {
-    pub(super) queue: QueueId,
-    pub(super) number: u64,
+    pub(crate) queue: QueueId,
+    pub(crate) number: u64,
 }
 
 impl fmt::Display for ConsumerId {
@@ -43,8 +43,8 @@ impl fmt::Display for ConsumerId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProducerId {
-    pub(super) queue: QueueId,
-    pub(super) number: u64,
+    pub(crate) queue: QueueId,
+    pub(crate) number: u64,
 }
 
 impl fmt::Display for ProducerId {

@@ -11,33 +11,16 @@
 //! - `item.rs`, `redelivery.rs`, `dead_letters.rs`, `post_mortem.rs`: leases, and what becomes of them
 //! - `snapshot.rs`, `inspect.rs`, `blockers.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
 
-mod blockers;
-mod buffer;
-mod clock;
-mod dead_letters;
-mod delayed;
 mod effects;
-#[cfg(feature = "redis")]
-mod elsewhere;
 mod ids;
-mod inspect;
-mod item;
-mod lifecycle;
-mod moves;
-mod post_mortem;
-mod redelivery;
-mod registry;
-mod remote;
-mod returned;
-mod rows;
+mod lease;
+mod membership;
+mod report;
 #[cfg(test)]
 mod schedules;
 mod shared;
-mod side;
-mod snapshot;
-mod transfer;
-mod turns;
-mod waiters;
+mod store;
+mod waiting;
 mod weak;
 
 use std::convert::Infallible;
@@ -46,31 +29,31 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-pub(crate) use blockers::{Age, count};
-pub use blockers::{Blocker, Blockers};
-pub use dead_letters::DeadLetter;
-pub(crate) use dead_letters::DeadLetterQueue;
 pub(crate) use effects::{drop_quietly, quietly};
 #[cfg(feature = "redis")]
 pub(crate) use effects::{label, wake};
-#[cfg(feature = "redis")]
-pub(crate) use elsewhere::Here;
 pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
-pub use item::Item;
-pub(crate) use item::Slot;
-pub(crate) use moves::{Outgoing, Taken};
-pub(crate) use registry::HandleKey;
-#[cfg(feature = "redis")]
-pub(crate) use remote::{Delivery, LeaseLost, Remote, Report, Settled, Unsendable};
-pub(crate) use remote::{Mark, NotDone, Receipt};
-pub(crate) use rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
-pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};
-pub use snapshot::{
+pub use lease::dead_letters::DeadLetter;
+pub(crate) use lease::dead_letters::DeadLetterQueue;
+pub use lease::item::Item;
+pub(crate) use lease::item::Slot;
+pub(crate) use membership::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
+pub(crate) use membership::registry::HandleKey;
+pub(crate) use report::blockers::{Age, count};
+pub use report::blockers::{Blocker, Blockers};
+pub use report::snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
-pub(crate) use transfer::Take;
-pub(crate) use turns::Turn;
+pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};
+#[cfg(feature = "redis")]
+pub(crate) use store::elsewhere::Here;
+pub(crate) use store::moves::{Outgoing, Taken};
+#[cfg(feature = "redis")]
+pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Report, Settled, Unsendable};
+pub(crate) use store::remote::{Mark, NotDone, Receipt};
+pub(crate) use store::transfer::Take;
+pub(crate) use waiting::turns::Turn;
 pub use weak::WeakQueue;
 
 /// A queue that knows when it is done.
@@ -124,7 +107,7 @@ impl<T> IterableQueue<T> {
     }
 
     /// One whose items `remote` has, if somebody has them.
-    pub(crate) fn open(id: QueueId, config: Config<T>, remote: Option<Arc<dyn remote::Remote<T>>>) -> Self {
+    pub(crate) fn open(id: QueueId, config: Config<T>, remote: Option<Arc<dyn store::remote::Remote<T>>>) -> Self {
         Self { shared: Arc::new(Shared::new(id, config, remote)) }
     }
 

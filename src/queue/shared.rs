@@ -6,19 +6,19 @@ use std::task::{Context, Poll, Waker};
 
 use crossbeam_utils::CachePadded;
 
-use super::buffer::Buffer;
-use super::clock::Clock;
-use super::dead_letters::DeadLetterQueue;
-use super::delayed::Delayed;
-use super::effects::wake;
-use super::ids::{ConsumerId, QueueId};
-use super::lifecycle::Lifecycle;
-use super::registry::Registry;
-use super::remote::{Elsewhere, Remote};
-use super::returned::Returned;
-use super::side::Side;
-use super::waiters::{Standing, Ticket, Waiters};
 use crate::backoff::Backoff;
+use crate::queue::effects::wake;
+use crate::queue::ids::{ConsumerId, QueueId};
+use crate::queue::lease::dead_letters::DeadLetterQueue;
+use crate::queue::membership::lifecycle::Lifecycle;
+use crate::queue::membership::registry::Registry;
+use crate::queue::report::clock::Clock;
+use crate::queue::store::boxes::Buffer;
+use crate::queue::store::delayed::Delayed;
+use crate::queue::store::overflow::Side;
+use crate::queue::store::remote::{Elsewhere, Remote};
+use crate::queue::store::returned::Returned;
+use crate::queue::waiting::waiters::{Standing, Ticket, Waiters};
 use crate::sync::atomic::{
     AtomicBool, AtomicU8,
     Ordering::{Relaxed, SeqCst},
@@ -26,17 +26,17 @@ use crate::sync::atomic::{
 use crate::sync::{Mutex, MutexGuard};
 
 /// Something was returned: takes look there first.
-pub(super) const RETURNED: u8 = 1;
+pub(crate) const RETURNED: u8 = 1;
 /// The side list holds items: puts and takes go by the lock, to keep their order.
-pub(super) const SIDE: u8 = 2;
+pub(crate) const SIDE: u8 = 2;
 /// Permits are out: puts leave room for them.
-pub(super) const PERMITS: u8 = 4;
+pub(crate) const PERMITS: u8 = 4;
 /// Sealed and no producer open: settles and takes look whether they were the last.
-pub(super) const DRAINING: u8 = 8;
+pub(crate) const DRAINING: u8 = 8;
 /// Drained or aborted.
-pub(super) const ENDED: u8 = 16;
+pub(crate) const ENDED: u8 = 16;
 /// Always, if the items are elsewhere.
-pub(super) const REMOTE: u8 = 32;
+pub(crate) const REMOTE: u8 = 32;
 
 /// The queue behind its handles.
 pub(crate) struct Shared<T> {
@@ -44,43 +44,43 @@ pub(crate) struct Shared<T> {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) max_attempts: u32,
     /// How failed items wait, if they do.
-    pub(super) redelivery: Option<Redelivery<T>>,
+    pub(crate) redelivery: Option<Redelivery<T>>,
     pub(crate) clock: Clock,
-    pub(super) buffer: Buffer<T>,
+    pub(crate) buffer: Buffer<T>,
     /// Who has the items, if not the buffer.
-    pub(super) remote: Option<Arc<dyn Remote<T>>>,
+    pub(crate) remote: Option<Arc<dyn Remote<T>>>,
     /// Read on every put and take, written seldom and only under the lock.
-    pub(super) flags: CachePadded<AtomicU8>,
+    pub(crate) flags: CachePadded<AtomicU8>,
     /// Whether the lines of `Control` have anybody in them; written under the lock.
-    pub(super) getters_wait: CachePadded<AtomicBool>,
-    pub(super) putters_wait: CachePadded<AtomicBool>,
+    pub(crate) getters_wait: CachePadded<AtomicBool>,
+    pub(crate) putters_wait: CachePadded<AtomicBool>,
     control: Mutex<Control<T>>,
 }
 
 /// All that is decided under the lock. No user code runs while it is held.
 pub(crate) struct Control<T> {
-    pub(super) life: Lifecycle,
+    pub(crate) life: Lifecycle,
     /// What other processes have done, if there are any.
-    pub(super) elsewhere: Elsewhere,
-    pub(super) registry: Registry,
+    pub(crate) elsewhere: Elsewhere,
+    pub(crate) registry: Registry,
     /// Handles that can open endpoints. Once there is none, there never will be.
-    pub(super) openers: usize,
+    pub(crate) openers: usize,
     /// Pools that run: each can open consumers at any time.
-    pub(super) pools: usize,
-    pub(super) returned: Returned<T>,
-    pub(super) delayed: Delayed<T>,
-    pub(super) side: Side<T>,
-    pub(super) permits: usize,
+    pub(crate) pools: usize,
+    pub(crate) returned: Returned<T>,
+    pub(crate) delayed: Delayed<T>,
+    pub(crate) side: Side<T>,
+    pub(crate) permits: usize,
     /// What a shutdown left when there was nobody to take it, for its report.
-    pub(super) left: Vec<T>,
-    pub(super) getters: Waiters,
-    pub(super) putters: Waiters,
-    pub(super) watchers: Waiters,
-    pub(super) flushers: Waiters,
-    pub(super) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
-    pub(super) redelivered: u64,
-    pub(super) dead_lettered: u64,
-    pub(super) discarded: u64,
+    pub(crate) left: Vec<T>,
+    pub(crate) getters: Waiters,
+    pub(crate) putters: Waiters,
+    pub(crate) watchers: Waiters,
+    pub(crate) flushers: Waiters,
+    pub(crate) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
+    pub(crate) redelivered: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) discarded: u64,
 }
 
 /// What a queue is built from.
@@ -159,7 +159,7 @@ impl<T> Drop for Waiting<'_, T> {
 
 impl<T> Shared<T> {
     /// With the first of its handles.
-    pub(super) fn new(id: QueueId, config: Config<T>, remote: Option<Arc<dyn Remote<T>>>) -> Self {
+    pub(crate) fn new(id: QueueId, config: Config<T>, remote: Option<Arc<dyn Remote<T>>>) -> Self {
         let Config { name, capacity, max_attempts, redelivery } = config;
         let flags = if remote.is_some() { REMOTE } else { 0 };
         Self {
@@ -197,20 +197,20 @@ impl<T> Shared<T> {
     }
 
     /// The lock is never held across user code, so a poisoned one still guards whole data.
-    pub(super) fn control(&self) -> MutexGuard<'_, Control<T>> {
+    pub(crate) fn control(&self) -> MutexGuard<'_, Control<T>> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
-    pub(super) fn flagged(&self, flags: u8) -> bool {
+    pub(crate) fn flagged(&self, flags: u8) -> bool {
         self.flags.load(SeqCst) & flags != 0
     }
 
-    pub(super) fn raise(&self, _held: &mut Control<T>, flag: u8) {
+    pub(crate) fn raise(&self, _held: &mut Control<T>, flag: u8) {
         self.flags.fetch_or(flag, SeqCst);
     }
 
-    pub(super) fn lower(&self, _held: &mut Control<T>, flag: u8) {
+    pub(crate) fn lower(&self, _held: &mut Control<T>, flag: u8) {
         self.flags.fetch_and(!flag, SeqCst);
     }
 
@@ -342,14 +342,14 @@ impl<T> Shared<T> {
     }
 
     /// Takes the first of a line, to be woken after unlocking.
-    pub(super) fn notify(&self, control: &mut Control<T>, line: Line) -> Option<Waker> {
+    pub(crate) fn notify(&self, control: &mut Control<T>, line: Line) -> Option<Waker> {
         let waker = control.line(line).pop();
         self.flag_waiters(control);
         waker
     }
 
     /// The same, with the lock taken just for that.
-    pub(super) fn notify_next(&self, line: Line) -> Option<Waker> {
+    pub(crate) fn notify_next(&self, line: Line) -> Option<Waker> {
         let mut control = self.control();
         self.notify(&mut control, line)
     }
@@ -357,7 +357,7 @@ impl<T> Shared<T> {
     /// Takes whom an item is for that `giver` gave back: another consumer, if one waits.
     ///
     /// The item is promised to that one. What ends a promise is in `Returned`.
-    pub(super) fn notify_of_return(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
+    pub(crate) fn notify_of_return(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
         let waker = match control.getters.pop_other(giver) {
             Some((other, waker)) => {
                 control.returned.promise(other);
@@ -369,7 +369,7 @@ impl<T> Shared<T> {
         waker
     }
 
-    pub(super) fn flag_waiters(&self, control: &Control<T>) {
+    pub(crate) fn flag_waiters(&self, control: &Control<T>) {
         for (flag, waiters) in [(&self.getters_wait, &control.getters), (&self.putters_wait, &control.putters)] {
             let waiting = !waiters.is_empty();
             if flag.load(Relaxed) != waiting {
@@ -380,7 +380,7 @@ impl<T> Shared<T> {
 }
 
 impl<T> Control<T> {
-    pub(super) fn line(&mut self, line: Line) -> &mut Waiters {
+    pub(crate) fn line(&mut self, line: Line) -> &mut Waiters {
         match line {
             Line::Getters => &mut self.getters,
             Line::Putters => &mut self.putters,

@@ -4,9 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::ids::QueueId;
-use super::snapshot::{Drained, Snapshot, State};
 use super::{IterableQueue, Shared, drained};
+use crate::queue::ids::QueueId;
+use crate::queue::report::snapshot::{Drained, Snapshot, State};
 
 /// A handle that looks at a queue and does not keep it from sealing itself; from [`IterableQueue::downgrade`].
 ///

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::effects::label;
-use super::snapshot::{ConsumerStatus, ProcessStatus, ProducerStatus, Snapshot, State};
 use crate::one_line::OneLine;
+use crate::queue::effects::label;
+use crate::queue::report::snapshot::{ConsumerStatus, ProcessStatus, ProducerStatus, Snapshot, State};
 
 /// One reason why a queue is not drained.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::moves::Outgoing;
+use crate::queue::store::moves::Outgoing;
 
 /// Items past the buffer's capacity: put through leases, and through permits that lost their room.
 ///

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::task::Poll;
 
-use super::effects::quietly;
+use crate::queue::effects::quietly;
 use crate::sync::Mutex;
 use crate::sync::thread::{self, ThreadId};
 
@@ -28,7 +28,7 @@ struct Scene<L> {
 }
 
 impl<L> PostMortem<L> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(None))
     }
 
@@ -37,7 +37,7 @@ impl<L> PostMortem<L> {
     }
 
     /// Holds a lease back that is dropped unsettled, if its worker is dying.
-    pub(super) fn hold(&self, lease: impl FnOnce() -> L) -> bool {
+    pub(crate) fn hold(&self, lease: impl FnOnce() -> L) -> bool {
         self.scene(|scene| match scene {
             Some(scene) if scene.thread != thread::current().id() => false,
             Some(scene) if scene.dying => {
@@ -54,7 +54,7 @@ impl<L> PostMortem<L> {
 
     /// Polls a worker. When it is done or panics, it is dropped here, where its drop may panic as it
     /// likes. `Err` is what a panic said, and so `end` learns it for each lease that was held back.
-    pub(super) fn attend<W>(
+    pub(crate) fn attend<W>(
         &self,
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,

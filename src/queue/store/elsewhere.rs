@@ -1,11 +1,11 @@
 //! What those who move the items of a queue that is elsewhere ask of this end, and tell it.
 
-use super::blockers::count;
-use super::effects::{Effects, wake};
-use super::remote::Elsewhere;
-use super::rows::ConsumerRow;
-use super::shared::{Control, Line, Shared};
-use super::snapshot::{Outcome, Totals};
+use crate::queue::effects::{Effects, wake};
+use crate::queue::membership::counters::ConsumerRow;
+use crate::queue::report::blockers::count;
+use crate::queue::report::snapshot::{Outcome, Totals};
+use crate::queue::shared::{Control, Line, Shared};
+use crate::queue::store::remote::Elsewhere;
 
 /// What the other side is to know of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]

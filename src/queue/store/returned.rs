@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::ids::ConsumerId;
+use crate::queue::ids::ConsumerId;
 
 /// An item whose lease ended unsettled.
 #[derive(Debug)]

@@ -8,10 +8,10 @@
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
-use super::clock::Ticks;
-use super::effects::quietly;
-use super::ids::{ConsumerId, ProducerId};
-use super::turns::Turns;
+use crate::queue::effects::quietly;
+use crate::queue::ids::{ConsumerId, ProducerId};
+use crate::queue::report::clock::Ticks;
+use crate::queue::waiting::turns::Turns;
 use crate::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU64,
     Ordering::{Relaxed, Release, SeqCst},
@@ -30,9 +30,9 @@ pub(crate) struct ProducerEndpoint {
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct FoldedPuts {
-    pub(super) puts: u64,
-    pub(super) last_put: LastPut,
+pub(crate) struct FoldedPuts {
+    pub(crate) puts: u64,
+    pub(crate) last_put: LastPut,
 }
 
 /// When the last of some puts was made.
@@ -46,7 +46,7 @@ pub(crate) enum LastPut {
 }
 
 impl LastPut {
-    pub(super) fn or_later(self, other: Self) -> Self {
+    pub(crate) fn or_later(self, other: Self) -> Self {
         match (self, other) {
             (Self::Never, either) | (either, Self::Never) => either,
             (Self::At(one), Self::At(other)) => Self::At(one.max(other)),
@@ -66,7 +66,7 @@ impl LastPut {
 pub(crate) type HeldOpen<'a> = Option<RwLockReadGuard<'a, bool>>;
 
 impl ProducerEndpoint {
-    pub(super) fn new(id: ProducerId, name: Arc<str>, watched: bool) -> Self {
+    pub(crate) fn new(id: ProducerId, name: Arc<str>, watched: bool) -> Self {
         Self { id, name, folded: Mutex::default(), open: watched.then(|| RwLock::new(true)) }
     }
 
@@ -80,7 +80,7 @@ impl ProducerEndpoint {
         open.then_some(Some(open))
     }
 
-    pub(super) fn folded(&self) -> MutexGuard<'_, FoldedPuts> {
+    pub(crate) fn folded(&self) -> MutexGuard<'_, FoldedPuts> {
         self.folded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,7 +139,7 @@ impl ProducerRow {
         self.counters.stamp.store(now.0, Relaxed);
     }
 
-    pub(super) fn last_put(&self) -> LastPut {
+    pub(crate) fn last_put(&self) -> LastPut {
         match self.puts() {
             0 => LastPut::Never,
             puts if puts == self.counters.stamped_puts.load(Relaxed) => {
@@ -212,7 +212,7 @@ const LEAVING: u8 = 2;
 const STUCK: u8 = 4;
 
 impl ConsumerRow {
-    pub(super) fn new(id: ConsumerId, name: Arc<str>, shut: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(id: ConsumerId, name: Arc<str>, shut: Arc<AtomicBool>) -> Self {
         Self {
             own: OwnCounters::default(),
             id,
@@ -316,7 +316,7 @@ impl ConsumerRow {
 
     /// Returns how many items it waits for while it waits for one: as many as it may hold, within reason.
     #[cfg(feature = "redis")]
-    pub(super) fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.limit.load(Relaxed).saturating_sub(self.in_flight()).clamp(1, 1_000) as usize
     }
 
@@ -396,17 +396,17 @@ impl ConsumerRow {
         self.shared.settled.load(SeqCst).saturating_sub(others)
     }
 
-    pub(super) fn children(&self) -> u64 {
+    pub(crate) fn children(&self) -> u64 {
         self.shared.children.load(Relaxed)
     }
 
     /// Has the last settle remove this row. Whether it was open until now.
-    pub(super) fn close(&self) -> bool {
+    pub(crate) fn close(&self) -> bool {
         self.shared.after_settle.fetch_or(CLOSED, SeqCst) & (CLOSED | SHUT) == 0
     }
 
     /// Counts as closed from now on. Whether it was open until now.
-    pub(super) fn close_from_outside(&self) -> bool {
+    pub(crate) fn close_from_outside(&self) -> bool {
         self.shared.after_settle.fetch_or(SHUT, SeqCst) & (CLOSED | SHUT) == 0
     }
 

@@ -1,8 +1,8 @@
 //! How a snapshot is taken.
 
-use super::remote::Report;
-use super::shared::{Control, Shared};
-use super::snapshot::{ConsumerStatus, ProducerStatus, Snapshot, Totals};
+use crate::queue::report::snapshot::{ConsumerStatus, ProducerStatus, Snapshot, Totals};
+use crate::queue::shared::{Control, Shared};
+use crate::queue::store::remote::Report;
 
 impl<T> Shared<T> {
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -46,7 +46,7 @@ impl<T> Shared<T> {
     }
 
     /// Those that are open, and those that hold items.
-    pub(super) fn consumers(&self, control: &Control<T>) -> Vec<ConsumerStatus> {
+    pub(crate) fn consumers(&self, control: &Control<T>) -> Vec<ConsumerStatus> {
         let now = self.clock.now();
         let rows = control.registry.consumers().filter(|row| !row.is_closed() || row.in_flight() > 0).map(|row| {
             let leased = row.in_flight();
@@ -65,7 +65,7 @@ impl<T> Shared<T> {
         rows.collect()
     }
 
-    pub(super) fn buffered(&self, control: &Control<T>) -> usize {
+    pub(crate) fn buffered(&self, control: &Control<T>) -> usize {
         if let Some(remote) = self.remote() {
             // What an abort left there is discarded.
             return if control.ended().is_some() { 0 } else { remote.report().buffered };

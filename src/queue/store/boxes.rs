@@ -26,7 +26,7 @@ use std::mem::{self, size_of};
 
 use crossbeam_utils::CachePadded;
 
-use super::moves::Outgoing;
+use crate::queue::store::moves::Outgoing;
 use crate::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -40,7 +40,7 @@ fn kept<T>() -> usize {
     KEPT_BYTES / size_of::<T>().max(1)
 }
 
-pub(super) struct Buffer<T> {
+pub(crate) struct Buffer<T> {
     /// If both are locked, then the outbox first.
     inbox: CachePadded<Counted<Inbox<T>>>,
     outbox: CachePadded<Counted<VecDeque<T>>>,
@@ -90,14 +90,14 @@ struct Inbox<T> {
 
 /// Why an item was not accepted.
 #[derive(Debug)]
-pub(super) enum PushError {
+pub(crate) enum PushError {
     Full,
     Closed,
 }
 
 impl<T> Buffer<T> {
     /// `None` is without a bound.
-    pub(super) fn new(capacity: Option<usize>) -> Self {
+    pub(crate) fn new(capacity: Option<usize>) -> Self {
         let limit = capacity.map_or(u64::MAX, |capacity| capacity as u64);
         Self {
             inbox: Counted::new(Inbox { items: VecDeque::new(), limit, kept_from: u64::MAX, closed: false }),
@@ -107,14 +107,14 @@ impl<T> Buffer<T> {
         }
     }
 
-    pub(super) fn capacity(&self) -> Option<usize> {
+    pub(crate) fn capacity(&self) -> Option<usize> {
         self.capacity
     }
 
     /// Appends an item, and has it `counted` before anybody can take it. Only `by_right` it may use
     /// the place that is kept.
     #[inline]
-    pub(super) fn push(&self, put: &mut Outgoing<T>, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError> {
+    pub(crate) fn push(&self, put: &mut Outgoing<T>, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();
         if count == inbox.limit && !self.has_room(&mut inbox, count, by_right) {
@@ -142,7 +142,7 @@ impl<T> Buffer<T> {
     }
 
     /// A put begins to wait: from now on those of others are counted.
-    pub(super) fn begin_line(&self) {
+    pub(crate) fn begin_line(&self) {
         let mut inbox = self.inbox.lock();
         if inbox.kept_from == u64::MAX {
             self.count_passes(&mut inbox);
@@ -150,7 +150,7 @@ impl<T> Buffer<T> {
     }
 
     /// A put of the line was made, and there are more.
-    pub(super) fn move_line(&self) {
+    pub(crate) fn move_line(&self) {
         self.count_passes(&mut self.inbox.lock());
     }
 
@@ -160,19 +160,19 @@ impl<T> Buffer<T> {
     }
 
     /// No put waits any more.
-    pub(super) fn end_line(&self) {
+    pub(crate) fn end_line(&self) {
         self.inbox.lock().kept_from = u64::MAX;
     }
 
     /// Whether a place is kept for the line.
-    pub(super) fn keeps_place(&self) -> bool {
+    pub(crate) fn keeps_place(&self) -> bool {
         let inbox = self.inbox.lock();
         self.inbox.count() >= inbox.kept_from
     }
 
     /// Takes the first item into an empty slot. `false` if there is none.
     #[inline]
-    pub(super) fn pop(&self, slot: &mut Option<T>) -> bool {
+    pub(crate) fn pop(&self, slot: &mut Option<T>) -> bool {
         let mut outbox = self.outbox.lock();
         *slot = outbox.pop_front();
         if slot.is_none() {
@@ -203,17 +203,17 @@ impl<T> Buffer<T> {
     }
 
     /// After this, either what was put is seen, or whoever puts sees what this thread wrote before.
-    pub(super) fn meet_producers(&self) {
+    pub(crate) fn meet_producers(&self) {
         drop(self.inbox.lock());
     }
 
     /// After this, either what was taken is seen, or whoever takes sees what this thread wrote before.
-    pub(super) fn meet_consumers(&self) {
+    pub(crate) fn meet_consumers(&self) {
         drop(self.outbox.lock());
     }
 
     /// How many items there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         loop {
             let taken = self.outbox.count();
             let put = self.inbox.count();
@@ -226,30 +226,30 @@ impl<T> Buffer<T> {
 
     /// What `is_empty` says, without a lock; maybe of a moment ago.
     #[inline]
-    pub(super) fn seems_empty(&self) -> bool {
+    pub(crate) fn seems_empty(&self) -> bool {
         let taken = self.outbox.count();
         self.inbox.count() == taken
     }
 
     /// Whether a push is sure to find no room; maybe of a moment ago.
     #[inline]
-    pub(super) fn seems_full(&self) -> bool {
+    pub(crate) fn seems_full(&self) -> bool {
         self.capacity.is_some_and(|capacity| self.len() >= capacity) && !self.is_closed()
     }
 
     /// Whether it is empty. Who takes from it afterwards sees what this thread wrote before.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let outbox = self.outbox.lock();
         outbox.is_empty() && self.inbox.lock().items.is_empty()
     }
 
     #[inline]
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(SeqCst)
     }
 
     /// Refuses every item from now on: none is behind an end that its put raced with.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut inbox = self.inbox.lock();
         inbox.closed = true;
         inbox.limit = self.inbox.count();

@@ -6,8 +6,8 @@
 use std::mem;
 use std::num::NonZeroU64;
 
-use super::remote::Receipt;
 use crate::error::PutError;
+use crate::queue::store::remote::Receipt;
 
 /// An item that is being put.
 #[derive(Debug)]

@@ -10,16 +10,16 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::IterableQueue;
-use super::dead_letters::DeadLetter;
-use super::effects::{drop_quietly, wake};
-use super::moves::{Outgoing, Taken};
-use super::rows::{ConsumerRow, ProducerRow};
-use super::shared::{ENDED, Line, Shared};
-use super::snapshot::{ProcessStatus, Totals};
-use super::transfer::Take;
 use crate::error::{PutError, TryGetError, TryPutError};
 use crate::one_line::OneLine;
+use crate::queue::IterableQueue;
+use crate::queue::effects::{drop_quietly, wake};
+use crate::queue::lease::dead_letters::DeadLetter;
+use crate::queue::membership::counters::{ConsumerRow, ProducerRow};
+use crate::queue::report::snapshot::{ProcessStatus, Totals};
+use crate::queue::shared::{ENDED, Line, Shared};
+use crate::queue::store::moves::{Outgoing, Taken};
+use crate::queue::store::transfer::Take;
 
 /// The number of an accepted put that is yet to be confirmed; `None` where nothing is.
 pub(crate) type Receipt = Option<NonZeroU64>;
@@ -170,8 +170,8 @@ pub(crate) struct Report {
 /// What this process knows of the others, for its own decisions.
 #[derive(Debug, Default)]
 pub(crate) struct Elsewhere {
-    pub(super) sealed: bool,
-    pub(super) draining: bool,
+    pub(crate) sealed: bool,
+    pub(crate) draining: bool,
 }
 
 impl<T> Shared<T> {
@@ -189,7 +189,7 @@ impl<T> Shared<T> {
     }
 
     #[cold]
-    pub(super) fn put_remote(&self, row: &ProducerRow, put: &mut Outgoing<T>, by_right: bool) -> NotDone {
+    pub(crate) fn put_remote(&self, row: &ProducerRow, put: &mut Outgoing<T>, by_right: bool) -> NotDone {
         let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
         // Encoding is for nothing where there is no room. It is foreign code, so it runs under no lock.
         if !self.has_room(&self.control(), by_right) && !self.refuses(row) {
@@ -214,7 +214,7 @@ impl<T> Shared<T> {
     }
 
     /// Permits count as room taken; their puts never wait.
-    pub(super) fn put_reserved_remote(
+    pub(crate) fn put_reserved_remote(
         &self,
         remote: &dyn Remote<T>,
         row: &ProducerRow,
@@ -307,7 +307,7 @@ impl<T> Shared<T> {
         }
     }
 
-    pub(super) fn take_remote(&self, row: &ConsumerRow, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
+    pub(crate) fn take_remote(&self, row: &ConsumerRow, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
         let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
         if self.flagged(ENDED) {
             return Err(TryGetError::Ended);
@@ -331,7 +331,7 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    pub(super) fn put_child_remote(
+    pub(crate) fn put_child_remote(
         &self,
         remote: &dyn Remote<T>,
         row: &ConsumerRow,
@@ -356,7 +356,7 @@ impl<T> Shared<T> {
 
     /// Sends an unsettled item back to where it came from. `attempts` count against it; `failed` says that the last one
     /// did.
-    pub(super) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, item: &T, attempts: u32, failed: bool) {
+    pub(crate) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, item: &T, attempts: u32, failed: bool) {
         let delay = || self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
         let how = match failed {
             true => Settled::Failed(delay().unwrap_or_default(), remote.encode_again(item)),

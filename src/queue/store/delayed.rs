@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::clock::Ticks;
-use super::returned::ReturnedItem;
+use crate::queue::report::clock::Ticks;
+use crate::queue::store::returned::ReturnedItem;
 use crate::sync::thread::{self, Thread};
 
 /// Items that wait, by when they are due.
@@ -27,26 +27,26 @@ enum Timer {
 
 /// What the timer of a queue must be told.
 #[must_use]
-pub(super) enum Call {
+pub(crate) enum Call {
     Nothing,
     Start,
     LookAgain(Thread),
 }
 
 impl<T> Delayed<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { items: BTreeMap::new(), count: 0, timer: Timer::Off }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    pub(super) fn insert(&mut self, due: Ticks, returned: ReturnedItem<T>) -> Call {
+    pub(crate) fn insert(&mut self, due: Ticks, returned: ReturnedItem<T>) -> Call {
         let earliest = self.items.first_key_value().is_none_or(|((first, _), _)| due < *first);
         self.count += 1;
         self.items.insert((due, self.count), returned);
@@ -60,20 +60,20 @@ impl<T> Delayed<T> {
         }
     }
 
-    pub(super) fn pop_due(&mut self, now: Ticks) -> Option<ReturnedItem<T>> {
+    pub(crate) fn pop_due(&mut self, now: Ticks) -> Option<ReturnedItem<T>> {
         let first = self.items.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
     }
 
     /// How long this thread, which is the timer, may sleep. `None` if it is needed no more.
-    pub(super) fn sleep(&mut self, now: Ticks) -> Option<Duration> {
+    pub(crate) fn sleep(&mut self, now: Ticks) -> Option<Duration> {
         let next = self.items.first_key_value().map(|((due, _), _)| due.since(now));
         self.timer = if next.is_some() { Timer::Sleeping(thread::current()) } else { Timer::Off };
         next
     }
 
     /// Takes all of them, and the timer, to be woken, for it has no more to do.
-    pub(super) fn take_all(&mut self) -> (impl Iterator<Item = ReturnedItem<T>> + use<T>, Option<Thread>) {
+    pub(crate) fn take_all(&mut self) -> (impl Iterator<Item = ReturnedItem<T>> + use<T>, Option<Thread>) {
         let timer = match &self.timer {
             Timer::Sleeping(thread) => Some(thread.clone()),
             Timer::Off | Timer::Starting => None,

@@ -20,13 +20,13 @@
 
 use std::sync::Arc;
 
-use super::effects::Effects;
-use super::registry::HandleKey;
-use super::remote::Settled;
-use super::rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
-use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
-use super::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
 use crate::error::{OpenError, PutError};
+use crate::queue::effects::Effects;
+use crate::queue::membership::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
+use crate::queue::membership::registry::HandleKey;
+use crate::queue::report::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
+use crate::queue::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
+use crate::queue::store::remote::Settled;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// How far the queue has come. Every field changes once at most.
@@ -34,17 +34,17 @@ use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 pub(crate) struct Lifecycle {
     sealed: bool,
     /// Shutting down: puts are refused although producers are open.
-    pub(super) shut_down: bool,
+    pub(crate) shut_down: bool,
     /// Sealed and without consumers: what is left can only come from returned leases.
     abandoned: bool,
     ended: Option<Drained>,
     /// For a queue that is elsewhere: somebody said `seal` here; this process may not put.
-    pub(super) seal_said: bool,
-    pub(super) puts_refused: bool,
+    pub(crate) seal_said: bool,
+    pub(crate) puts_refused: bool,
 }
 
 impl<T> Control<T> {
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         match &self.life.ended {
             Some(drained) if drained.outcome == Outcome::Complete => State::Drained,
             Some(_) => State::Aborted,
@@ -62,7 +62,7 @@ impl<T> Control<T> {
         self.life.sealed && (nobody_puts || self.registry.no_producer_open())
     }
 
-    pub(super) fn ended(&self) -> Option<&Drained> {
+    pub(crate) fn ended(&self) -> Option<&Drained> {
         self.life.ended.as_ref()
     }
 
@@ -75,16 +75,16 @@ impl<T> Control<T> {
         }
     }
 
-    pub(super) fn refuses_puts(&self) -> bool {
+    pub(crate) fn refuses_puts(&self) -> bool {
         self.life.shut_down || self.life.puts_refused || self.refuses_children()
     }
 
-    pub(super) fn refuses_children(&self) -> bool {
+    pub(crate) fn refuses_children(&self) -> bool {
         self.life.abandoned || self.life.ended.is_some()
     }
 
     /// Why a put fails.
-    pub(super) fn refusal(&self) -> PutError<()> {
+    pub(crate) fn refusal(&self) -> PutError<()> {
         match &self.life.ended {
             Some(Drained { outcome: Outcome::Aborted, .. }) => PutError::Aborted(()),
             _ if self.life.abandoned => PutError::Abandoned(()),
@@ -94,7 +94,7 @@ impl<T> Control<T> {
         }
     }
 
-    pub(super) fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         let sums = self.registry.sums();
         Totals {
             accepted: sums.accepted,
@@ -112,26 +112,26 @@ impl<T> Control<T> {
     }
 
     /// Abandoned, and nobody is left who could ask for what is buffered.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.life.abandoned && self.openers == 0 && !self.life.shut_down
     }
 
     /// Nobody takes items, and nobody could open a consumer if the queue is sealed.
-    pub(super) fn nobody_consumes(&self) -> bool {
+    pub(crate) fn nobody_consumes(&self) -> bool {
         self.registry.no_consumer_open() && self.pools == 0
     }
 }
 
 impl<T> Shared<T> {
     /// Runs a change under the lock, then moves the state on, then does what may run user code.
-    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> R {
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> R {
         let (result, effects) = self.decide(change);
         effects.run();
         result
     }
 
     /// The same, for callers that hold another lock: they run the effects after it.
-    pub(super) fn decide<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> (R, Effects<T>) {
+    pub(crate) fn decide<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> (R, Effects<T>) {
         let mut effects = Effects::new();
         let mut control = self.control();
         let result = change(&mut control, &mut effects);
@@ -265,7 +265,7 @@ impl<T> Shared<T> {
     }
 
     /// Returns the error of a put that was refused elsewhere.
-    pub(super) fn refusal(&self) -> PutError<()> {
+    pub(crate) fn refusal(&self) -> PutError<()> {
         self.control().refusal()
     }
 
@@ -339,7 +339,7 @@ impl<T> Shared<T> {
 
     /// Looks whether this was the last settle. Kept out of the fast paths.
     #[inline(never)]
-    pub(super) fn try_finish(&self) {
+    pub(crate) fn try_finish(&self) {
         // Whoever takes what is still there will look again, if takes go on.
         if self.buffer.is_empty() || self.buffer.is_closed() {
             self.change(|_, _| ());
@@ -377,7 +377,7 @@ impl<T> Shared<T> {
     }
 
     /// Puts wake to a refusal.
-    pub(super) fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+    pub(crate) fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
         effects.wake.extend(control.putters.pop_all());
         effects.wake.extend(control.registry.turn_wakers());
         self.flag_waiters(control);
@@ -434,7 +434,7 @@ impl<T> Shared<T> {
     }
 
     /// The totals are counted here, unless the items were elsewhere.
-    pub(super) fn end(
+    pub(crate) fn end(
         &self,
         control: &mut Control<T>,
         effects: &mut Effects<T>,

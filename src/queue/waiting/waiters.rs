@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::task::Waker;
 
-use super::ids::ConsumerId;
+use crate::queue::ids::ConsumerId;
 use crate::sync::LOOKS_BESIDE_NOTIFIED;
 
 /// A pending operation's place in a line, if it has one.
@@ -124,7 +124,7 @@ impl Waiters {
 
     /// The consumers among those that are parked.
     #[cfg(feature = "redis")]
-    pub(super) fn consumers(&self) -> impl Iterator<Item = ConsumerId> {
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = ConsumerId> {
         self.parked.iter().filter_map(|parked| parked.consumer)
     }
 

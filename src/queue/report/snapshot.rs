@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::ids::{ConsumerId, ProducerId, QueueId};
+use crate::queue::ids::{ConsumerId, ProducerId, QueueId};
 
 /// How far a queue has come. It moves one way only: `Open`, `Sealed`, `Draining`, `Drained`, or to
 /// `Aborted` from any but `Drained`. It may skip a step.

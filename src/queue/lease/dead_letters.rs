@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::fmt;
 
-use super::moves::Outgoing;
 use crate::one_line::OneLine;
+use crate::queue::store::moves::Outgoing;
 
 /// An item that used up its attempts or was rejected.
 ///

@@ -6,14 +6,14 @@
 
 use std::task::Waker;
 
-use super::buffer::PushError;
-use super::effects::wake;
-use super::moves::{Outgoing, Taken};
-use super::remote::NotDone;
-use super::rows::{ConsumerRow, ProducerRow};
-use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
-use super::side::Origin;
 use crate::error::{PutError, TryGetError};
+use crate::queue::effects::wake;
+use crate::queue::membership::counters::{ConsumerRow, ProducerRow};
+use crate::queue::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
+use crate::queue::store::boxes::PushError;
+use crate::queue::store::moves::{Outgoing, Taken};
+use crate::queue::store::overflow::Origin;
+use crate::queue::store::remote::NotDone;
 use crate::sync::atomic::Ordering::SeqCst;
 
 /// How a consumer takes.
@@ -123,7 +123,7 @@ impl<T> Shared<T> {
 
     /// Whether a producer may put now; permits that are out count as used, and so does the place that is kept for
     /// the line, unless it has a right to that.
-    pub(super) fn has_room(&self, control: &Control<T>, by_right: bool) -> bool {
+    pub(crate) fn has_room(&self, control: &Control<T>, by_right: bool) -> bool {
         if let Some(remote) = self.remote() {
             let (puts, window) = remote.window();
             let kept = usize::from(!by_right && !control.putters.is_idle());
@@ -188,7 +188,7 @@ impl<T> Shared<T> {
         });
     }
 
-    pub(super) fn return_permit(&self, control: &mut Control<T>) {
+    pub(crate) fn return_permit(&self, control: &mut Control<T>) {
         control.permits -= 1;
         if control.permits == 0 {
             self.lower(control, PERMITS);
@@ -401,7 +401,7 @@ impl<T> Shared<T> {
 
     /// From the buffer or beside it, whichever is older, and who had put it: only what a producer put makes room
     /// for one.
-    pub(super) fn pop_in_order(&self, control: &mut Control<T>, slot: &mut Option<T>) -> Option<Origin> {
+    pub(crate) fn pop_in_order(&self, control: &mut Control<T>, slot: &mut Option<T>) -> Option<Origin> {
         if self.buffer.len() > control.side.behind() && self.buffer.pop(slot) {
             return Some(Origin::Producer);
         }

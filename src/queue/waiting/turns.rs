@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
-use super::effects::wake;
+use crate::queue::effects::wake;
 use crate::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},

@@ -6,17 +6,17 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
-use super::dead_letters::DeadLetter;
-use super::effects::{drop_quietly, label};
-use super::ids::QueueId;
-use super::moves::{Outgoing, Taken};
-use super::post_mortem::PostMortem;
-use super::remote::Settled;
-use super::returned::ReturnedItem;
-use super::rows::ConsumerRow;
-use super::shared::{ENDED, Shared};
 use crate::error::PutError;
 use crate::one_line::OneLine;
+use crate::queue::effects::{drop_quietly, label};
+use crate::queue::ids::QueueId;
+use crate::queue::lease::dead_letters::DeadLetter;
+use crate::queue::lease::panic_capture::PostMortem;
+use crate::queue::membership::counters::ConsumerRow;
+use crate::queue::shared::{ENDED, Shared};
+use crate::queue::store::moves::{Outgoing, Taken};
+use crate::queue::store::remote::Settled;
+use crate::queue::store::returned::ReturnedItem;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::thread;
 

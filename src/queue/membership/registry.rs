@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::ids::{ConsumerId, ProducerId, QueueId};
-use super::rows::{ConsumerRow, LastPut, ProducerEndpoint, ProducerRow};
+use crate::queue::ids::{ConsumerId, ProducerId, QueueId};
+use crate::queue::membership::counters::{ConsumerRow, LastPut, ProducerEndpoint, ProducerRow};
 use crate::sync::atomic::AtomicBool;
 
 /// What closed endpoints leave behind.
@@ -172,7 +172,7 @@ impl Registry {
     }
 
     #[cfg(feature = "redis")]
-    pub(super) fn consumer(&self, id: ConsumerId) -> Option<&ConsumerRow> {
+    pub(crate) fn consumer(&self, id: ConsumerId) -> Option<&ConsumerRow> {
         self.consumers.get(&id).map(|row| &**row)
     }
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::clock::Ticks;
-use super::delayed::Call;
-use super::effects::{drop_quietly, log_lost, wake};
-use super::returned::ReturnedItem;
-use super::shared::{Control, RETURNED, Shared};
+use crate::queue::effects::{drop_quietly, log_lost, wake};
+use crate::queue::report::clock::Ticks;
+use crate::queue::shared::{Control, RETURNED, Shared};
+use crate::queue::store::delayed::Call;
+use crate::queue::store::returned::ReturnedItem;
 
 impl<T> Shared<T> {
     /// Takes an item back whose lease ended unsettled. One that failed may have to wait.
-    pub(super) fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, failed: bool) {
+    pub(crate) fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, failed: bool) {
         let redelivery = self.redelivery.as_ref().filter(|_| failed);
         let delay = redelivery.map(|redelivery| redelivery.backoff.delay(returned.attempts));
         let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.now() + delay);

@@ -1,0 +1,5 @@
+//! .
+
+pub(crate) mod counters;
+pub(crate) mod lifecycle;
+pub(crate) mod registry;

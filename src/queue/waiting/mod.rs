@@ -1,0 +1,4 @@
+//! .
+
+pub(crate) mod turns;
+pub(crate) mod waiters;

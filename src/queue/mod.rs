@@ -1,17 +1,16 @@
 //! The queue itself. Nothing here knows actix or the endpoints that users hold.
 //!
 //! - here and `weak.rs`: the handles, strong and weak
-//! - `shared.rs`: what all handles share, and how operations wait; `effects.rs`: what they leave to
-//!   be done after unlocking
-//! - `transfer.rs`: items in and out, without the mutex; `moves.rs`: what holds them on the way; `buffer.rs`: where they
-//!   are meanwhile
-//! - `lifecycle.rs`: opening, closing, and the decision that the queue is drained
-//! - `side.rs`, `returned.rs`, `delayed.rs`, `waiters.rs`, `turns.rs`, `registry.rs` with `rows.rs`: what
-//!   the mutex guards
-//! - `item.rs`, `redelivery.rs`, `dead_letters.rs`, `post_mortem.rs`: leases, and what becomes of them
-//! - `snapshot.rs`, `inspect.rs`, `blockers.rs`, `clock.rs`, `ids.rs`: what the queue tells about itself
+//! - `shared.rs`: what all handles share; `flags.rs`: a word of it that every put and take reads; `effects.rs`: what
+//!   a change leaves to be done after unlocking; `ids.rs`: names
+//! - `store/`: where items are, and their way in, out and back
+//! - `membership/`: who is open, and the decision that the queue is drained
+//! - `waiting/`: operations that wait, and who wakes them
+//! - `lease/`: items that consumers hold, and what becomes of them
+//! - `report/`: what the queue tells about itself
 
 mod effects;
+mod flags;
 mod ids;
 mod lease;
 mod membership;
@@ -29,6 +28,20 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use self::flags::ENDED;
+use self::shared::Control;
+
+pub(crate) use effects::{drop_quietly, quietly};
+#[cfg(feature = "redis")]
+pub(crate) use effects::{label, wake};
+pub(crate) use ids::name;
+pub use ids::{ConsumerId, ProducerId, QueueId};
+pub use lease::dead_letters::DeadLetter;
+pub(crate) use lease::dead_letters::DeadLetterQueue;
+pub use lease::item::Item;
+pub(crate) use lease::item::Slot;
+pub(crate) use membership::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
+pub(crate) use membership::registry::HandleKey;
 pub(crate) use effects::{drop_quietly, quietly};
 #[cfg(feature = "redis")]
 pub(crate) use effects::{label, wake};
@@ -45,15 +58,16 @@ pub use report::blockers::{Blocker, Blockers};
 pub use report::snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
-pub(crate) use shared::{Config, Line, Place, Redelivery, Shared, Waiting};
+pub(crate) use shared::{Config, Redelivery, Shared};
 #[cfg(feature = "redis")]
-pub(crate) use store::elsewhere::Here;
-pub(crate) use store::moves::{Outgoing, Taken};
+pub(crate) use store::driver::Here;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Report, Settled, Unsendable};
-pub(crate) use store::remote::{Mark, NotDone, Receipt};
-pub(crate) use store::transfer::Take;
+pub(crate) use store::take::{Take, Taken};
+pub(crate) use store::{Mark, NotPut, Receipt, Store};
+pub(crate) use waiting::lines::{Line, Place};
 pub(crate) use waiting::turns::Turn;
+pub(crate) use waiting::wait::Waiting;
 pub use weak::WeakQueue;
 
 /// A queue that knows when it is done.
@@ -102,13 +116,14 @@ pub struct IterableQueue<T> {
 }
 
 impl<T> IterableQueue<T> {
+    /// Makes a queue in memory.
     pub(crate) fn new(config: Config<T>) -> Self {
-        Self::open(QueueId::next(), config, None)
+        let store = Store::plain(config.capacity);
+        Self::open(QueueId::next(), config, store)
     }
 
-    /// One whose items `remote` has, if somebody has them.
-    pub(crate) fn open(id: QueueId, config: Config<T>, remote: Option<Arc<dyn store::remote::Remote<T>>>) -> Self {
-        Self { shared: Arc::new(Shared::new(id, config, remote)) }
+    pub(crate) fn open(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
+        Self { shared: Arc::new(Shared::new(id, config, store)) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
@@ -234,7 +249,7 @@ impl<T> IterableQueue<T> {
     /// assert_eq!(IterableQueue::<u8>::bounded(3).capacity(), Some(3));
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        self.shared().capacity()
+        self.shared().store.capacity()
     }
 
     /// The queue at this moment: its endpoints by name, its totals, and
@@ -327,7 +342,7 @@ pub(crate) fn drained<T>(shared: &Arc<Shared<T>>) -> impl Future<Output = Draine
 
 impl<T> Shared<T> {
     pub(crate) fn state(&self) -> State {
-        self.control().state()
+        self.state_of(&self.control())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -338,36 +353,28 @@ impl<T> Shared<T> {
         !self.has_room(&self.control(), false)
     }
 
-    pub(crate) fn capacity(&self) -> Option<usize> {
-        self.buffer.capacity()
-    }
-
-    /// How the queue ended, if it has.
+    /// Returns how the queue ended, if it has.
     pub(crate) fn ended(&self) -> Option<Drained> {
         self.control().ended().cloned()
     }
 
-    /// A look without a lock: whether it is worth while to try and take.
-    pub(crate) fn may_take(&self) -> bool {
-        self.flagged(u8::MAX) || !self.buffer.seems_empty()
+    pub(crate) fn has_ended(&self) -> bool {
+        self.flags.any(ENDED)
     }
 
-    /// A look without a lock: whether it is worth while to try and put.
+    /// Looks without a lock whether it is worth while to try and take.
+    pub(crate) fn may_take(&self) -> bool {
+        self.flags.any(u8::MAX) || !self.store.seems_empty()
+    }
+
+    /// Looks without a lock whether it is worth while to try and put.
     pub(crate) fn may_put(&self) -> bool {
-        self.flagged(u8::MAX) || !self.buffer.seems_full()
+        !self.store.seems_full()
     }
 
     /// By how many items one side can get ahead of the other.
     pub(crate) fn slack(&self) -> usize {
-        self.capacity().unwrap_or(usize::MAX)
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.flagged(shared::ENDED)
-    }
-
-    pub(crate) fn has_open_consumer(&self) -> bool {
-        !self.control().nobody_consumes()
+        self.store.capacity().unwrap_or(usize::MAX)
     }
 
     /// One poll for the end.
@@ -375,18 +382,19 @@ impl<T> Shared<T> {
         self.wait(place, cx, |_| self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
     }
 
-    /// Where dead letters go; opened by `open` when somebody asks first. `None` after the end.
+    /// Returns where dead letters go. If the store does not keep them, `open` makes a queue for them when they are asked
+    /// for first. `None` after the end.
     pub(crate) fn dead_letters(
         &self,
         open: impl FnOnce() -> Arc<dyn DeadLetterQueue<T>>,
     ) -> Option<Arc<dyn DeadLetterQueue<T>>> {
-        let there = |control: &shared::Control<T>| (control.ended().is_some(), control.dead_letters.clone());
+        let there = |control: &Control<T>| (control.ended().is_some(), control.dead_letters.clone());
         let (ended, existing) = there(&self.control());
         if ended || existing.is_some() {
             return existing.filter(|_| !ended);
         }
         // It may start a thread, so no lock is held meanwhile.
-        let opened = open();
+        let opened = self.store.open_dead_letters().unwrap_or_else(open);
         let mut control = self.control();
         match there(&control) {
             (true, _) => None,

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::fmt;
 
 use crate::one_line::OneLine;
-use crate::queue::store::moves::Outgoing;
 
 /// An item that used up its attempts or was rejected.
 ///
@@ -41,7 +40,7 @@ impl<T> fmt::Display for DeadLetter<T> {
 /// not appear in the type of the queue that it belongs to.
 pub(crate) trait DeadLetterQueue<T>: Send + Sync {
     /// Accepts the letter if somebody reads them.
-    fn put(&self, letter: &mut Outgoing<DeadLetter<T>>);
+    fn put(&self, letter: &mut Option<DeadLetter<T>>);
 
     /// The main queue has ended.
     fn close(&self);

@@ -8,15 +8,14 @@ use std::task::Poll;
 
 use crate::error::PutError;
 use crate::one_line::OneLine;
-use crate::queue::effects::{drop_quietly, label};
 use crate::queue::ids::QueueId;
 use crate::queue::lease::dead_letters::DeadLetter;
-use crate::queue::lease::panic_capture::PostMortem;
+use crate::queue::lease::panic_capture::PanicCapture;
 use crate::queue::membership::counters::ConsumerRow;
-use crate::queue::shared::{ENDED, Shared};
-use crate::queue::store::moves::{Outgoing, Taken};
+use crate::queue::shared::Shared;
+use crate::queue::store::take::Taken;
 use crate::queue::store::remote::Settled;
-use crate::queue::store::returned::ReturnedItem;
+use crate::queue::store::give_back::GivenBack;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::thread;
 
@@ -70,7 +69,7 @@ pub(crate) struct Slot<T> {
     pub(crate) row: Arc<ConsumerRow>,
     /// For consumers served by address: whether the mailbox that leases travel through is alive.
     pub(crate) mailbox: OnceLock<MailboxProbe>,
-    post_mortem: PostMortem<Item<T>>,
+    panics: PanicCapture<Item<T>>,
 }
 
 const ATTEMPTS_USED_UP: &str = "attempts used up";
@@ -79,7 +78,7 @@ pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
 
 impl<T> Slot<T> {
     pub(crate) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
-        Self { shared, row, mailbox: OnceLock::new(), post_mortem: PostMortem::new() }
+        Self { shared, row, mailbox: OnceLock::new(), panics: PanicCapture::new() }
     }
 
     /// Polls a worker that holds leases of this consumer, and drops it when it is done. `Err` is
@@ -89,7 +88,7 @@ impl<T> Slot<T> {
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
     ) -> Poll<Result<(), String>> {
-        self.post_mortem.attend(worker, poll, |lease, panic| lease.fail(panic))
+        self.panics.attend(worker, poll, |lease, panic| lease.fail(panic))
     }
 }
 
@@ -280,11 +279,9 @@ impl<T> Item<T> {
     /// ```
     pub fn put_child(&self, item: T) -> Result<(), PutError<T>> {
         self.seen.store(true, Relaxed);
-        let mut put = Outgoing::Here(item);
-        match self.slot.shared.put_child(&self.slot.row, self.sequence, &mut put) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(put.refused(error)),
-        }
+        let mut put = Some(item);
+        let accepted = self.slot.shared.put_child(&self.slot.row, self.sequence, &mut put);
+        accepted.map_err(|refusal| PutError::of(refusal, put))
     }
 
     /// Puts more work into the same queue, item by item, and returns how many there were.
@@ -331,12 +328,9 @@ impl<T> Item<T> {
         let (shared, row) = (&self.slot.shared, &self.slot.row);
         row.count_unacked();
         match how {
-            Return::Rejected(reason) => self.bury(value, reason, None),
-            // After the end there are no more attempts to use up: it is discarded with the rest.
-            Return::Failed(panic)
-                if self.attempt >= shared.max_attempts && (shared.remote().is_some() || !shared.flagged(ENDED)) =>
-            {
-                self.bury(value, ATTEMPTS_USED_UP.to_owned(), panic);
+            Return::Rejected(reason) => self.dead_letter(value, reason, None),
+            Return::Failed(panic) if self.attempt >= shared.max_attempts && shared.may_hand_out_again() => {
+                self.dead_letter(value, ATTEMPTS_USED_UP.to_owned(), panic);
             }
             Return::Failed(_) => self.put_back(value, self.attempt, true),
             Return::Undone => self.put_back(value, self.attempt - 1, false),
@@ -345,41 +339,28 @@ impl<T> Item<T> {
         shared.settle(row, self.sequence, None);
     }
 
-    /// Gives the item back to the queue. `attempts` count against it; `failed` says that the last one did.
     #[inline(never)]
-    fn put_back(&self, value: T, attempts: u32, failed: bool) {
+    fn put_back(&self, item: T, attempts: u32, failed: bool) {
         let Slot { shared, row, .. } = &*self.slot;
-        if let Some(remote) = shared.remote() {
-            shared.send_back(remote, self.sequence, &value, attempts, failed);
-            return drop_quietly(value);
-        }
-        let item = Box::new(value);
-        shared.take_back(ReturnedItem { item, attempts, consumer: row.id, sequence: self.sequence }, failed);
+        shared.give_back(GivenBack { item, consumer: row.id, lease: self.sequence, attempts, failed });
     }
 
     #[inline(never)]
-    fn bury(&self, value: T, reason: String, panic: Option<&str>) {
-        let Slot { shared, row, .. } = &*self.slot;
+    fn dead_letter(&self, item: T, reason: String, panic: Option<&str>) {
         let letter = DeadLetter {
-            item: value,
+            item,
             attempts: self.attempt,
             reason,
-            last_worker: row.name.to_string(),
+            last_worker: self.slot.row.name.to_string(),
             panic: panic.map(str::to_owned),
         };
-        match shared.remote() {
-            Some(remote) => {
-                remote.settle(self.sequence, Settled::Dead(remote.encode_letter(&letter)));
-                drop_quietly(letter.item);
-            }
-            None => shared.bury(&mut Outgoing::Here(letter)),
-        }
+        self.slot.shared.dead_letter(self.sequence, letter);
     }
 
     /// A lease that dies with its worker ends once it is known what the panic said.
     fn held_for_its_panic(&mut self) -> bool {
         let Self { value, slot, attempt, sequence, .. } = self;
-        slot.post_mortem.hold(|| Self {
+        slot.panics.hold(|| Self {
             value: value.take(),
             slot: Arc::clone(slot),
             attempt: *attempt,
@@ -395,33 +376,6 @@ impl<T> Item<T> {
     }
 }
 
-impl<T> Shared<T> {
-    fn bury(&self, letter: &mut Outgoing<DeadLetter<T>>) {
-        let dead_letters = {
-            let mut control = self.control();
-            control.dead_lettered += 1;
-            control.dead_letters.clone()
-        };
-        if let Some(queue) = dead_letters {
-            queue.put(letter);
-        }
-        if letter.is_here() {
-            log::error!(
-                "{}: a dead letter is dropped, because nobody reads them yet or any more (call dead_letters() before the work begins): \
-                 {}",
-                self.label(),
-                letter.item()
-            );
-            drop_quietly(letter.take().item);
-        }
-    }
-
-    /// The queue's name for the log.
-    pub(crate) fn label(&self) -> String {
-        label(self.name.as_deref(), self.id)
-    }
-}
-
 impl<T> Drop for Item<T> {
     fn drop(&mut self) {
         if self.value.is_none() || self.held_for_its_panic() {
@@ -434,7 +388,7 @@ impl<T> Drop for Item<T> {
         self.give_back(Return::Failed(None));
         let (shared, row) = (&self.slot.shared, &self.slot.row);
         // After the end it was discarded, and nothing comes back.
-        if !thread::panicking() && !shared.flagged(ENDED) && row.first_warning() {
+        if !thread::panicking() && !shared.has_ended() && row.first_warning() {
             log::warn!(
                 "{}: {} dropped an item without settling it; it comes back until its attempts are used up. \
                  Call ack() when the work is done. (Said once for each consumer.)",

@@ -13,10 +13,10 @@ use crate::sync::Mutex;
 use crate::sync::thread::{self, ThreadId};
 
 /// The leases of one consumer that die with its worker. Boxed, as most consumers have no worker.
-pub(crate) struct PostMortem<L>(Mutex<Option<Box<Scene<L>>>>);
+pub(crate) struct PanicCapture<L>(Mutex<Option<Box<Running<L>>>>);
 
 /// While the worker runs.
-struct Scene<L> {
+struct Running<L> {
     /// Leases that are dropped by panics of other threads have nothing to do with it.
     thread: ThreadId,
     /// It has panicked, and all that it has is being dropped.
@@ -27,25 +27,25 @@ struct Scene<L> {
     bystanders: Vec<L>,
 }
 
-impl<L> PostMortem<L> {
+impl<L> PanicCapture<L> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    fn scene<R>(&self, change: impl FnOnce(&mut Option<Box<Scene<L>>>) -> R) -> R {
+    fn running<R>(&self, change: impl FnOnce(&mut Option<Box<Running<L>>>) -> R) -> R {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Holds a lease back that is dropped unsettled, if its worker is dying.
     pub(crate) fn hold(&self, lease: impl FnOnce() -> L) -> bool {
-        self.scene(|scene| match scene {
-            Some(scene) if scene.thread != thread::current().id() => false,
-            Some(scene) if scene.dying => {
-                scene.bystanders.push(lease());
+        self.running(|running| match running {
+            Some(running) if running.thread != thread::current().id() => false,
+            Some(running) if running.dying => {
+                running.bystanders.push(lease());
                 true
             }
-            Some(scene) if thread::panicking() => {
-                scene.culprits.push(lease());
+            Some(running) if thread::panicking() => {
+                running.culprits.push(lease());
                 true
             }
             _ => false,
@@ -61,15 +61,15 @@ impl<L> PostMortem<L> {
         end: impl Fn(L, Option<&str>),
     ) -> Poll<Result<(), String>> {
         let Some(running) = worker else { return Poll::Ready(Ok(())) };
-        let scene =
-            Scene { thread: thread::current().id(), dying: false, culprits: Vec::new(), bystanders: Vec::new() };
-        self.scene(|none| *none = Some(Box::new(scene)));
+        let running =
+            Running { thread: thread::current().id(), dying: false, culprits: Vec::new(), bystanders: Vec::new() };
+        self.running(|none| *none = Some(Box::new(running)));
         let polled = catch_unwind(AssertUnwindSafe(|| poll(running)));
         let result = match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => Poll::Ready(catch_unwind(AssertUnwindSafe(|| drop(worker.take())))),
             Err(panic) => {
-                self.scene(|scene| scene.iter_mut().for_each(|scene| scene.dying = true));
+                self.running(|running| running.iter_mut().for_each(|running| running.dying = true));
                 // What this panics with says less than the panic before.
                 quietly("the drop of a worker that panicked", || drop(worker.take()));
                 Poll::Ready(Err(panic))
@@ -77,10 +77,10 @@ impl<L> PostMortem<L> {
         };
         let result = result.map_err(message);
         // There may be some although it lives: a panic that it has caught itself.
-        if let Some(scene) = self.scene(Option::take) {
+        if let Some(running) = self.running(Option::take) {
             let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
-            scene.culprits.into_iter().for_each(|lease| end(lease, panic));
-            scene.bystanders.into_iter().for_each(|lease| end(lease, None));
+            running.culprits.into_iter().for_each(|lease| end(lease, panic));
+            running.bystanders.into_iter().for_each(|lease| end(lease, None));
         }
         result
     }

@@ -103,10 +103,8 @@ pub(crate) struct ProducerRow {
 
 #[derive(Debug, Default)]
 struct PutCounters {
-    /// Put into the buffer: written under the lock of its inbox, so plain stores.
-    in_buffer: AtomicU64,
-    /// Put beside it.
-    beside: AtomicU64,
+    /// Written with the lock of the inbox held, or with the queue's mutex if the items are elsewhere: so plain stores.
+    puts: AtomicU64,
     /// How many puts there were at the time of `stamp`.
     stamped_puts: AtomicU64,
     stamp: AtomicU64,
@@ -117,20 +115,16 @@ impl ProducerRow {
         Self { counters: PutCounters::default(), endpoint, turns: Turns::default() }
     }
 
-    /// Counts a put into the buffer. Only with its inbox locked.
+    /// Counts a put, under the lock under which it is made.
     #[inline]
     pub(crate) fn count_put(&self) {
-        let in_buffer = &self.counters.in_buffer;
-        in_buffer.store(in_buffer.load(Relaxed) + 1, Relaxed);
-    }
-
-    pub(crate) fn count_put_beside(&self) {
-        self.counters.beside.fetch_add(1, Relaxed);
+        let puts = &self.counters.puts;
+        puts.store(puts.load(Relaxed) + 1, Relaxed);
     }
 
     #[inline]
     pub(crate) fn puts(&self) -> u64 {
-        self.counters.in_buffer.load(Relaxed) + self.counters.beside.load(Relaxed)
+        self.counters.puts.load(Relaxed)
     }
 
     /// Notes the time of the last put. Called where a put took the slow path anyway.
@@ -152,7 +146,7 @@ impl ProducerRow {
 
 /// One consumer: what it was handed and what became of it.
 ///
-/// `claimed` and `settled` carry the decision that the queue is drained; see `lifecycle.rs`.
+/// `claimed` and `settled` carry the decision that the queue is drained; see `ending.rs`.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ConsumerRow {

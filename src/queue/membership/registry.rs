@@ -16,7 +16,7 @@ pub(crate) struct Folded {
     pub(crate) taken: u64,
 }
 
-/// All endpoints that are open, and consumers that still hold items.
+/// All endpoints that are open, consumers that still hold items, and who can open further ones.
 #[derive(Debug)]
 pub(crate) struct Registry {
     queue: QueueId,
@@ -27,7 +27,11 @@ pub(crate) struct Registry {
     producers: BTreeMap<HandleKey, Arc<ProducerRow>>,
     consumers: BTreeMap<ConsumerId, Arc<ConsumerRow>>,
     open_consumers: usize,
-    /// Who was busy when somebody looked last.
+    /// Handles that can open endpoints. Once there is none, there never will be.
+    pub(crate) openers: usize,
+    /// Pools that run: each can open consumers at any time.
+    pub(crate) pools: usize,
+    /// The consumer that was found busy last.
     busy: Option<ConsumerId>,
     folded: Folded,
 }
@@ -46,6 +50,8 @@ impl Registry {
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
             open_consumers: 0,
+            openers: 1,
+            pools: 0,
             busy: None,
             folded: Folded::default(),
         }

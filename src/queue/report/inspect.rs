@@ -1,8 +1,7 @@
 //! How a snapshot is taken.
 
-use crate::queue::report::snapshot::{ConsumerStatus, ProducerStatus, Snapshot, Totals};
+use crate::queue::report::snapshot::{ConsumerStatus, ProducerStatus, Snapshot};
 use crate::queue::shared::{Control, Shared};
-use crate::queue::store::remote::Report;
 
 impl<T> Shared<T> {
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -16,32 +15,24 @@ impl<T> Shared<T> {
             last_put: open.last_put.known().map(|stamp| now.since(stamp)),
         });
         let (producers, consumers): (Vec<_>, _) = (producers.collect(), self.consumers(&control));
-        let remote = self.remote().map(|remote| remote.report());
+        let stock = self.stock(&control);
         Snapshot {
             queue: self.id,
             name: self.name.as_deref().map(str::to_owned),
-            state: control.state(),
-            capacity: self.buffer.capacity(),
-            buffered: self.buffered(&control),
-            delayed: remote.as_ref().map_or(control.delayed.len(), |report| report.delayed),
+            state: self.state_of(&control),
+            capacity: self.store.capacity(),
+            buffered: stock.buffered,
+            delayed: stock.delayed,
             leased: consumers.iter().map(|row| row.leased).sum(),
-            waiting_puts: control.putters.len(),
-            waiting_gets: control.getters.len(),
-            totals: self.totals(&control, remote.as_ref()),
-            pools: control.pools,
+            waiting_puts: control.lines.putters.len(),
+            waiting_gets: control.lines.getters.len(),
+            totals: stock.totals,
+            pools: control.registry.pools,
             producers,
             consumers,
-            distributed: remote.is_some(),
-            oldest: remote.as_ref().and_then(|report| report.oldest),
-            processes: remote.map(|report| report.processes).unwrap_or_default(),
-        }
-    }
-
-    fn totals(&self, control: &Control<T>, remote: Option<&Report>) -> Totals {
-        match (control.ended(), remote) {
-            (Some(drained), Some(_)) => drained.totals,
-            (None, Some(report)) => report.totals,
-            (_, None) => control.totals(),
+            distributed: !self.store.ends_here(),
+            oldest: stock.oldest,
+            processes: stock.processes,
         }
     }
 
@@ -63,13 +54,5 @@ impl<T> Shared<T> {
             }
         });
         rows.collect()
-    }
-
-    pub(crate) fn buffered(&self, control: &Control<T>) -> usize {
-        if let Some(remote) = self.remote() {
-            // What an abort left there is discarded.
-            return if control.ended().is_some() { 0 } else { remote.report().buffered };
-        }
-        self.buffer.len() + control.side.len() + control.returned.len() + control.delayed.len()
     }
 }

@@ -1,4 +1,8 @@
-//! .
+//! What the queue tells about itself.
+//!
+//! - `snapshot.rs`: the queue at a moment, and how it ended; `inspect.rs`: how that is taken
+//! - `blockers.rs`: why the queue is not drained
+//! - `clock.rs`: the time that ages are measured in
 
 pub(crate) mod blockers;
 pub(crate) mod clock;

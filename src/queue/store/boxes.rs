@@ -1,24 +1,29 @@
-//! The buffer: items that nobody has been handed yet.
+//! The boxes: items in memory that no consumer has been handed yet.
 //!
-//! Producers put into the inbox, consumers take from the outbox, and whoever finds the outbox empty swaps
+//! Producers put into the inbox, consumers take from the outbox, and a consumer that finds the outbox empty swaps
 //! the two. So both sides work at the same time, each on memory of its own; they meet once for as many
 //! items as have gathered. The lock of each box is held for a few instructions, and no foreign code runs
 //! under it.
 //!
-//! # Whoever waits is seen
+//! # A waiter is seen
 //!
-//! Whoever is about to wait raises a flag, goes once through the lock of the other side, and looks again;
-//! the other side puts or takes with that lock held, and reads the flag afterwards. So either the one has
-//! the lock first, and the other sees the flag; or the other way round, and the look sees what was put or
-//! taken.
+//! A thread that is about to wait raises a flag, goes once through the lock of the other side, and looks again.
+//! The other side puts or takes with that lock held, and reads the flag afterwards. Whichever has the lock first: if
+//! the waiter, the other side sees its flag; if the other side, the waiter's second look sees what was put or taken.
+//!
+//! # The capacity belongs to producers
+//!
+//! Items of producers and permits count against it. Items put through leases do not: their numbers are listed
+//! (`Inbox::overflow`), and as many places are added. An item's number is how many were put before it; as items leave
+//! in the order of their numbers, the count of taken items says which of the listed ones have left.
 //!
 //! # A waiting put has its turn
 //!
 //! A put may take room before puts that wait: otherwise each item of a full queue would cost a park and a wake-up.
-//! After [`PUTS_PAST_LINE`] of them one place is kept, until the first of the line or one that was woken has used it,
-//! or nobody waits any more. So a put that was woken finds room, however busy the others are; and the others lose
+//! After [`PUTS_PAST_LINE`] of them one place is kept, until the first of the line or a put that was woken has used
+//! it, or no put waits any more. So a put that was woken finds room, however busy the others are; and the others lose
 //! one place of the capacity, not the time that the wake-up takes. The line does not sleep beside a kept place that is
-//! free: when it became free, its first was woken, or its second look takes it. Where the place is for one that was
+//! free: when it became free, its first was woken, or its second look takes it. Where the place is for a put that was
 //! woken and does not come, the next of the line looks again some times, and then has it (`Standing` in `waiters.rs`).
 
 use std::collections::VecDeque;
@@ -26,24 +31,26 @@ use std::mem::{self, size_of};
 
 use crossbeam_utils::CachePadded;
 
-use crate::queue::store::moves::Outgoing;
 use crate::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use crate::sync::{PUTS_PAST_LINE, SpinGuard, SpinLock};
 
-/// A box of so many bytes is kept when it is empty, whatever is put next.
+/// A box of this size is kept when it is empty, whatever is put next.
 const KEPT_BYTES: usize = 16 * 1024;
 
 fn kept<T>() -> usize {
     KEPT_BYTES / size_of::<T>().max(1)
 }
 
-pub(crate) struct Buffer<T> {
+pub(crate) struct Boxes<T> {
     /// If both are locked, then the outbox first.
     inbox: CachePadded<Counted<Inbox<T>>>,
     outbox: CachePadded<Counted<VecDeque<T>>>,
+    /// Whether the inbox lists items beyond the capacity.
+    overflows: AtomicBool,
+    /// Whether producers are refused.
     closed: AtomicBool,
     capacity: Option<usize>,
 }
@@ -51,8 +58,8 @@ pub(crate) struct Buffer<T> {
 /// A box, and how many items ever went through it.
 struct Counted<B> {
     items: SpinLock<B>,
-    /// Written with the lock, which makes the writer the only one; read without. It is on the cache line
-    /// of the lock, which whoever writes has anyway. It never wraps, on no machine.
+    /// Written with the lock held, which makes the writer the only one; read without. It is on the cache line
+    /// of the lock, which the writer has anyway. It never wraps, on no machine.
     count: AtomicU64,
 }
 
@@ -71,7 +78,7 @@ impl<B> Counted<B> {
         self.count.load(Acquire)
     }
 
-    /// With the lock.
+    /// With the lock held.
     #[inline]
     fn count_one(&self) {
         self.count.store(self.count.load(Relaxed) + 1, Release);
@@ -80,28 +87,55 @@ impl<B> Counted<B> {
 
 struct Inbox<T> {
     items: VecDeque<T>,
-    /// How many items may be put before one must look how many were taken: that is a cache line which
-    /// consumers write to.
+    /// How many items may be put before a put must look how many were taken: that is a cache line which
+    /// consumers write to. Never below the count, which has to meet it.
     limit: u64,
     /// From this many puts on a place is kept for those that wait; `u64::MAX` while none does.
     kept_from: u64,
-    closed: bool,
+    /// Places that are promised to puts.
+    permits: u64,
+    /// The numbers of the items beyond the capacity, some of which may have been taken.
+    overflow: VecDeque<u64>,
+    closed: Closed,
+}
+
+/// Whom the inbox refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Closed {
+    Nobody,
+    /// Producers, but neither permits nor leases.
+    Producers,
+    Everybody,
 }
 
 /// Why an item was not accepted.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PushError {
     Full,
     Closed,
 }
 
-impl<T> Buffer<T> {
+impl<T> Inbox<T> {
+    fn refusal(&self) -> PushError {
+        if self.closed == Closed::Nobody { PushError::Full } else { PushError::Closed }
+    }
+}
+
+impl<T> Boxes<T> {
     /// `None` is without a bound.
     pub(crate) fn new(capacity: Option<usize>) -> Self {
-        let limit = capacity.map_or(u64::MAX, |capacity| capacity as u64);
+        let inbox = Inbox {
+            items: VecDeque::new(),
+            limit: capacity.map_or(u64::MAX, |capacity| capacity as u64),
+            kept_from: u64::MAX,
+            permits: 0,
+            overflow: VecDeque::new(),
+            closed: Closed::Nobody,
+        };
         Self {
-            inbox: Counted::new(Inbox { items: VecDeque::new(), limit, kept_from: u64::MAX, closed: false }),
+            inbox: Counted::new(inbox),
             outbox: Counted::new(VecDeque::new()),
+            overflows: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             capacity,
         }
@@ -111,34 +145,130 @@ impl<T> Buffer<T> {
         self.capacity
     }
 
-    /// Appends an item, and has it `counted` before anybody can take it. Only `by_right` it may use
+    /// Appends an item, and has it `counted` before a consumer can take it. Only `by_right` it may use
     /// the place that is kept.
     #[inline]
-    pub(crate) fn push(&self, put: &mut Outgoing<T>, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError> {
+    pub(crate) fn push(&self, put: &mut Option<T>, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();
-        if count == inbox.limit && !self.has_room(&mut inbox, count, by_right) {
-            return Err(if inbox.closed { PushError::Closed } else { PushError::Full });
+        if count == inbox.limit && !self.raise_limit(&mut inbox, count, by_right) {
+            return Err(inbox.refusal());
         }
-        inbox.items.push_back(put.take());
-        self.inbox.count_one();
+        self.append(&mut inbox, put);
         counted();
         Ok(())
     }
 
-    /// Sets the limit anew, never below `put`: it has to be met.
+    #[inline]
+    fn append(&self, inbox: &mut Inbox<T>, put: &mut Option<T>) {
+        let Some(item) = put.take() else { unreachable!("an item is put once") };
+        inbox.items.push_back(item);
+        self.inbox.count_one();
+    }
+
+    /// Sets the limit anew. Returns whether there is room.
     #[inline(never)]
-    fn has_room(&self, inbox: &mut Inbox<T>, put: u64, by_right: bool) -> bool {
-        if inbox.closed {
-            return false;
+    fn raise_limit(&self, inbox: &mut Inbox<T>, count: u64, by_right: bool) -> bool {
+        let limit = self.limit(inbox, count, by_right);
+        // Never more than the one place of the line: the next put is another's.
+        inbox.limit = if by_right { limit.min(count + 1) } else { limit };
+        count < limit
+    }
+
+    /// Up to which count a put may be made now, and never below the count.
+    fn limit(&self, inbox: &mut Inbox<T>, count: u64, by_right: bool) -> u64 {
+        if inbox.closed != Closed::Nobody {
+            return count;
         }
-        let full = self.capacity.map_or(u64::MAX, |capacity| self.outbox.count().saturating_add(capacity as u64));
-        inbox.limit = match put < inbox.kept_from {
-            _ if by_right => full.min(put + 1),
+        let Some(capacity) = self.capacity else { return u64::MAX };
+        let taken = self.forget_taken(inbox);
+        // Permits are part of the capacity, so this does not go below zero.
+        let full = taken.saturating_add(capacity as u64 - inbox.permits + inbox.overflow.len() as u64);
+        let limit = match count < inbox.kept_from {
+            _ if by_right => full,
             true => full.min(inbox.kept_from),
-            false => (full - 1).max(put),
+            false => full.saturating_sub(1),
         };
-        put < inbox.limit
+        limit.max(count)
+    }
+
+    /// Takes items that have left off the list of those beyond the capacity. Returns how many items were taken.
+    fn forget_taken(&self, inbox: &mut Inbox<T>) -> u64 {
+        let taken = self.outbox.count();
+        while inbox.overflow.front().is_some_and(|number| *number < taken) {
+            inbox.overflow.pop_front();
+            if inbox.overflow.is_empty() {
+                inbox.overflow.shrink_to(kept::<u64>());
+                self.overflows.store(false, Relaxed);
+            }
+        }
+        taken
+    }
+
+    /// Appends an item beyond the capacity.
+    pub(crate) fn push_beyond(&self, put: &mut Option<T>) -> Result<(), PushError> {
+        let mut inbox = self.inbox.lock();
+        if inbox.closed == Closed::Everybody {
+            return Err(PushError::Closed);
+        }
+        if self.capacity.is_some() {
+            let number = self.inbox.count();
+            self.forget_taken(&mut inbox);
+            inbox.overflow.push_back(number);
+            self.overflows.store(true, Relaxed);
+            // It takes nobody's place, and is no put that passed the line.
+            inbox.limit = inbox.limit.saturating_add(1);
+            inbox.kept_from = inbox.kept_from.saturating_add(1);
+        }
+        self.append(&mut inbox, put);
+        Ok(())
+    }
+
+    /// Promises a place to a put.
+    pub(crate) fn reserve(&self, by_right: bool) -> Result<(), PushError> {
+        let mut inbox = self.inbox.lock();
+        let count = self.inbox.count();
+        if count == inbox.limit && !self.raise_limit(&mut inbox, count, by_right) {
+            return Err(inbox.refusal());
+        }
+        inbox.permits += 1;
+        // The next put has to look what is left.
+        inbox.limit = count;
+        Ok(())
+    }
+
+    /// Appends an item in the place that was promised to it, and has it `counted` before a consumer can take it.
+    pub(crate) fn push_reserved(&self, put: &mut Option<T>, counted: impl FnOnce()) -> Result<(), PushError> {
+        let mut inbox = self.inbox.lock();
+        inbox.permits -= 1;
+        if inbox.closed == Closed::Everybody {
+            return Err(PushError::Closed);
+        }
+        self.append(&mut inbox, put);
+        inbox.limit = inbox.limit.max(self.inbox.count());
+        counted();
+        Ok(())
+    }
+
+    /// Takes a promise back.
+    pub(crate) fn cancel_reserve(&self) {
+        self.inbox.lock().permits -= 1;
+    }
+
+    pub(crate) fn permits(&self) -> usize {
+        self.inbox.lock().permits as usize
+    }
+
+    /// Returns whether a put would find room.
+    pub(crate) fn has_room(&self, by_right: bool) -> bool {
+        let mut inbox = self.inbox.lock();
+        let count = self.inbox.count();
+        count < self.limit(&mut inbox, count, by_right)
+    }
+
+    /// Returns whether there may be room for a put, after an item was taken or a promise taken back.
+    pub(crate) fn may_have_room(&self) -> bool {
+        !self.overflows.load(Relaxed) || self.has_room(true)
     }
 
     /// A put begins to wait: from now on those of others are counted.
@@ -162,12 +292,6 @@ impl<T> Buffer<T> {
     /// No put waits any more.
     pub(crate) fn end_line(&self) {
         self.inbox.lock().kept_from = u64::MAX;
-    }
-
-    /// Whether a place is kept for the line.
-    pub(crate) fn keeps_place(&self) -> bool {
-        let inbox = self.inbox.lock();
-        self.inbox.count() >= inbox.kept_from
     }
 
     /// Takes the first item into an empty slot. `false` if there is none.
@@ -202,17 +326,17 @@ impl<T> Buffer<T> {
         slot.is_some()
     }
 
-    /// After this, either what was put is seen, or whoever puts sees what this thread wrote before.
+    /// After this, either this thread sees what was put, or the producer sees what this thread wrote before.
     pub(crate) fn meet_producers(&self) {
         drop(self.inbox.lock());
     }
 
-    /// After this, either what was taken is seen, or whoever takes sees what this thread wrote before.
+    /// After this, either this thread sees what was taken, or the consumer sees what this thread wrote before.
     pub(crate) fn meet_consumers(&self) {
         drop(self.outbox.lock());
     }
 
-    /// How many items there are.
+    /// Counts the items.
     pub(crate) fn len(&self) -> usize {
         loop {
             let taken = self.outbox.count();
@@ -224,34 +348,37 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// What `is_empty` says, without a lock; maybe of a moment ago.
+    /// Returns what `is_empty` does, without a lock, maybe of a moment ago.
     #[inline]
     pub(crate) fn seems_empty(&self) -> bool {
         let taken = self.outbox.count();
         self.inbox.count() == taken
     }
 
-    /// Whether a push is sure to find no room; maybe of a moment ago.
+    /// Returns whether a push will hardly find room, without a lock, maybe of a moment ago.
     #[inline]
     pub(crate) fn seems_full(&self) -> bool {
-        self.capacity.is_some_and(|capacity| self.len() >= capacity) && !self.is_closed()
+        self.capacity.is_some_and(|capacity| self.len() >= capacity)
+            && !self.overflows.load(Relaxed)
+            && !self.is_closed()
     }
 
-    /// Whether it is empty. Who takes from it afterwards sees what this thread wrote before.
+    /// Returns whether there is no item. A consumer that takes afterwards sees what this thread wrote before.
     pub(crate) fn is_empty(&self) -> bool {
         let outbox = self.outbox.lock();
         outbox.is_empty() && self.inbox.lock().items.is_empty()
     }
 
+    /// Returns whether producers are refused.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(SeqCst)
     }
 
-    /// Refuses every item from now on: none is behind an end that its put raced with.
-    pub(crate) fn close(&self) {
+    /// Refuses items from now on: none is behind an end that its put raced with.
+    pub(crate) fn close(&self, closed: Closed) {
         let mut inbox = self.inbox.lock();
-        inbox.closed = true;
+        inbox.closed = inbox.closed.max(closed);
         inbox.limit = self.inbox.count();
         self.closed.store(true, SeqCst);
     }
@@ -259,39 +386,39 @@ impl<T> Buffer<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Buffer, KEPT_BYTES, Outgoing};
+    use super::{Boxes, KEPT_BYTES};
 
     const KEPT: usize = KEPT_BYTES / size_of::<usize>();
 
-    fn pass(buffer: &Buffer<usize>, items: usize) {
-        (0..items).for_each(|item| buffer.push(&mut Outgoing::Here(item), false, || ()).unwrap());
+    fn pass(boxes: &Boxes<usize>, items: usize) {
+        (0..items).for_each(|item| boxes.push(&mut Some(item), false, || ()).unwrap());
         let mut popped = None;
         for item in 0..items {
-            assert!(buffer.pop(&mut popped));
+            assert!(boxes.pop(&mut popped));
             assert_eq!(popped.take(), Some(item));
         }
-        assert!(!buffer.pop(&mut popped));
+        assert!(!boxes.pop(&mut popped));
     }
 
     /// For how many items there is memory.
-    fn memory(buffer: &Buffer<usize>) -> usize {
-        buffer.inbox.lock().items.capacity() + buffer.outbox.lock().capacity()
+    fn memory(boxes: &Boxes<usize>) -> usize {
+        boxes.inbox.lock().items.capacity() + boxes.outbox.lock().capacity()
     }
 
     #[test]
     fn memory_that_is_needed_no_more_is_given_back() {
-        let buffer = Buffer::new(None);
-        pass(&buffer, 100 * KEPT);
-        assert!(memory(&buffer) >= 100 * KEPT);
-        pass(&buffer, 1);
-        assert!(memory(&buffer) <= 2 * KEPT);
+        let boxes = Boxes::new(None);
+        pass(&boxes, 100 * KEPT);
+        assert!(memory(&boxes) >= 100 * KEPT);
+        pass(&boxes, 1);
+        assert!(memory(&boxes) <= 2 * KEPT);
     }
 
     #[test]
     fn memory_that_is_needed_again_is_kept() {
-        let buffer = Buffer::new(None);
-        pass(&buffer, 10 * KEPT);
-        pass(&buffer, 10 * KEPT);
-        assert!(memory(&buffer) >= 2 * 10 * KEPT, "both boxes are in use");
+        let boxes = Boxes::new(None);
+        pass(&boxes, 10 * KEPT);
+        pass(&boxes, 10 * KEPT);
+        assert!(memory(&boxes) >= 2 * 10 * KEPT, "both boxes are in use");
     }
 }

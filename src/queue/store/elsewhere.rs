@@ -1,139 +1,191 @@
-//! What those who move the items of a queue that is elsewhere ask of this end, and tell it.
+//! Puts and takes of items that are elsewhere.
 
-use crate::queue::effects::{Effects, wake};
-use crate::queue::membership::counters::ConsumerRow;
-use crate::queue::report::blockers::count;
-use crate::queue::report::snapshot::{Outcome, Totals};
-use crate::queue::shared::{Control, Line, Shared};
-use crate::queue::store::remote::Elsewhere;
+use std::num::NonZeroU64;
+use std::task::Waker;
 
-/// What the other side is to know of this process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Here {
-    /// Somebody said `seal` here.
-    pub(crate) sealed: bool,
-    /// Endpoints may be opened here.
-    pub(crate) can_open: bool,
-    pub(crate) producers: usize,
-    /// Some of their names.
-    pub(crate) names: Vec<String>,
-    /// Consumers that are open, and pools, which may open some.
-    pub(crate) consumers: usize,
-    pub(crate) leased: u64,
-    /// Room that was promised to puts, which a shutdown waits for.
-    pub(crate) permits: usize,
-    /// A shutdown: this process is to leave.
-    pub(crate) leaving: bool,
-    pub(crate) ended: bool,
-}
+use super::Store;
+use super::put::NotPut;
+use super::remote::{Delivery, Receipt, Remote, RemoteStore, Settled, Unsendable};
+use super::take::{Take, Taken};
+use crate::error::{Refusal, TryGetError};
+use crate::queue::effects::{drop_quietly, wake};
+use crate::queue::flags::ENDED;
+use crate::queue::membership::counters::{ConsumerRow, ProducerRow};
+use crate::queue::shared::Shared;
+use crate::queue::waiting::lines::Line;
 
 impl<T> Shared<T> {
-    /// Items came for `count` waiting getters.
-    pub(crate) fn tell_getters(&self, count: usize) {
-        self.tell(Line::Getters, count);
-    }
-
-    /// There is room for `count` waiting puts.
-    pub(crate) fn tell_putters(&self, count: usize) {
-        self.tell(Line::Putters, count);
-    }
-
-    fn tell(&self, line: Line, count: usize) {
-        let wakers: Vec<_> = {
-            let mut control = self.control();
-            (0..count).map_while(|_| self.notify(&mut control, line)).collect()
-        };
-        wake(wakers);
-    }
-
-    /// Returns how many items consumers wait for. One that works on several at once waits for as many as it may hold.
-    pub(crate) fn awaited_items(&self) -> usize {
+    #[cold]
+    pub(super) fn put_elsewhere(
+        &self,
+        row: &ProducerRow,
+        put: &mut Option<T>,
+        by_right: bool,
+    ) -> Result<Receipt, NotPut> {
+        let Store::Remote(remote) = &self.store else { unreachable!("the only other one") };
+        // Where there is no room, nothing need be encoded. That is foreign code, so it runs under no lock.
+        if !self.has_room(&self.control(), by_right) && !self.refuses(row) {
+            return Err(NotPut::Full);
+        }
+        let encoded = self.encode(&*remote.driver, put)?;
+        let Some(_held) = row.endpoint.hold_open() else { return Err(Refusal::Closed.into()) };
         let control = self.control();
-        // Where many wait, one for each is enough to begin with.
-        let rows = control.getters.consumers().take(FEW).filter_map(|id| control.registry.consumer(id));
-        control.getters.len() + rows.map(|row| row.room() - 1).sum::<usize>()
+        if control.life.refuses_puts() {
+            return Err(control.life.refusal().into());
+        }
+        if !self.has_room(&control, by_right) {
+            return Err(NotPut::Full);
+        }
+        Ok(self.accept(remote, row, put, encoded))
     }
 
-    /// More of what was said here is known elsewhere.
-    pub(crate) fn tell_flushers(&self) {
-        let wakers: Vec<_> = self.control().flushers.pop_all().collect();
-        wake(wakers);
-    }
-
-    pub(crate) fn here(&self) -> Here {
-        let control = self.control();
-        control.here()
-    }
-
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.control().life.shut_down
-    }
-
-    /// What the others have done.
-    pub(crate) fn learn(&self, sealed: bool, draining: bool) {
-        self.control().elsewhere = Elsewhere { sealed, draining };
-    }
-
-    /// The queue takes no more puts from this process.
-    pub(crate) fn refuse_puts(&self) {
-        self.change(|control, effects| {
-            control.life.puts_refused = true;
-            self.buffer.close();
-            self.release_putters(control, effects);
-            self.refuse_unconfirmed(control, effects);
-        });
-    }
-
-    /// The queue has ended, or this process has left it.
-    pub(crate) fn end_remote(&self, outcome: Outcome, totals: Totals) {
-        self.change(|control, effects| {
-            if control.ended().is_none() {
-                self.end(control, effects, outcome, Some(totals));
-                self.refuse_unconfirmed(control, effects);
+    fn encode(&self, driver: &dyn Remote<T>, put: &Option<T>) -> Result<Vec<u8>, Refusal> {
+        let Some(item) = put else { unreachable!("an item is put once") };
+        driver.encode(item).map_err(|error| {
+            let label = self.label();
+            match error {
+                Unsendable::NoJson(_) => {
+                    log::error!("{label}: an item cannot be written as JSON: {error}");
+                    Refusal::Unserializable
+                }
+                Unsendable::TooLarge { .. } => {
+                    log::error!("{label}: an item is too large: {error}");
+                    Refusal::TooLarge
+                }
             }
-        });
+        })
     }
 
-    fn refuse_unconfirmed(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
-        let Some(remote) = self.remote() else { return };
-        let (detached, wakers) = remote.refuse();
-        effects.wake.extend(wakers);
-        if control.life.shut_down {
-            // For its report.
-            control.left.extend(detached);
-        } else if !detached.is_empty() {
-            let puts = count(detached.len() as u64, "put");
-            effects.error =
-                Some(format!("{}: refused and dropped, as nobody waits for the answer: {puts}", self.label()));
-            effects.discard.extend(detached);
+    /// With the mutex held.
+    fn accept(&self, remote: &RemoteStore<T>, row: &ProducerRow, put: &mut Option<T>, encoded: Vec<u8>) -> Receipt {
+        let item = put.take()?;
+        row.count_put();
+        row.stamp_put(self.clock.now());
+        Some(remote.driver.put(item, encoded))
+    }
+
+    /// Permits count as room taken; their puts never wait.
+    pub(super) fn reserve_elsewhere(&self, remote: &RemoteStore<T>, by_right: bool) -> Result<(), NotPut> {
+        let control = self.control();
+        if control.life.refuses_puts() {
+            return Err(control.life.refusal().into());
+        }
+        if !self.has_room(&control, by_right) {
+            return Err(NotPut::Full);
+        }
+        remote.add_permit();
+        Ok(())
+    }
+
+    pub(super) fn put_reserved_elsewhere(
+        &self,
+        remote: &RemoteStore<T>,
+        row: &ProducerRow,
+        put: &mut Option<T>,
+    ) -> Result<Receipt, Refusal> {
+        let encoded = self.encode(&*remote.driver, put);
+        let held = row.endpoint.hold_open();
+        let result = {
+            let control = self.control();
+            remote.return_permit();
+            match encoded {
+                _ if held.is_none() => Err(Refusal::Closed),
+                _ if control.life.refuses_children() || control.life.puts_refused => Err(control.life.refusal()),
+                Err(refusal) => Err(refusal),
+                Ok(encoded) => Ok(self.accept(remote, row, put, encoded)),
+            }
+        };
+        drop(held);
+        if result.is_err() {
+            wake(self.notify_next(Line::Putters));
+        }
+        remote.driver.changed();
+        result
+    }
+
+    /// Returns whether a put is confirmed. `None`: not yet, and the waker will be woken. A refusal hands the item back.
+    pub(crate) fn confirmed(
+        &self,
+        number: NonZeroU64,
+        put: &mut Option<T>,
+        mut waker: Option<Waker>,
+    ) -> Option<Result<(), Refusal>> {
+        let Store::Remote(remote) = &self.store else { return Some(Ok(())) };
+        match remote.driver.confirmed(number, &mut waker)? {
+            Ok(()) => Some(Ok(())),
+            Err(item) => {
+                *put = Some(item);
+                Some(Err(self.refusal()))
+            }
         }
     }
-}
 
-impl<T> Control<T> {
-    fn here(&self) -> Here {
-        let producers = self.registry.producers();
-        let leaving = self.life.shut_down;
-        Here {
-            sealed: self.life.seal_said,
-            can_open: self.openers > 0 && !leaving,
-            producers: match () {
-                () if self.life.puts_refused => 0,
-                () if leaving => self.permits.min(1),
-                () => producers.len(),
-            },
-            names: producers.iter().take(NAMES).map(|open| open.endpoint.name.to_string()).collect(),
-            consumers: self.registry.open_consumers() + self.pools,
-            permits: self.permits,
-            leased: self.registry.consumers().map(ConsumerRow::in_flight).sum(),
-            leaving,
-            ended: self.ended().is_some(),
+    /// Takes a put back if it has not been sent, or was refused.
+    pub(crate) fn withdraw(&self, number: NonZeroU64) -> Option<T> {
+        let Store::Remote(remote) = &self.store else { return None };
+        let item = remote.driver.withdraw(number)?;
+        wake(self.notify_next(Line::Putters));
+        Some(item)
+    }
+
+    /// Notes that nobody will ask whether a put is confirmed.
+    pub(crate) fn detach(&self, receipt: Receipt) {
+        if let (Some(number), Store::Remote(remote)) = (receipt, &self.store)
+            && let Some(refused) = remote.driver.detach(number)
+        {
+            log::error!("{}: a put that nobody waits for is refused and dropped", self.label());
+            drop_quietly(refused);
         }
     }
+
+    #[cold]
+    pub(super) fn take_elsewhere(
+        &self,
+        row: &ConsumerRow,
+        take: Take,
+        taken: &mut Taken<T>,
+    ) -> Result<(), TryGetError> {
+        let Store::Remote(remote) = &self.store else { unreachable!("the only other one") };
+        if row.is_shut() || self.flags.any(ENDED) {
+            return Err(TryGetError::Ended);
+        }
+        // Claimed before: what has left the prefetch and is not reported yet keeps this process from leaving.
+        row.claim();
+        let Some(Delivery { item, lease, attempts }) = remote.driver.try_take() else {
+            row.claim_failed();
+            return Err(TryGetError::Empty);
+        };
+        match take {
+            Take::Lease => row.stamp_lease(self.clock.now()),
+            Take::Own => {
+                remote.settle(lease, Settled::Taken);
+                row.count_taken();
+                // It is no lease, and was claimed only until it was reported.
+                row.claim_failed();
+            }
+        }
+        *taken = Taken { item: Some(item), attempt: attempts + 1, sequence: lease };
+        Ok(())
+    }
+
+    pub(super) fn put_child_elsewhere(
+        &self,
+        remote: &RemoteStore<T>,
+        row: &ConsumerRow,
+        lease: u64,
+        put: &mut Option<T>,
+    ) -> Result<(), Refusal> {
+        let encoded = self.encode(&*remote.driver, put)?;
+        {
+            let control = self.control();
+            if control.life.refuses_children() {
+                return Err(control.life.refusal());
+            }
+            remote.driver.put_child(lease, encoded).map_err(|_| Refusal::Fenced)?;
+        }
+        // It travels as it was written.
+        drop(put.take());
+        row.count_child();
+        Ok(())
+    }
 }
-
-/// How many of the waiting consumers are asked how many items they wait for; of the others, one each.
-const FEW: usize = 64;
-
-/// So many producers are told by name.
-const NAMES: usize = 20;

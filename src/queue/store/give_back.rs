@@ -1,18 +1,95 @@
-//! The way back of items whose lease ended unsettled.
+//! An item's way back, when its lease ended unsettled.
 
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::Store;
+use super::delayed::Call;
+use super::returned::ReturnedItem;
+use super::remote::{RemoteStore, Settled};
 use crate::queue::effects::{drop_quietly, log_lost, wake};
+use crate::queue::flags::{ENDED, RETURNED};
+use crate::queue::ids::ConsumerId;
+use crate::queue::lease::dead_letters::DeadLetter;
 use crate::queue::report::clock::Ticks;
-use crate::queue::shared::{Control, RETURNED, Shared};
-use crate::queue::store::delayed::Call;
-use crate::queue::store::returned::ReturnedItem;
+use crate::queue::shared::{Control, Shared};
+
+/// An item whose lease ended unsettled.
+pub(crate) struct GivenBack<T> {
+    pub(crate) item: T,
+    pub(crate) consumer: ConsumerId,
+    /// The consumer's number for the lease.
+    pub(crate) lease: u64,
+    /// How many attempts count against the item, and whether the last one failed.
+    pub(crate) attempts: u32,
+    pub(crate) failed: bool,
+}
 
 impl<T> Shared<T> {
-    /// Takes an item back whose lease ended unsettled. One that failed may have to wait.
-    pub(crate) fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, failed: bool) {
+    /// Returns whether an item may be handed out again. After the end it is discarded with the rest; elsewhere the
+    /// queue goes on, and decides.
+    pub(crate) fn may_hand_out_again(&self) -> bool {
+        !self.flags.any(ENDED) || !self.store.ends_here()
+    }
+
+    /// Takes an item back whose lease ended unsettled.
+    pub(crate) fn give_back(self: &Arc<Self>, given: GivenBack<T>) {
+        let GivenBack { item, consumer, lease, attempts, failed } = given;
+        match &self.store {
+            Store::Plain(_) => {
+                let returned = ReturnedItem { item: Box::new(item), attempts, consumer, sequence: lease };
+                self.take_back(returned, failed);
+            }
+            Store::Remote(remote) => {
+                self.send_back(remote, lease, &item, attempts, failed);
+                drop_quietly(item);
+            }
+        }
+    }
+
+    /// Sends an item back to where it came from.
+    fn send_back(&self, remote: &RemoteStore<T>, lease: u64, item: &T, attempts: u32, failed: bool) {
+        let delay = || self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
+        let how = match failed {
+            true => Settled::Failed(delay().unwrap_or_default(), remote.driver.encode_again(item)),
+            false => Settled::Undone,
+        };
+        remote.settle(lease, how);
+    }
+
+    /// Gives an item up.
+    pub(crate) fn dead_letter(&self, lease: u64, letter: DeadLetter<T>) {
+        match &self.store {
+            Store::Plain(_) => self.hand_to_readers(&mut Some(letter)),
+            Store::Remote(remote) => {
+                remote.settle(lease, Settled::Dead(remote.driver.encode_letter(&letter)));
+                drop_quietly(letter.item);
+            }
+        }
+    }
+
+    fn hand_to_readers(&self, letter: &mut Option<DeadLetter<T>>) {
+        let dead_letters = {
+            let mut control = self.control();
+            control.counts.dead_lettered += 1;
+            control.dead_letters.clone()
+        };
+        if let Some(queue) = dead_letters {
+            queue.put(letter);
+        }
+        if let Some(unread) = letter.take() {
+            log::error!(
+                "{}: a dead letter is dropped, because nobody reads them yet or any more (call dead_letters() before the work begins): \
+                 {unread}",
+                self.label(),
+            );
+            drop_quietly(unread.item);
+        }
+    }
+
+    /// Takes an item back into memory. One that failed may have to wait.
+    fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, failed: bool) {
         let redelivery = self.redelivery.as_ref().filter(|_| failed);
         let delay = redelivery.map(|redelivery| redelivery.backoff.delay(returned.attempts));
         let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.now() + delay);
@@ -20,12 +97,12 @@ impl<T> Shared<T> {
             let mut control = self.control();
             let lost = control.is_lost() && control.ended().is_none();
             if lost || control.ended().is_some() {
-                control.discarded += 1;
+                control.counts.discarded += 1;
                 drop(control);
                 log_lost(&self.label(), usize::from(lost));
                 return drop_quietly(returned.item);
             }
-            control.redelivered += 1;
+            control.counts.redelivered += 1;
             match due {
                 None => (self.put_back(&mut control, returned), Call::Nothing),
                 Some(due) => (None, control.delayed.insert(due, returned)),
@@ -43,7 +120,7 @@ impl<T> Shared<T> {
     fn put_back(&self, control: &mut Control<T>, returned: ReturnedItem<T>) -> Option<Waker> {
         let giver = returned.consumer;
         control.returned.insert(returned);
-        self.raise(control, RETURNED);
+        self.flags.raise(RETURNED);
         self.notify_of_return(control, giver)
     }
 

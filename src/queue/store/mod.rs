@@ -1,12 +1,187 @@
-//! .
+//! Where items are. A queue's store is chosen when the queue is built, and nothing outside of this folder asks
+//! which one it is.
+//!
+//! - `boxes.rs`: the plain store, two boxes in memory; `returned.rs` and `delayed.rs`: what came back to it
+//! - `remote.rs`: items elsewhere, and the interface that a driver implements; `elsewhere.rs`: puts and takes there;
+//!   `driver.rs`: what the driver asks of the queue and tells it
+//! - `put.rs`, `take.rs`, `give_back.rs`: an item's way in, out and back, whatever the store is
+//!
+//! A new store is a variant of [`Store`], an arm in each `match` of this folder, and a file of its own.
 
 pub(crate) mod boxes;
 pub(crate) mod delayed;
 #[cfg(feature = "redis")]
-pub(crate) mod elsewhere;
+pub(crate) mod driver;
+mod elsewhere;
 pub(crate) mod give_back;
-pub(crate) mod moves;
-pub(crate) mod overflow;
+mod put;
 pub(crate) mod remote;
 pub(crate) mod returned;
-pub(crate) mod transfer;
+pub(crate) mod take;
+
+use std::sync::Arc;
+
+use self::boxes::{Boxes, Closed};
+use self::remote::{Remote, RemoteStore, Settled};
+use super::lease::dead_letters::DeadLetterQueue;
+
+pub(crate) use self::put::NotPut;
+pub(crate) use self::remote::{Mark, Receipt};
+
+/// Where the items of a queue are.
+///
+/// What the queue's mutex guards of the plain store, the items that came back, is in
+/// [`Control`](super::shared::Control).
+pub(crate) enum Store<T> {
+    Plain(Boxes<T>),
+    Remote(RemoteStore<T>),
+}
+
+impl<T> Store<T> {
+    /// Keeps items in memory; `None` is without a bound.
+    pub(crate) fn plain(capacity: Option<usize>) -> Self {
+        Self::Plain(Boxes::new(capacity))
+    }
+
+    /// Leaves items to a driver, which keeps them elsewhere.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "called by the backend"))]
+    pub(crate) fn remote(driver: Arc<dyn Remote<T>>, capacity: Option<usize>) -> Self {
+        Self::Remote(RemoteStore::new(driver, capacity))
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        match self {
+            Self::Plain(boxes) => boxes.capacity(),
+            Self::Remote(remote) => remote.capacity,
+        }
+    }
+
+    /// Returns whether this process alone decides when the queue seals itself, and when it has ended. If not, it is
+    /// told ([`Shared::learn`](super::Shared::learn), [`Shared::end_remote`](super::Shared::end_remote)).
+    pub(crate) fn ends_here(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// Notes that something was opened, closed, sealed or ended in this process.
+    pub(crate) fn membership_changed(&self) {
+        if let Self::Remote(remote) = self {
+            remote.driver.changed();
+        }
+    }
+
+    /// Notes what became of a lease.
+    #[inline]
+    pub(crate) fn settle(&self, lease: u64, how: Settled) {
+        if let Self::Remote(remote) = self {
+            remote.settle(lease, how);
+        }
+    }
+
+    /// Refuses items from now on.
+    pub(crate) fn close(&self, closed: Closed) {
+        match self {
+            Self::Plain(boxes) => boxes.close(closed),
+            Self::Remote(remote) => remote.close(),
+        }
+    }
+
+    /// Returns whether producers are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Plain(boxes) => boxes.is_closed(),
+            Self::Remote(remote) => remote.is_closed(),
+        }
+    }
+
+    /// Returns whether no item is left that was never handed out. Of items elsewhere that is not known.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Plain(boxes) => boxes.is_empty(),
+            Self::Remote(_) => false,
+        }
+    }
+
+    /// Returns whether a take is sure to find nothing, without a lock, maybe of a moment ago.
+    pub(crate) fn seems_empty(&self) -> bool {
+        match self {
+            Self::Plain(boxes) => boxes.seems_empty(),
+            Self::Remote(_) => false,
+        }
+    }
+
+    /// Returns whether a put will hardly find room, without a lock, maybe of a moment ago.
+    pub(crate) fn seems_full(&self) -> bool {
+        match self {
+            Self::Plain(boxes) => boxes.seems_full(),
+            Self::Remote(_) => false,
+        }
+    }
+
+    /// Counts the places that are promised to puts.
+    pub(crate) fn permits(&self) -> usize {
+        match self {
+            Self::Plain(boxes) => boxes.permits(),
+            Self::Remote(remote) => remote.permits(),
+        }
+    }
+
+    /// A put begins to wait.
+    pub(crate) fn begin_line(&self) {
+        if let Self::Plain(boxes) = self {
+            boxes.begin_line();
+        }
+    }
+
+    /// A waiting put was made, and there are more.
+    pub(crate) fn move_line(&self) {
+        if let Self::Plain(boxes) = self {
+            boxes.move_line();
+        }
+    }
+
+    /// No put waits any more.
+    pub(crate) fn end_line(&self) {
+        if let Self::Plain(boxes) = self {
+            boxes.end_line();
+        }
+    }
+
+    /// After this, either this thread sees what was put, or the producer sees what this thread wrote before. A driver
+    /// notifies with the queue's mutex held, under which this thread has parked.
+    pub(crate) fn meet_producers(&self) {
+        if let Self::Plain(boxes) = self {
+            boxes.meet_producers();
+        }
+    }
+
+    /// As [`meet_producers`](Store::meet_producers), with the consumers.
+    pub(crate) fn meet_consumers(&self) {
+        if let Self::Plain(boxes) = self {
+            boxes.meet_consumers();
+        }
+    }
+
+    /// Marks all that was said in this process until now. `None` if no other process is to know it.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Remote(remote) => Some(remote.driver.mark()),
+        }
+    }
+
+    /// Returns whether all until this mark is known to the other processes, or can never be told.
+    pub(crate) fn is_known(&self, mark: Mark) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Remote(remote) => remote.driver.is_known(mark),
+        }
+    }
+
+    /// Opens the queue of dead letters, if this store keeps them.
+    pub(crate) fn open_dead_letters(&self) -> Option<Arc<dyn DeadLetterQueue<T>>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Remote(remote) => Some(remote.driver.open_letters()),
+        }
+    }
+}

@@ -1,43 +1,23 @@
-//! A queue whose items are elsewhere: the seam between this process's part and whoever moves the items.
+//! Items that are elsewhere: the interface that a driver implements.
 //!
-//! Endpoints, registry and lines of waiters are here as ever; the buffer is not used. Puts go into a
-//! *window* until the other side has confirmed them, takes come from an *outlet* that is filled from there,
-//! and what becomes of leases is reported. That the queue is drained is decided there alone.
+//! Endpoints, registry and lines of waiters are in this process as ever. Puts go into a *window* until the other side
+//! has confirmed them, takes come from a *prefetch* that the driver fills, and what becomes of leases is reported. That
+//! the queue is drained is decided there alone.
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::error::{PutError, TryGetError, TryPutError};
 use crate::one_line::OneLine;
-use crate::queue::IterableQueue;
-use crate::queue::effects::{drop_quietly, wake};
-use crate::queue::lease::dead_letters::DeadLetter;
-use crate::queue::membership::counters::{ConsumerRow, ProducerRow};
+use crate::queue::lease::dead_letters::{DeadLetter, DeadLetterQueue};
 use crate::queue::report::snapshot::{ProcessStatus, Totals};
-use crate::queue::shared::{ENDED, Line, Shared};
-use crate::queue::store::moves::{Outgoing, Taken};
-use crate::queue::store::transfer::Take;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-/// The number of an accepted put that is yet to be confirmed; `None` where nothing is.
+/// The number of an accepted put that is yet to be confirmed; `None` if there is nothing to confirm.
 pub(crate) type Receipt = Option<NonZeroU64>;
-
-/// Why a put is not done. That it is to be confirmed is among it, so that puts in memory, which never are, do
-/// nothing for it.
-#[derive(Debug)]
-pub(crate) enum NotDone {
-    Full,
-    Refused(PutError<()>),
-    Unconfirmed,
-}
-
-impl From<PutError<()>> for NotDone {
-    fn from(error: PutError<()>) -> Self {
-        Self::Refused(error)
-    }
-}
 
 /// This process's end of a queue that is elsewhere. Every method may be called under the lock of the queue, but for
 /// those that run foreign code: `encode`, `encode_again`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
@@ -97,7 +77,7 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
 
     /// Opens the queue of the dead letters, which is elsewhere, too. Once its handle is sealed here, it ends when it has
     /// no more for this process.
-    fn open_letters(&self) -> IterableQueue<DeadLetter<T>>;
+    fn open_letters(&self) -> Arc<dyn DeadLetterQueue<T>>;
 }
 
 /// Why an item cannot travel.
@@ -155,7 +135,7 @@ pub(crate) struct Mark {
     pub(crate) changes: u64,
 }
 
-/// What is known of the whole queue, of a moment ago.
+/// What is known of the items of the whole queue, maybe of a moment ago.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
     pub(crate) buffered: usize,
@@ -163,206 +143,47 @@ pub(crate) struct Report {
     pub(crate) totals: Totals,
     /// How long ago the oldest item was put, of those that come next.
     pub(crate) oldest: Option<Duration>,
-    /// The others.
+    /// The other processes.
     pub(crate) processes: Vec<ProcessStatus>,
 }
 
-/// What this process knows of the others, for its own decisions.
-#[derive(Debug, Default)]
-pub(crate) struct Elsewhere {
-    pub(crate) sealed: bool,
-    pub(crate) draining: bool,
+/// A store whose items are elsewhere.
+pub(crate) struct RemoteStore<T> {
+    pub(crate) driver: Arc<dyn Remote<T>>,
+    pub(crate) capacity: Option<usize>,
+    /// Places that are promised to puts; changed with the queue's mutex held.
+    permits: AtomicUsize,
+    closed: AtomicBool,
 }
 
-impl<T> Shared<T> {
-    /// Marks all that was said here until now. `None`: nobody else is to know it.
-    pub(crate) fn mark(&self) -> Option<Mark> {
-        self.remote().map(Remote::mark)
-    }
-
-    pub(crate) fn is_known(&self, mark: Mark) -> bool {
-        self.remote().is_none_or(|remote| remote.is_known(mark))
-    }
-
-    pub(crate) fn remote(&self) -> Option<&dyn Remote<T>> {
-        self.remote.as_deref()
+impl<T> RemoteStore<T> {
+    pub(crate) fn new(driver: Arc<dyn Remote<T>>, capacity: Option<usize>) -> Self {
+        Self { driver, capacity, permits: AtomicUsize::new(0), closed: AtomicBool::new(false) }
     }
 
     #[cold]
-    pub(crate) fn put_remote(&self, row: &ProducerRow, put: &mut Outgoing<T>, by_right: bool) -> NotDone {
-        let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
-        // Encoding is for nothing where there is no room. It is foreign code, so it runs under no lock.
-        if !self.has_room(&self.control(), by_right) && !self.refuses(row) {
-            return NotDone::Full;
-        }
-        let encoded = match remote.encode(put.item()) {
-            Ok(encoded) => encoded,
-            Err(error) => return self.unsendable(error).into(),
-        };
-        let Some(_held) = row.endpoint.hold_open() else { return PutError::Closed(()).into() };
-        let control = self.control();
-        if control.refuses_puts() {
-            return control.refusal().into();
-        }
-        if !self.has_room(&control, by_right) {
-            return NotDone::Full;
-        }
-        row.count_put_beside();
-        row.stamp_put(self.clock.now());
-        *put = Outgoing::Unconfirmed(remote.put(put.take(), encoded));
-        NotDone::Unconfirmed
+    pub(crate) fn settle(&self, lease: u64, how: Settled) {
+        self.driver.settle(lease, how);
     }
 
-    /// Permits count as room taken; their puts never wait.
-    pub(crate) fn put_reserved_remote(
-        &self,
-        remote: &dyn Remote<T>,
-        row: &ProducerRow,
-        put: &mut Outgoing<T>,
-    ) -> Result<(), PutError<()>> {
-        let encoded = remote.encode(put.item());
-        let held = row.endpoint.hold_open();
-        let (result, effects) = self.decide(|control, effects| {
-            self.return_permit(control);
-            let refused = match encoded {
-                _ if held.is_none() => PutError::Closed(()),
-                _ if control.refuses_children() || control.life.puts_refused => control.refusal(),
-                Err(error) => return Err(error),
-                Ok(encoded) => {
-                    row.count_put_beside();
-                    row.stamp_put(self.clock.now());
-                    *put = Outgoing::Unconfirmed(remote.put(put.take(), encoded));
-                    return Ok(Ok(()));
-                }
-            };
-            effects.wake.extend(self.notify(control, Line::Putters));
-            Ok(Err(refused))
-        });
-        drop(held);
-        effects.run();
-        result.unwrap_or_else(|error| {
-            wake(self.notify_next(Line::Putters));
-            Err(self.unsendable(error))
-        })
+    pub(crate) fn close(&self) {
+        self.closed.store(true, SeqCst);
     }
 
-    fn unsendable(&self, error: Unsendable) -> PutError<()> {
-        match error {
-            Unsendable::NoJson(_) => {
-                log::error!("{}: an item cannot be written as JSON: {error}", self.label());
-                PutError::Unserializable(())
-            }
-            Unsendable::TooLarge { .. } => {
-                log::error!("{}: an item is too large: {error}", self.label());
-                PutError::TooLarge(())
-            }
-        }
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(SeqCst)
     }
 
-    /// Whether a put is confirmed. A refusal hands the item back.
-    pub(crate) fn confirmed(
-        &self,
-        put: &mut Outgoing<T>,
-        mut waker: Option<Waker>,
-    ) -> Option<Result<(), PutError<()>>> {
-        let Outgoing::Unconfirmed(number) = *put else { return Some(Ok(())) };
-        match self.remote()?.confirmed(number, &mut waker)? {
-            Ok(()) => {
-                *put = Outgoing::Gone;
-                Some(Ok(()))
-            }
-            Err(item) => {
-                *put = Outgoing::Here(item);
-                Some(Err(self.refusal()))
-            }
-        }
+    pub(crate) fn permits(&self) -> usize {
+        self.permits.load(SeqCst)
     }
 
-    pub(crate) fn withdraw(&self, put: NonZeroU64) -> Option<T> {
-        let item = self.remote()?.withdraw(put)?;
-        wake(self.notify_next(Line::Putters));
-        Some(item)
+    pub(crate) fn add_permit(&self) {
+        self.permits.fetch_add(1, SeqCst);
     }
 
-    /// What a put that does not wait is told. Kept out of the fast path.
-    #[cold]
-    pub(crate) fn done_for_now(&self, not_done: NotDone, put: Outgoing<T>) -> Result<(), TryPutError<T>> {
-        match not_done {
-            NotDone::Full => Err(TryPutError::Full(put.into_item())),
-            NotDone::Refused(error) => Err(TryPutError::Refused(put.refused(error))),
-            NotDone::Unconfirmed => {
-                if let Some(put) = put.receipt() {
-                    self.detach(put);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Nobody will ask whether a put is confirmed.
-    pub(crate) fn detach(&self, put: NonZeroU64) {
-        if let Some(refused) = self.remote().and_then(|remote| remote.detach(put)) {
-            log::error!("{}: a put that nobody waits for is refused and dropped", self.label());
-            drop_quietly(refused);
-        }
-    }
-
-    pub(crate) fn take_remote(&self, row: &ConsumerRow, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
-        let Some(remote) = self.remote() else { unreachable!("flagged as remote") };
-        if self.flagged(ENDED) {
-            return Err(TryGetError::Ended);
-        }
-        // Claimed before: what has left the outlet and is not reported yet keeps this process from leaving.
-        row.claim();
-        let Some(Delivery { item, lease, attempts }) = remote.try_take() else {
-            row.claim_failed();
-            return Err(TryGetError::Empty);
-        };
-        match take {
-            Take::Lease => row.stamp_lease(self.clock.now()),
-            Take::Own => {
-                remote.settle(lease, Settled::Taken);
-                row.count_taken();
-                // It is no lease, and was claimed only until it was reported.
-                row.claim_failed();
-            }
-        }
-        *taken = Taken { item: Some(item), attempt: attempts + 1, sequence: lease };
-        Ok(())
-    }
-
-    pub(crate) fn put_child_remote(
-        &self,
-        remote: &dyn Remote<T>,
-        row: &ConsumerRow,
-        lease: u64,
-        put: &mut Outgoing<T>,
-    ) -> Result<(), PutError<()>> {
-        let encoded = match remote.encode(put.item()) {
-            Ok(encoded) => encoded,
-            Err(error) => return Err(self.unsendable(error)),
-        };
-        let control = self.control();
-        if control.refuses_children() {
-            return Err(control.refusal());
-        }
-        if remote.put_child(lease, encoded).is_err() {
-            return Err(PutError::Fenced(()));
-        }
-        // It travels as it was written: the caller drops it, out of the lock.
-        row.count_child();
-        Ok(())
-    }
-
-    /// Sends an unsettled item back to where it came from. `attempts` count against it; `failed` says that the last one
-    /// did.
-    pub(crate) fn send_back(&self, remote: &dyn Remote<T>, lease: u64, item: &T, attempts: u32, failed: bool) {
-        let delay = || self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
-        let how = match failed {
-            true => Settled::Failed(delay().unwrap_or_default(), remote.encode_again(item)),
-            false => Settled::Undone,
-        };
-        remote.settle(lease, how);
+    pub(crate) fn return_permit(&self) {
+        self.permits.fetch_sub(1, SeqCst);
     }
 }
 

@@ -1,0 +1,249 @@
+//! The counting: what is leased, and when the queue is drained.
+//!
+//! # Why `Drained` is right: the double reading
+//!
+//! A consumer raises `claimed` *before* it asks the boxes for an item, and the thread that settles raises
+//! `settled` *after* all that the lease did (its children are put, the item is back). To decide,
+//! [`Shared::finish`] reads, under the mutex and in this order: the sum S of `settled`, whether the
+//! boxes are empty, the sum C of `claimed`.
+//!
+//! *Safe*: S = C means that every claim it saw is settled. Emptiness was read after S, so it
+//! includes what those leases put and gave back; and a pop that made the boxes empty published
+//! its claim before, so C includes it. No producer is open, so nothing else can come.
+//!
+//! *Live*: a settler raises `settled`, then reads `DRAINING`; the last close raises `DRAINING`, then
+//! reads `settled`. All four are sequentially consistent, so one sees the other; and the last
+//! settler of all finds S = C. A take without a lease, the last pop, stands in for a settler: it
+//! goes through the lock of the outbox, as does the look that decides on emptiness.
+//!
+//! *Once*: the state changes under the mutex.
+
+use super::counters::ConsumerRow;
+use crate::queue::effects::Effects;
+use crate::queue::flags::{DRAINING, ENDED, RETURNED};
+use crate::queue::report::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
+use crate::queue::shared::{Control, Shared};
+use crate::queue::store::boxes::Closed;
+use crate::queue::store::remote::Settled;
+use crate::queue::waiting::lines::Line;
+
+impl<T> Control<T> {
+    pub(crate) fn ended(&self) -> Option<&Drained> {
+        self.life.ended.as_ref()
+    }
+
+    /// Returns whether the queue is abandoned, and nobody is left who could ask for what is buffered.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.life.abandoned && self.registry.openers == 0 && !self.life.shut_down
+    }
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn state_of(&self, control: &Control<T>) -> State {
+        match &control.life.ended {
+            Some(drained) if drained.outcome == Outcome::Complete => State::Drained,
+            Some(_) => State::Aborted,
+            None if !control.life.is_sealed() => State::Open,
+            None if self.is_draining(control) => State::Draining,
+            None => State::Sealed,
+        }
+    }
+
+    fn is_draining(&self, control: &Control<T>) -> bool {
+        if control.life.elsewhere.draining {
+            return true;
+        }
+        // Promised room counts as a producer; after a shutdown no more is promised.
+        let nobody_puts = || control.life.shut_down && self.store.permits() == 0;
+        control.life.sealed && (control.registry.no_producer_open() || nobody_puts())
+    }
+
+    /// Runs a change under the mutex, then moves the state on, then does what may run user code.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> R {
+        let mut effects = Effects::new();
+        let result = {
+            let mut control = self.control();
+            let result = change(&mut control, &mut effects);
+            self.advance(&mut control, &mut effects);
+            result
+        };
+        effects.run();
+        result
+    }
+
+    /// C3. Idempotent.
+    pub(crate) fn seal(&self) {
+        self.change(|control, _| {
+            control.life.sealed = true;
+            control.life.seal_said = true;
+        });
+    }
+
+    /// Ends a lease. Everything that it did has been done by now, or is told to the store.
+    #[inline]
+    pub(crate) fn settle(&self, row: &ConsumerRow, lease: u64, how: Option<Settled>) {
+        if let Some(how) = how {
+            self.store.settle(lease, how);
+        }
+        if row.settle() {
+            self.control().registry.fold_consumer(row);
+        }
+        if self.flags.any(DRAINING) {
+            self.try_finish();
+        }
+    }
+
+    /// D8: everybody ends, and the caller gets what was left, in order.
+    pub(crate) fn abort(&self) -> Vec<T> {
+        self.abort_and_tell().0
+    }
+
+    /// Aborts, and returns also the consumers that hold items.
+    pub(crate) fn abort_and_tell(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
+        self.change(|control, effects| {
+            if control.life.ended.is_some() {
+                return (Vec::new(), Vec::new());
+            }
+            let mut holders = self.consumers(control);
+            holders.retain(|consumer| consumer.leased > 0);
+            let left = self.take_all(control, effects);
+            // Of a queue that goes on elsewhere, a shutdown ends this process's part.
+            let leaves = control.life.shut_down && !self.store.ends_here();
+            let outcome = if leaves { Outcome::Left } else { Outcome::Aborted };
+            let totals = self.stock(control).totals;
+            self.end(control, effects, outcome, totals);
+            (left, holders)
+        })
+    }
+
+    /// Seals and refuses all further puts; consumers go on.
+    pub(crate) fn shut_down(&self) {
+        self.change(|control, effects| {
+            control.life.sealed = true;
+            control.life.shut_down = true;
+            self.store.close(Closed::Producers);
+            self.release_putters(control, effects);
+        });
+    }
+
+    /// Takes what a shutdown left when there was nobody to take it.
+    pub(crate) fn take_left(&self) -> Vec<T> {
+        std::mem::take(&mut self.control().left)
+    }
+
+    /// Looks whether this was the last settle. Kept out of the fast paths.
+    #[inline(never)]
+    pub(crate) fn try_finish(&self) {
+        // The consumer that takes what is still there will look again, if takes go on.
+        if self.store.is_empty() || self.store.is_closed() {
+            self.change(|_, _| ());
+        }
+    }
+
+    /// Draws the consequences of any change (D7, C5).
+    fn advance(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        self.store.membership_changed();
+        if !self.store.ends_here() || !control.life.sealed || control.life.ended.is_some() {
+            return;
+        }
+        if !control.life.abandoned && control.nobody_consumes() {
+            control.life.abandoned = true;
+            self.store.close(Closed::Everybody);
+            self.release_putters(control, effects);
+        }
+        if control.is_lost() {
+            // At once, and not with the end: one of the items may hold the last producer, which keeps the end off.
+            effects.discard = self.take_all(control, effects);
+            effects.lost_from = Some((self.name.clone(), self.id));
+        }
+        if self.is_draining(control) {
+            self.flags.raise(DRAINING);
+            self.finish(control, effects);
+        }
+    }
+
+    /// Puts wake to a refusal.
+    pub(crate) fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        effects.wake.extend(control.lines.putters.pop_all());
+        effects.wake.extend(control.registry.turn_wakers());
+        self.flag_waiters(control);
+    }
+
+    /// The double reading; see the top of this file.
+    fn finish(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
+        // Two shortcuts: the consumer that takes what is still there, or ends the claim that is seen, looks
+        // again, for DRAINING is up.
+        let something_to_take = !self.is_empty(control);
+        if (something_to_take && !control.life.abandoned) || control.registry.somebody_is_busy() {
+            return;
+        }
+        let settled: u64 = control.registry.consumers().map(ConsumerRow::settled).sum();
+        let empty = self.is_empty(control);
+        let claimed: u64 = control.registry.consumers().map(ConsumerRow::claimed).sum();
+        if settled != claimed {
+            return;
+        }
+        if empty {
+            let lost = control.life.abandoned && control.counts.discarded > 0;
+            let outcome = if lost { Outcome::Abandoned } else { Outcome::Complete };
+            let mut totals = control.totals();
+            if !lost && control.registry.no_producer_open() {
+                // A take without a lease may be between its pop and its count. All else is settled
+                // and closed, so what was accepted and is not elsewhere was taken.
+                let elsewhere = totals.acked + totals.dead_lettered + totals.discarded;
+                totals.taken = totals.accepted.saturating_sub(elsewhere);
+            }
+            self.end(control, effects, outcome, totals);
+        } else if control.life.abandoned {
+            let left = self.take_all(control, effects);
+            let keeper = if control.life.shut_down { &mut control.left } else { &mut effects.discard };
+            *keeper = left;
+            let totals = control.totals();
+            self.end(control, effects, Outcome::Abandoned, totals);
+        }
+    }
+
+    pub(crate) fn end(&self, control: &mut Control<T>, effects: &mut Effects<T>, outcome: Outcome, totals: Totals) {
+        self.store.close(Closed::Everybody);
+        self.flags.raise(ENDED);
+        self.flags.lower(DRAINING | RETURNED);
+        control.life.sealed = true;
+        let drained = Drained { queue: self.id, name: self.name.as_deref().map(str::to_owned), outcome, totals };
+        effects.ended = Some(drained.clone());
+        control.life.ended = Some(drained);
+        for line in [Line::Getters, Line::Watchers] {
+            effects.wake.extend(control.lines.of(line).pop_all());
+        }
+        self.release_putters(control, effects);
+        effects.close = control.dead_letters.take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::endpoint::Consumer;
+    use crate::queue::{Item, IterableQueue, State, Taken};
+
+    /// A consumer that has passed its look at the flag when it is closed from outside, and only
+    /// then claims and pops.
+    #[test]
+    fn a3_a_take_that_overlaps_with_a_close_from_outside_is_waited_for() {
+        let queue = IterableQueue::unbounded();
+        let (producer, consumer): (_, Consumer<_>) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.try_put("item").unwrap();
+        queue.seal();
+        let (shared, slot) = (queue.shared(), consumer.slot());
+
+        shared.shut_consumers([&*slot.row.shut]);
+        let sequence = slot.row.claim();
+        let mut taken = Taken { sequence, ..Taken::nothing() };
+        assert!(shared.store.pop(&mut taken.item));
+        drop(producer);
+
+        assert_eq!(queue.state(), State::Draining);
+        assert_eq!(queue.snapshot().leased, 1);
+        Item::new(slot, taken).ack();
+        assert_eq!(queue.state(), State::Drained);
+        assert_eq!(queue.blocking_drained().totals.acked, 1);
+    }
+}

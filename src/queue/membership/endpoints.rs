@@ -1,0 +1,147 @@
+//! Endpoints open and close.
+
+use std::sync::Arc;
+
+use super::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
+use super::registry::HandleKey;
+use crate::error::{OpenError, Refusal};
+use crate::queue::shared::Shared;
+use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+impl<T> Shared<T> {
+    /// Counts another handle that can open endpoints, if there is one still.
+    ///
+    /// Counted under the mutex under which the last one seals: a weak handle is upgraded before that, and the one
+    /// that is dropped then is not the last; or it finds none, and there never is one again.
+    pub(crate) fn add_opener(&self) -> bool {
+        let openers = &mut self.control().registry.openers;
+        let open = *openers > 0;
+        *openers += usize::from(open);
+        open
+    }
+
+    /// C3. After the last one nobody can open endpoints here any more.
+    pub(crate) fn close_opener(&self) {
+        self.change(|control, _| {
+            control.registry.openers -= 1;
+            // Where other processes can, that does not seal the queue.
+            control.life.sealed |= control.registry.openers == 0 && self.store.ends_here();
+        });
+    }
+
+    pub(crate) fn open_producer(
+        &self,
+        name: Option<Arc<str>>,
+        watched: bool,
+    ) -> Result<(HandleKey, Arc<ProducerRow>), OpenError> {
+        let mut control = self.control();
+        // Consumers may join a queue that others have sealed: that replaces those which a crash took.
+        control.life.may_open(control.life.is_sealed())?;
+        let opened = control.registry.open_producer(name, watched);
+        self.store.membership_changed();
+        Ok(opened)
+    }
+
+    /// Opens another handle for an endpoint, also after seal. `None` if it was closed from outside.
+    pub(crate) fn add_handle(&self, endpoint: &Arc<ProducerEndpoint>) -> Option<(HandleKey, Arc<ProducerRow>)> {
+        let mut control = self.control();
+        control.registry.producer_is_open(endpoint.id).then(|| control.registry.add_handle(Arc::clone(endpoint)))
+    }
+
+    /// C2: the endpoint closes with its last handle.
+    pub(crate) fn close_handle(&self, key: HandleKey) {
+        self.change(|control, _| control.registry.remove_handle(key));
+    }
+
+    /// Closes watched endpoints with all their handles; their waiting puts wake to it (A3).
+    pub(crate) fn close_endpoints(&self, endpoints: &[Arc<ProducerEndpoint>]) {
+        for endpoint in endpoints {
+            endpoint.shut();
+        }
+        self.change(|control, effects| {
+            for endpoint in endpoints {
+                effects.wake.extend(control.registry.remove_producer(endpoint.id));
+            }
+            effects.wake.extend(control.lines.putters.pop_all());
+            self.flag_waiters(control);
+        });
+    }
+
+    pub(crate) fn open_consumer(&self, name: Option<Arc<str>>) -> Result<Arc<ConsumerRow>, OpenError> {
+        let mut control = self.control();
+        control.life.may_open(control.life.sealed)?;
+        let opened = control.registry.open_consumer(name);
+        self.store.membership_changed();
+        Ok(opened)
+    }
+
+    /// From now on a pool may open consumers, also after seal (D7).
+    pub(crate) fn open_pool(&self) -> Result<(), OpenError> {
+        let mut control = self.control();
+        control.life.may_open(control.life.sealed)?;
+        control.registry.pools += 1;
+        self.store.membership_changed();
+        Ok(())
+    }
+
+    pub(crate) fn close_pool(&self) {
+        self.change(|control, _| control.registry.pools -= 1);
+    }
+
+    /// Opens a consumer of a pool that is open.
+    pub(crate) fn add_pool_consumer(&self, name: Arc<str>) -> Arc<ConsumerRow> {
+        self.control().registry.open_consumer(Some(name))
+    }
+
+    /// Opens another consumer beside one that is open, also after seal.
+    pub(crate) fn add_consumer(&self, beside: &ConsumerRow) -> Arc<ConsumerRow> {
+        self.change(|control, _| {
+            // A name that was given stays; one that is only the id does not.
+            let named = *beside.name != *beside.id.to_string();
+            let name = named.then(|| Arc::clone(&beside.name));
+            let row = control.registry.add_consumer(name, Arc::clone(&beside.shut));
+            if beside.is_shut() {
+                control.registry.close_shut_consumers();
+            }
+            row
+        })
+    }
+
+    pub(crate) fn close_consumer(&self, row: &ConsumerRow) {
+        self.change(|control, _| control.registry.close_consumer(row));
+    }
+
+    /// Closes watched consumers from outside, with their clones: their takes end (A3).
+    pub(crate) fn shut_consumers<'a>(&self, flags: impl IntoIterator<Item = &'a AtomicBool>) {
+        // Raised before the mutex is taken: a clone made meanwhile is in the registry by then, or
+        // sees it.
+        for shut in flags {
+            shut.store(true, SeqCst);
+        }
+        self.change(|control, effects| {
+            control.registry.close_shut_consumers();
+            control.returned.end_promises();
+            effects.wake.extend(control.lines.getters.pop_all());
+            self.flag_waiters(control);
+        });
+    }
+
+    /// Returns why a put fails.
+    pub(crate) fn refusal(&self) -> Refusal {
+        self.control().life.refusal()
+    }
+
+    /// Returns why a put fails whose actor is gone. The queue may take further ones.
+    pub(crate) fn orphan_refusal(&self, row: &ProducerRow) -> Refusal {
+        let held = row.endpoint.hold_open();
+        let control = self.control();
+        if held.is_some() && !control.life.refuses_puts() {
+            return Refusal::ActorStopped;
+        }
+        control.life.refusal()
+    }
+
+    pub(crate) fn has_open_consumer(&self) -> bool {
+        !self.control().nobody_consumes()
+    }
+}

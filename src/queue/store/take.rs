@@ -1,0 +1,286 @@
+//! An item's way out.
+
+use super::Store;
+use super::boxes::{Boxes, Closed};
+use super::remote::Report;
+use crate::error::TryGetError;
+use crate::queue::effects::{Effects, wake};
+use crate::queue::flags::{DRAINING, ENDED, RETURNED};
+use crate::queue::membership::counters::ConsumerRow;
+use crate::queue::shared::{Control, Shared};
+
+/// How a consumer takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// The item stays the queue's until it is settled.
+    Lease,
+    /// The item is the taker's at once.
+    Own,
+}
+
+impl Take {
+    /// Published before the boxes are asked. Without a lease there is nothing to claim.
+    #[inline]
+    fn claim(self, row: &ConsumerRow) -> u64 {
+        match self {
+            Take::Lease => row.claim(),
+            Take::Own => 0,
+        }
+    }
+}
+
+/// The place that a consumer takes an item into.
+///
+/// The item stays there, and what is handed down and up is a reference to it; as a put is handed a `&mut Option<T>`.
+/// By value, and in results, an item would be copied at each step, and a large one would take its size of the stack
+/// each time.
+#[derive(Debug)]
+pub(crate) struct Taken<T> {
+    /// `None` until one is taken.
+    pub(crate) item: Option<T>,
+    /// How many times it has been handed out, this one included.
+    pub(crate) attempt: u32,
+    /// The consumer's number for the lease; 0 without one.
+    pub(crate) sequence: u64,
+}
+
+impl<T> Taken<T> {
+    /// Nothing so far, and what is to be said of an item that is handed out for the first time.
+    #[inline]
+    pub(crate) fn nothing() -> Self {
+        Self { item: None, attempt: 1, sequence: 0 }
+    }
+
+    /// The item, which was taken.
+    #[inline]
+    pub(crate) fn into_item(self) -> T {
+        match self.item {
+            Some(item) => item,
+            None => unreachable!("a take that succeeds has an item"),
+        }
+    }
+}
+
+/// What a consumer got of the items that came back.
+enum TakeReturned {
+    Taken,
+    Nothing,
+    /// Only what it gave back itself, and there are new ones.
+    NewFirst,
+}
+
+impl<T> Shared<T> {
+    /// Takes if there is an item now. The fast path is kept small, as it is compiled into the caller: always, or it
+    /// depended on what else the program does.
+    #[inline(always)]
+    pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
+        let Store::Plain(boxes) = &self.store else { return self.take_elsewhere(row, take, taken) };
+        let flags = self.flags.load();
+        if flags != 0 || row.is_shut() {
+            return self.take_by_flags(boxes, row, take, flags, taken);
+        }
+        let sequence = take.claim(row);
+        if !self.pop(boxes, &mut taken.item) {
+            return self.take_failed(row, take, false, taken);
+        }
+        self.count_take(row, take, sequence, taken);
+        Ok(())
+    }
+
+    /// Takes from a queue to which something came back, or which comes to its end.
+    #[inline(never)]
+    fn take_by_flags(
+        &self,
+        boxes: &Boxes<T>,
+        row: &ConsumerRow,
+        take: Take,
+        flags: u8,
+        taken: &mut Taken<T>,
+    ) -> Result<(), TryGetError> {
+        if row.is_shut() {
+            return Err(TryGetError::Ended);
+        }
+        let mut new_first = false;
+        if flags & RETURNED != 0 {
+            match self.take_returned(row, take, true, taken) {
+                TakeReturned::Taken => return Ok(()),
+                TakeReturned::NewFirst => new_first = true,
+                TakeReturned::Nothing => {}
+            }
+        }
+        // Look before you claim: while draining, a claim that fails has to check for the end, and
+        // waiting consumers would keep each other from finding it.
+        if flags & DRAINING != 0 && !new_first && boxes.seems_empty() {
+            return Err(self.nothing());
+        }
+        let sequence = take.claim(row);
+        if !self.pop(boxes, &mut taken.item) {
+            return self.take_failed(row, take, new_first, taken);
+        }
+        self.count_take(row, take, sequence, taken);
+        Ok(())
+    }
+
+    /// Ends the claim, for which there was no item.
+    #[inline(never)]
+    fn take_failed(
+        &self,
+        row: &ConsumerRow,
+        take: Take,
+        new_first: bool,
+        taken: &mut Taken<T>,
+    ) -> Result<(), TryGetError> {
+        if take == Take::Lease {
+            // A failed take is a settler too: the end may have waited for this claim alone.
+            row.claim_failed();
+            if self.flags.any(DRAINING) {
+                self.try_finish();
+            }
+        }
+        // Others were faster: now it may take what it gave back itself.
+        if new_first && let TakeReturned::Taken = self.take_returned(row, take, false, taken) {
+            return Ok(());
+        }
+        Err(self.nothing())
+    }
+
+    pub(super) fn nothing(&self) -> TryGetError {
+        if self.flags.any(ENDED) { TryGetError::Ended } else { TryGetError::Empty }
+    }
+
+    /// Takes the oldest item that was never handed out. The caller has claimed it, if it leases.
+    #[inline]
+    fn pop(&self, boxes: &Boxes<T>, slot: &mut Option<T>) -> bool {
+        let popped = boxes.pop(slot);
+        if popped {
+            wake(self.notify_of_room());
+        }
+        popped
+    }
+
+    /// After an item has left the boxes.
+    #[inline]
+    fn count_take(&self, row: &ConsumerRow, take: Take, sequence: u64, taken: &mut Taken<T>) {
+        match take {
+            Take::Lease => {
+                row.stamp_lease(self.clock.now());
+                taken.sequence = sequence;
+            }
+            Take::Own => {
+                row.count_taken();
+                // Nobody will settle it, so this take may be the last thing that happens.
+                if self.flags.any(DRAINING) {
+                    self.try_finish();
+                }
+            }
+        }
+    }
+
+    /// Takes an item that came back. One that this consumer gave back itself it leaves to others: to
+    /// the one that was woken for it; and, as long as there are new items to do, to those that are at work,
+    /// if it is to `spare` them.
+    #[cold]
+    fn take_returned(&self, row: &ConsumerRow, take: Take, spare: bool, taken: &mut Taken<T>) -> TakeReturned {
+        let (returned, sequence) = {
+            let mut control = self.control();
+            // No more than one item for each of them: what came back has no capacity to bound it.
+            let leave = control.registry.open_consumers() > control.returned.len();
+            let returned = match control.returned.pop_other(row.id) {
+                Some(returned) => returned,
+                None if leave && control.returned.is_promised_to_another(row.id) => return TakeReturned::Nothing,
+                None if leave
+                    && spare
+                    && !self.store.is_empty()
+                    && control.registry.somebody_else_is_at_work(row.id) =>
+                {
+                    return TakeReturned::NewFirst;
+                }
+                None => match control.returned.pop() {
+                    Some(returned) => returned,
+                    None => return TakeReturned::Nothing,
+                },
+            };
+            if control.returned.is_empty() {
+                self.flags.lower(RETURNED);
+            }
+            // Claimed under the mutex: between two places an item is never in nobody's hand.
+            (returned, take.claim(row))
+        };
+        self.count_take(row, take, sequence, taken);
+        taken.attempt = returned.attempts + 1;
+        taken.item = Some(*returned.item);
+        TakeReturned::Taken
+    }
+
+    /// Returns whether no item is buffered: new, come back, or to come back.
+    pub(crate) fn is_empty(&self, control: &Control<T>) -> bool {
+        control.returned.is_empty() && control.delayed.is_empty() && self.store.is_empty()
+    }
+
+    /// Returns whether a consumer would find an item.
+    pub(crate) fn has_items(&self, control: &Control<T>) -> bool {
+        match &self.store {
+            Store::Plain(boxes) => boxes.len() + control.returned.len() > 0,
+            Store::Remote(remote) => remote.driver.has_fetched(),
+        }
+    }
+
+    /// Counts the items that wait for a consumer.
+    pub(crate) fn buffered(&self, control: &Control<T>) -> usize {
+        match &self.store {
+            Store::Plain(boxes) => boxes.len() + control.returned.len() + control.delayed.len(),
+            // What an abort left there is discarded.
+            Store::Remote(_) if control.ended().is_some() => 0,
+            Store::Remote(remote) => remote.driver.report().buffered,
+        }
+    }
+
+    /// Describes the items of the queue, and what became of all others.
+    pub(crate) fn stock(&self, control: &Control<T>) -> Report {
+        match &self.store {
+            Store::Plain(_) => Report {
+                buffered: self.buffered(control),
+                delayed: control.delayed.len(),
+                totals: control.totals(),
+                ..Report::default()
+            },
+            Store::Remote(remote) => {
+                let report = remote.driver.report();
+                match control.ended() {
+                    Some(drained) => Report { buffered: 0, totals: drained.totals, ..report },
+                    None => report,
+                }
+            }
+        }
+    }
+
+    /// Takes everything that is buffered, oldest first, as discarded: what came back, what was to come back,
+    /// and what was never handed out. No put can follow.
+    pub(crate) fn take_all(&self, control: &mut Control<T>, effects: &mut Effects<T>) -> Vec<T> {
+        self.store.close(Closed::Everybody);
+        let left = match &self.store {
+            Store::Plain(boxes) => {
+                let mut left = Vec::new();
+                left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| *returned.item));
+                let (delayed, timer) = control.delayed.take_all();
+                // When they were due is chance; they have their order from the consumers that gave them back.
+                delayed.for_each(|returned| control.returned.insert(returned));
+                left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| *returned.item));
+                effects.timer = timer;
+                left.extend(std::iter::from_fn(|| {
+                    let mut item = None;
+                    boxes.pop(&mut item);
+                    item
+                }));
+                left
+            }
+            Store::Remote(remote) => {
+                let (detached, wakers) = remote.driver.refuse();
+                effects.wake.extend(wakers);
+                detached
+            }
+        };
+        control.counts.discarded += left.len() as u64;
+        left
+    }
+}

@@ -1,0 +1,64 @@
+//! What operations wait for, and their places in the lines.
+
+use super::waiters::{Standing, Ticket, Waiters};
+use crate::queue::ids::ConsumerId;
+
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// An item.
+    Getters,
+    /// Room.
+    Putters,
+    /// The end.
+    Watchers,
+    /// The other processes know what was said here.
+    Flushers,
+}
+
+/// Parked wakers, a line for each thing to wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    pub(crate) getters: Waiters,
+    pub(crate) putters: Waiters,
+    pub(crate) watchers: Waiters,
+    pub(crate) flushers: Waiters,
+}
+
+impl Lines {
+    pub(crate) fn of(&mut self, line: Line) -> &mut Waiters {
+        match line {
+            Line::Getters => &mut self.getters,
+            Line::Putters => &mut self.putters,
+            Line::Watchers => &mut self.watchers,
+            Line::Flushers => &mut self.flushers,
+        }
+    }
+}
+
+/// A pending operation: its line, and its place there once it has parked.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(super) line: Line,
+    /// The consumer that waits, if it is for an item.
+    pub(super) consumer: Option<ConsumerId>,
+    pub(super) ticket: Ticket,
+    /// Where it stood when it last parked.
+    pub(super) standing: Standing,
+}
+
+impl Place {
+    pub(crate) fn new(line: Line) -> Self {
+        Self { line, consumer: None, ticket: Ticket::default(), standing: Standing::Behind }
+    }
+
+    pub(crate) fn for_items(consumer: ConsumerId) -> Self {
+        Self { consumer: Some(consumer), ..Self::new(Line::Getters) }
+    }
+
+    /// Returns whether the operation has parked since it last left.
+    #[inline]
+    pub(crate) fn is_in_line(&self) -> bool {
+        self.ticket.is_held()
+    }
+}

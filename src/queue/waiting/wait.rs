@@ -1,0 +1,241 @@
+//! How operations wait, and who wakes them.
+
+use std::task::{Context, Poll, Waker};
+
+use super::lines::{Line, Place};
+use super::waiters::Standing;
+use crate::queue::effects::wake;
+use crate::queue::flags::RETURNED;
+use crate::queue::ids::ConsumerId;
+use crate::queue::shared::{Control, Shared};
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+/// A pending operation that leaves its line when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a, T> {
+    pub(crate) shared: &'a Shared<T>,
+    pub(crate) place: Place,
+}
+
+impl<'a, T> Waiting<'a, T> {
+    pub(crate) fn new(shared: &'a Shared<T>, line: Line) -> Self {
+        Self { shared, place: Place::new(line) }
+    }
+}
+
+impl<T> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        self.shared.leave(&mut self.place, false);
+    }
+}
+
+impl<T> Shared<T> {
+    /// Tries until `attempt` has a result, parking in between. An operation that is not in line yet has just tried
+    /// without success. `Err` is a result that took nothing: a notification that this operation may hold goes
+    /// on to the next in line.
+    ///
+    /// Park, then try again: whatever is published before the second try is seen by it, and
+    /// a thread that publishes after it sees the parked waker.
+    ///
+    /// `attempt` is told whether it has a right to what is kept for the line.
+    pub(crate) fn wait<R, E>(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        mut attempt: impl FnMut(bool) -> Option<Result<R, E>>,
+    ) -> Poll<Result<R, E>> {
+        let mut result = if place.is_in_line() { attempt(false) } else { None };
+        if result.is_none() {
+            self.park(place, cx.waker().clone());
+            result = attempt(place.standing == Standing::Entitled);
+        }
+        match result {
+            None => {
+                // What is promised to another operation, or kept for it, is for this one if the other does not come.
+                let looks_again = match place.line {
+                    Line::Getters => self.flags.any(RETURNED),
+                    Line::Putters => place.standing == Standing::Next && self.has_only_kept_room(),
+                    Line::Watchers | Line::Flushers => false,
+                };
+                if looks_again {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+            Some(result) => {
+                self.leave(place, result.is_ok());
+                Poll::Ready(result)
+            }
+        }
+    }
+
+    fn park(&self, place: &mut Place, waker: Waker) {
+        let replaced = {
+            let mut control = self.control();
+            let was_in_line = place.is_in_line();
+            if place.line == Line::Putters && !was_in_line {
+                self.store.begin_line();
+            }
+            let line = control.lines.of(place.line);
+            let replaced = line.park(&mut place.ticket, waker, place.consumer);
+            let notified = was_in_line && replaced.is_none();
+            place.standing = if notified { Standing::Entitled } else { line.standing(&place.ticket) };
+            if notified {
+                control.returned.end_promise(place.consumer);
+            }
+            self.flag_waiters(&control);
+            replaced
+        };
+        drop(replaced);
+        match place.line {
+            Line::Getters => self.store.meet_producers(),
+            Line::Putters => self.store.meet_consumers(),
+            // The end is set under the mutex just released, and so is what is known elsewhere.
+            Line::Watchers | Line::Flushers => {}
+        }
+    }
+
+    /// Gives up a place. A notification that the operation holds goes on to the next in line if
+    /// the operation took nothing, and also if it `took` but there is more to take: what it took
+    /// need not be what it was notified of.
+    ///
+    /// The push (or pop) behind a notification comes before it, so under the mutex its item (or
+    /// room) is either seen here or was taken by another operation.
+    #[inline]
+    pub(crate) fn leave(&self, place: &mut Place, took: bool) {
+        if place.is_in_line() {
+            self.leave_line(place, took);
+        }
+    }
+
+    fn leave_line(&self, place: &mut Place, took: bool) {
+        let (listed, next) = {
+            let mut control = self.control();
+            let line = control.lines.of(place.line);
+            let at_front = line.is_at_front(&place.ticket);
+            let first = at_front && line.nobody_is_notified();
+            let listed = line.leave(&mut place.ticket);
+            let notified = listed.is_none();
+            if notified {
+                control.returned.end_promise(place.consumer);
+            }
+            // The next one may sleep beside a place that is kept for others.
+            let was_next = place.line == Line::Putters && at_front && !took && self.has_room(&control, true);
+            let pass_on = was_next || (notified && (!took || self.has_more(&control, place.line)));
+            let next = if pass_on { control.lines.of(place.line).pop() } else { None };
+            if place.line == Line::Putters {
+                if control.lines.putters.is_idle() {
+                    self.store.end_line();
+                } else if took && (place.standing == Standing::Entitled || first || notified) {
+                    self.store.move_line();
+                }
+            }
+            self.flag_waiters(&control);
+            (listed, next)
+        };
+        drop(listed);
+        wake(next);
+    }
+
+    /// Returns whether there is room, and all of it is kept for the line.
+    fn has_only_kept_room(&self) -> bool {
+        let control = self.control();
+        self.has_room(&control, true) && !self.has_room(&control, false)
+    }
+
+    fn has_more(&self, control: &Control<T>, line: Line) -> bool {
+        match line {
+            Line::Getters => self.has_items(control),
+            Line::Putters => self.has_room(control, true),
+            // All of them are woken at once.
+            Line::Watchers | Line::Flushers => false,
+        }
+    }
+
+    /// Takes the first waiter of a line, to be woken after unlocking.
+    pub(crate) fn notify(&self, control: &mut Control<T>, line: Line) -> Option<Waker> {
+        let waker = control.lines.of(line).pop();
+        self.flag_waiters(control);
+        waker
+    }
+
+    /// Locks the mutex and takes the first waiter of a line, to be woken by the caller.
+    pub(crate) fn notify_next(&self, line: Line) -> Option<Waker> {
+        let mut control = self.control();
+        self.notify(&mut control, line)
+    }
+
+    /// Picks a waiter for an item that `giver` returned: another consumer, if one waits.
+    ///
+    /// The item is promised to that one. What ends a promise is in `Returned`.
+    pub(crate) fn notify_of_return(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
+        let waker = match control.lines.getters.pop_other(giver) {
+            Some((other, waker)) => {
+                control.returned.promise(other);
+                Some(waker)
+            }
+            None => control.lines.getters.pop(),
+        };
+        self.flag_waiters(control);
+        waker
+    }
+
+    pub(crate) fn flag_waiters(&self, control: &Control<T>) {
+        let lines = &control.lines;
+        for (flag, waiters) in [(&self.getters_wait, &lines.getters), (&self.putters_wait, &lines.putters)] {
+            let waiting = !waiters.is_empty();
+            if flag.load(Relaxed) != waiting {
+                flag.store(waiting, SeqCst);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use crate::queue::waiting::lines::Place;
+    use crate::queue::{IterableQueue, Take, Taken};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// The first getter parks while an older item arrives unannounced, and takes that one. The
+    /// item that it is then notified of must not be left to nobody.
+    #[test]
+    fn d6_a_getter_that_took_something_older_passes_its_notification_on() {
+        let queue = IterableQueue::unbounded();
+        let producer = queue.producer().unwrap();
+        let (first, second) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+        let (shared, mut first_place, mut second_place) =
+            (queue.shared(), Place::for_items(first.id()), Place::for_items(second.id()));
+        let woken = Arc::new(Count::default());
+        let second_waker = Waker::from(Arc::clone(&woken));
+
+        // The put comes before this getter is listed.
+        producer.try_put("older").unwrap();
+        let took = shared.wait(&mut first_place, &mut Context::from_waker(Waker::noop()), |_| {
+            let mut taken = Taken::nothing();
+            shared.try_take(&first.slot().row, Take::Own, &mut taken).unwrap();
+            // Before it leaves the line, the second getter parks behind it, and another item comes.
+            let parked = shared.wait(&mut second_place, &mut Context::from_waker(&second_waker), |_| {
+                shared.try_take(&second.slot().row, Take::Own, &mut Taken::nothing()).ok().map(Ok::<_, ()>)
+            });
+            assert!(parked.is_pending());
+            producer.try_put("newer").unwrap();
+            Some(Ok::<_, ()>(taken.item))
+        });
+
+        assert_eq!(took, Poll::Ready(Ok(Some("older"))));
+        assert_eq!(woken.0.load(SeqCst), 1, "an item is there, and the one who waits for it sleeps");
+    }
+}

@@ -26,7 +26,7 @@ use super::remote::Settled;
 use super::rows::{ConsumerRow, ProducerEndpoint, ProducerRow};
 use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
 use super::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
-use crate::error::{OpenError, PutError};
+use crate::error::{OpenError, Refusal};
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// How far the queue has come. Every field changes once at most.
@@ -84,13 +84,13 @@ impl<T> Control<T> {
     }
 
     /// Why a put fails.
-    pub(super) fn refusal(&self) -> PutError<()> {
+    pub(super) fn refusal(&self) -> Refusal {
         match &self.life.ended {
-            Some(Drained { outcome: Outcome::Aborted, .. }) => PutError::Aborted(()),
-            _ if self.life.abandoned => PutError::Abandoned(()),
-            _ if self.life.shut_down => PutError::ShutDown(()),
-            _ if self.life.puts_refused => PutError::Sealed(()),
-            _ => PutError::Closed(()),
+            Some(Drained { outcome: Outcome::Aborted, .. }) => Refusal::Aborted,
+            _ if self.life.abandoned => Refusal::Abandoned,
+            _ if self.life.shut_down => Refusal::ShutDown,
+            _ if self.life.puts_refused => Refusal::Sealed,
+            _ => Refusal::Closed,
         }
     }
 
@@ -265,16 +265,16 @@ impl<T> Shared<T> {
     }
 
     /// Returns the error of a put that was refused elsewhere.
-    pub(super) fn refusal(&self) -> PutError<()> {
+    pub(super) fn refusal(&self) -> Refusal {
         self.control().refusal()
     }
 
     /// Returns the error of a put whose actor is gone. The queue may take further ones.
-    pub(crate) fn orphan_refusal(&self, row: &ProducerRow) -> PutError<()> {
+    pub(crate) fn orphan_refusal(&self, row: &ProducerRow) -> Refusal {
         let held = row.endpoint.hold_open();
         let control = self.control();
         if held.is_some() && !control.refuses_puts() {
-            return PutError::ActorStopped(());
+            return Refusal::ActorStopped;
         }
         control.refusal()
     }

@@ -7,7 +7,7 @@ use std::mem;
 use std::num::NonZeroU64;
 
 use super::remote::Receipt;
-use crate::error::PutError;
+use crate::error::{PutError, Refusal};
 
 /// An item that is being put.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ impl<T> Outgoing<T> {
 
     /// The error of a put that is refused, around its item.
     #[cold]
-    pub(crate) fn refused(self, error: PutError<()>) -> PutError<T> {
-        error.with(self.into_item())
+    pub(crate) fn refused(self, reason: Refusal) -> PutError<T> {
+        PutError::new(self.into_item(), reason)
     }
 
     /// The item, which is not accepted.

@@ -18,7 +18,7 @@ use super::rows::{ConsumerRow, ProducerRow};
 use super::shared::{ENDED, Line, Shared};
 use super::snapshot::{ProcessStatus, Totals};
 use super::transfer::Take;
-use crate::error::{PutError, TryGetError, TryPutError};
+use crate::error::{Refusal, TryGetError, TryPutError};
 use crate::one_line::OneLine;
 
 /// The number of an accepted put that is yet to be confirmed; `None` where nothing is.
@@ -29,12 +29,12 @@ pub(crate) type Receipt = Option<NonZeroU64>;
 #[derive(Debug)]
 pub(crate) enum NotDone {
     Full,
-    Refused(PutError<()>),
+    Refused(Refusal),
     Unconfirmed,
 }
 
-impl From<PutError<()>> for NotDone {
-    fn from(error: PutError<()>) -> Self {
+impl From<Refusal> for NotDone {
+    fn from(error: Refusal) -> Self {
         Self::Refused(error)
     }
 }
@@ -199,7 +199,7 @@ impl<T> Shared<T> {
             Ok(encoded) => encoded,
             Err(error) => return self.unsendable(error).into(),
         };
-        let Some(_held) = row.endpoint.hold_open() else { return PutError::Closed(()).into() };
+        let Some(_held) = row.endpoint.hold_open() else { return Refusal::Closed.into() };
         let control = self.control();
         if control.refuses_puts() {
             return control.refusal().into();
@@ -219,13 +219,13 @@ impl<T> Shared<T> {
         remote: &dyn Remote<T>,
         row: &ProducerRow,
         put: &mut Outgoing<T>,
-    ) -> Result<(), PutError<()>> {
+    ) -> Result<(), Refusal> {
         let encoded = remote.encode(put.item());
         let held = row.endpoint.hold_open();
         let (result, effects) = self.decide(|control, effects| {
             self.return_permit(control);
             let refused = match encoded {
-                _ if held.is_none() => PutError::Closed(()),
+                _ if held.is_none() => Refusal::Closed,
                 _ if control.refuses_children() || control.life.puts_refused => control.refusal(),
                 Err(error) => return Err(error),
                 Ok(encoded) => {
@@ -246,25 +246,21 @@ impl<T> Shared<T> {
         })
     }
 
-    fn unsendable(&self, error: Unsendable) -> PutError<()> {
+    fn unsendable(&self, error: Unsendable) -> Refusal {
         match error {
             Unsendable::NoJson(_) => {
                 log::error!("{}: an item cannot be written as JSON: {error}", self.label());
-                PutError::Unserializable(())
+                Refusal::Unserializable
             }
             Unsendable::TooLarge { .. } => {
                 log::error!("{}: an item is too large: {error}", self.label());
-                PutError::TooLarge(())
+                Refusal::TooLarge
             }
         }
     }
 
     /// Whether a put is confirmed. A refusal hands the item back.
-    pub(crate) fn confirmed(
-        &self,
-        put: &mut Outgoing<T>,
-        mut waker: Option<Waker>,
-    ) -> Option<Result<(), PutError<()>>> {
+    pub(crate) fn confirmed(&self, put: &mut Outgoing<T>, mut waker: Option<Waker>) -> Option<Result<(), Refusal>> {
         let Outgoing::Unconfirmed(number) = *put else { return Some(Ok(())) };
         match self.remote()?.confirmed(number, &mut waker)? {
             Ok(()) => {
@@ -337,7 +333,7 @@ impl<T> Shared<T> {
         row: &ConsumerRow,
         lease: u64,
         put: &mut Outgoing<T>,
-    ) -> Result<(), PutError<()>> {
+    ) -> Result<(), Refusal> {
         let encoded = match remote.encode(put.item()) {
             Ok(encoded) => encoded,
             Err(error) => return Err(self.unsendable(error)),
@@ -347,7 +343,7 @@ impl<T> Shared<T> {
             return Err(control.refusal());
         }
         if remote.put_child(lease, encoded).is_err() {
-            return Err(PutError::Fenced(()));
+            return Err(Refusal::Fenced);
         }
         // It travels as it was written: the caller drops it, out of the lock.
         row.count_child();

@@ -13,7 +13,7 @@ use super::remote::NotDone;
 use super::rows::{ConsumerRow, ProducerRow};
 use super::shared::{Control, DRAINING, ENDED, Line, PERMITS, REMOTE, RETURNED, SIDE, Shared};
 use super::side::Origin;
-use crate::error::{PutError, TryGetError};
+use crate::error::{Refusal, TryGetError};
 use crate::sync::atomic::Ordering::SeqCst;
 
 /// How a consumer takes.
@@ -53,7 +53,7 @@ impl<T> Shared<T> {
         }
         let waker = match row.endpoint.hold_open() {
             Some(_held) => self.push(row, put, by_right)?,
-            None => return Err(PutError::Closed(()).into()),
+            None => return Err(Refusal::Closed.into()),
         };
         wake(waker);
         Ok(())
@@ -135,8 +135,8 @@ impl<T> Shared<T> {
     }
 
     /// Reserves room for one put. `None` if there is none now.
-    pub(crate) fn try_reserve(&self, row: &ProducerRow, by_right: bool) -> Option<Result<(), PutError<()>>> {
-        let Some(_held) = row.endpoint.hold_open() else { return Some(Err(PutError::Closed(()))) };
+    pub(crate) fn try_reserve(&self, row: &ProducerRow, by_right: bool) -> Option<Result<(), Refusal>> {
+        let Some(_held) = row.endpoint.hold_open() else { return Some(Err(Refusal::Closed)) };
         let mut control = self.control();
         if control.refuses_puts() {
             return Some(Err(control.refusal()));
@@ -154,7 +154,7 @@ impl<T> Shared<T> {
 
     /// Uses a permit up. It never waits: if others were faster, the item goes beside the buffer. A
     /// shutdown waits for it (D6).
-    pub(crate) fn put_reserved(&self, row: &ProducerRow, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+    pub(crate) fn put_reserved(&self, row: &ProducerRow, put: &mut Outgoing<T>) -> Result<(), Refusal> {
         if let Some(remote) = self.remote() {
             return self.put_reserved_remote(remote, row, put);
         }
@@ -164,7 +164,7 @@ impl<T> Shared<T> {
                 self.return_permit(control);
                 if held.is_none() {
                     effects.wake.extend(self.notify(control, Line::Putters));
-                    return Err(PutError::Closed(()));
+                    return Err(Refusal::Closed);
                 }
                 if control.refuses_children() {
                     return Err(control.refusal());
@@ -206,7 +206,7 @@ impl<T> Shared<T> {
     /// Puts through a lease. It ignores the capacity, and every producer may have closed.
     ///
     /// The caller holds the lease, so the queue cannot become drained meanwhile.
-    pub(crate) fn put_child(&self, row: &ConsumerRow, lease: u64, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+    pub(crate) fn put_child(&self, row: &ConsumerRow, lease: u64, put: &mut Outgoing<T>) -> Result<(), Refusal> {
         if let Some(remote) = self.remote() {
             return self.put_child_remote(remote, row, lease, put);
         }

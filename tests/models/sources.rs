@@ -47,7 +47,7 @@ pub(crate) mod coop {
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer};
-pub use error::{GetTimeoutError, OpenError, PutError, PutTimeoutError, TryGetError, TryPutError};
+pub use error::{GetTimeoutError, OpenError, PutError, PutTimeoutError, Refusal, TryGetError, TryPutError};
 pub use queue::{
     DeadLetter, Drained, Item, IterableQueue, Outcome, ShutdownReport, Snapshot, State, Totals, WeakQueue,
 };

@@ -509,8 +509,6 @@ pub enum OpenError {
     Sealed,
     /// The queue has ended.
     Ended,
-    /// A consumer that may hold no item at all would never get one.
-    ZeroMaxInFlight,
 }
 
 impl fmt::Display for OpenError {
@@ -520,7 +518,6 @@ impl fmt::Display for OpenError {
                 "the queue is sealed and opens no new endpoints: open them before seal, or clone one that is open"
             }
             Self::Ended => "the queue has ended: what is to be opened must be opened before",
-            Self::ZeroMaxInFlight => "max_in_flight is 0: a consumer needs room for at least one item",
         })
     }
 }
@@ -554,10 +551,6 @@ impl Error for BuildError {}
 pub enum PoolError {
     /// Workers are actors, which live in a running actix system.
     NoSystem,
-    /// A pool without workers would never do anything.
-    ZeroWorkers,
-    /// A worker that may hold no item at all would never get one.
-    ZeroMaxInFlight,
     /// The queue was sealed before.
     Sealed,
     /// An arbiter that was given for workers has stopped.
@@ -574,8 +567,6 @@ impl fmt::Display for PoolError {
             Self::NoSystem => {
                 "no actix system is running on this thread: start the pool in System::block_on, #[actix::main], or an actor"
             }
-            Self::ZeroWorkers => "0 workers: give at least 1, or pause the pool",
-            Self::ZeroMaxInFlight => "max_in_flight is 0: a worker needs room for at least one item",
             Self::Sealed => "the queue is sealed and opens no consumers: start its pools before seal",
             Self::ArbiterStopped => "an arbiter that was given for workers has stopped: give only running ones",
             Self::Arbiter(error) => {

@@ -174,7 +174,6 @@ fn d12_the_other_errors_say_what_to_do() {
     assert!(OpenError::Sealed.to_string().contains("clone"));
     is_error(&OpenError::Ended);
     assert!(OpenError::Ended.to_string().starts_with("the queue has ended: "));
-    assert!(OpenError::ZeroMaxInFlight.to_string().contains("max_in_flight is 0"));
     assert!(BuildError::ZeroCapacity.to_string().contains("capacity is 0"));
     assert!(BuildError::ZeroMaxAttempts.to_string().contains("max_attempts is 0"));
 }
@@ -184,8 +183,6 @@ fn d12_the_errors_of_pools_say_what_to_do() {
     let no_thread = || io::Error::other("no thread");
     for (error, says) in [
         (PoolError::NoSystem, "no actix system is running"),
-        (PoolError::ZeroWorkers, "0 workers"),
-        (PoolError::ZeroMaxInFlight, "max_in_flight is 0"),
         (PoolError::Sealed, "before seal"),
         (PoolError::ArbiterStopped, "has stopped"),
         (PoolError::Arbiter(no_thread()), "no arbiter could be started: no thread"),

@@ -14,6 +14,7 @@ use futures::join;
 
 use actors::{Hand, in_system, quiet, run};
 use common::backend::{self, Soon};
+use common::panic_of;
 
 fn start(queue: &IterableQueue<u32>) -> Addr<QueueActor<u32>> {
     QueueActor::new(queue.clone()).start()
@@ -170,14 +171,11 @@ fn c3_after_the_end_nothing_is_opened() {
 }
 
 #[test]
-fn a1_max_in_flight_0_is_refused_and_leaves_no_consumer_behind() {
+fn a2_a_limit_of_0_panics_where_the_message_is_made() {
     in_system(|| async {
-        let queue = backend::bounded(4);
-        let actor = start(&queue);
         let (hand, mut events) = Hand::push();
-        let refused = actor.send(RegisterConsumer::new(hand).max_in_flight(0)).await.unwrap();
-        assert_eq!(refused, Err(OpenError::ZeroMaxInFlight));
-        assert!(queue.snapshot().consumers.is_empty());
+        let panic = panic_of(|| RegisterConsumer::<u32>::new(hand).max_in_flight(0));
+        assert_eq!(panic, "RegisterConsumer::max_in_flight: max_in_flight is 0: give at least 1");
         events.end().await;
     });
 }

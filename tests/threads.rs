@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use actix_iterable_queue::{
     BlockingIter, BlockingLeases, Builder, Consumer, DeadLetter, Drained, IntoBlockingIter, IntoBlockingLeases,
     IntoLeases, Item, IterableQueue, Leases, Permit, Producer, PutError, PutSink, Refusal, ShutdownReport, Snapshot,
-    TryIter, TryPutError,
+    TryIter,
 };
 use actix_rt::{Arbiter, System};
 use common::backend;

@@ -232,7 +232,7 @@ impl<T: Send + 'static> Handler<RegisterConsumer<T>> for QueueActor<T> {
 
     fn handle(&mut self, mut register: RegisterConsumer<T>, ctx: &mut Self::Context) -> Self::Result {
         let opened = self.open().and_then(|shared| Consumer::open(shared, register.name.take()));
-        let registered = opened.and_then(|consumer| self.push.register(consumer, register));
+        let registered = opened.map(|consumer| self.push.register(consumer, register));
         self.serve(ctx);
         Reply::Now(registered)
     }

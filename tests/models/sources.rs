@@ -112,7 +112,7 @@ pub enum Next<T> {
 
 impl<T> Worker<T> {
     pub fn new(consumer: Consumer<T>, max_in_flight: usize) -> Self {
-        Self(limited::Limited::new(consumer, max_in_flight).expect("it is not 0"))
+        Self(limited::Limited::new(consumer, max_in_flight))
     }
 
     pub fn orders(&self) -> Orders {

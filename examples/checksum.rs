@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 mod files;
 
 use actix::prelude::*;
-use actix_iterable_queue::PutError;
+use actix_iterable_queue::Refusal;
 use actix_iterable_queue::prelude::*;
 use clap::Parser;
 use files::{Entries, Kind, open_directory, open_file};
@@ -145,8 +145,9 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         // Explicit, because the workers keep handles, and a queue with handles does not seal itself.
         queue.seal();
         match producer.put_all(args.paths.into_iter().map(|path| Work::Argument(PathBuf::from(path).into()))).await {
+            Ok(_) => producer.close(),
             // After an abort the report knows why.
-            Ok(_) | Err(PutError::Aborted(_)) => producer.close(),
+            Err(error) if error.reason() == Refusal::Aborted => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -30,6 +30,7 @@ impl<T> IterableQueue<T> {
     /// assert_eq!(producer.try_put('b'), Err(TryPutError::Full('b')));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn bounded(capacity: usize) -> Self {
         match Builder::new().capacity(capacity).build() {
             Ok(queue) => queue,

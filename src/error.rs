@@ -1,166 +1,183 @@
 //! Every error of this crate.
 //!
 //! Errors of puts hand the item back: [`into_inner`](PutError::into_inner) takes it,
-//! [`get_ref`](PutError::get_ref) looks at it. None of them needs `T: Debug`.
+//! [`get_ref`](PutError::get_ref) looks at it, and [`reason`](PutError::reason) says why it was refused. None of them
+//! needs `T: Debug`.
 
 use std::error::Error;
 use std::{fmt, io};
 
 use crate::one_line::OneLine;
 
+/// Why a put was refused for good.
+///
+/// # Examples
+///
+/// A producer that ends quietly when nobody wants its items any more:
+///
+/// ```
+/// use actix_iterable_queue::{IterableQueue, Producer, PutError, Refusal};
+///
+/// fn feed(producer: &Producer<u32>) -> Result<(), PutError<u32>> {
+///     (0..).try_for_each(|n| producer.blocking_put(n)).or_else(|error| match error.reason() {
+///         Refusal::Abandoned | Refusal::ShutDown => Ok(()),
+///         _ => Err(error), // there may be more reasons in a later version
+///     })
+/// }
+///
+/// let (producer, consumer) = IterableQueue::bounded(4).split()?;
+/// let feeder = std::thread::spawn(move || feed(&producer));
+/// assert!(consumer.into_iter().take(10).eq(0..10)); // the consumer is dropped here
+/// feeder.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// This producer handle was closed before, or its actor was found dead.
+    Closed,
+    /// The queue is sealed and its last consumer has gone: nobody could take the item.
+    Abandoned,
+    /// The queue is shutting down and takes no more.
+    ShutDown,
+    /// The queue was aborted.
+    Aborted,
+    /// The queue was sealed by another process before it knew of this one's producers.
+    Sealed,
+    /// The lease was lost to another process, as this one was silent for too long: nothing can be put through
+    /// it.
+    Fenced,
+    /// The item cannot be written as JSON; the log says why.
+    Unserializable,
+    /// The item's JSON is longer than Redis takes (`proto-max-bulk-len`, 512 MiB unless it was changed); the log says how
+    /// long it is.
+    TooLarge,
+    /// The `QueueActor` that was sent the [`Put`](crate::Put) stopped while the put waited for room. The producer and
+    /// its queue are open: put again, through the producer or another actor.
+    ActorStopped,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "this producer is closed: put before close, or open another producer",
+            Self::Abandoned => {
+                "the queue is sealed and its last consumer has gone: open consumers before seal, and keep one"
+            }
+            Self::ShutDown => "the queue is shutting down and takes no more items",
+            Self::Aborted => "the queue was aborted",
+            Self::Sealed => {
+                "another process sealed the queue before it knew of this producer: open producers before seal"
+            }
+            Self::Fenced => {
+                "the lease was lost to another process, because this one was silent for longer than the lease"
+            }
+            Self::Unserializable => "the item cannot be written as JSON: look into the log for the reason",
+            Self::TooLarge => {
+                "the item's JSON is longer than Redis takes: put the data elsewhere, and where it is here"
+            }
+            Self::ActorStopped => {
+                "the queue's actor stopped before there was room: put again, through the producer or another actor"
+            }
+        })
+    }
+}
+
+impl Error for Refusal {}
+
 /// A put was refused for good; the item is inside.
 ///
 /// # Examples
 ///
 /// ```
-/// use actix_iterable_queue::{IterableQueue, PutError};
+/// use actix_iterable_queue::{IterableQueue, Refusal};
 ///
 /// let queue = IterableQueue::bounded(4);
 /// let mut producer = queue.producer()?;
 /// producer.close();
 /// let error = producer.blocking_put("late").unwrap_err();
-/// assert!(matches!(error, PutError::Closed(_)));
+/// assert_eq!(error.reason(), Refusal::Closed);
 /// assert_eq!(error.into_inner(), "late");
 /// # Ok::<(), actix_iterable_queue::OpenError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PutError<T> {
-    /// This producer handle was closed before, or its actor was found dead.
-    Closed(T),
-    /// The queue is sealed and its last consumer has gone: nobody could take the item.
-    Abandoned(T),
-    /// The queue is shutting down and takes no more.
-    ShutDown(T),
-    /// The queue was aborted.
-    Aborted(T),
-    /// The queue was sealed by another process before it knew of this one's producers.
-    Sealed(T),
-    /// The lease was lost to another process, as this one was silent for too long: nothing can be put through
-    /// it.
-    Fenced(T),
-    /// The item cannot be written as JSON; the log says why.
-    Unserializable(T),
-    /// The item's JSON is longer than Redis takes (`proto-max-bulk-len`, 512 MiB unless it was changed); the log says how
-    /// long it is.
-    TooLarge(T),
-    /// The `QueueActor` that was sent the [`Put`](crate::Put) stopped while the put waited for room. The producer and
-    /// its queue are open: put again, through the producer or another actor.
-    ActorStopped(T),
+pub struct PutError<T> {
+    item: T,
+    reason: Refusal,
 }
 
 impl<T> PutError<T> {
-    /// The item that was not accepted.
+    /// Creates the error of a put of `item`, for a test or for a queue of your own that stands in for this one.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::{IterableQueue, PutError, Refusal};
+    /// let queue = IterableQueue::unbounded();
+    /// let producer = queue.producer()?;
+    /// assert!(queue.abort().is_empty());
+    /// assert_eq!(producer.blocking_put(7), Err(PutError::new(7, Refusal::Aborted)));
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    pub fn new(item: T, reason: Refusal) -> Self {
+        Self { item, reason }
+    }
+
+    /// Returns the item that was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
     /// let mut producer = IterableQueue::unbounded().producer()?;
     /// producer.close();
     /// assert_eq!(producer.blocking_put(7).unwrap_err().into_inner(), 7);
-    /// # Ok::<(), OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
     /// ```
     pub fn into_inner(self) -> T {
-        match self {
-            Self::Closed(item)
-            | Self::Abandoned(item)
-            | Self::ShutDown(item)
-            | Self::Aborted(item)
-            | Self::Sealed(item)
-            | Self::Fenced(item)
-            | Self::Unserializable(item)
-            | Self::TooLarge(item)
-            | Self::ActorStopped(item) => item,
-        }
+        self.item
     }
 
-    /// A look at the item that was not accepted.
+    /// Returns a reference to the item that was not accepted.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::IterableQueue;
     /// let mut producer = IterableQueue::unbounded().producer()?;
     /// producer.close();
     /// assert_eq!(producer.blocking_put(7).unwrap_err().get_ref(), &7);
-    /// # Ok::<(), OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
     /// ```
     pub fn get_ref(&self) -> &T {
-        match self {
-            Self::Closed(item)
-            | Self::Abandoned(item)
-            | Self::ShutDown(item)
-            | Self::Aborted(item)
-            | Self::Sealed(item)
-            | Self::Fenced(item)
-            | Self::Unserializable(item)
-            | Self::TooLarge(item)
-            | Self::ActorStopped(item) => item,
-        }
+        &self.item
     }
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Closed(_) => "Closed",
-            Self::Abandoned(_) => "Abandoned",
-            Self::ShutDown(_) => "ShutDown",
-            Self::Aborted(_) => "Aborted",
-            Self::Sealed(_) => "Sealed",
-            Self::Fenced(_) => "Fenced",
-            Self::Unserializable(_) => "Unserializable",
-            Self::TooLarge(_) => "TooLarge",
-            Self::ActorStopped(_) => "ActorStopped",
-        }
-    }
-}
-
-impl PutError<()> {
-    /// The same error around an item.
-    pub(crate) fn with<T>(self, item: T) -> PutError<T> {
-        match self {
-            Self::Closed(()) => PutError::Closed(item),
-            Self::Abandoned(()) => PutError::Abandoned(item),
-            Self::ShutDown(()) => PutError::ShutDown(item),
-            Self::Aborted(()) => PutError::Aborted(item),
-            Self::Sealed(()) => PutError::Sealed(item),
-            Self::Fenced(()) => PutError::Fenced(item),
-            Self::Unserializable(()) => PutError::Unserializable(item),
-            Self::TooLarge(()) => PutError::TooLarge(item),
-            Self::ActorStopped(()) => PutError::ActorStopped(item),
-        }
+    /// Returns why the item was not accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::{IterableQueue, Refusal};
+    /// let mut producer = IterableQueue::unbounded().producer()?;
+    /// producer.close();
+    /// assert_eq!(producer.blocking_put(7).unwrap_err().reason(), Refusal::Closed);
+    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// ```
+    pub fn reason(&self) -> Refusal {
+        self.reason
     }
 }
 
 impl<T> fmt::Debug for PutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PutError::{}(..)", self.name())
+        f.debug_struct("PutError").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 
 impl<T> fmt::Display for PutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed(_) => "this producer is closed: put before close, or open another producer",
-            Self::Abandoned(_) => {
-                "the queue is sealed and its last consumer has gone: open consumers before seal, and keep one"
-            }
-            Self::ShutDown(_) => "the queue is shutting down and takes no more items",
-            Self::Aborted(_) => "the queue was aborted",
-            Self::Sealed(_) => {
-                "another process sealed the queue before it knew of this producer: open producers before seal"
-            }
-            Self::Fenced(_) => {
-                "the lease was lost to another process, because this one was silent for longer than the lease"
-            }
-            Self::Unserializable(_) => "the item cannot be written as JSON: look into the log for the reason",
-            Self::TooLarge(_) => {
-                "the item's JSON is longer than Redis takes: put the data elsewhere, and where it is here"
-            }
-            Self::ActorStopped(_) => {
-                "the queue's actor stopped before there was room: put again, through the producer or another actor"
-            }
-        })
+        self.reason.fmt(f)
     }
 }
 
@@ -246,6 +263,50 @@ impl<T> fmt::Display for TryPutError<T> {
 
 impl<T> Error for TryPutError<T> {}
 
+/// A [`try_reserve`](crate::Producer::try_reserve) was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryReserveError {
+    /// There is no room now.
+    Full,
+    /// There will never be room.
+    Refused(Refusal),
+}
+
+impl TryReserveError {
+    /// Returns whether waiting could help.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, _consumer) = IterableQueue::<u8>::bounded(1).split()?;
+    /// let _permit = producer.try_reserve()?;
+    /// assert!(producer.try_reserve().unwrap_err().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+}
+
+impl From<Refusal> for TryReserveError {
+    fn from(reason: Refusal) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+impl fmt::Display for TryReserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the queue is full: wait with reserve"),
+            Self::Refused(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl Error for TryReserveError {}
+
 /// A put with a timeout or a deadline failed, as
 /// [`blocking_put_timeout`](crate::Producer::blocking_put_timeout); the item is inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -313,17 +374,17 @@ impl<T> Error for PutTimeoutError<T> {}
 ///
 /// Refusals by `poll_ready` come before the sink has been given an item, so they hold none.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct SinkError<T> {
-    reason: PutError<Option<T>>,
+    item: Option<T>,
+    reason: Refusal,
 }
 
 impl<T> SinkError<T> {
-    pub(crate) fn new(reason: PutError<Option<T>>) -> Self {
-        Self { reason }
+    pub(crate) fn new(item: Option<T>, reason: Refusal) -> Self {
+        Self { item, reason }
     }
 
-    /// The item that was not accepted, if the sink had been given one.
+    /// Returns the item that was not accepted, if the sink had been given one.
     ///
     /// # Examples
     ///
@@ -340,10 +401,10 @@ impl<T> SinkError<T> {
     /// # }).unwrap();
     /// ```
     pub fn into_inner(self) -> Option<T> {
-        self.reason.into_inner()
+        self.item
     }
 
-    /// A look at the item that was not accepted, if the sink had been given one.
+    /// Returns a reference to the item that was not accepted, if the sink had been given one.
     ///
     /// # Examples
     ///
@@ -360,10 +421,10 @@ impl<T> SinkError<T> {
     /// # }).unwrap();
     /// ```
     pub fn get_ref(&self) -> Option<&T> {
-        self.reason.get_ref().as_ref()
+        self.item.as_ref()
     }
 
-    /// Why the sink takes no more, with the item if there is one.
+    /// Returns why the sink takes no more.
     ///
     /// # Examples
     ///
@@ -374,19 +435,18 @@ impl<T> SinkError<T> {
     /// # actix_rt::System::new().block_on(async {
     /// let mut sink = IterableQueue::unbounded().producer()?.into_sink();
     /// sink.close().await.unwrap();
-    /// let error = sink.feed(7).await.unwrap_err(); // refused before the sink was given the item
-    /// assert_eq!(error.reason(), &PutError::Closed(None));
+    /// assert_eq!(sink.send(7).await.unwrap_err().reason(), Refusal::Closed);
     /// # Ok::<(), OpenError>(())
     /// # }).unwrap();
     /// ```
-    pub fn reason(&self) -> &PutError<Option<T>> {
-        &self.reason
+    pub fn reason(&self) -> Refusal {
+        self.reason
     }
 }
 
 impl<T> fmt::Debug for SinkError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SinkError({})", self.reason.name())
+        f.debug_struct("SinkError").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 
@@ -449,8 +509,6 @@ pub enum OpenError {
     Sealed,
     /// The queue has ended.
     Ended,
-    /// A consumer that may hold no item at all would never get one.
-    ZeroMaxInFlight,
 }
 
 impl fmt::Display for OpenError {
@@ -460,7 +518,6 @@ impl fmt::Display for OpenError {
                 "the queue is sealed and opens no new endpoints: open them before seal, or clone one that is open"
             }
             Self::Ended => "the queue has ended: what is to be opened must be opened before",
-            Self::ZeroMaxInFlight => "max_in_flight is 0: a consumer needs room for at least one item",
         })
     }
 }
@@ -494,10 +551,6 @@ impl Error for BuildError {}
 pub enum PoolError {
     /// Workers are actors, which live in a running actix system.
     NoSystem,
-    /// A pool without workers would never do anything.
-    ZeroWorkers,
-    /// A worker that may hold no item at all would never get one.
-    ZeroMaxInFlight,
     /// The queue was sealed before.
     Sealed,
     /// An arbiter that was given for workers has stopped.
@@ -514,8 +567,6 @@ impl fmt::Display for PoolError {
             Self::NoSystem => {
                 "no actix system is running on this thread: start the pool in System::block_on, #[actix::main], or an actor"
             }
-            Self::ZeroWorkers => "0 workers: give at least 1, or pause the pool",
-            Self::ZeroMaxInFlight => "max_in_flight is 0: a worker needs room for at least one item",
             Self::Sealed => "the queue is sealed and opens no consumers: start its pools before seal",
             Self::ArbiterStopped => "an arbiter that was given for workers has stopped: give only running ones",
             Self::Arbiter(error) => {

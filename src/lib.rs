@@ -25,8 +25,8 @@ pub use endpoint::{
     PutSink, TryIter,
 };
 pub use error::{
-    BuildError, Death, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, SinkError,
-    TryGetError, TryPutError,
+    BuildError, Death, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, Refusal,
+    SinkError, TryGetError, TryPutError, TryReserveError,
 };
 pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
 pub use queue::{
@@ -52,7 +52,7 @@ pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};
     pub use crate::backoff::Backoff;
     pub use crate::endpoint::{Consumer, Producer};
-    pub use crate::error::{PoolError, PoolFailure, PutError, TryPutError};
+    pub use crate::error::{PoolError, PoolFailure, PutError, Refusal, TryPutError};
     pub use crate::message::{
         Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
     };

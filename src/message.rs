@@ -20,6 +20,7 @@ use std::time::Duration;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
 
+use crate::actor::assert_max_in_flight;
 use crate::endpoint::{Consumer, HandleShare, Producer};
 use crate::error::{OpenError, PutError};
 use crate::queue::{ConsumerId, Drained, Item, ShutdownReport, Snapshot, name};
@@ -295,8 +296,11 @@ impl<T: Send + 'static> RegisterConsumer<T> {
         self
     }
 
-    /// How many unsettled items the actor may hold; 1 unless given. 0 is refused with
-    /// [`OpenError::ZeroMaxInFlight`].
+    /// Sets how many unsettled items the actor may hold; 1 unless given.
+    ///
+    /// # Panics
+    ///
+    /// If `items` is 0.
     ///
     /// # Examples
     ///
@@ -316,7 +320,9 @@ impl<T: Send + 'static> RegisterConsumer<T> {
     /// # }).unwrap();
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn max_in_flight(mut self, items: usize) -> Self {
+        assert_max_in_flight("RegisterConsumer::max_in_flight", items);
         self.max_in_flight = items;
         self
     }

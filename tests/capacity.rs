@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::{
-    BuildError, Consumer, GetTimeoutError, Item, IterableQueue, Producer, PutError, PutTimeoutError,
+    BuildError, Consumer, GetTimeoutError, Item, IterableQueue, Producer, PutError, PutTimeoutError, Refusal,
 };
 use common::{Task, message, until, within_watchdog};
 use futures::FutureExt;
@@ -267,7 +267,7 @@ fn d6_a_permit_fails_only_at_the_end_and_with_the_item() {
     let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let permit = producer.reserve().now_or_never().unwrap().unwrap();
     assert_eq!(queue.abort(), [0; 0]);
-    assert_eq!(permit.put(1), Err(PutError::Aborted(1)));
+    assert_eq!(permit.put(1), Err(PutError::new(1, Refusal::Aborted)));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use actix_iterable_queue::{
     Backoff, BlockingIter, BlockingLeases, Builder, Consumer, GetTimeoutError, IntoBlockingIter, IntoBlockingLeases,
-    IntoLeases, Item, IterableQueue, Leases, OpenConsumer, OpenError, OpenProducer, Outcome, Permit, Producer,
-    PutError, PutSink, PutTimeoutError, QueueActor, ShutdownReport, State, TryIter, TryPutError, WeakQueue, WorkerPool,
+    IntoLeases, Item, IterableQueue, Leases, OpenConsumer, OpenError, OpenProducer, Outcome, Permit, Producer, PutSink,
+    PutTimeoutError, QueueActor, Refusal, ShutdownReport, State, TryIter, TryReserveError, WeakQueue, WorkerPool,
 };
 use common::{Task, until, within_watchdog};
 use futures::stream::FusedStream;
@@ -353,17 +353,17 @@ fn d5_room_is_reserved_at_once_or_not() -> Result<(), Error> {
     let (mut producer, mut consumer) = (queue.producer()?, queue.consumer()?);
     let permit = producer.try_reserve()?;
     producer.try_put("first")?;
-    assert_eq!(producer.try_reserve().unwrap_err(), TryPutError::Full(()));
+    assert_eq!(producer.try_reserve().unwrap_err(), TryReserveError::Full);
     permit.put("second")?;
     assert_eq!([consumer.try_get()?, consumer.try_get()?], ["first", "second"]);
 
     let permit = producer.try_reserve()?;
     producer.close();
-    assert_eq!(producer.try_reserve().unwrap_err(), TryPutError::Refused(PutError::Closed(())));
+    assert_eq!(producer.try_reserve().unwrap_err(), TryReserveError::Refused(Refusal::Closed));
     permit.put("of a share of the handle")?;
     let producer = queue.producer()?;
     assert_eq!(queue.abort(), ["of a share of the handle"]);
-    assert_eq!(producer.try_reserve().unwrap_err(), TryPutError::Refused(PutError::Aborted(())));
+    assert_eq!(producer.try_reserve().unwrap_err(), TryReserveError::Refused(Refusal::Aborted));
     Ok(())
 }
 
@@ -376,7 +376,7 @@ fn d1_a_reservation_does_not_overtake_a_put_of_its_handle_that_waits() -> Result
     let mut waiting = Box::pin(producer.put(2));
     assert!(task.poll(waiting.as_mut()).is_pending());
     assert_eq!(consumer.try_get()?, 1);
-    assert_eq!(producer.try_reserve().unwrap_err(), TryPutError::Full(()));
+    assert_eq!(producer.try_reserve().unwrap_err(), TryReserveError::Full);
     assert!(task.poll(waiting.as_mut()).is_ready());
     Ok(())
 }

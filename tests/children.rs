@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
-use actix_iterable_queue::{IterableQueue, PutError, State, TryGetError};
+use actix_iterable_queue::{IterableQueue, PutError, Refusal, State, TryGetError};
 use common::backend::{self, Soon};
 use common::{Task, assert_conserved, within_watchdog};
 
@@ -159,7 +159,7 @@ fn d9_a_child_of_an_abandoned_queue_comes_back() {
         let item = consumer.try_lease().unwrap();
         queue.seal();
         drop(consumer);
-        assert_eq!(item.put_child(1), Err(PutError::Abandoned(1)));
+        assert_eq!(item.put_child(1), Err(PutError::new(1, Refusal::Abandoned)));
         item.ack();
         assert_conserved(&queue);
     }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::{
-    Backoff, Consumer, IterableQueue, Outcome, Producer, PutError, State, TryGetError, TryPutError,
+    Backoff, Consumer, IterableQueue, Outcome, Producer, PutError, Refusal, State, TryGetError, TryPutError,
 };
 use common::backend::{self, Soon};
 use common::{Task, assert_conserved, until, within_watchdog};
@@ -23,10 +23,10 @@ fn d7_without_a_consumer_a_sealed_queue_refuses_puts() {
     producer.try_put(1).unwrap();
     assert_eq!(queue.state(), State::Open, "somebody may still open a consumer");
     queue.seal();
-    assert_eq!(producer.try_put(2), Err(TryPutError::Refused(PutError::Abandoned(2))));
-    assert_eq!(producer.blocking_put(3), Err(PutError::Abandoned(3)));
-    assert_eq!(producer.put(4).now_or_never(), Some(Err(PutError::Abandoned(4))));
-    assert!(matches!(producer.reserve().now_or_never(), Some(Err(PutError::Abandoned(())))));
+    assert_eq!(producer.try_put(2), Err(TryPutError::Refused(PutError::new(2, Refusal::Abandoned))));
+    assert_eq!(producer.blocking_put(3), Err(PutError::new(3, Refusal::Abandoned)));
+    assert_eq!(producer.put(4).now_or_never(), Some(Err(PutError::new(4, Refusal::Abandoned))));
+    assert_eq!(producer.reserve().now_or_never().unwrap().err(), Some(Refusal::Abandoned));
     assert_eq!(queue.state(), State::Sealed, "a producer is open");
     drop(producer);
     let drained = queue.blocking_drained();
@@ -45,7 +45,7 @@ fn d7_waiting_puts_wake_to_it() {
     drop(consumer);
     for (n, (put, task)) in puts.iter_mut().zip(&tasks).enumerate() {
         assert_eq!(task.wakes(), 1);
-        assert_eq!(task.poll(put.as_mut()), Poll::Ready(Err(PutError::Abandoned(n))));
+        assert_eq!(task.poll(put.as_mut()), Poll::Ready(Err(PutError::new(n, Refusal::Abandoned))));
     }
 }
 
@@ -58,8 +58,8 @@ fn d7_permits_and_sinks_fail_with_the_item() {
     block_on(sink.feed(0)).unwrap();
     queue.seal();
     drop(consumer);
-    assert_eq!(permit.put(1), Err(PutError::Abandoned(1)));
-    assert!(matches!(block_on(sink.send(2)).unwrap_err().reason(), PutError::Abandoned(_)));
+    assert_eq!(permit.put(1), Err(PutError::new(1, Refusal::Abandoned)));
+    assert_eq!(block_on(sink.send(2)).unwrap_err().reason(), Refusal::Abandoned);
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn d8_abort_wakes_everybody() {
     assert!(watcher.poll(drained.as_mut()).is_pending());
     backend::assert_left(queue.abort(), [0]);
     assert_eq!((putter.wakes(), reserver.wakes(), watcher.wakes()), (1, 1, 1));
-    assert_eq!(putter.poll(put.as_mut()), Poll::Ready(Err(PutError::Aborted(1))));
-    assert!(matches!(reserver.poll(reserve.as_mut()), Poll::Ready(Err(PutError::Aborted(())))));
+    assert_eq!(putter.poll(put.as_mut()), Poll::Ready(Err(PutError::new(1, Refusal::Aborted))));
+    assert!(matches!(reserver.poll(reserve.as_mut()), Poll::Ready(Err(Refusal::Aborted))));
     assert!(matches!(watcher.poll(drained.as_mut()), Poll::Ready(end) if end.outcome == Outcome::Aborted));
 
     let queue = backend::unbounded::<u8>();
@@ -125,7 +125,7 @@ fn d8_abort_wakes_every_put_of_a_handle_whoever_is_polled_first() {
     backend::assert_left(queue.abort(), [0]);
     assert_eq!(tasks.iter().map(Task::wakes).collect::<Vec<_>>(), [1, 1, 1]);
     for (n, (put, task)) in puts.iter_mut().zip(&tasks).enumerate().rev() {
-        assert_eq!(task.poll(put.as_mut()), Poll::Ready(Err(PutError::Aborted(n))));
+        assert_eq!(task.poll(put.as_mut()), Poll::Ready(Err(PutError::new(n, Refusal::Aborted))));
     }
 }
 
@@ -142,7 +142,7 @@ fn d8_abort_wakes_threads() {
         until(|| queue.len() + queue.snapshot().waiting_puts == 2 && other.snapshot().waiting_gets == 1);
         backend::assert_left(queue.abort(), [0]);
         assert_eq!(other.abort(), [0; 0]);
-        assert_eq!((putting.join().unwrap(), taking.join().unwrap()), (Err(PutError::Aborted(1)), None));
+        assert_eq!((putting.join().unwrap(), taking.join().unwrap()), (Err(PutError::new(1, Refusal::Aborted)), None));
     });
 }
 
@@ -184,7 +184,7 @@ fn d8_no_accepted_item_is_stranded_by_an_abort_that_races_with_puts() {
                                 Ok(()) => accepted.push((id, n)),
                                 Err(TryPutError::Full(_)) => thread::yield_now(),
                                 Err(error) => {
-                                    assert_eq!(error, TryPutError::Refused(PutError::Aborted((id, n))));
+                                    assert_eq!(error, TryPutError::Refused(PutError::new((id, n), Refusal::Aborted)));
                                     break;
                                 }
                             }
@@ -232,9 +232,9 @@ fn d8_after_the_end_leases_can_still_be_settled() {
     held.pop().unwrap().ack();
     assert_eq!((totals().acked, totals().discarded), (1, 0));
     let item = held.pop().unwrap();
-    assert_eq!(item.put_child(9), Err(PutError::Aborted(9)));
+    assert_eq!(item.put_child(9), Err(PutError::new(9, Refusal::Aborted)));
     let mut children = 5..;
-    assert_eq!(item.put_children(&mut children), Err(PutError::Aborted(5)));
+    assert_eq!(item.put_children(&mut children), Err(PutError::new(5, Refusal::Aborted)));
     assert_eq!(children.next(), Some(6));
     drop(item);
     held.pop().unwrap().requeue();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_iterable_queue::{
     BuildError, Close, Death, GetTimeoutError, IterableQueue, OpenError, OpenProducer, PoolError, PoolFailure, Put,
-    PutError, PutTimeoutError, QueueActor, Shutdown, SinkError, TryGetError, TryPutError,
+    PutError, PutTimeoutError, QueueActor, Refusal, Shutdown, SinkError, TryGetError, TryPutError, TryReserveError,
 };
 use common::{Task, message};
 use futures::executor::block_on;
@@ -44,11 +44,11 @@ fn d12_every_put_error_hands_the_item_back() {
     producer.close();
     let closed = producer.try_put(Opaque(3)).unwrap_err();
     is_error(&closed);
-    assert!(matches!(&closed, TryPutError::Refused(PutError::Closed(_))) && !closed.is_full());
+    assert!(matches!(&closed, TryPutError::Refused(error) if error.reason() == Refusal::Closed) && !closed.is_full());
     assert_eq!((closed.get_ref().0, closed.into_inner().0), (3, 3));
     let closed = producer.blocking_put_timeout(Opaque(4), Duration::ZERO).unwrap_err();
     is_error(&closed);
-    assert!(matches!(&closed, PutTimeoutError::Refused(PutError::Closed(_))));
+    assert!(matches!(&closed, PutTimeoutError::Refused(error) if error.reason() == Refusal::Closed));
     assert!(closed.to_string().contains("this producer is closed"), "{closed}");
     assert_eq!((closed.get_ref().0, closed.into_inner().0), (4, 4));
 
@@ -56,12 +56,12 @@ fn d12_every_put_error_hands_the_item_back() {
     drop(consumer);
     let abandoned = open.put(Opaque(5)).now_or_never().unwrap().unwrap_err();
     is_error(&abandoned);
-    assert!(matches!(&abandoned, PutError::Abandoned(_)));
+    assert_eq!(abandoned.reason(), Refusal::Abandoned);
     assert_eq!((abandoned.get_ref().0, abandoned.into_inner().0), (5, 5));
     assert_eq!(queue.abort().len(), 1);
     let aborted = open.blocking_put(Opaque(6)).unwrap_err();
     is_error(&aborted);
-    assert!(matches!(&aborted, PutError::Aborted(_)));
+    assert_eq!(aborted.reason(), Refusal::Aborted);
     assert_eq!((aborted.get_ref().0, aborted.into_inner().0), (6, 6));
 }
 
@@ -76,10 +76,10 @@ fn d12_a_shutdown_says_so_and_hands_the_item_back() {
     assert!(task.poll(shutdown.as_mut()).is_pending());
     let refused = producer.try_put(Opaque(2)).unwrap_err();
     is_error(&refused);
-    assert!(matches!(&refused, TryPutError::Refused(PutError::ShutDown(_))));
+    assert!(matches!(&refused, TryPutError::Refused(error) if error.reason() == Refusal::ShutDown));
     assert_eq!(refused.into_inner().0, 2);
     let refused = producer.sink().feed(Opaque(3)).now_or_never().unwrap().unwrap_err();
-    assert!(matches!(refused.reason(), PutError::ShutDown(None)));
+    assert_eq!(refused.reason(), Refusal::ShutDown);
     held.ack();
 }
 
@@ -93,18 +93,18 @@ fn d12_a_sink_hands_back_what_it_was_given() {
     drop(queue.abort());
     let error: SinkError<Opaque> = pin!(&mut sink).start_send(Opaque(1)).unwrap_err();
     is_error(&error);
-    assert!(matches!(error.reason(), PutError::Aborted(Some(_))));
+    assert_eq!(error.reason(), Refusal::Aborted);
     assert_eq!(error.get_ref().unwrap().0, 1);
     assert_eq!(error.into_inner().unwrap().0, 1);
     // Not ready, so nothing was given.
     let error = sink.send(Opaque(2)).now_or_never().unwrap().unwrap_err();
-    assert!(matches!(error.reason(), PutError::Aborted(None)));
+    assert_eq!(error.reason(), Refusal::Aborted);
     assert!(error.get_ref().is_none());
     assert!(error.into_inner().is_none());
     // Nor is anything lost by a sink that was closed before.
     block_on(sink.close()).unwrap();
     let error = sink.feed(Opaque(3)).now_or_never().unwrap().unwrap_err();
-    assert!(matches!(error.reason(), PutError::Closed(None)));
+    assert_eq!(error.reason(), Refusal::Closed);
 }
 
 #[test]
@@ -136,6 +136,33 @@ fn d12_lease_children_come_back_too() {
 }
 
 #[test]
+fn d12_a_refusal_prints_as_the_error_around_the_item() {
+    let reasons = [
+        (Refusal::Closed, "put before close"),
+        (Refusal::Abandoned, "open consumers before seal"),
+        (Refusal::ShutDown, "shutting down"),
+        (Refusal::Aborted, "was aborted"),
+        (Refusal::Sealed, "open producers before seal"),
+        (Refusal::Fenced, "lease was lost"),
+        (Refusal::Unserializable, "cannot be written as JSON"),
+        (Refusal::TooLarge, "longer than Redis takes"),
+        (Refusal::ActorStopped, "put again"),
+    ];
+    for (reason, says) in reasons {
+        let error = PutError::new(Opaque(1), reason);
+        is_error(&reason);
+        is_error(&error);
+        assert_eq!((error.reason(), error.to_string()), (reason, reason.to_string()));
+        assert!(reason.to_string().contains(says), "{reason}");
+        assert!(format!("{error:?}").contains(&format!("{reason:?}")));
+        assert_eq!(TryPutError::from(error).to_string(), reason.to_string());
+        assert_eq!(TryReserveError::from(reason).to_string(), reason.to_string());
+    }
+    is_error(&TryReserveError::Full);
+    assert!(TryReserveError::Full.is_full() && !TryReserveError::Refused(Refusal::Closed).is_full());
+}
+
+#[test]
 fn d12_the_other_errors_say_what_to_do() {
     is_error(&TryGetError::Empty);
     is_error(&GetTimeoutError::Timeout);
@@ -147,7 +174,6 @@ fn d12_the_other_errors_say_what_to_do() {
     assert!(OpenError::Sealed.to_string().contains("clone"));
     is_error(&OpenError::Ended);
     assert!(OpenError::Ended.to_string().starts_with("the queue has ended: "));
-    assert!(OpenError::ZeroMaxInFlight.to_string().contains("max_in_flight is 0"));
     assert!(BuildError::ZeroCapacity.to_string().contains("capacity is 0"));
     assert!(BuildError::ZeroMaxAttempts.to_string().contains("max_attempts is 0"));
 }
@@ -157,8 +183,6 @@ fn d12_the_errors_of_pools_say_what_to_do() {
     let no_thread = || io::Error::other("no thread");
     for (error, says) in [
         (PoolError::NoSystem, "no actix system is running"),
-        (PoolError::ZeroWorkers, "0 workers"),
-        (PoolError::ZeroMaxInFlight, "max_in_flight is 0"),
         (PoolError::Sealed, "before seal"),
         (PoolError::ArbiterStopped, "has stopped"),
         (PoolError::Arbiter(no_thread()), "no arbiter could be started: no thread"),

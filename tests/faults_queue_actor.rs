@@ -174,7 +174,7 @@ fn a3_a_watched_producer_that_dies_without_closing_ends_the_queue_with_all_it_pu
                             match producer.blocking_put(item) {
                                 Ok(()) => accepted.push(item),
                                 Err(refused) => {
-                                    assert!(matches!(refused, PutError::Closed(refused) if refused == item));
+                                    assert_eq!(refused, PutError::new(item, Refusal::Closed));
                                     break;
                                 }
                             }

@@ -8,7 +8,8 @@ use std::task::Poll;
 use std::thread;
 
 use actix_iterable_queue::{
-    Blocker, Drained, IterableQueue, OpenError, Outcome, PutError, PutTimeoutError, State, TryGetError, TryPutError,
+    Blocker, Drained, IterableQueue, OpenError, Outcome, PutError, PutTimeoutError, Refusal, State, TryGetError,
+    TryPutError,
 };
 use common::backend::{self, Soon};
 use common::{Task, until, within_watchdog};
@@ -102,14 +103,17 @@ fn c2_close_is_idempotent_and_a_put_after_it_gives_the_item_back() {
     let mut sink = producer.sink();
     producer.close();
     producer.close();
-    assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::Closed(1))));
-    assert_eq!(producer.blocking_put(2), Err(PutError::Closed(2)));
+    assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::new(1, Refusal::Closed))));
+    assert_eq!(producer.blocking_put(2), Err(PutError::new(2, Refusal::Closed)));
     let timeout = std::time::Duration::ZERO;
-    assert_eq!(producer.blocking_put_timeout(3, timeout), Err(PutTimeoutError::Refused(PutError::Closed(3))));
-    assert_eq!(producer.put(4).now_or_never(), Some(Err(PutError::Closed(4))));
-    assert!(matches!(producer.reserve().now_or_never(), Some(Err(PutError::Closed(())))));
+    assert_eq!(
+        producer.blocking_put_timeout(3, timeout),
+        Err(PutTimeoutError::Refused(PutError::new(3, Refusal::Closed)))
+    );
+    assert_eq!(producer.put(4).now_or_never(), Some(Err(PutError::new(4, Refusal::Closed))));
+    assert_eq!(producer.reserve().now_or_never().unwrap().err(), Some(Refusal::Closed));
     let mut items = 5..;
-    assert_eq!(producer.put_all(&mut items).now_or_never(), Some(Err(PutError::Closed(5))));
+    assert_eq!(producer.put_all(&mut items).now_or_never(), Some(Err(PutError::new(5, Refusal::Closed))));
     assert_eq!(items.next(), Some(6));
 
     let task = Task::new();

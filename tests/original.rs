@@ -4,7 +4,7 @@ mod common;
 
 use std::thread;
 
-use actix_iterable_queue::{IterableQueue, OpenError, Outcome, PutError};
+use actix_iterable_queue::{IterableQueue, OpenError, Outcome, PutError, Refusal};
 use common::backend;
 use common::{until, within_watchdog};
 use futures::executor::block_on;
@@ -87,7 +87,7 @@ fn d7_the_last_consumer_leaves_early() {
         assert_eq!(only.iter().take(3).count(), 3);
         until(|| queue.snapshot().waiting_puts == 1);
         drop(only);
-        assert!(matches!(putting.join().unwrap(), Some(PutError::Abandoned(5))));
+        assert_eq!(putting.join().unwrap(), Some(PutError::new(5, Refusal::Abandoned)));
         let drained = queue.blocking_drained();
         assert_eq!((drained.outcome, drained.totals.taken, drained.totals.discarded), (Outcome::Abandoned, 3, 2));
     });
@@ -121,7 +121,7 @@ fn d7_there_are_no_consumers_at_all() {
         let putting = thread::spawn(move || (0..100).find_map(|n| producer.blocking_put(n).err()));
         until(|| queue.snapshot().waiting_puts == 1);
         drop(queue); // from here on no consumer can come
-        assert!(matches!(putting.join().unwrap(), Some(PutError::Abandoned(2))));
+        assert_eq!(putting.join().unwrap(), Some(PutError::new(2, Refusal::Abandoned)));
         let drained = block_on(drained);
         assert_eq!((drained.outcome, drained.totals.accepted, drained.totals.discarded), (Outcome::Abandoned, 2, 2));
     });

@@ -9,7 +9,7 @@ mod crew;
 use std::time::Duration;
 
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Death, PoolError, PoolFailure, State, WorkerPoolBuilder};
+use actix_iterable_queue::{Death, PoolError, PoolFailure, PutError, Refusal, State, WorkerPoolBuilder};
 use futures::FutureExt;
 use futures::future::{Either, select};
 
@@ -45,7 +45,7 @@ fn a6_past_the_limit_the_pool_gives_up_and_says_why() {
         assert!(text.contains("fetch-0") && text.contains("it panicked: bad at attempt 3"), "{text}");
 
         assert_eq!((queue.state(), queue.drained().await.outcome), (State::Aborted, Outcome::Aborted));
-        assert_eq!(producer.put(7).await, Err(PutError::Aborted(7)));
+        assert_eq!(producer.put(7).await, Err(PutError::new(7, Refusal::Aborted)));
         let totals = queue.snapshot().totals;
         assert_eq!((totals.accepted, totals.acked, totals.discarded), (6, 2, 4));
         assert_eq!(other.take_left(), [2, 3, 4, 5]);
@@ -219,7 +219,7 @@ fn d7_a_pool_that_gave_up_counts_no_more() {
             let sealed = WorkerPool::builder(&queue).workers(1).start(does(|_, item| item.ack()));
             assert!(matches!(sealed, Err(PoolError::Sealed)));
             drop(consumer);
-            assert_eq!(producer.put(2).await, Err(PutError::Abandoned(2)));
+            assert_eq!(producer.put(2).await, Err(PutError::new(2, Refusal::Abandoned)));
         });
         in_system(move || async move {
             let queue = backlog_in_memory(0..2);
@@ -235,7 +235,7 @@ fn d7_a_pool_that_gave_up_counts_no_more() {
                 producer.put(3).await.unwrap();
                 assert_eq!([0; 4].map(|_| consumer.try_get().unwrap()), [0, 1, 2, 3]);
             } else {
-                assert_eq!(producer.put(3).await, Err(PutError::Abandoned(3)));
+                assert_eq!(producer.put(3).await, Err(PutError::new(3, Refusal::Abandoned)));
                 drop(producer);
                 assert_eq!(queue.drained().await.outcome, Outcome::Abandoned);
             }

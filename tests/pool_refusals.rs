@@ -14,7 +14,7 @@ use actix_iterable_queue::{PoolError, State, WorkerPoolBuilder};
 use futures::FutureExt;
 
 use actors::{backlog, backlog_in_memory, in_system, watched};
-use common::backend;
+use common::{backend, panic_of};
 use crew::{crew, here};
 
 /// Tries to start it, and looks that nothing has come of it.
@@ -30,21 +30,18 @@ fn refused(queue: &IterableQueue<u32>, builder: WorkerPoolBuilder<u32>) -> PoolE
 }
 
 #[test]
-fn a_pool_without_workers_is_refused() {
-    in_system(|| async {
-        let queue = backlog_in_memory(0..3);
-        let error = refused(&queue, WorkerPool::builder(&queue).workers(0));
-        assert!(matches!(error, PoolError::ZeroWorkers), "{error}");
-    });
+fn a_pool_without_workers_panics_where_it_is_described() {
+    let queue = backlog_in_memory(0..3);
+    let panic = panic_of(|| WorkerPool::builder(&queue).workers(0));
+    assert_eq!(panic, "WorkerPoolBuilder::workers: 0 workers: give at least 1, or pause the pool");
+    assert_eq!(queue.snapshot().pools, 0);
 }
 
 #[test]
-fn a2_a_limit_of_0_is_refused() {
-    in_system(|| async {
-        let queue = backlog_in_memory(0..3);
-        let error = refused(&queue, WorkerPool::builder(&queue).max_in_flight(0));
-        assert!(matches!(error, PoolError::ZeroMaxInFlight), "{error}");
-    });
+fn a2_a_limit_of_0_panics_where_the_pool_is_described() {
+    let queue = backlog_in_memory(0..3);
+    let panic = panic_of(|| WorkerPool::builder(&queue).max_in_flight(0));
+    assert_eq!(panic, "WorkerPoolBuilder::max_in_flight: max_in_flight is 0: give at least 1");
 }
 
 #[test]
@@ -117,9 +114,11 @@ fn a_given_arbiter_that_has_stopped_is_refused() {
 fn the_refused_queue_is_as_good_as_before() {
     in_system(|| async {
         let queue = backlog_in_memory(0..3);
-        for builder in [here(&queue).workers(0), here(&queue).max_in_flight(0)] {
-            refused(&queue, builder);
-        }
+        let stopped = Arbiter::new();
+        let handle = stopped.handle();
+        stopped.stop();
+        stopped.join().unwrap();
+        refused(&queue, WorkerPool::builder(&queue).arbiters([handle]));
         let (factory, mut crew) = crew();
         let pool = here(&queue).workers(1).start(factory).unwrap();
         queue.seal();
@@ -133,12 +132,12 @@ fn the_refused_queue_is_as_good_as_before() {
 }
 
 #[test]
-fn a_resize_to_0_is_refused_and_changes_nothing() {
+fn a_resize_to_0_panics_and_changes_nothing() {
     in_system(|| async {
         let queue = backlog(0..1);
         let (factory, mut crew) = crew();
         let pool = here(&queue).workers(1).start(factory).unwrap();
-        assert!(matches!(pool.resize(0), Err(PoolError::ZeroWorkers)));
+        assert!(panic_of(|| pool.resize(0)).starts_with("WorkerPool::resize: 0 workers"));
         pool.resize(2).unwrap(); // heard of after anything before it
         crew.births(2).await;
         crew.item().await.1.ack();
@@ -160,7 +159,6 @@ fn a_resize_after_the_end_is_refused() {
         assert!(matches!(pool.resize(2), Err(PoolError::Ended))); // the pool may still be at work
         assert_eq!(pool.drained().await.unwrap().workers.len(), 1);
         assert!(matches!(pool.resize(2), Err(PoolError::Ended)));
-        assert!(matches!(pool.resize(0), Err(PoolError::ZeroWorkers)));
         pool.pause(); // to no effect
         pool.resume();
         crew.told().await;

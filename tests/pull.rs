@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::State;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{OpenError, State};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::channel::oneshot;
 
 use actors::{Hand, backlog, in_system, run};
-use common::backend;
+use common::{backend, panic_of};
 
 #[test]
 fn a2_the_next_item_comes_when_the_one_before_is_settled() {
@@ -69,7 +69,7 @@ macro_rules! worker {
 
             fn started(&mut self, ctx: &mut Self::Context) {
                 let consumer = self.0.consumer.take().expect("it starts once");
-                ctx.consume_concurrent(self.0.limit, consumer).expect("the limit is more than 0");
+                ctx.consume_concurrent(self.0.limit, consumer);
             }
         }
 
@@ -144,17 +144,18 @@ fn a2_an_atomic_response_works_on_one_at_a_time() {
 }
 
 #[test]
-fn a2_a_limit_of_0_is_refused_and_closes_the_consumer() {
+fn a2_a_limit_of_0_panics_and_closes_the_consumer() {
     in_system(|| async {
         let queue = backlog(0..1);
         let consumer = queue.consumer().unwrap();
         let (hand, mut events) = Hand::push();
-        let (tell, refused) = oneshot::channel();
+        let (tell, panicked) = oneshot::channel();
         let consume = run::<Hand>(move |_, ctx| {
-            let _ = tell.send(ctx.consume_concurrent(0, consumer).err());
+            let _ = tell.send(panic_of(|| ctx.consume_concurrent(0, consumer)));
         });
         hand.send(consume).await.unwrap();
-        assert_eq!(refused.await.unwrap(), Some(OpenError::ZeroMaxInFlight));
+        let panic = panicked.await.unwrap();
+        assert_eq!(panic, "ConsumeExt::consume_concurrent: max_in_flight is 0: give at least 1");
         assert!(queue.snapshot().consumers.is_empty());
         events.nothing().await;
     });
@@ -177,7 +178,7 @@ impl Actor for Endless {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.consume_concurrent(100, self.consumer.take().expect("it starts once")).expect("100 is more than 0");
+        ctx.consume_concurrent(100, self.consumer.take().expect("it starts once"));
         if self.timer {
             ctx.run_later(Duration::from_millis(1), |actor, ctx| {
                 ctx.run_interval(Duration::from_millis(1), |actor, _| actor.producer = None);

@@ -41,7 +41,7 @@ impl Actor for Acts {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.consume_concurrent(10, self.consumer.clone()).expect("10 is more than 0");
+        ctx.consume_concurrent(10, self.consumer.clone());
     }
 }
 

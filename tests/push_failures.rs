@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, State};
+use actix_iterable_queue::{PutError, Refusal, State};
 
 use actors::{Hand, backlog, in_system, quiet, run, until, with, with_in_memory};
 use common::backend;
@@ -44,7 +44,7 @@ fn d8_abort_tells_consumers_also_while_they_hold_an_item() {
         assert_eq!(busy_events.drained().await.outcome, Outcome::Aborted);
         assert_eq!(free_events.drained().await.outcome, Outcome::Aborted);
         // An ack counts after the end; a put through the item does not; the rest is discarded.
-        assert_eq!(in_hand.put_child(9), Err(PutError::Aborted(9)));
+        assert_eq!(in_hand.put_child(9), Err(PutError::new(9, Refusal::Aborted)));
         in_hand.ack();
         one.into_inner();
         drop(two);

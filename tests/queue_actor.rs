@@ -9,11 +9,12 @@ use std::time::Duration;
 use actix::dev::SendError;
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{OpenError, PutError, State};
+use actix_iterable_queue::{OpenError, PutError, Refusal, State};
 use futures::join;
 
 use actors::{Hand, in_system, quiet, run};
 use common::backend::{self, Soon};
+use common::panic_of;
 
 fn start(queue: &IterableQueue<u32>) -> Addr<QueueActor<u32>> {
     QueueActor::new(queue.clone()).start()
@@ -127,8 +128,8 @@ fn a1_put_on_a_closed_producer_gives_the_item_back() {
         let actor = start(&queue);
         let mut producer = queue.producer().unwrap();
         producer.close();
-        assert_eq!(actor.send(Put::new(&producer, 7)).await.unwrap(), Err(PutError::Closed(7)));
-        assert_eq!(actor.send(Put::new(&producer.clone(), 8)).await.unwrap(), Err(PutError::Closed(8)));
+        assert_eq!(actor.send(Put::new(&producer, 7)).await.unwrap(), Err(PutError::new(7, Refusal::Closed)));
+        assert_eq!(actor.send(Put::new(&producer.clone(), 8)).await.unwrap(), Err(PutError::new(8, Refusal::Closed)));
     });
 }
 
@@ -170,14 +171,11 @@ fn c3_after_the_end_nothing_is_opened() {
 }
 
 #[test]
-fn a1_max_in_flight_0_is_refused_and_leaves_no_consumer_behind() {
+fn a2_a_limit_of_0_panics_where_the_message_is_made() {
     in_system(|| async {
-        let queue = backend::bounded(4);
-        let actor = start(&queue);
         let (hand, mut events) = Hand::push();
-        let refused = actor.send(RegisterConsumer::new(hand).max_in_flight(0)).await.unwrap();
-        assert_eq!(refused, Err(OpenError::ZeroMaxInFlight));
-        assert!(queue.snapshot().consumers.is_empty());
+        let panic = panic_of(|| RegisterConsumer::<u32>::new(hand).max_in_flight(0));
+        assert_eq!(panic, "RegisterConsumer::max_in_flight: max_in_flight is 0: give at least 1");
         events.end().await;
     });
 }
@@ -222,7 +220,7 @@ fn a1_shutdown_lets_consumers_finish_and_refuses_waiting_puts() {
         let waiting = actor.send(Put::new(&producer, 3));
         let shutdown = actor.send(Shutdown::new(Duration::from_secs(3600)));
         let work = async {
-            assert_eq!(waiting.await.unwrap(), Err(PutError::ShutDown(3)));
+            assert_eq!(waiting.await.unwrap(), Err(PutError::new(3, Refusal::ShutDown)));
             (consumer.get().await, consumer.get().await, consumer.get().await)
         };
         let (report, taken) = join!(shutdown, work);
@@ -239,7 +237,7 @@ fn a1_a_shutdown_acts_when_it_is_handled_before_the_messages_behind_it() {
         let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.put(1).await.unwrap();
         actor.do_send(Shutdown::new(Duration::from_secs(3600)));
-        assert_eq!(actor.send(Put::new(&producer, 2)).await.unwrap(), Err(PutError::ShutDown(2)));
+        assert_eq!(actor.send(Put::new(&producer, 2)).await.unwrap(), Err(PutError::new(2, Refusal::ShutDown)));
     });
 }
 

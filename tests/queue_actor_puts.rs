@@ -6,7 +6,7 @@ mod common;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, State, TryGetError};
+use actix_iterable_queue::{PutError, Refusal, State, TryGetError};
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt, poll};
 
@@ -239,9 +239,9 @@ fn d8_abort_refuses_waiting_puts_with_their_items() {
         let others = put(&actor, &queue.producer().unwrap(), 4);
         quiet().await;
         assert_eq!(queue.abort(), [1]);
-        assert_eq!(second.await, Err(PutError::Aborted(2)));
-        assert_eq!(third.await, Err(PutError::Aborted(3)));
-        assert_eq!(others.await, Err(PutError::Aborted(4)));
+        assert_eq!(second.await, Err(PutError::new(2, Refusal::Aborted)));
+        assert_eq!(third.await, Err(PutError::new(3, Refusal::Aborted)));
+        assert_eq!(others.await, Err(PutError::new(4, Refusal::Aborted)));
     });
 }
 
@@ -255,6 +255,6 @@ fn d7_waiting_puts_are_refused_when_the_last_consumer_leaves() {
         quiet().await;
         assert!(poll!(&mut waiting).is_pending()); // not sealed: another consumer may come
         queue.seal();
-        assert_eq!(waiting.await, Err(PutError::Abandoned(2)));
+        assert_eq!(waiting.await, Err(PutError::new(2, Refusal::Abandoned)));
     });
 }

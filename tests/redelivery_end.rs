@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Backoff, PutError, TryGetError, TryPutError};
+use actix_iterable_queue::{Backoff, PutError, Refusal, TryGetError, TryPutError};
 use common::assert_conserved;
 
 const LONG: Backoff = Backoff::exponential(Duration::from_secs(7200), Duration::from_secs(7200));
@@ -71,7 +71,7 @@ fn d7_abandoned_while_items_wait_it_ends_and_counts_them() {
     first.requeue();
     queue.seal();
     drop(consumer);
-    assert_eq!(producer.try_put(9), Err(TryPutError::Refused(PutError::Abandoned(9))));
+    assert_eq!(producer.try_put(9), Err(TryPutError::Refused(PutError::new(9, Refusal::Abandoned))));
     drop(producer);
     assert_eq!(queue.state(), State::Draining, "one is leased");
     second.requeue();

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_iterable_queue::{
-    Backoff, ConnectError, IterableQueue, Outcome, Payload, PutError, RedisBuilder, State, TryPutError,
+    Backoff, ConnectError, IterableQueue, Outcome, Payload, PutError, RedisBuilder, Refusal, State, TryPutError,
 };
 use futures::FutureExt;
 use futures::executor::block_on;
@@ -245,9 +245,9 @@ fn d12_a_permit_of_a_refused_producer_hands_its_item_back() {
     let Ok(producer) = queue.producer() else { return };
     let permit = block_on(producer.reserve()).unwrap();
     signal(server.process.id(), "CONT");
-    assert_eq!(producer.blocking_put(1), Err(PutError::Sealed(1)));
-    assert_eq!(permit.put(2), Err(PutError::Sealed(2)));
-    assert_eq!(producer.try_put(3), Err(TryPutError::Refused(PutError::Sealed(3))));
+    assert_eq!(producer.blocking_put(1), Err(PutError::new(1, Refusal::Sealed)));
+    assert_eq!(permit.put(2), Err(PutError::new(2, Refusal::Sealed)));
+    assert_eq!(producer.try_put(3), Err(TryPutError::Refused(PutError::new(3, Refusal::Sealed))));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn d8_abort_returns_what_put_all_had_on_the_way_and_put_all_the_last() {
     let mut all = Box::pin(producer.put_all(1..=3));
     assert!(all.as_mut().poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(queue.abort(), [1, 2]);
-    assert_eq!(block_on(all), Err(PutError::Aborted(3)));
+    assert_eq!(block_on(all), Err(PutError::new(3, Refusal::Aborted)));
     signal(server.process.id(), "CONT");
 }
 
@@ -422,7 +422,9 @@ fn d12_what_could_not_be_read_back_is_refused_and_all_else_is_as_it_was() {
     let server = Server::start();
     let queue = server.connect::<Option<f64>>();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    let is_nan = |refused: &PutError<Option<f64>>| matches!(refused, PutError::Unserializable(Some(x)) if x.is_nan());
+    let is_nan = |refused: &PutError<Option<f64>>| {
+        refused.reason() == Refusal::Unserializable && refused.get_ref().is_some_and(f64::is_nan)
+    };
     assert!(producer.blocking_put(Some(f64::NAN)).is_err_and(|refused| is_nan(&refused)));
     assert!(block_on(producer.reserve()).unwrap().put(Some(f64::NAN)).is_err_and(|refused| is_nan(&refused)));
     for put in [Some(0.1 + 0.2), None, Some(f64::from_bits(0x3fd5_5555_5555_5557))] {

@@ -8,7 +8,7 @@ mod server;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use actix_iterable_queue::{IterableQueue, Payload, PutError, State};
+use actix_iterable_queue::{IterableQueue, Payload, PutError, Refusal, State};
 use log::{LevelFilter, Log, Metadata, Record};
 use program::eventually;
 use serde::{Deserialize, Serialize, Serializer};
@@ -113,7 +113,7 @@ fn an_item_that_cannot_be_written() {
     let (server, name) = (Server::start(), "cannot write");
     let queue = connect::<Even>(&server, name);
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    assert_eq!(producer.blocking_put(Even(1)), Err(PutError::Unserializable(Even(1))));
+    assert_eq!(producer.blocking_put(Even(1)), Err(PutError::new(Even(1), Refusal::Unserializable)));
     says(name, "an item cannot be written as JSON: odd");
     producer.blocking_put(Even(2)).unwrap();
     for what in ["comes back as it was put: odd", "a dead letter's item cannot be written as it is now: odd"] {

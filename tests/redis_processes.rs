@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{env, iter, thread};
 
 use ::log::Level;
-use actix_iterable_queue::{Drained, Outcome, PutError};
+use actix_iterable_queue::{Drained, Outcome, Refusal};
 use fastrand::Rng;
 use fleet::process::Order::{Bury, Close, Consume, End, Feed, Leave, Produce, Seal};
 use fleet::process::{Job, Role};
@@ -283,7 +283,8 @@ fn nothing_is_put_through_a_lease_that_was_lost() {
     let fenced = || log::said(Level::Error, "lost").iter().any(|line| line.contains(FENCED));
     eventually("it is told", fenced);
     let child = lost.put_child(Job { n: 2, ballast: String::new() });
-    assert!(matches!(child, Err(PutError::Fenced(Job { n: 2, .. }))), "{child:?}");
+    let fenced = child.unwrap_err();
+    assert_eq!((fenced.reason(), fenced.get_ref().n), (Refusal::Fenced, 2));
     let again = consumer.blocking_lease().unwrap();
     assert_eq!((again.n, again.attempt()), (1, 2));
     // It does not end the second one.

@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::{
-    Consumer, Item, IterableQueue, Outcome, Producer, PutError, ShutdownReport, State, TryGetError, TryPutError,
+    Consumer, Item, IterableQueue, Outcome, Producer, PutError, Refusal, ShutdownReport, State, TryGetError,
+    TryPutError,
 };
 use common::{Task, assert_conserved, within_watchdog};
 use futures::FutureExt;
@@ -46,7 +47,7 @@ fn d8_what_is_left_is_in_order_whatever_its_way() {
             let report = block_on(queue.shutdown(Duration::ZERO));
             assert_eq!(report.left, [1, 2, 3, 10, 4, 5, 11]);
             assert_eq!((report.drained.outcome, report.drained.totals.discarded), (Outcome::Aborted, 7));
-            assert_eq!(parent.put_child(12), Err(PutError::Aborted(12)));
+            assert_eq!(parent.put_child(12), Err(PutError::new(12, Refusal::Aborted)));
             // The other one has nothing to report any more.
             assert_eq!(block_on(late).left, [0; 0]);
             parent.ack();
@@ -101,8 +102,8 @@ fn d8_a_complete_shutdown_leaves_nothing_and_nobody() {
         assert!(task.poll(waiting.as_mut()).is_pending());
 
         let mut report = begun(&queue);
-        assert_eq!(task.poll(waiting.as_mut()), Poll::Ready(Err(PutError::ShutDown(3))));
-        assert_eq!(producer.try_put(4), Err(TryPutError::Refused(PutError::ShutDown(4))));
+        assert_eq!(task.poll(waiting.as_mut()), Poll::Ready(Err(PutError::new(3, Refusal::ShutDown))));
+        assert_eq!(producer.try_put(4), Err(TryPutError::Refused(PutError::new(4, Refusal::ShutDown))));
         assert_eq!(queue.state(), State::Draining);
         assert!(queue.consumer().is_err(), "it is sealed");
         assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2]);
@@ -157,7 +158,7 @@ fn d8_dropping_the_future_does_not_call_the_shutdown_off() {
         let (producer, mut consumer) = open(&queue);
         producer.try_put(0).unwrap();
         drop(begun(&queue));
-        assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::ShutDown(1))));
+        assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::new(1, Refusal::ShutDown))));
         consumer.try_lease().unwrap().ack();
         assert_eq!(queue.blocking_drained().outcome, Outcome::Complete);
     });
@@ -253,7 +254,7 @@ fn d8_a_shutdown_acts_when_it_is_called() {
     let (producer, mut consumer) = open(&queue);
     producer.try_put(1).unwrap();
     let report = queue.shutdown(LONG);
-    assert_eq!(producer.try_put(2), Err(TryPutError::Refused(PutError::ShutDown(2))));
+    assert_eq!(producer.try_put(2), Err(TryPutError::Refused(PutError::new(2, Refusal::ShutDown))));
     assert_eq!(queue.state(), State::Draining);
     assert_eq!(consumer.try_get(), Ok(1));
     assert_eq!(queue.state(), State::Drained);

@@ -15,8 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_iterable_queue::ShutdownReport;
 use actix_iterable_queue::prelude::*;
+use actix_iterable_queue::{PutError, Refusal, ShutdownReport, TryPutError};
 use actors::until;
 use common::within_watchdog;
 use futures::poll;
@@ -135,7 +135,7 @@ async fn orderly() {
     let ending = actix_rt::spawn(ending);
     say("listening");
     begun(&queue).await;
-    assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::ShutDown(1))));
+    assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::new(1, Refusal::ShutDown))));
     consumer.lease().await.expect("what was accepted is finished").ack();
     let report = ending.await.expect("it does not panic");
     assert_eq!(report.drained.totals.acked, 1);

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use actix_iterable_queue::{IterableQueue, PutError, State, TryPutError};
+use actix_iterable_queue::{IterableQueue, PutError, Refusal, State, TryPutError};
 use common::{Task, assert_conserved};
 
 /// Too large for the store's own cells.
@@ -30,7 +30,7 @@ fn refuses_with_the_item<const BYTES: usize>(capacity: Option<usize>) {
 
     let left = queue.abort();
     assert!(left.into_iter().eq((1..=room).map(item)));
-    assert_eq!(producer.try_put(item(8)), Err(TryPutError::Refused(PutError::Aborted(item(8)))));
+    assert_eq!(producer.try_put(item(8)), Err(TryPutError::Refused(PutError::new(item(8), Refusal::Aborted))));
     assert_eq!(queue.len(), 0);
     assert_conserved(&queue);
 }
@@ -57,7 +57,7 @@ fn d12_a_full_queue_that_shuts_down_says_so() {
         let mut shutdown = Box::pin(queue.shutdown(Duration::MAX));
         assert!(task.poll(shutdown.as_mut()).is_pending());
         let refused = producer.try_put([1; BYTES]);
-        assert_eq!(refused, Err(TryPutError::Refused(PutError::ShutDown([1; BYTES]))));
+        assert_eq!(refused, Err(TryPutError::Refused(PutError::new([1; BYTES], Refusal::ShutDown))));
         assert_eq!(consumer.try_iter().count(), capacity);
         assert_eq!(queue.state(), State::Drained);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, State};
+use actix_iterable_queue::{PutError, Refusal, State};
 use futures::channel::oneshot;
 use futures::{FutureExt, join};
 
@@ -112,7 +112,7 @@ async fn dies_in_the_middle(queue: Queue, actor: Address, die: impl Future<Outpu
     let [fourth, fifth] = waiting;
     fourth.await.expect("answered before").expect("there was room");
     let fifth = fifth.await.expect("whoever waits gets the item back, not a MailboxError");
-    assert_eq!(fifth, Err(PutError::Aborted(5)));
+    assert_eq!(fifth, Err(PutError::new(5, Refusal::Aborted)));
     // The fourth was in the buffer. Leases go on.
     in_hand.ack();
     other.ack();
@@ -198,7 +198,7 @@ fn a4_a_put_for_another_queue_comes_back_and_both_queues_go_on() {
         let waiting = actor.send(Put::new(&producer, 2));
         let (waiting, died) = join!(waiting, actor.send(panics()));
         assert!(died.is_err());
-        assert_eq!(waiting.unwrap(), Err(PutError::ActorStopped(2)));
+        assert_eq!(waiting.unwrap(), Err(PutError::new(2, Refusal::ActorStopped)));
         assert_eq!((queue.state(), other.state()), (State::Open, State::Open));
         assert_eq!(consumer.soon_item(), 1);
         producer.try_put(3).unwrap();
@@ -222,7 +222,7 @@ fn a4_a_refused_put_has_given_up_its_turn_before_its_asker_hears_of_it() {
         assert!(waiting.poll_unpin(&mut std::task::Context::from_waker(&waker)).is_pending());
         assert!(actor.send(panics()).await.is_err());
         assert_eq!(told.await.unwrap(), (Ok(1), Ok(()), 1));
-        assert_eq!(waiting.now_or_never().unwrap().unwrap(), Err(PutError::ActorStopped(2)));
+        assert_eq!(waiting.now_or_never().unwrap().unwrap(), Err(PutError::new(2, Refusal::ActorStopped)));
     });
 }
 

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use actix_iterable_queue::{
     BlockingIter, BlockingLeases, Builder, Consumer, DeadLetter, Drained, IntoBlockingIter, IntoBlockingLeases,
-    IntoLeases, Item, IterableQueue, Leases, Permit, Producer, PutError, PutSink, ShutdownReport, Snapshot, TryIter,
+    IntoLeases, Item, IterableQueue, Leases, Permit, Producer, PutError, PutSink, Refusal, ShutdownReport, Snapshot,
+    TryIter,
 };
 use actix_rt::{Arbiter, System};
 use common::backend;
@@ -60,7 +61,7 @@ fn every_blocking_call_panics_by_name() {
     producer.blocking_put_timeout(2, long).expect("works");
     assert_eq!(consumer.iter().next(), Some(2));
     drop(queue.abort());
-    assert_eq!((consumer.blocking_get(), producer.blocking_put(3)), (None, Err(PutError::Aborted(3))));
+    assert_eq!((consumer.blocking_get(), producer.blocking_put(3)), (None, Err(PutError::new(3, Refusal::Aborted))));
     queue.blocking_drained();
     assert_eq!(queue.snapshot().waiting_gets + queue.snapshot().waiting_puts, 0);
 }

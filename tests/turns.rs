@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use actix_iterable_queue::{IterableQueue, PutError, TryPutError};
+use actix_iterable_queue::{IterableQueue, PutError, Refusal, TryPutError};
 use futures::{FutureExt, Sink, SinkExt};
 
 mod common;
@@ -67,6 +67,6 @@ fn d8_a_put_that_does_not_wait_is_refused_although_an_earlier_one_has_not_heard_
     assert!(Task::new().poll(waiting.as_mut()).is_pending());
     assert_eq!(producer.try_put(2), Err(TryPutError::Full(2)));
     assert_eq!(queue.abort(), [0]);
-    assert_eq!(producer.try_put(2), Err(PutError::Aborted(2).into()));
-    assert_eq!(waiting.now_or_never(), Some(Err(PutError::Aborted(1))));
+    assert_eq!(producer.try_put(2), Err(PutError::new(2, Refusal::Aborted).into()));
+    assert_eq!(waiting.now_or_never(), Some(Err(PutError::new(1, Refusal::Aborted))));
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, TryGetError, TryPutError};
+use actix_iterable_queue::{PutError, Refusal, TryGetError, TryPutError};
 use futures::channel::oneshot;
 use futures::{FutureExt, join};
 
@@ -54,15 +54,15 @@ fn a3_a_watched_producer_closes_with_all_its_handles() {
         };
         let (second, third, fourth, fifth, permit, ()) =
             join!(second, third, clone.put(4), from_thread, producer.reserve(), dies);
-        assert_eq!(second.unwrap(), Err(PutError::Closed(2)));
-        assert_eq!(third.unwrap(), Err(PutError::Closed(3)));
-        assert_eq!(fourth, Err(PutError::Closed(4)));
-        assert_eq!(fifth.unwrap(), Err(PutError::Closed(5)));
-        assert_eq!(permit.err(), Some(PutError::Closed(())));
+        assert_eq!(second.unwrap(), Err(PutError::new(2, Refusal::Closed)));
+        assert_eq!(third.unwrap(), Err(PutError::new(3, Refusal::Closed)));
+        assert_eq!(fourth, Err(PutError::new(4, Refusal::Closed)));
+        assert_eq!(fifth.unwrap(), Err(PutError::new(5, Refusal::Closed)));
+        assert_eq!(permit.err(), Some(Refusal::Closed));
 
         // The handles are still there, and closed; what was accepted is still delivered.
-        assert_eq!(clone.try_put(6), Err(TryPutError::Refused(PutError::Closed(6))));
-        assert_eq!(actor.send(Put::new(&producer, 7)).await.unwrap(), Err(PutError::Closed(7)));
+        assert_eq!(clone.try_put(6), Err(TryPutError::Refused(PutError::new(6, Refusal::Closed))));
+        assert_eq!(actor.send(Put::new(&producer, 7)).await.unwrap(), Err(PutError::new(7, Refusal::Closed)));
         assert!(producer.clone().is_closed());
         assert_eq!((consumer.get().await, consumer.get().await), (Some(1), None));
         assert_eq!(queue.drained().await.outcome, Outcome::Complete);
@@ -83,7 +83,7 @@ fn a3_a_permit_of_an_endpoint_that_was_closed_fails_and_its_room_goes_to_others(
         kill(&owner).await;
         until(|| producer.clone().is_closed()).await;
         until(waits).await; // it was woken to look whether its own handle was closed
-        assert_eq!(permit.put(1), Err(PutError::Closed(1)));
+        assert_eq!(permit.put(1), Err(PutError::new(1, Refusal::Closed)));
         assert_eq!(put.await.unwrap(), Ok(()));
         assert_eq!((consumer.soon_item(), consumer.try_get()), (2, Err(TryGetError::Empty)));
     });
@@ -218,7 +218,7 @@ fn a3_an_idle_registered_consumer_that_died_is_found() {
         kill(&hand).await;
         // Nothing is put and nobody asks the actor anything: only the watch can find it.
         until(|| queue.snapshot().consumers.is_empty()).await;
-        assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::Abandoned(1))));
+        assert_eq!(producer.try_put(1), Err(TryPutError::Refused(PutError::new(1, Refusal::Abandoned))));
     });
 }
 

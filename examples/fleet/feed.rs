@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use actix_iterable_queue::{IterableQueue, OpenError, Producer, PutError};
+use actix_iterable_queue::{IterableQueue, OpenError, Producer, Refusal};
 use clap::Args;
 
 use crate::{Ended, Job, Queue, farewell};
@@ -57,8 +57,8 @@ async fn begin(options: &Queue, mut job: Job) -> Result<(IterableQueue<Job>, Pro
             // It was sealed just now if this one is refused.
             Ok(producer) => match producer.put(job).await {
                 Ok(()) => return Ok((queue, producer)),
-                Err(PutError::Sealed(refused) | PutError::Closed(refused)) => job = refused,
-                Err(error) => return Err(error.to_string().into()),
+                Err(error) if matches!(error.reason(), Refusal::Sealed | Refusal::Closed) => job = error.into_inner(),
+                Err(error) => return Err(error.into()),
             },
             Err(OpenError::Sealed | OpenError::Ended) => {}
             Err(error) => return Err(error.into()),

@@ -47,7 +47,7 @@ impl Actor for Worker {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.roster.0.lock().unwrap_or_else(PoisonError::into_inner).push(ctx.address().downgrade());
         if let Some((consumer, max_in_flight)) = self.pull.take() {
-            ctx.consume_concurrent(max_in_flight, consumer).expect("the plans give at least 1");
+            ctx.consume_concurrent(max_in_flight, consumer);
         }
     }
 }

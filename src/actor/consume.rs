@@ -9,10 +9,9 @@ use actix::dev::MessageResponse;
 use actix::{Actor, ActorFuture, AsyncContext, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 
-use super::ITEMS_PER_POLL;
 use super::limited::{Last, Limited, Next};
+use super::{ITEMS_PER_POLL, assert_max_in_flight};
 use crate::endpoint::Consumer;
-use crate::error::OpenError;
 use crate::queue::{Drained, Item};
 
 /// After this much time in one poll, the actor's timers and messages get their turn, too.
@@ -93,18 +92,15 @@ where
         T: 'static,
         A: Handler<Item<T>> + Handler<Drained>,
     {
-        match self.consume_concurrent(1, consumer) {
-            Ok(handle) => handle,
-            Err(error) => unreachable!("one item in flight is enough: {error}"),
-        }
+        self.consume_concurrent(1, consumer)
     }
 
-    /// The same with up to `max_in_flight` unsettled items in hand, for handlers that return
-    /// futures.
+    /// Consumes as [`consume`](ConsumeExt::consume) does, with up to `max_in_flight` unsettled items in hand, for
+    /// handlers that return futures.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// [`OpenError::ZeroMaxInFlight`] if `max_in_flight` is 0; the consumer is closed then.
+    /// If `max_in_flight` is 0.
     ///
     /// # Examples
     ///
@@ -119,7 +115,7 @@ where
     ///
     ///     fn started(&mut self, ctx: &mut Self::Context) {
     ///         if let Some(consumer) = self.0.take() {
-    ///             ctx.consume_concurrent(16, consumer).expect("16 is more than 0");
+    ///             ctx.consume_concurrent(16, consumer);
     ///         }
     ///     }
     /// }
@@ -152,12 +148,14 @@ where
     /// });
     /// system.run().unwrap();
     /// ```
-    fn consume_concurrent<T>(&mut self, max_in_flight: usize, consumer: Consumer<T>) -> Result<SpawnHandle, OpenError>
+    #[track_caller]
+    fn consume_concurrent<T>(&mut self, max_in_flight: usize, consumer: Consumer<T>) -> SpawnHandle
     where
         T: 'static,
         A: Handler<Item<T>> + Handler<Drained>,
     {
-        Ok(self.spawn(Consume { limited: Limited::new(consumer, max_in_flight)?, told: None }))
+        assert_max_in_flight("ConsumeExt::consume_concurrent", max_in_flight);
+        self.spawn(Consume { limited: Limited::new(consumer, max_in_flight), told: None })
     }
 }
 
@@ -176,10 +174,7 @@ where
     A: Actor + Handler<Item<T>> + Handler<Drained>,
     A::Context: AsyncContext<A>,
 {
-    match Limited::new(consumer, 1) {
-        Ok(limited) => ctx.spawn(Consume { limited, told: Some(told) }),
-        Err(error) => unreachable!("one item in flight is enough: {error}"),
-    };
+    ctx.spawn(Consume { limited: Limited::new(consumer, 1), told: Some(told) });
 }
 
 /// Lives in the actor's context, and dies with it: then its consumer closes.

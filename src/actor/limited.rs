@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::endpoint::Consumer;
-use crate::error::OpenError;
 use crate::queue::{ConsumerId, Drained, Item, Line, Place};
 
 /// What comes next for a consumer actor.
@@ -31,14 +30,11 @@ pub(super) struct Limited<T> {
 }
 
 impl<T> Limited<T> {
-    pub(super) fn new(mut consumer: Consumer<T>, max_in_flight: usize) -> Result<Self, OpenError> {
-        if max_in_flight == 0 {
-            return Err(OpenError::ZeroMaxInFlight);
-        }
+    pub(super) fn new(mut consumer: Consumer<T>, max_in_flight: usize) -> Self {
         // It may stand in the line from its time as a stream.
         consumer.leave_line();
         consumer.slot().row.limit(max_in_flight as u64);
-        Ok(Self { consumer, max_in_flight: max_in_flight as u64, end: Place::new(Line::Watchers) })
+        Self { consumer, max_in_flight: max_in_flight as u64, end: Place::new(Line::Watchers) }
     }
 
     pub(super) fn id(&self) -> ConsumerId {

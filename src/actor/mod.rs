@@ -24,5 +24,11 @@ pub(crate) use consume::consume_and_tell;
 pub use pool::{PoolReport, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
 pub use queue_actor::QueueActor;
 
+/// Refuses a limit of 0, with which a consumer would never be handed an item.
+#[track_caller]
+pub(crate) fn assert_max_in_flight(method: &str, items: usize) {
+    assert!(items > 0, "{method}: max_in_flight is 0: give at least 1");
+}
+
 /// After this many items in one poll, an actor's timers and messages get their turn (D11).
 const ITEMS_PER_POLL: usize = 32;

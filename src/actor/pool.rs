@@ -133,7 +133,11 @@ impl<T> WorkerPool<T> {
     ///
     /// # Errors
     ///
-    /// For 0 workers: use [`pause`](WorkerPool::pause). If the queue or the pool has ended.
+    /// [`PoolError::Ended`] if the queue or the pool has ended.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0: use [`pause`](WorkerPool::pause).
     ///
     /// # Examples
     ///
@@ -153,10 +157,9 @@ impl<T> WorkerPool<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
+    #[track_caller]
     pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
-        if workers == 0 {
-            return Err(PoolError::ZeroWorkers);
-        }
+        assert_workers("WorkerPool::resize", workers);
         if self.queue.has_ended() || self.roster.is_closed() {
             return Err(PoolError::Ended);
         }
@@ -309,6 +312,12 @@ impl<T> WorkerPool<T> {
     pub fn take_left(&self) -> Vec<T> {
         self.roster.take_left()
     }
+}
+
+/// Refuses a pool without workers, which would never do anything.
+#[track_caller]
+fn assert_workers(method: &str, workers: usize) {
+    assert!(workers > 0, "{method}: 0 workers: give at least 1, or pause the pool");
 }
 
 /// A waker whose panics go no further.

@@ -12,7 +12,6 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use super::ITEMS_PER_POLL;
 use super::limited::{Last, Limited, Next};
 use crate::endpoint::Consumer;
-use crate::error::OpenError;
 use crate::message::RegisterConsumer;
 use crate::queue::{ConsumerId, Drained, Item, Shared};
 
@@ -40,12 +39,8 @@ impl<T: Send + 'static> PushConsumers<T> {
         self.line.is_empty()
     }
 
-    pub(super) fn register(
-        &mut self,
-        consumer: Consumer<T>,
-        register: RegisterConsumer<T>,
-    ) -> Result<ConsumerId, OpenError> {
-        let limited = Limited::new(consumer, register.max_in_flight)?;
+    pub(super) fn register(&mut self, consumer: Consumer<T>, register: RegisterConsumer<T>) -> ConsumerId {
+        let limited = Limited::new(consumer, register.max_in_flight);
         let id = limited.id();
         // Weak, so that a lease does not keep its actor's address alive. A mailbox counts as
         // closed before it drops what it holds.
@@ -56,7 +51,7 @@ impl<T: Send + 'static> PushConsumers<T> {
         }
         let served = Arc::clone(&self.served);
         self.line.push(PushConsumer { limited, items: register.items, drained: register.drained, served });
-        Ok(id)
+        id
     }
 
     /// Whether it was registered.

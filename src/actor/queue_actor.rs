@@ -13,7 +13,7 @@ use super::puts::WaitingPuts;
 use super::reply::Reply;
 use super::watch::{Endpoint, Watch};
 use crate::endpoint::{Consumer, Producer, shutdown};
-use crate::error::{OpenError, PutError};
+use crate::error::{OpenError, PutError, Refusal};
 use crate::message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
 use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
 
@@ -31,7 +31,7 @@ use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, dro
 /// Under a `Supervisor` a restart keeps everything. If the actor is gone for good, its arbiter
 /// stopped or a panic killed it, while consumers are registered or `Put`s wait, it aborts the queue
 /// and tells them. A `Put` that waits for room in another queue is refused with
-/// [`ActorStopped`](PutError::ActorStopped), and that queue goes on.
+/// [`ActorStopped`](Refusal::ActorStopped), and that queue goes on.
 ///
 /// # Examples
 ///
@@ -232,7 +232,7 @@ impl<T: Send + 'static> Handler<RegisterConsumer<T>> for QueueActor<T> {
 
     fn handle(&mut self, mut register: RegisterConsumer<T>, ctx: &mut Self::Context) -> Self::Result {
         let opened = self.open().and_then(|shared| Consumer::open(shared, register.name.take()));
-        let registered = opened.and_then(|consumer| self.push.register(consumer, register));
+        let registered = opened.map(|consumer| self.push.register(consumer, register));
         self.serve(ctx);
         Reply::Now(registered)
     }
@@ -251,7 +251,7 @@ impl<T: Send + 'static> Handler<Put<T>> for QueueActor<T> {
 
     fn handle(&mut self, put: Put<T>, ctx: &mut Self::Context) -> Self::Result {
         let Some(handle) = put.handle else {
-            return Reply::Now(Err(PutError::Closed(put.item)));
+            return Reply::Now(Err(PutError::new(put.item, Refusal::Closed)));
         };
         let reply = self.puts.put(handle, put.item);
         self.serve(ctx);

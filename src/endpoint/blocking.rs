@@ -8,7 +8,7 @@ use super::handle::{Handle, Putting};
 use super::operation::{Limit, Operation, time_left};
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
-use crate::error::{PutError, PutTimeoutError, TryGetError};
+use crate::error::{PutError, PutTimeoutError, Refusal, TryGetError};
 use crate::queue::{Drained, Item, IterableQueue, Line, NotDone, Outgoing, Shared, Take, Taken, Waiting};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Backoff, thread_local};
@@ -77,7 +77,7 @@ pub(super) fn block<O: Operation>(operation: &mut O, limit: Limit, instead: &str
 /// Waits for a put that is not done, or not confirmed.
 #[cold]
 #[track_caller]
-fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), Refusal> {
     let put = block(&mut Putting::new(handle, put), Limit::Endless, "use put(item).await, or try_put");
     put.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
 }
@@ -85,7 +85,7 @@ fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), PutErr
 /// Waits within the limit. `None` if the item is still here by then.
 #[cold]
 #[track_caller]
-fn finish_put_within<T>(handle: &Handle<T>, put: &mut Outgoing<T>, limit: Limit) -> Option<Result<(), PutError<()>>> {
+fn finish_put_within<T>(handle: &Handle<T>, put: &mut Outgoing<T>, limit: Limit) -> Option<Result<(), Refusal>> {
     let mut putting = Putting::new(handle, put);
     let result = block(&mut putting, limit, "use reserve().await with a timer, then the permit");
     if result.is_some() || putting.call_back() {
@@ -123,7 +123,7 @@ impl<T> Producer<T> {
     /// ```
     #[track_caller]
     pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
-        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
+        let Some(handle) = self.open_handle() else { return Err(PutError::new(item, Refusal::Closed)) };
         let mut put = Outgoing::Here(item);
         // What need not wait is spared the making of something that can.
         let result = match handle.try_put(&mut put) {
@@ -140,7 +140,9 @@ impl<T> Producer<T> {
     #[inline]
     #[track_caller]
     pub(super) fn put_within(&self, item: T, limit: Limit) -> Result<(), PutTimeoutError<T>> {
-        let Some(handle) = self.open_handle() else { return Err(PutTimeoutError::Refused(PutError::Closed(item))) };
+        let Some(handle) = self.open_handle() else {
+            return Err(PutTimeoutError::Refused(PutError::new(item, Refusal::Closed)));
+        };
         let mut put = Outgoing::Here(item);
         let result = match handle.try_put(&mut put) {
             Err(NotDone::Full | NotDone::Unconfirmed) => finish_put_within(handle, &mut put, limit),

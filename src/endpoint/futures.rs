@@ -12,7 +12,7 @@ use super::handle::{HandleShare, InLine};
 use super::permit::Permit;
 use super::producer::Producer;
 use crate::coop;
-use crate::error::{PutError, SinkError};
+use crate::error::{Refusal, SinkError};
 use crate::queue::{Item, Outgoing, Receipt, Take, Taken};
 
 // Nothing in a consumer is ever pinned.
@@ -230,8 +230,8 @@ impl<T> PutSink<T> {
 }
 
 #[cold]
-fn refused<T>(error: PutError<()>, put: Outgoing<T>) -> SinkError<T> {
-    SinkError::new(error.with(Some(put.into_item())))
+fn refused<T>(reason: Refusal, put: Outgoing<T>) -> SinkError<T> {
+    SinkError::new(Some(put.into_item()), reason)
 }
 
 impl<T> Unpin for PutSink<T> {}
@@ -251,10 +251,10 @@ impl<T> Sink<T> for PutSink<T> {
             return Poll::Ready(Ok(()));
         }
         let Some(line) = &mut this.line else {
-            return Poll::Ready(Err(SinkError::new(PutError::Closed(None))));
+            return Poll::Ready(Err(SinkError::new(None, Refusal::Closed)));
         };
         let permit = ready!(Permit::poll(line, cx));
-        this.permit = Some(permit.map_err(|error| SinkError::new(error.with(None)))?);
+        this.permit = Some(permit.map_err(|error| SinkError::new(None, error))?);
         Poll::Ready(Ok(()))
     }
 
@@ -263,7 +263,7 @@ impl<T> Sink<T> for PutSink<T> {
         let mut put = Outgoing::Here(item);
         let result = match this.permit.take() {
             Some(permit) => permit.put_ahead(&mut put),
-            None if this.line.is_none() => Err(PutError::Closed(())),
+            None if this.line.is_none() => Err(Refusal::Closed),
             None => panic!("PutSink::start_send: call poll_ready first, until it is ready"),
         };
         match result {

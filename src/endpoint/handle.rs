@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::operation::Operation;
 use crate::coop;
-use crate::error::{OpenError, PutError};
+use crate::error::{OpenError, PutError, Refusal};
 use crate::queue::{HandleKey, Line, NotDone, Outgoing, Place, ProducerRow, Shared, Turn, drop_quietly};
 use crate::sync;
 
@@ -98,7 +98,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
     }
 
     /// Polls a put whose first attempt found no room, until the item is accepted.
-    pub(super) fn put(&mut self, cx: &mut Context<'_>, put: &mut Outgoing<T>) -> Poll<Result<(), PutError<()>>> {
+    pub(super) fn put(&mut self, cx: &mut Context<'_>, put: &mut Outgoing<T>) -> Poll<Result<(), Refusal>> {
         self.wait(cx, |handle, by_right| accepted(handle.shared.try_put(&handle.row, put, by_right)))
     }
 
@@ -151,8 +151,8 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P
     }
 
     /// The error of a put that was refused, around its item.
-    pub(crate) fn refused(&mut self, error: PutError<()>) -> PutError<T> {
-        error.with(self.put.borrow_mut().take())
+    pub(crate) fn refused(&mut self, reason: Refusal) -> PutError<T> {
+        PutError::new(self.put.borrow_mut().take(), reason)
     }
 
     /// Gives the put up because the actor that made it is going: the error has the item, unless the answer to it
@@ -170,7 +170,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P
     }
 
     /// One poll, the first of which tries before it waits.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PutError<()>>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
         if !self.line.turn.is_held()
             && self.put.borrow().is_here()
             && let Some(result) = self.attempt()
@@ -184,7 +184,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P
         self.line.yield_in_turn(cx)
     }
 
-    fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), PutError<()>>> {
+    fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), Refusal>> {
         self.line.handle.shared.confirmed(self.put.borrow_mut(), waker)
     }
 }
@@ -200,7 +200,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Drop for Puttin
 }
 
 /// `None` if there is no room.
-fn accepted(put: Result<(), NotDone>) -> Option<Result<(), PutError<()>>> {
+fn accepted(put: Result<(), NotDone>) -> Option<Result<(), Refusal>> {
     match put {
         Ok(()) | Err(NotDone::Unconfirmed) => Some(Ok(())),
         Err(NotDone::Refused(error)) => Some(Err(error)),
@@ -209,7 +209,7 @@ fn accepted(put: Result<(), NotDone>) -> Option<Result<(), PutError<()>>> {
 }
 
 impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Operation for Putting<T, H, P> {
-    type Output = Result<(), PutError<()>>;
+    type Output = Result<(), Refusal>;
 
     fn attempt(&mut self) -> Option<Self::Output> {
         let put = self.put.borrow_mut();

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use super::handle::{HandleShare, InLine};
 use super::producer::Producer;
-use crate::error::{PutError, TryPutError};
+use crate::error::{PutError, Refusal, TryReserveError};
 use crate::queue::Outgoing;
 
 /// Room for one item, from [`Producer::reserve`] or [`Producer::try_reserve`]. Dropping it gives the room back; a permit
@@ -22,10 +22,7 @@ pub struct Permit<T> {
 
 impl<T> Permit<T> {
     /// One poll of a reservation that waits for room.
-    pub(super) fn poll(
-        line: &mut InLine<T, HandleShare<T>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Permit<T>, PutError<()>>> {
+    pub(super) fn poll(line: &mut InLine<T, HandleShare<T>>, cx: &mut Context<'_>) -> Poll<Result<Permit<T>, Refusal>> {
         line.poll(cx, |handle, by_right| handle.shared.try_reserve(&handle.row, by_right))
             .map_ok(|()| Permit::of(HandleShare::clone(&line.handle)))
     }
@@ -68,7 +65,7 @@ impl<T> Permit<T> {
     }
 
     /// The same, to be confirmed later.
-    pub(super) fn put_ahead(mut self, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
+    pub(super) fn put_ahead(mut self, put: &mut Outgoing<T>) -> Result<(), Refusal> {
         let result = self.handle.shared.put_reserved(&self.handle.row, put);
         // After it, as writing the item may panic: then the room comes back.
         self.used = true;
@@ -114,8 +111,8 @@ impl<T> Producer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub async fn reserve(&self) -> Result<Permit<T>, PutError<()>> {
-        let Some(handle) = self.share() else { return Err(PutError::Closed(())) };
+    pub async fn reserve(&self) -> Result<Permit<T>, Refusal> {
+        let Some(handle) = self.share() else { return Err(Refusal::Closed) };
         let mut line = InLine::new(handle);
         poll_fn(|cx| Permit::poll(&mut line, cx)).await
     }
@@ -129,22 +126,22 @@ impl<T> Producer<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, TryPutError};
+    /// # use actix_iterable_queue::{IterableQueue, TryReserveError};
     /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
     /// let permit = producer.try_reserve()?;
-    /// assert_eq!(producer.try_reserve().unwrap_err(), TryPutError::Full(()));
+    /// assert_eq!(producer.try_reserve().unwrap_err(), TryReserveError::Full);
     /// permit.put("made only now that there is room")?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn try_reserve(&self) -> Result<Permit<T>, TryPutError<()>> {
-        let Some(handle) = self.share() else { return Err(PutError::Closed(()).into()) };
+    pub fn try_reserve(&self) -> Result<Permit<T>, TryReserveError> {
+        let Some(handle) = self.share() else { return Err(Refusal::Closed.into()) };
         if handle.is_behind_others() {
-            return Err(TryPutError::Full(()));
+            return Err(TryReserveError::Full);
         }
         match handle.shared.try_reserve(&handle.row, false) {
             Some(Ok(())) => Ok(Permit::of(handle)),
             Some(Err(refused)) => Err(refused.into()),
-            None => Err(TryPutError::Full(())),
+            None => Err(TryReserveError::Full),
         }
     }
 }

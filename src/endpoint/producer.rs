@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::handle::{Handle, HandleShare, InLine, Putting};
 use super::operation::Operation;
 use crate::coop;
-use crate::error::{OpenError, PutError, TryPutError};
+use crate::error::{OpenError, PutError, Refusal, TryPutError};
 use crate::queue::{IterableQueue, NotDone, Outgoing, ProducerEndpoint, Receipt, Shared, name};
 
 /// Puts items into a queue, which does not end while it is open.
@@ -29,7 +29,7 @@ pub struct Producer<T> {
 }
 
 /// Waits for a put that is not done, or not confirmed. If it `yields`, it lets other tasks run first.
-async fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>, mut yields: bool) -> Result<(), PutError<()>> {
+async fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>, mut yields: bool) -> Result<(), Refusal> {
     let mut putting = Putting::new(handle, put);
     poll_fn(|cx| if mem::take(&mut yields) { putting.yield_in_turn(cx) } else { putting.wait(cx) }).await
 }
@@ -162,7 +162,7 @@ impl<T> Producer<T> {
     /// # }).unwrap();
     /// ```
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
-        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item)) };
+        let Some(handle) = self.open_handle() else { return Err(PutError::new(item, Refusal::Closed)) };
         let mut put = Outgoing::Here(item);
         let yields = coop::is_due();
         // Fast path: build the future only if we must wait.
@@ -182,8 +182,8 @@ impl<T> Producer<T> {
     }
 
     /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
-    async fn put_ahead(&self, put: &mut Outgoing<T>) -> Result<(), PutError<()>> {
-        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(())) };
+    async fn put_ahead(&self, put: &mut Outgoing<T>) -> Result<(), Refusal> {
+        let Some(handle) = self.open_handle() else { return Err(Refusal::Closed) };
         let mut yields = coop::is_due();
         let tried = if yields { Err(NotDone::Full) } else { handle.try_put(put) };
         match tried {
@@ -220,7 +220,7 @@ impl<T> Producer<T> {
     /// ```
     #[inline]
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-        let Some(handle) = self.open_handle() else { return Err(PutError::Closed(item).into()) };
+        let Some(handle) = self.open_handle() else { return Err(PutError::new(item, Refusal::Closed).into()) };
         let mut put = Outgoing::Here(item);
         match handle.try_put(&mut put) {
             Ok(()) => Ok(()),

@@ -399,7 +399,7 @@ mod tests {
 
     use super::{Entry, Link};
     use crate::config::Builder;
-    use crate::error::{PutError, TryPutError};
+    use crate::error::{PutError, Refusal, TryPutError};
     use crate::queue::{IterableQueue, QueueId};
 
     /// A queue with a way to Redis, and nobody who sends anything.
@@ -414,7 +414,7 @@ mod tests {
         let (queue, link) = unsent(10);
         let (fits, large) = (|| "a".repeat(8), || "a".repeat(9));
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-        let refused = PutError::TooLarge(large());
+        let refused = PutError::new(large(), Refusal::TooLarge);
         assert_eq!(producer.try_put(large()), Err(TryPutError::Refused(refused.clone())));
         assert_eq!(producer.blocking_put(large()), Err(refused.clone()));
         assert_eq!(producer.put(large()).now_or_never(), Some(Err(refused.clone())));

@@ -94,6 +94,14 @@ pub(crate) fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("not a text")
 }
 
+/// What a call says that panics.
+pub(crate) fn panic_of<R>(call: impl FnOnce() -> R) -> String {
+    match panic::catch_unwind(panic::AssertUnwindSafe(call)) {
+        Ok(_) => panic!("it is to panic"),
+        Err(panic) => message(&*panic).to_owned(),
+    }
+}
+
 /// Numbers that look random and are the same in every run.
 pub(crate) struct Lcg(u64);
 

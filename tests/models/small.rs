@@ -9,8 +9,8 @@ use std::task::{Context, Waker};
 use model::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use model::sync::thread::{JoinHandle, spawn};
 use model::{
-    Claim, Consumer, Drained, Item, IterableQueue, Next, Outcome, Producer, PutError, PutMessage, State, Worker,
-    block_on, check, close_from_outside, watched,
+    Claim, Consumer, Drained, Item, IterableQueue, Next, Outcome, Producer, PutError, PutMessage, Refusal, State,
+    Worker, block_on, check, close_from_outside, watched,
 };
 
 type Queue = IterableQueue<u8>;
@@ -530,7 +530,7 @@ fn d7_a_waiting_put_outlasts_the_first_of_two_pools() {
             })
         };
         let ending = [end(one, true), end(other, false)];
-        assert_eq!(producer.blocking_put(2), Err(PutError::Abandoned(2)));
+        assert_eq!(producer.blocking_put(2), Err(PutError::new(2, Refusal::Abandoned)));
         assert_eq!(ended.load(SeqCst), 2, "a pool was there");
         ending.into_iter().for_each(join);
         assert_conserved(&queue);
@@ -594,7 +594,7 @@ fn d8_abort_wakes_everybody() {
         let putting = spawn(move || producer.blocking_put(3));
         let failing = spawn(move || drop(item));
         let left = queue.abort();
-        assert_eq!(join(putting), Err(PutError::Aborted(3)));
+        assert_eq!(join(putting), Err(PutError::new(3, Refusal::Aborted)));
         join(failing);
         assert!(left == [1, 2] || left == [2], "{left:?}");
         while waiting.blocking_get().is_some() {}

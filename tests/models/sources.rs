@@ -47,7 +47,7 @@ pub(crate) mod coop {
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer};
-pub use error::{GetTimeoutError, OpenError, PutError, PutTimeoutError, TryGetError, TryPutError};
+pub use error::{GetTimeoutError, OpenError, PutError, PutTimeoutError, Refusal, TryGetError, TryPutError};
 pub use queue::{
     DeadLetter, Drained, Item, IterableQueue, Outcome, ShutdownReport, Snapshot, State, Totals, WeakQueue,
 };
@@ -112,7 +112,7 @@ pub enum Next<T> {
 
 impl<T> Worker<T> {
     pub fn new(consumer: Consumer<T>, max_in_flight: usize) -> Self {
-        Self(limited::Limited::new(consumer, max_in_flight).expect("it is not 0"))
+        Self(limited::Limited::new(consumer, max_in_flight))
     }
 
     pub fn orders(&self) -> Orders {

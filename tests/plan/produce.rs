@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::testing::ProducerLog;
-use actix_iterable_queue::{Permit, Producer, PutError, TryPutError};
+use actix_iterable_queue::{Permit, Producer, Refusal, TryPutError};
 use futures::SinkExt;
 use futures::executor::block_on;
 use futures::future::join;
@@ -101,7 +101,7 @@ impl Thread<'_> {
         self.dawdle();
         match permit.put(work) {
             Ok(()) => Some(()),
-            Err(PutError::Aborted(_) | PutError::Abandoned(_)) => None,
+            Err(error) if matches!(error.reason(), Refusal::Aborted | Refusal::Abandoned) => None,
             Err(refused) => panic!("D6: only the end refuses the put of a permit, not {refused:?}"),
         }
     }

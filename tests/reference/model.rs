@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use actix_iterable_queue::{Outcome, PutError, State, Totals};
+use actix_iterable_queue::{Outcome, PutError, Refusal, State, Totals};
 
 /// What is put: every item has a number of its own.
 pub(super) type Work = u32;
@@ -188,10 +188,10 @@ impl Model {
     /// Why puts are refused; whoever has a permit or a lease may go on during a shutdown.
     pub(super) fn refusal<T>(&self, promised: bool, item: T) -> Result<T, PutError<T>> {
         match self.ended {
-            Some((Outcome::Aborted, _)) => Err(PutError::Aborted(item)),
-            _ if self.abandoned => Err(PutError::Abandoned(item)),
-            Some(_) => Err(PutError::ShutDown(item)),
-            None if self.shut_down && !promised => Err(PutError::ShutDown(item)),
+            Some((Outcome::Aborted, _)) => Err(PutError::new(item, Refusal::Aborted)),
+            _ if self.abandoned => Err(PutError::new(item, Refusal::Abandoned)),
+            Some(_) => Err(PutError::new(item, Refusal::ShutDown)),
+            None if self.shut_down && !promised => Err(PutError::new(item, Refusal::ShutDown)),
             None => Ok(item),
         }
     }

@@ -84,22 +84,19 @@ impl WaitingPut {
         let producer = Rc::clone(&of.producer);
         let future: Boxed<_> = match work {
             Some(work) => Box::pin(async move {
-                producer.put(work).await.map(|()| None).map_err(|error| with(&error, Some(*error.get_ref())))
+                producer
+                    .put(work)
+                    .await
+                    .map(|()| None)
+                    .map_err(|error| PutError::new(Some(*error.get_ref()), error.reason()))
             }),
-            None => Box::pin(async move { producer.reserve().await.map(Some).map_err(|error| with(&error, None)) }),
+            None => {
+                Box::pin(
+                    async move { producer.reserve().await.map(Some).map_err(|reason| PutError::new(None, reason)) },
+                )
+            }
         };
         Self { number, handle: of.handle, work, sleeper: Sleeper::new(), future }
-    }
-}
-
-/// The same error around something else.
-pub(super) fn with<T, U>(error: &PutError<T>, item: U) -> PutError<U> {
-    match error {
-        PutError::Closed(_) => PutError::Closed(item),
-        PutError::Abandoned(_) => PutError::Abandoned(item),
-        PutError::ShutDown(_) => PutError::ShutDown(item),
-        PutError::Aborted(_) => PutError::Aborted(item),
-        other => panic!("the specification does not know {other:?}"),
     }
 }
 

@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix_iterable_queue::{Producer, PutError, PutTimeoutError, TryPutError};
+use actix_iterable_queue::{Producer, PutError, PutTimeoutError, Refusal, TryPutError};
 
 use super::model::{self, HandleNumber, Waits, Work};
 use super::operation::Patience;
-use super::parts::{OpenPermit, OpenProducer, WaitingPut, with};
+use super::parts::{OpenPermit, OpenProducer, WaitingPut};
 use super::world::World;
 
 impl World {
@@ -31,14 +31,14 @@ impl World {
         };
         self.note(format!("p{handle}.try_put({work}), patience {patience:?} -> {put:?}"));
         let expected = if closed {
-            Err(TryPutError::Refused(PutError::Closed(work)))
+            Err(TryPutError::Refused(PutError::new(work, Refusal::Closed)))
         } else {
             self.put_numbers += 1;
             let put = self.model.put(handle, self.put_numbers, Some(work), Waits::No);
             self.model.leave(handle, self.put_numbers);
             match put {
                 None => Err(TryPutError::Full(work)),
-                Some(put) => put.map_err(|refused| TryPutError::Refused(with(&refused, work))),
+                Some(put) => put.map_err(|refused| TryPutError::Refused(PutError::new(work, refused.reason()))),
             }
         };
         self.same("a put that does not wait", &put, &expected);
@@ -52,7 +52,11 @@ impl World {
         self.note(format!("put{put} = p{handle}: {work:?}"));
         if closed {
             let polled = waiting.sleeper.task.poll(waiting.future.as_mut()).map(|outcome| outcome.map(drop));
-            return self.same("C2: a put after its close", &polled, &Poll::Ready(Err(PutError::Closed(work))));
+            return self.same(
+                "C2: a put after its close",
+                &polled,
+                &Poll::Ready(Err(PutError::new(work, Refusal::Closed))),
+            );
         }
         self.share(handle);
         self.puts.push(waiting);

@@ -9,10 +9,11 @@ use actix::{Actor, Context, Handler};
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use tokio::sync::watch;
 
-use super::WorkerPool;
 use super::settings::Settings;
 use super::supervisor::Supervisor;
 use super::worker::{Running, Spawn};
+use super::{WorkerPool, assert_workers};
+use crate::actor::assert_max_in_flight;
 use crate::backoff::Backoff;
 use crate::endpoint::Claim;
 use crate::error::{OpenError, PoolError};
@@ -31,7 +32,11 @@ impl<T> WorkerPoolBuilder<T> {
         Self { queue, workers: None, settings: Settings::default() }
     }
 
-    /// How many workers; one for each processor unless given.
+    /// Sets how many workers there are; one for each processor unless given.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0.
     ///
     /// # Examples
     ///
@@ -50,7 +55,9 @@ impl<T> WorkerPoolBuilder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
+    #[track_caller]
     pub fn workers(mut self, workers: usize) -> Self {
+        assert_workers("WorkerPoolBuilder::workers", workers);
         self.workers = Some(workers);
         self
     }
@@ -81,11 +88,15 @@ impl<T> WorkerPoolBuilder<T> {
         self
     }
 
-    /// How many unsettled items each worker may hold, 1 unless given; for handlers that return
+    /// Sets how many unsettled items each worker may hold, 1 unless given; for handlers that return
     /// futures.
     ///
     /// A worker that dies takes an attempt from each item that it holds, not only from the one that it
     /// died of. With a `ResponseFuture` a panic takes one from its own item alone.
+    ///
+    /// # Panics
+    ///
+    /// If `items` is 0.
     ///
     /// # Examples
     ///
@@ -104,7 +115,9 @@ impl<T> WorkerPoolBuilder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
+    #[track_caller]
     pub fn max_in_flight(mut self, items: usize) -> Self {
+        assert_max_in_flight("WorkerPoolBuilder::max_in_flight", items);
         self.settings.max_in_flight = items;
         self
     }
@@ -267,8 +280,8 @@ impl<T> WorkerPoolBuilder<T> {
     ///
     /// # Errors
     ///
-    /// If no actix system is running, the queue is sealed or has ended, an arbiter cannot be started or has
-    /// stopped before, or a number is 0. No worker runs then.
+    /// If no actix system is running, the queue is sealed or has ended, or an arbiter cannot be started or
+    /// has stopped before. No worker runs then.
     ///
     /// # Examples
     ///
@@ -293,12 +306,6 @@ impl<T> WorkerPoolBuilder<T> {
     {
         let Self { queue, workers, settings } = self;
         let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-        if workers == 0 {
-            return Err(PoolError::ZeroWorkers);
-        }
-        if settings.max_in_flight == 0 {
-            return Err(PoolError::ZeroMaxInFlight);
-        }
         if !System::try_current().is_some_and(|system| system.arbiter().alive()) {
             return Err(PoolError::NoSystem);
         }
@@ -332,7 +339,6 @@ fn refused(error: OpenError) -> PoolError {
     match error {
         OpenError::Sealed => PoolError::Sealed,
         OpenError::Ended => PoolError::Ended,
-        OpenError::ZeroMaxInFlight => PoolError::ZeroMaxInFlight,
     }
 }
 

@@ -85,8 +85,7 @@ where
         let Job { consumer, max_in_flight, note } = job;
         let stage = Rc::new(Cell::new(Stage::Working));
         let slot = Arc::clone(consumer.slot());
-        let limited = Limited::new(consumer, max_in_flight)
-            .unwrap_or_else(|error| unreachable!("the pool's builder has looked at it: {error}"));
+        let limited = Limited::new(consumer, max_in_flight);
         let work = Work { limited, stage: Rc::clone(&stage), ending: None, handlers: OpenHandlers::new() };
         let life = Life { birth: Some((factory, work)), actor: None, slot: Arc::clone(&slot) };
         Self { life: Some(life), slot, stage, note }

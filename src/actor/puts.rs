@@ -12,7 +12,7 @@ use super::reply::{Asker, Reply};
 use crate::endpoint::{HandleShare, Putting};
 use crate::error::PutError;
 use crate::message::Put;
-use crate::queue::{Outgoing, Shared};
+use crate::queue::Shared;
 
 /// Polls only those that were woken, however many wait.
 pub(super) struct WaitingPuts<T> {
@@ -41,7 +41,7 @@ impl<T> WaitingPuts<T> {
 
     /// Puts at once if that is possible. Otherwise the answer comes later.
     pub(super) fn put(&mut self, handle: HandleShare<T>, item: T) -> Reply<(), PutError<T>> {
-        let mut putting = Putting::new(handle, Outgoing::Here(item));
+        let mut putting = Putting::new(handle, Some(item));
         // Takes its turn among the puts of its handle now (D1); the waker comes with the next poll,
         // which a new entry gets in any case.
         if let Poll::Ready(result) = putting.poll(&mut Context::from_waker(Waker::noop())) {

@@ -120,7 +120,7 @@ impl<T> Producer<T> {
     /// # Ok::<(), actix_iterable_queue::OpenError>(())
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        self.shared().capacity()
+        self.shared().store.capacity()
     }
 }
 
@@ -240,6 +240,6 @@ impl<T> Consumer<T> {
     /// # Ok::<(), actix_iterable_queue::OpenError>(())
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        self.slot().shared.capacity()
+        self.slot().shared.store.capacity()
     }
 }

@@ -9,7 +9,7 @@ use super::operation::{Limit, Operation, time_left};
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
 use crate::error::{PutError, PutTimeoutError, Refusal, TryGetError};
-use crate::queue::{Drained, Item, IterableQueue, Line, NotDone, Outgoing, Shared, Take, Taken, Waiting};
+use crate::queue::{Drained, Item, IterableQueue, Line, NotPut, Receipt, Shared, Take, Taken, Waiting, refused};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Backoff, thread_local};
 
@@ -77,16 +77,21 @@ pub(super) fn block<O: Operation>(operation: &mut O, limit: Limit, instead: &str
 /// Waits for a put that is not done, or not confirmed.
 #[cold]
 #[track_caller]
-fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>) -> Result<(), Refusal> {
-    let put = block(&mut Putting::new(handle, put), Limit::Endless, "use put(item).await, or try_put");
+fn finish_put<T>(handle: &Handle<T>, put: &mut Option<T>, receipt: Receipt) -> Result<(), Refusal> {
+    let put = block(&mut Putting::accepted(handle, put, receipt), Limit::Endless, "use put(item).await, or try_put");
     put.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
 }
 
 /// Waits within the limit. `None` if the item is still here by then.
 #[cold]
 #[track_caller]
-fn finish_put_within<T>(handle: &Handle<T>, put: &mut Outgoing<T>, limit: Limit) -> Option<Result<(), Refusal>> {
-    let mut putting = Putting::new(handle, put);
+fn finish_put_within<T>(
+    handle: &Handle<T>,
+    put: &mut Option<T>,
+    receipt: Receipt,
+    limit: Limit,
+) -> Option<Result<(), Refusal>> {
+    let mut putting = Putting::accepted(handle, put, receipt);
     let result = block(&mut putting, limit, "use reserve().await with a timer, then the permit");
     if result.is_some() || putting.call_back() {
         return result;
@@ -124,16 +129,17 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::new(item, Refusal::Closed)) };
-        let mut put = Outgoing::Here(item);
-        // What need not wait is spared the making of something that can.
+        let mut put = Some(item);
+        // Fast path: build the operation only if it must wait.
         let result = match handle.try_put(&mut put) {
-            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put(handle, &mut put),
-            Err(NotDone::Refused(error)) => Err(error),
-            Ok(()) => Ok(()),
+            Ok(None) => Ok(()),
+            Ok(receipt) => finish_put(handle, &mut put, receipt),
+            Err(NotPut::Full) => finish_put(handle, &mut put, None),
+            Err(NotPut::Refused(reason)) => Err(reason),
         };
         match result {
             Ok(()) => Ok(()),
-            Err(error) => Err(put.refused(error)),
+            Err(error) => Err(refused(put, error)),
         }
     }
 
@@ -143,16 +149,20 @@ impl<T> Producer<T> {
         let Some(handle) = self.open_handle() else {
             return Err(PutTimeoutError::Refused(PutError::new(item, Refusal::Closed)));
         };
-        let mut put = Outgoing::Here(item);
+        let mut put = Some(item);
         let result = match handle.try_put(&mut put) {
-            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put_within(handle, &mut put, limit),
-            Err(NotDone::Refused(error)) => Some(Err(error)),
-            Ok(()) => Some(Ok(())),
+            Ok(None) => Some(Ok(())),
+            Ok(receipt) => finish_put_within(handle, &mut put, receipt, limit),
+            Err(NotPut::Full) => finish_put_within(handle, &mut put, None, limit),
+            Err(NotPut::Refused(reason)) => Some(Err(reason)),
         };
         match result {
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(PutTimeoutError::Refused(put.refused(error))),
-            None => Err(PutTimeoutError::Timeout(put.into_item())),
+            Some(Err(error)) => Err(PutTimeoutError::Refused(refused(put, error))),
+            None => match put {
+                Some(item) => Err(PutTimeoutError::Timeout(item)),
+                None => unreachable!("an item that was not put in time is still here"),
+            },
         }
     }
 }

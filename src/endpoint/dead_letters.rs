@@ -6,11 +6,11 @@ use std::sync::{Arc, PoisonError};
 use super::consumer::Consumer;
 use super::producer::Producer;
 use crate::error::OpenError;
-use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue, Outgoing};
+use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue};
 use crate::sync::Mutex;
 
-/// Taken apart when the main queue ends.
-struct Opened<T>(Mutex<Option<Ends<T>>>);
+/// Where the dead letters of a queue go. Taken apart when that queue ends.
+pub(crate) struct OpenDeadLetters<T>(Mutex<Option<Ends<T>>>);
 
 struct Ends<T> {
     queue: IterableQueue<DeadLetter<T>>,
@@ -18,8 +18,24 @@ struct Ends<T> {
     producer: Option<Producer<DeadLetter<T>>>,
 }
 
-impl<T: Send + 'static> DeadLetterQueue<T> for Opened<T> {
-    fn put(&self, letter: &mut Outgoing<DeadLetter<T>>) {
+impl<T> OpenDeadLetters<T> {
+    /// Dead letters that are put into memory.
+    fn in_memory() -> Self {
+        let queue = IterableQueue::unbounded();
+        // A queue that was just built is open.
+        let producer = queue.producer().ok();
+        Self(Mutex::new(Some(Ends { queue, producer })))
+    }
+
+    /// Dead letters that come into `queue` from elsewhere.
+    #[cfg(feature = "redis")]
+    pub(crate) fn elsewhere(queue: IterableQueue<DeadLetter<T>>) -> Self {
+        Self(Mutex::new(Some(Ends { queue, producer: None })))
+    }
+}
+
+impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
+    fn put(&self, letter: &mut Option<DeadLetter<T>>) {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let producer = match &*guard {
             // Letters that nobody reads would pile up.
@@ -79,21 +95,12 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dead_letters(&self) -> Result<Consumer<DeadLetter<T>>, OpenError> {
-        let opened = self.shared().dead_letters(|| {
-            let ends = match self.shared().remote() {
-                Some(remote) => Ends { queue: remote.open_letters(), producer: None },
-                None => {
-                    let queue = IterableQueue::unbounded();
-                    // A queue that was just built is open.
-                    let producer = queue.producer().ok();
-                    Ends { queue, producer }
-                }
-            };
-            Arc::new(Opened(Mutex::new(Some(ends))))
-        });
+        let opened = self.shared().dead_letters(|| Arc::new(OpenDeadLetters::in_memory()));
         let opened = opened.ok_or(OpenError::Ended)?;
-        let opened =
-            opened.as_any().downcast_ref::<Opened<T>>().unwrap_or_else(|| unreachable!("the only kind there is"));
+        let opened = opened
+            .as_any()
+            .downcast_ref::<OpenDeadLetters<T>>()
+            .unwrap_or_else(|| unreachable!("the only kind there is"));
         let guard = opened.0.lock().unwrap_or_else(PoisonError::into_inner);
         guard.as_ref().ok_or(OpenError::Ended)?.queue.consumer()
     }

@@ -45,7 +45,7 @@ impl<T> IterableQueue<T> {
     /// ```
     pub fn flush(&self) -> impl Future<Output = ()> + use<T> {
         let shared = Arc::clone(self.shared());
-        let mark = shared.mark();
+        let mark = shared.store.mark();
         async move {
             let Some(mark) = mark else { return };
             let mut flushing = Flushing::new(&shared, mark);
@@ -100,7 +100,7 @@ impl<T> IterableQueue<T> {
     #[track_caller]
     fn flush_within(&self, limit: Limit) -> bool {
         let shared = self.shared();
-        let Some(mark) = shared.mark() else { return true };
+        let Some(mark) = shared.store.mark() else { return true };
         let mut flushing = Flushing::new(shared, mark);
         flushing.attempt().is_some() || block(&mut flushing, limit, "use flush().await").is_some()
     }
@@ -122,7 +122,7 @@ impl<T> Operation for Flushing<'_, T> {
     type Output = ();
 
     fn attempt(&mut self) -> Option<()> {
-        self.waiting.shared.is_known(self.mark).then_some(())
+        self.waiting.shared.store.is_known(self.mark).then_some(())
     }
 
     fn may_succeed(&self) -> bool {
@@ -136,7 +136,7 @@ impl<T> Operation for Flushing<'_, T> {
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Self { waiting, mark } = self;
-        let known = |_| waiting.shared.is_known(*mark).then_some(Ok::<_, Infallible>(()));
+        let known = |_| waiting.shared.store.is_known(*mark).then_some(Ok::<_, Infallible>(()));
         waiting.shared.wait(&mut waiting.place, cx, known).map(|Ok(())| ())
     }
 }

@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::stream::FusedStream;
 use futures::{Sink, Stream};
 
+use super::ahead::Ahead;
 use super::consumer::Consumer;
 use super::handle::{HandleShare, InLine};
 use super::permit::Permit;
 use super::producer::Producer;
 use crate::coop;
 use crate::error::{Refusal, SinkError};
-use crate::queue::{Item, Outgoing, Receipt, Take, Taken};
+use crate::queue::{Item, Shared, Take, Taken};
 
 // Nothing in a consumer is ever pinned.
 impl<T> Unpin for Consumer<T> {}
@@ -169,8 +171,7 @@ pub struct PutSink<T> {
     /// `None` once closed.
     line: Option<InLine<T, HandleShare<T>>>,
     permit: Option<Permit<T>>,
-    /// Of the last item that it was given; those before are confirmed before it, so nobody asks for them.
-    last: Receipt,
+    ahead: Ahead<T, Arc<Shared<T>>>,
 }
 
 impl<T> Producer<T> {
@@ -193,7 +194,7 @@ impl<T> Producer<T> {
     /// # }).unwrap();
     /// ```
     pub fn sink(&self) -> PutSink<T> {
-        PutSink::new(self.clone().take())
+        self.clone().into_sink()
     }
 
     /// Turns this producer into a sink.
@@ -212,35 +213,12 @@ impl<T> Producer<T> {
     /// # }).unwrap();
     /// ```
     pub fn into_sink(mut self) -> PutSink<T> {
-        PutSink::new(self.take())
+        let (shared, handle) = (Arc::clone(self.shared()), self.take());
+        PutSink { line: handle.map(InLine::new), permit: None, ahead: Ahead::new(shared) }
     }
-}
-
-impl<T> PutSink<T> {
-    fn new(handle: Option<HandleShare<T>>) -> Self {
-        Self { line: handle.map(InLine::new), permit: None, last: None }
-    }
-
-    fn is_followed_by(&mut self, next: Receipt) {
-        let before = std::mem::replace(&mut self.last, next);
-        if let (Some(before), Some(line)) = (before, &self.line) {
-            line.handle.shared.detach(before);
-        }
-    }
-}
-
-#[cold]
-fn refused<T>(reason: Refusal, put: Outgoing<T>) -> SinkError<T> {
-    SinkError::new(Some(put.into_item()), reason)
 }
 
 impl<T> Unpin for PutSink<T> {}
-
-impl<T> Drop for PutSink<T> {
-    fn drop(&mut self) {
-        self.is_followed_by(None);
-    }
-}
 
 impl<T> Sink<T> for PutSink<T> {
     type Error = SinkError<T>;
@@ -260,34 +238,24 @@ impl<T> Sink<T> for PutSink<T> {
 
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {
         let this = self.get_mut();
-        let mut put = Outgoing::Here(item);
+        let mut put = Some(item);
         let result = match this.permit.take() {
             Some(permit) => permit.put_ahead(&mut put),
             None if this.line.is_none() => Err(Refusal::Closed),
             None => panic!("PutSink::start_send: call poll_ready first, until it is ready"),
         };
         match result {
-            Ok(()) => {
-                this.is_followed_by(put.receipt());
+            Ok(receipt) => {
+                this.ahead.push(receipt);
                 Ok(())
             }
-            Err(error) => Err(refused(error, put)),
+            Err(reason) => Err(SinkError::new(put, reason)),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
-        if let (Some(last), Some(line)) = (this.last, &this.line) {
-            let mut put = Outgoing::Unconfirmed(last);
-            let Some(confirmed) = line.handle.shared.confirmed(&mut put, Some(cx.waker().clone())) else {
-                return Poll::Pending;
-            };
-            this.last = None;
-            if let Err(error) = confirmed {
-                return Poll::Ready(Err(refused(error, put)));
-            }
-        }
-        Poll::Ready(Ok(()))
+        this.ahead.poll_confirmed(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {

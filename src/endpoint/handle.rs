@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use super::operation::Operation;
 use crate::coop;
 use crate::error::{OpenError, PutError, Refusal};
-use crate::queue::{HandleKey, Line, NotDone, Outgoing, Place, ProducerRow, Shared, Turn, drop_quietly};
+use crate::queue::{HandleKey, Line, NotPut, Place, ProducerRow, Receipt, Shared, Turn, drop_quietly, refused};
 use crate::sync;
 
 /// A share of an open handle, which closes with the last of them.
@@ -44,9 +44,9 @@ impl<T> Handle<T> {
     /// Puts if there is room now, and no put that was made before waits. A refusal is for everybody,
     /// whosever turn it is.
     #[inline]
-    pub(super) fn try_put(&self, put: &mut Outgoing<T>) -> Result<(), NotDone> {
+    pub(super) fn try_put(&self, put: &mut Option<T>) -> Result<Receipt, NotPut> {
         if self.is_behind_others() {
-            return Err(NotDone::Full);
+            return Err(NotPut::Full);
         }
         self.shared.try_put(&self.row, put, false)
     }
@@ -98,7 +98,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
     }
 
     /// Polls a put whose first attempt found no room, until the item is accepted.
-    pub(super) fn put(&mut self, cx: &mut Context<'_>, put: &mut Outgoing<T>) -> Poll<Result<(), Refusal>> {
+    pub(super) fn put(&mut self, cx: &mut Context<'_>, put: &mut Option<T>) -> Poll<Result<Receipt, Refusal>> {
         self.wait(cx, |handle, by_right| accepted(handle.shared.try_put(&handle.row, put, by_right)))
     }
 
@@ -130,29 +130,37 @@ impl<T, H: Deref<Target = Handle<T>>> Drop for InLine<T, H> {
 /// A put that may have to wait: for room, and then for its confirmation if the items are elsewhere.
 ///
 /// What holds the item may be borrowed.
-pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>> = Outgoing<T>> {
+pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>> = Option<T>> {
     line: InLine<T, H>,
+    /// The item, as long as it is not accepted.
     put: P,
+    receipt: Receipt,
 }
 
-impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P> {
+impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Putting<T, H, P> {
     pub(crate) fn new(handle: H, put: P) -> Self {
-        Self { line: InLine::new(handle), put }
+        Self::accepted(handle, put, None)
     }
 
-    /// Whether the item is here: it is not accepted, or was called back.
+    /// A put that was accepted, and waits for its confirmation at most.
+    pub(super) fn accepted(handle: H, put: P, receipt: Receipt) -> Self {
+        Self { line: InLine::new(handle), put, receipt }
+    }
+
+    /// Returns whether the item is here: it is not accepted, or was called back.
     pub(crate) fn call_back(&mut self) -> bool {
-        if let Some(put) = self.put.borrow().receipt()
-            && let Some(item) = self.shared().withdraw(put)
+        if let Some(number) = self.receipt
+            && let Some(item) = self.shared().withdraw(number)
         {
-            *self.put.borrow_mut() = Outgoing::Here(item);
+            self.receipt = None;
+            *self.put.borrow_mut() = Some(item);
         }
-        self.put.borrow().is_here()
+        self.put.borrow().is_some()
     }
 
     /// The error of a put that was refused, around its item.
     pub(crate) fn refused(&mut self, reason: Refusal) -> PutError<T> {
-        PutError::new(self.put.borrow_mut().take(), reason)
+        refused(self.put.borrow_mut().take(), reason)
     }
 
     /// Gives the put up because the actor that made it is going: the error has the item, unless the answer to it
@@ -161,8 +169,8 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P
         if !self.call_back() {
             return None;
         }
-        let error = self.shared().orphan_refusal(&self.line.handle.row);
-        Some(self.refused(error))
+        let reason = self.shared().orphan_refusal(&self.line.handle.row);
+        Some(self.refused(reason))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<T>> {
@@ -172,7 +180,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P
     /// One poll, the first of which tries before it waits.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
         if !self.line.turn.is_held()
-            && self.put.borrow().is_here()
+            && self.put.borrow().is_some()
             && let Some(result) = self.attempt()
         {
             return Poll::Ready(result);
@@ -185,38 +193,42 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P
     }
 
     fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), Refusal>> {
-        self.line.handle.shared.confirmed(self.put.borrow_mut(), waker)
+        let Some(number) = self.receipt else { return Some(Ok(())) };
+        let confirmed = self.line.handle.shared.confirmed(number, self.put.borrow_mut(), waker)?;
+        self.receipt = None;
+        Some(confirmed)
     }
 }
 
-impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Drop for Putting<T, H, P> {
+impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Drop for Putting<T, H, P> {
     fn drop(&mut self) {
-        let Some(put) = self.put.borrow().receipt() else { return };
-        match self.shared().withdraw(put) {
+        let Some(number) = self.receipt else { return };
+        match self.shared().withdraw(number) {
             Some(item) => drop_quietly(item),
-            None => self.shared().detach(put),
+            None => self.shared().detach(self.receipt),
         }
     }
 }
 
 /// `None` if there is no room.
-fn accepted(put: Result<(), NotDone>) -> Option<Result<(), Refusal>> {
+pub(super) fn accepted<R>(put: Result<R, NotPut>) -> Option<Result<R, Refusal>> {
     match put {
-        Ok(()) | Err(NotDone::Unconfirmed) => Some(Ok(())),
-        Err(NotDone::Refused(error)) => Some(Err(error)),
-        Err(NotDone::Full) => None,
+        Ok(accepted) => Some(Ok(accepted)),
+        Err(NotPut::Refused(reason)) => Some(Err(reason)),
+        Err(NotPut::Full) => None,
     }
 }
 
-impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Operation for Putting<T, H, P> {
+impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Operation for Putting<T, H, P> {
     type Output = Result<(), Refusal>;
 
     fn attempt(&mut self) -> Option<Self::Output> {
         let put = self.put.borrow_mut();
-        if put.is_here()
-            && let Err(error) = accepted(self.line.handle.try_put(put))?
-        {
-            return Some(Err(error));
+        if put.is_some() {
+            match accepted(self.line.handle.try_put(put))? {
+                Ok(receipt) => self.receipt = receipt,
+                Err(reason) => return Some(Err(reason)),
+            }
         }
         self.confirmed(None)
     }
@@ -230,12 +242,10 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Operation for P
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.put.borrow().is_here()
-            && let Err(error) = ready!(self.line.put(cx, self.put.borrow_mut()))
-        {
-            return Poll::Ready(Err(error));
+        if self.put.borrow().is_some() {
+            self.receipt = ready!(self.line.put(cx, self.put.borrow_mut()))?;
         }
-        if self.put.borrow().receipt().is_none() {
+        if self.receipt.is_none() {
             return Poll::Ready(Ok(()));
         }
         self.confirmed(Some(cx.waker().clone())).map_or(Poll::Pending, Poll::Ready)

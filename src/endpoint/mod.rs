@@ -1,6 +1,7 @@
 //! What users hold: producers and consumers, and the ways to wait with them.
 //!
-//! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait
+//! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait; `ahead.rs`: puts that are
+//!   confirmed later
 //! - `consumer.rs`: items out; `about.rs`: what both tell about themselves and their queue
 //! - `operation.rs`: what may have to wait, and how long; `blocking.rs`: threads that do; `deadline.rs`: no longer than told;
 //!   `iterators.rs`
@@ -10,6 +11,7 @@
 //! - `claim.rs`: a pool's right to open consumers
 
 mod about;
+mod ahead;
 mod blocking;
 mod claim;
 mod consumer;
@@ -28,6 +30,8 @@ mod views;
 
 pub(crate) use self::claim::Claim;
 pub use self::consumer::Consumer;
+#[cfg(feature = "redis")]
+pub(crate) use self::dead_letters::OpenDeadLetters;
 pub use self::futures::{IntoLeases, Leases, PutSink};
 pub(crate) use self::handle::{HandleShare, Putting};
 pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};

@@ -4,10 +4,10 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::handle::{HandleShare, InLine};
+use super::handle::{HandleShare, InLine, accepted};
 use super::producer::Producer;
 use crate::error::{PutError, Refusal, TryReserveError};
-use crate::queue::Outgoing;
+use crate::queue::{Receipt, refused};
 
 /// Room for one item, from [`Producer::reserve`] or [`Producer::try_reserve`]. Dropping it gives the room back; a permit
 /// that is forgotten with [`mem::forget`](std::mem::forget) keeps it.
@@ -23,7 +23,7 @@ pub struct Permit<T> {
 impl<T> Permit<T> {
     /// One poll of a reservation that waits for room.
     pub(super) fn poll(line: &mut InLine<T, HandleShare<T>>, cx: &mut Context<'_>) -> Poll<Result<Permit<T>, Refusal>> {
-        line.poll(cx, |handle, by_right| handle.shared.try_reserve(&handle.row, by_right))
+        line.poll(cx, |handle, by_right| accepted(handle.shared.try_reserve(&handle.row, by_right)))
             .map_ok(|()| Permit::of(HandleShare::clone(&line.handle)))
     }
 
@@ -52,20 +52,18 @@ impl<T> Permit<T> {
     /// ```
     pub fn put(self, item: T) -> Result<(), PutError<T>> {
         let handle = HandleShare::clone(&self.handle);
-        let mut put = Outgoing::Here(item);
+        let mut put = Some(item);
         match self.put_ahead(&mut put) {
-            Ok(()) => {
-                if let Some(put) = put.receipt() {
-                    handle.shared.detach(put);
-                }
+            Ok(receipt) => {
+                handle.shared.detach(receipt);
                 Ok(())
             }
-            Err(error) => Err(put.refused(error)),
+            Err(reason) => Err(refused(put, reason)),
         }
     }
 
-    /// The same, to be confirmed later.
-    pub(super) fn put_ahead(mut self, put: &mut Outgoing<T>) -> Result<(), Refusal> {
+    /// Puts, and leaves the confirmation for later.
+    pub(super) fn put_ahead(mut self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let result = self.handle.shared.put_reserved(&self.handle.row, put);
         // After it, as writing the item may panic: then the room comes back.
         self.used = true;
@@ -138,10 +136,7 @@ impl<T> Producer<T> {
         if handle.is_behind_others() {
             return Err(TryReserveError::Full);
         }
-        match handle.shared.try_reserve(&handle.row, false) {
-            Some(Ok(())) => Ok(Permit::of(handle)),
-            Some(Err(refused)) => Err(refused.into()),
-            None => Err(TryReserveError::Full),
-        }
+        handle.shared.try_reserve(&handle.row, false)?;
+        Ok(Permit::of(handle))
     }
 }

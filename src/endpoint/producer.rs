@@ -5,11 +5,12 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::handle::{Handle, HandleShare, InLine, Putting};
 use super::operation::Operation;
 use crate::coop;
 use crate::error::{OpenError, PutError, Refusal, TryPutError};
-use crate::queue::{IterableQueue, NotDone, Outgoing, ProducerEndpoint, Receipt, Shared, name};
+use crate::queue::{IterableQueue, NotPut, ProducerEndpoint, Receipt, Shared, name, not_put, refused};
 
 /// Puts items into a queue, which does not end while it is open.
 ///
@@ -29,30 +30,14 @@ pub struct Producer<T> {
 }
 
 /// Waits for a put that is not done, or not confirmed. If it `yields`, it lets other tasks run first.
-async fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>, mut yields: bool) -> Result<(), Refusal> {
-    let mut putting = Putting::new(handle, put);
+async fn finish_put<T>(
+    handle: &Handle<T>,
+    put: &mut Option<T>,
+    receipt: Receipt,
+    mut yields: bool,
+) -> Result<(), Refusal> {
+    let mut putting = Putting::accepted(handle, put, receipt);
     poll_fn(|cx| if mem::take(&mut yields) { putting.yield_in_turn(cx) } else { putting.wait(cx) }).await
-}
-
-/// The last of several puts that are not confirmed; those before are confirmed before it, so nobody asks for them.
-struct Ahead<'a, T> {
-    producer: &'a Producer<T>,
-    last: Receipt,
-}
-
-impl<T> Ahead<'_, T> {
-    fn is_followed_by(&mut self, next: Receipt) {
-        let before = std::mem::replace(&mut self.last, next);
-        if let (Some(before), Some(handle)) = (before, self.producer.open_handle()) {
-            handle.shared.detach(before);
-        }
-    }
-}
-
-impl<T> Drop for Ahead<'_, T> {
-    fn drop(&mut self) {
-        self.is_followed_by(None);
-    }
 }
 
 impl<T> IterableQueue<T> {
@@ -126,7 +111,7 @@ impl<T> Producer<T> {
         &self.endpoint
     }
 
-    pub(super) fn shared(&self) -> &Shared<T> {
+    pub(super) fn shared(&self) -> &Arc<Shared<T>> {
         &self.shared
     }
 
@@ -163,38 +148,39 @@ impl<T> Producer<T> {
     /// ```
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::new(item, Refusal::Closed)) };
-        let mut put = Outgoing::Here(item);
+        let mut put = Some(item);
         let yields = coop::is_due();
         // Fast path: build the future only if we must wait.
-        let tried = if yields { Err(NotDone::Full) } else { handle.try_put(&mut put) };
+        let tried = if yields { Err(NotPut::Full) } else { handle.try_put(&mut put) };
         let result = match tried {
-            Err(NotDone::Full | NotDone::Unconfirmed) => finish_put(handle, &mut put, yields).await,
-            Err(NotDone::Refused(error)) => Err(error),
-            Ok(()) => {
+            Ok(None) => {
                 coop::count();
                 Ok(())
             }
+            Ok(receipt) => finish_put(handle, &mut put, receipt, false).await,
+            Err(NotPut::Full) => finish_put(handle, &mut put, None, yields).await,
+            Err(NotPut::Refused(reason)) => Err(reason),
         };
         match result {
             Ok(()) => Ok(()),
-            Err(error) => Err(put.refused(error)),
+            Err(error) => Err(refused(put, error)),
         }
     }
 
     /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
-    async fn put_ahead(&self, put: &mut Outgoing<T>) -> Result<(), Refusal> {
+    async fn put_ahead(&self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let Some(handle) = self.open_handle() else { return Err(Refusal::Closed) };
         let mut yields = coop::is_due();
-        let tried = if yields { Err(NotDone::Full) } else { handle.try_put(put) };
+        let tried = if yields { Err(NotPut::Full) } else { handle.try_put(put) };
         match tried {
-            Err(NotDone::Full) => {
+            Err(NotPut::Full) => {
                 let mut line = InLine::new(handle);
                 poll_fn(|cx| if mem::take(&mut yields) { line.yield_in_turn(cx) } else { line.put(cx, put) }).await
             }
-            Err(NotDone::Refused(error)) => Err(error),
-            Err(NotDone::Unconfirmed) | Ok(()) => {
+            Err(NotPut::Refused(reason)) => Err(reason),
+            Ok(receipt) => {
                 coop::count();
-                Ok(())
+                Ok(receipt)
             }
         }
     }
@@ -221,10 +207,13 @@ impl<T> Producer<T> {
     #[inline]
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         let Some(handle) = self.open_handle() else { return Err(PutError::new(item, Refusal::Closed).into()) };
-        let mut put = Outgoing::Here(item);
+        let mut put = Some(item);
         match handle.try_put(&mut put) {
-            Ok(()) => Ok(()),
-            Err(not_done) => handle.shared.done_for_now(not_done, put),
+            Ok(receipt) => {
+                handle.shared.detach(receipt);
+                Ok(())
+            }
+            Err(error) => Err(not_put(put, error)),
         }
     }
 
@@ -255,19 +244,19 @@ impl<T> Producer<T> {
     /// ```
     pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
         let mut count = 0;
-        let mut ahead = Ahead { producer: self, last: None };
+        let mut ahead = Ahead::new(&**self.shared());
         for item in items {
-            let mut put = Outgoing::Here(item);
+            let mut put = Some(item);
             match self.put_ahead(&mut put).await {
-                Ok(()) => ahead.is_followed_by(put.receipt()),
-                Err(error) => return Err(put.refused(error)),
+                Ok(receipt) => ahead.push(receipt),
+                Err(error) => return Err(refused(put, error)),
             }
             count += 1;
         }
-        if let (Some(last), Some(handle)) = (ahead.last.take(), self.open_handle()) {
-            let mut put = Outgoing::Unconfirmed(last);
-            if let Err(error) = finish_put(handle, &mut put, false).await {
-                return Err(put.refused(error));
+        if let (last @ Some(_), Some(handle)) = (ahead.last.take(), self.open_handle()) {
+            let mut put = None;
+            if let Err(reason) = finish_put(handle, &mut put, last, false).await {
+                return Err(refused(put, reason));
             }
         }
         Ok(count)

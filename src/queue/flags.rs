@@ -1,4 +1,4 @@
-//! One word that every put and take reads: what keeps them from the fast path.
+//! One word that every take and settle reads: what keeps them from the fast path.
 
 use crossbeam_utils::CachePadded;
 
@@ -6,16 +6,12 @@ use crate::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
 /// Something was returned: takes look there first.
 pub(crate) const RETURNED: u8 = 1;
-/// The overflow holds items: puts and takes go by the mutex, to keep their order.
-pub(crate) const OVERFLOW: u8 = 2;
-/// Permits are out: puts leave room for them.
-pub(crate) const PERMITS: u8 = 4;
 /// Sealed and no producer open: settles and takes look whether they were the last.
-pub(crate) const DRAINING: u8 = 8;
+pub(crate) const DRAINING: u8 = 2;
 /// Drained or aborted.
-pub(crate) const ENDED: u8 = 16;
+pub(crate) const ENDED: u8 = 4;
 
-/// Read on every put and take, written seldom and only with the queue's mutex held.
+/// Read on every take and settle, written seldom and only with the queue's mutex held.
 #[derive(Debug, Default)]
 pub(crate) struct Flags(CachePadded<AtomicU8>);
 

@@ -1,7 +1,7 @@
 //! The queue itself. Nothing here knows actix or the endpoints that users hold.
 //!
 //! - here and `weak.rs`: the handles, strong and weak
-//! - `shared.rs`: what all handles share; `flags.rs`: a word of it that every put and take reads; `effects.rs`: what
+//! - `shared.rs`: what all handles share; `flags.rs`: a word of it that every take reads; `effects.rs`: what
 //!   a change leaves to be done after unlocking; `ids.rs`: names
 //! - `store/`: where items are, and their way in, out and back
 //! - `membership/`: who is open, and the decision that the queue is drained
@@ -42,17 +42,6 @@ pub use lease::item::Item;
 pub(crate) use lease::item::Slot;
 pub(crate) use membership::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
 pub(crate) use membership::registry::HandleKey;
-pub(crate) use effects::{drop_quietly, quietly};
-#[cfg(feature = "redis")]
-pub(crate) use effects::{label, wake};
-pub(crate) use ids::name;
-pub use ids::{ConsumerId, ProducerId, QueueId};
-pub use lease::dead_letters::DeadLetter;
-pub(crate) use lease::dead_letters::DeadLetterQueue;
-pub use lease::item::Item;
-pub(crate) use lease::item::Slot;
-pub(crate) use membership::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
-pub(crate) use membership::registry::HandleKey;
 pub(crate) use report::blockers::{Age, count};
 pub use report::blockers::{Blocker, Blockers};
 pub use report::snapshot::{
@@ -64,7 +53,7 @@ pub(crate) use store::driver::Here;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Report, Settled, Unsendable};
 pub(crate) use store::take::{Take, Taken};
-pub(crate) use store::{Mark, NotPut, Receipt, Store};
+pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused};
 pub(crate) use waiting::lines::{Line, Place};
 pub(crate) use waiting::turns::Turn;
 pub(crate) use waiting::wait::Waiting;

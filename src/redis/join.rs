@@ -19,7 +19,7 @@ use super::payload::Payload;
 use super::process_id::process_id;
 use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use crate::one_line::OneLine;
-use crate::queue::{Config, IterableQueue, QueueId, Snapshot, label};
+use crate::queue::{Config, IterableQueue, QueueId, Snapshot, Store, label};
 
 /// Between two looks for a queue to join: one that lives shorter may be missed.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -85,7 +85,8 @@ impl<T: Payload> Connecting<T> {
         let largest = connection::largest_item(&pair).await;
         let id = QueueId::next();
         let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, self.deadline));
-        let queue = IterableQueue::open(id, config, Some(link.clone()));
+        let store = Store::remote(link.clone(), config.capacity);
+        let queue = IterableQueue::open(id, config, store);
         let shared = Arc::clone(queue.shared());
         let letters = letters::opener(&joining.queue, &engine, &self.address, &joining.settings, largest);
         link.open_letters.get_or_init(|| letters);

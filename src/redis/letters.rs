@@ -11,7 +11,7 @@ use super::engine::{Engine, Settings};
 use super::link::{Link, OpenLetters};
 use super::payload::Payload;
 use super::server::Server;
-use crate::queue::{Config, IterableQueue, Outcome, QueueId, Totals, label};
+use crate::queue::{Config, IterableQueue, Outcome, QueueId, Store, Totals, label};
 
 /// Returns what opens the dead letters of the queue of this engine. It is made where the items are known to be payloads.
 pub(super) fn opener<T: Payload>(
@@ -33,7 +33,7 @@ pub(super) fn opener<T: Payload>(
         let config = Config { name: Some(Arc::clone(&name)), capacity, max_attempts, redelivery: None };
         let id = QueueId::next();
         let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
-        let queue = IterableQueue::open(id, config, Some(link.clone()));
+        let queue = IterableQueue::open(id, config, Store::remote(link.clone(), capacity));
         let (shared, served) = (Arc::clone(queue.shared()), Arc::clone(&link));
         let serve = move || {
             let server = Server::of(&address);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -20,9 +20,11 @@ use super::puts::Puts;
 use super::settles::Settles;
 use super::unreadable;
 use crate::backoff::Backoff;
+use crate::endpoint::OpenDeadLetters;
 use crate::one_line::OneLine;
 use crate::queue::{
-    Config, DeadLetter, Delivery, IterableQueue, LeaseLost, Mark, Remote, Report, Settled, Unsendable, quietly,
+    Config, DeadLetter, DeadLetterQueue, Delivery, IterableQueue, LeaseLost, Mark, Remote, Report, Settled, Unsendable,
+    quietly,
 };
 
 /// The most puts that wait for their confirmation; fewer if the capacity is smaller.
@@ -327,9 +329,9 @@ impl<T: Payload> Remote<T> for Link<T> {
         });
     }
 
-    fn open_letters(&self) -> IterableQueue<DeadLetter<T>> {
+    fn open_letters(&self) -> Arc<dyn DeadLetterQueue<T>> {
         let letters = self.open_letters.get().unwrap_or_else(|| unreachable!("dead letters have none of their own"));
-        letters()
+        Arc::new(OpenDeadLetters::elsewhere(letters()))
     }
 
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8> {
@@ -400,13 +402,19 @@ mod tests {
     use super::{Entry, Link};
     use crate::config::Builder;
     use crate::error::{PutError, Refusal, TryPutError};
-    use crate::queue::{IterableQueue, QueueId};
+    use crate::queue::{IterableQueue, QueueId, Store};
 
     /// A queue with a way to Redis, and nobody who sends anything.
     fn unsent(largest: usize) -> (IterableQueue<String>, Arc<Link<String>>) {
         let config = Builder::default().max_attempts(2).check().unwrap();
         let link = Arc::new(Link::new("q".to_owned(), &config, largest, None));
-        (IterableQueue::open(QueueId::next(), config, Some(link.clone())), link)
+        (
+            {
+                let store = Store::remote(link.clone(), config.capacity);
+                IterableQueue::open(QueueId::next(), config, store)
+            },
+            link,
+        )
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl<T> PutMessage<T> {
     /// As the actor does it; waits for room. `None` if the handle was closed before.
     pub fn put(self) -> Option<Result<(), PutError<T>>> {
         let (handle, item) = self.0?;
-        let mut putting = endpoint::Putting::new(handle, queue::Outgoing::Here(item));
+        let mut putting = endpoint::Putting::new(handle, Some(item));
         Some(block_on(poll_fn(|cx| putting.poll(cx))).map_err(|error| putting.refused(error)))
     }
 }

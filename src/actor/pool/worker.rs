@@ -121,7 +121,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
         let index = this.note.index();
-        let polled = this.slot.attend(&mut this.life, |life| life.poll(index, cx));
+        let polled = this.slot.poll_caught(&mut this.life, |life| life.poll(index, cx));
         match (polled, this.stage.get()) {
             (Poll::Pending, Stage::Working | Stage::Telling) => return Poll::Pending,
             // It was to stop and does not want to. As a worker it has done all that it had to.
@@ -266,7 +266,7 @@ fn respond<A, T>(
 
 fn attended<T: 'static>(slot: Arc<Slot<T>>, mut future: Option<ResponseFuture<()>>) -> ResponseFuture<()> {
     Box::pin(poll_fn(move |cx| {
-        slot.attend(&mut future, |future| future.as_mut().poll(cx)).map(|result| match result {
+        slot.poll_caught(&mut future, |future| future.as_mut().poll(cx)).map(|result| match result {
             Ok(()) => {}
             Err(panic) => {
                 log::error!("{}: the future of a handler panicked: {}", OneLine(&slot.row.name), OneLine(panic));

@@ -13,9 +13,10 @@ use crate::queue::lease::dead_letters::DeadLetter;
 use crate::queue::lease::panic_capture::PanicCapture;
 use crate::queue::membership::counters::ConsumerRow;
 use crate::queue::shared::Shared;
-use crate::queue::store::take::Taken;
-use crate::queue::store::remote::Settled;
 use crate::queue::store::give_back::GivenBack;
+use crate::queue::store::refused;
+use crate::queue::store::remote::Settled;
+use crate::queue::store::take::Taken;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::thread;
 
@@ -83,12 +84,12 @@ impl<T> Slot<T> {
 
     /// Polls a worker that holds leases of this consumer, and drops it when it is done. `Err` is
     /// what a panic said; the leases that died of it bear it along.
-    pub(crate) fn attend<W>(
+    pub(crate) fn poll_caught<W>(
         &self,
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
     ) -> Poll<Result<(), String>> {
-        self.panics.attend(worker, poll, |lease, panic| lease.fail(panic))
+        self.panics.poll_caught(worker, poll, |lease, panic| lease.fail(panic))
     }
 }
 
@@ -281,7 +282,7 @@ impl<T> Item<T> {
         self.seen.store(true, Relaxed);
         let mut put = Some(item);
         let accepted = self.slot.shared.put_child(&self.slot.row, self.sequence, &mut put);
-        accepted.map_err(|refusal| PutError::of(refusal, put))
+        accepted.map_err(|refusal| refused(put, refusal))
     }
 
     /// Puts more work into the same queue, item by item, and returns how many there were.

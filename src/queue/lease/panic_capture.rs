@@ -1,7 +1,7 @@
 //! What a worker's panic said, for the items that died with it.
 //!
-//! A lease that is dropped by a panic cannot know the panic's message yet. So whoever runs the
-//! worker catches the panic, and the leases that it drops are held back until its message is known.
+//! A lease that is dropped by a panic cannot know the panic's message yet. So the pool catches the panic of a
+//! worker, and the leases that it drops are held back until its message is known.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,18 +13,18 @@ use crate::sync::Mutex;
 use crate::sync::thread::{self, ThreadId};
 
 /// The leases of one consumer that die with its worker. Boxed, as most consumers have no worker.
-pub(crate) struct PanicCapture<L>(Mutex<Option<Box<Running<L>>>>);
+pub(crate) struct PanicCapture<L>(Mutex<Option<Box<HeldBack<L>>>>);
 
-/// While the worker runs.
-struct Running<L> {
+/// Leases that are held back while the worker is polled.
+struct HeldBack<L> {
     /// Leases that are dropped by panics of other threads have nothing to do with it.
     thread: ThreadId,
-    /// It has panicked, and all that it has is being dropped.
-    dying: bool,
+    /// The worker has panicked, and all that it has is being dropped.
+    panicked: bool,
     /// Dropped by the panic itself.
-    culprits: Vec<L>,
+    during_panic: Vec<L>,
     /// Dropped with the worker after that.
-    bystanders: Vec<L>,
+    after_panic: Vec<L>,
 }
 
 impl<L> PanicCapture<L> {
@@ -32,44 +32,44 @@ impl<L> PanicCapture<L> {
         Self(Mutex::new(None))
     }
 
-    fn running<R>(&self, change: impl FnOnce(&mut Option<Box<Running<L>>>) -> R) -> R {
+    fn held_back<R>(&self, change: impl FnOnce(&mut Option<Box<HeldBack<L>>>) -> R) -> R {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Holds a lease back that is dropped unsettled, if its worker is dying.
     pub(crate) fn hold(&self, lease: impl FnOnce() -> L) -> bool {
-        self.running(|running| match running {
-            Some(running) if running.thread != thread::current().id() => false,
-            Some(running) if running.dying => {
-                running.bystanders.push(lease());
+        self.held_back(|held| match held {
+            Some(held) if held.thread != thread::current().id() => false,
+            Some(held) if held.panicked => {
+                held.after_panic.push(lease());
                 true
             }
-            Some(running) if thread::panicking() => {
-                running.culprits.push(lease());
+            Some(held) if thread::panicking() => {
+                held.during_panic.push(lease());
                 true
             }
             _ => false,
         })
     }
 
-    /// Polls a worker. When it is done or panics, it is dropped here, where its drop may panic as it
-    /// likes. `Err` is what a panic said, and so `end` learns it for each lease that was held back.
-    pub(crate) fn attend<W>(
+    /// Polls a worker and catches its panic. When it is done or panics, it is dropped here, where its drop may panic as
+    /// it likes. `Err` is what a panic said, and so `end` learns it for each lease that was held back.
+    pub(crate) fn poll_caught<W>(
         &self,
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
         end: impl Fn(L, Option<&str>),
     ) -> Poll<Result<(), String>> {
         let Some(running) = worker else { return Poll::Ready(Ok(())) };
-        let running =
-            Running { thread: thread::current().id(), dying: false, culprits: Vec::new(), bystanders: Vec::new() };
-        self.running(|none| *none = Some(Box::new(running)));
+        let thread = thread::current().id();
+        let none = HeldBack { thread, panicked: false, during_panic: Vec::new(), after_panic: Vec::new() };
+        self.held_back(|held| *held = Some(Box::new(none)));
         let polled = catch_unwind(AssertUnwindSafe(|| poll(running)));
         let result = match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => Poll::Ready(catch_unwind(AssertUnwindSafe(|| drop(worker.take())))),
             Err(panic) => {
-                self.running(|running| running.iter_mut().for_each(|running| running.dying = true));
+                self.held_back(|held| held.iter_mut().for_each(|held| held.panicked = true));
                 // What this panics with says less than the panic before.
                 quietly("the drop of a worker that panicked", || drop(worker.take()));
                 Poll::Ready(Err(panic))
@@ -77,10 +77,10 @@ impl<L> PanicCapture<L> {
         };
         let result = result.map_err(message);
         // There may be some although it lives: a panic that it has caught itself.
-        if let Some(running) = self.running(Option::take) {
+        if let Some(held) = self.held_back(Option::take) {
             let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
-            running.culprits.into_iter().for_each(|lease| end(lease, panic));
-            running.bystanders.into_iter().for_each(|lease| end(lease, None));
+            held.during_panic.into_iter().for_each(|lease| end(lease, panic));
+            held.after_panic.into_iter().for_each(|lease| end(lease, None));
         }
         result
     }
@@ -115,7 +115,7 @@ mod tests {
         queue.producer().unwrap().try_put("item").unwrap();
         let mut worker: Option<Option<Item<_>>> = Some(consumer.try_lease().ok());
 
-        let polled = consumer.slot().attend(&mut worker, |item| {
+        let polled = consumer.slot().poll_caught(&mut worker, |item| {
             let item = std::panic::AssertUnwindSafe(item.take());
             let caught = catch_unwind(|| {
                 let _held = item;
@@ -141,7 +141,7 @@ mod tests {
     fn d3_a_lease_that_another_thread_drops_by_a_panic_comes_back_at_once() {
         let (queue, mut consumer) = filled(1);
         let mut worker = Some(consumer.try_lease().ok());
-        let polled = consumer.slot().attend(&mut worker, |item| {
+        let polled = consumer.slot().poll_caught(&mut worker, |item| {
             let item = item.take();
             let panics = std::thread::spawn(move || {
                 let _held = item;
@@ -158,7 +158,7 @@ mod tests {
     fn d3_a_lease_that_a_worker_forgets_comes_back_at_once_and_is_warned_about() {
         let (queue, mut consumer) = filled(1);
         let mut worker = Some(consumer.try_lease().ok());
-        let polled = consumer.slot().attend(&mut worker, |item| {
+        let polled = consumer.slot().poll_caught(&mut worker, |item| {
             drop(item.take());
             assert_eq!(queue.len(), 1);
             Poll::Pending
@@ -171,7 +171,7 @@ mod tests {
     fn d3_leases_that_die_with_their_worker_are_not_warned_about() {
         let (queue, mut consumer) = filled(2);
         let mut worker = Some([consumer.try_lease().ok(), consumer.try_lease().ok()]);
-        let polled = consumer.slot().attend(&mut worker, |[item, _bystander]| {
+        let polled = consumer.slot().poll_caught(&mut worker, |[item, _bystander]| {
             let _in_hand = item.take();
             panic!("boom");
         });

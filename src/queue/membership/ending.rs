@@ -218,32 +218,3 @@ impl<T> Shared<T> {
         effects.close = control.dead_letters.take();
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::endpoint::Consumer;
-    use crate::queue::{Item, IterableQueue, State, Taken};
-
-    /// A consumer that has passed its look at the flag when it is closed from outside, and only
-    /// then claims and pops.
-    #[test]
-    fn a3_a_take_that_overlaps_with_a_close_from_outside_is_waited_for() {
-        let queue = IterableQueue::unbounded();
-        let (producer, consumer): (_, Consumer<_>) = (queue.producer().unwrap(), queue.consumer().unwrap());
-        producer.try_put("item").unwrap();
-        queue.seal();
-        let (shared, slot) = (queue.shared(), consumer.slot());
-
-        shared.shut_consumers([&*slot.row.shut]);
-        let sequence = slot.row.claim();
-        let mut taken = Taken { sequence, ..Taken::nothing() };
-        assert!(shared.store.pop(&mut taken.item));
-        drop(producer);
-
-        assert_eq!(queue.state(), State::Draining);
-        assert_eq!(queue.snapshot().leased, 1);
-        Item::new(slot, taken).ack();
-        assert_eq!(queue.state(), State::Drained);
-        assert_eq!(queue.blocking_drained().totals.acked, 1);
-    }
-}

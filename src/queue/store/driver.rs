@@ -1,7 +1,5 @@
 //! What the driver of a remote store asks of the queue, and tells it.
 
-use crate::queue::effects::{Effects, wake};
-use crate::queue::membership::counters::ConsumerRow;
 use super::Store;
 use super::boxes::Closed;
 use crate::queue::effects::{Effects, wake};
@@ -65,9 +63,25 @@ impl<T> Shared<T> {
         wake(wakers);
     }
 
-    pub(crate) fn here(&self, permits: usize) -> Here {
-        let control = self.control();
-        control.here(self.store.permits())
+    pub(crate) fn here(&self) -> Here {
+        let (control, permits) = (self.control(), self.store.permits());
+        let Control { life, registry, .. } = &*control;
+        let (producers, leaving) = (registry.producers(), life.shut_down);
+        Here {
+            sealed: life.seal_said,
+            can_open: registry.openers > 0 && !leaving,
+            producers: match () {
+                () if life.puts_refused => 0,
+                () if leaving => permits.min(1),
+                () => producers.len(),
+            },
+            names: producers.iter().take(NAMES).map(|open| open.endpoint.name.to_string()).collect(),
+            consumers: registry.open_consumers() + registry.pools,
+            permits,
+            leased: registry.consumers().map(ConsumerRow::in_flight).sum(),
+            leaving,
+            ended: life.ended.is_some(),
+        }
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
@@ -111,28 +125,6 @@ impl<T> Shared<T> {
             effects.error =
                 Some(format!("{}: refused and dropped, as nobody waits for the answer: {puts}", self.label()));
             effects.discard.extend(detached);
-        }
-    }
-}
-
-impl<T> Control<T> {
-    fn here(&self, permits: usize) -> Here {
-        let producers = self.registry.producers();
-        let leaving = self.life.shut_down;
-        Here {
-            sealed: self.life.seal_said,
-            can_open: self.registry.openers > 0 && !leaving,
-            producers: match () {
-                () if self.life.puts_refused => 0,
-                () if leaving => permits.min(1),
-                () => producers.len(),
-            },
-            names: producers.iter().take(NAMES).map(|open| open.endpoint.name.to_string()).collect(),
-            consumers: self.registry.open_consumers() + self.registry.pools,
-            permits,
-            leased: self.registry.consumers().map(ConsumerRow::in_flight).sum(),
-            leaving,
-            ended: self.ended().is_some(),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::Store;
 use super::delayed::Call;
-use super::returned::ReturnedItem;
 use super::remote::{RemoteStore, Settled};
+use super::returned::ReturnedItem;
 use crate::queue::effects::{drop_quietly, log_lost, wake};
 use crate::queue::flags::{ENDED, RETURNED};
 use crate::queue::ids::ConsumerId;

@@ -25,7 +25,7 @@ use self::boxes::{Boxes, Closed};
 use self::remote::{Remote, RemoteStore, Settled};
 use super::lease::dead_letters::DeadLetterQueue;
 
-pub(crate) use self::put::NotPut;
+pub(crate) use self::put::{NotPut, not_put, refused};
 pub(crate) use self::remote::{Mark, Receipt};
 
 /// Where the items of a queue are.

@@ -6,28 +6,35 @@
 
 use std::task::Waker;
 
+use super::Store;
 use super::boxes::PushError;
 use super::remote::Receipt;
-use super::Store;
-use crate::error::Refusal;
+use crate::error::{PutError, Refusal, TryPutError, TryReserveError};
 use crate::queue::effects::wake;
 use crate::queue::membership::counters::{ConsumerRow, ProducerRow};
 use crate::queue::shared::{Control, Shared};
 use crate::queue::waiting::lines::Line;
 use crate::sync::atomic::Ordering::SeqCst;
 
-/// Why an item was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotPut {
-    /// There is no room now.
-    Full,
-    /// There will never be room for it.
-    Refused(Refusal),
+/// Why an item was not accepted. The error of `try_reserve` is that of a put, without its item.
+pub(crate) type NotPut = TryReserveError;
+
+/// The error of a put that does not wait, around its item.
+#[cold]
+pub(crate) fn not_put<T>(put: Option<T>, error: NotPut) -> TryPutError<T> {
+    match (error, put) {
+        (NotPut::Full, Some(item)) => TryPutError::Full(item),
+        (NotPut::Full, None) => unreachable!("an item that is not accepted is still here"),
+        (NotPut::Refused(reason), put) => TryPutError::Refused(refused(put, reason)),
+    }
 }
 
-impl From<Refusal> for NotPut {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+/// The error of a put that was refused, around its item.
+#[cold]
+pub(crate) fn refused<T>(put: Option<T>, reason: Refusal) -> PutError<T> {
+    match put {
+        Some(item) => PutError::new(item, reason),
+        None => unreachable!("an item that is not accepted is still here"),
     }
 }
 

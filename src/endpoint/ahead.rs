@@ -1,0 +1,42 @@
+//! Puts whose confirmation is left for later.
+
+use std::ops::Deref;
+use std::task::{Context, Poll};
+
+use crate::error::SinkError;
+use crate::queue::{Receipt, Shared};
+
+/// The last of several puts that are not confirmed. They are confirmed in order, so only the last is asked for.
+pub(super) struct Ahead<T, S: Deref<Target = Shared<T>>> {
+    shared: S,
+    pub(super) last: Receipt,
+}
+
+impl<T, S: Deref<Target = Shared<T>>> Ahead<T, S> {
+    pub(super) fn new(shared: S) -> Self {
+        Self { shared, last: None }
+    }
+
+    /// Notes a further put.
+    pub(super) fn push(&mut self, receipt: Receipt) {
+        self.shared.detach(self.last);
+        self.last = receipt;
+    }
+
+    /// Is ready when all of them are confirmed. A refusal hands the last item back.
+    pub(super) fn poll_confirmed(&mut self, cx: &Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        let Some(number) = self.last else { return Poll::Ready(Ok(())) };
+        let mut put = None;
+        let Some(confirmed) = self.shared.confirmed(number, &mut put, Some(cx.waker().clone())) else {
+            return Poll::Pending;
+        };
+        self.last = None;
+        Poll::Ready(confirmed.map_err(|reason| SinkError::new(put, reason)))
+    }
+}
+
+impl<T, S: Deref<Target = Shared<T>>> Drop for Ahead<T, S> {
+    fn drop(&mut self) {
+        self.shared.detach(self.last);
+    }
+}

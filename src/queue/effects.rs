@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::one_line::OneLine;
-use crate::queue::ids::QueueId;
+use crate::queue::ids::{QueueId, label};
 use crate::queue::lease::dead_letters::DeadLetterQueue;
-use crate::queue::report::blockers::count;
 use crate::queue::report::snapshot::Drained;
+use crate::queue::report::units::count;
 use crate::sync::thread::Thread;
 
 /// What remains to be done once the lock is released.
@@ -69,14 +68,6 @@ pub(crate) fn log_lost(label: &str, items: usize) {
             "{label}: {} dropped: no consumer is left, and no handle of the queue",
             count(items as u64, "item")
         );
-    }
-}
-
-/// A queue's name for the log.
-pub(crate) fn label(name: Option<&str>, queue: QueueId) -> String {
-    match name {
-        Some(name) => format!("{} ({queue})", OneLine(name)),
-        None => queue.to_string(),
     }
 }
 

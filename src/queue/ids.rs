@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::one_line::OneLine;
+
 /// Tells queues of one process apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -56,4 +58,12 @@ impl fmt::Display for ProducerId {
 /// A name as users give it.
 pub(crate) fn name(given: impl Into<String>) -> Option<Arc<str>> {
     Some(Arc::from(given.into()))
+}
+
+/// A queue's name for the log.
+pub(crate) fn label(name: Option<&str>, queue: QueueId) -> String {
+    match name {
+        Some(name) => format!("{} ({queue})", OneLine(name)),
+        None => queue.to_string(),
+    }
 }

@@ -31,9 +31,11 @@ use std::task::{Context, Poll};
 use self::flags::ENDED;
 use self::shared::Control;
 
+#[cfg(feature = "redis")]
+pub(crate) use effects::wake;
 pub(crate) use effects::{drop_quietly, quietly};
 #[cfg(feature = "redis")]
-pub(crate) use effects::{label, wake};
+pub(crate) use ids::label;
 pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use lease::dead_letters::DeadLetter;
@@ -42,11 +44,11 @@ pub use lease::item::Item;
 pub(crate) use lease::item::Slot;
 pub(crate) use membership::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
 pub(crate) use membership::registry::HandleKey;
-pub(crate) use report::blockers::{Age, count};
 pub use report::blockers::{Blocker, Blockers};
 pub use report::snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
+pub(crate) use report::units::{Age, count};
 pub(crate) use shared::{Config, Redelivery, Shared};
 #[cfg(feature = "redis")]
 pub(crate) use store::driver::Here;

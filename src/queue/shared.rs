@@ -5,9 +5,9 @@ use std::sync::{Arc, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
-use super::effects::label;
 use super::flags::Flags;
 use super::ids::QueueId;
+use super::ids::label;
 use super::lease::dead_letters::DeadLetterQueue;
 use super::membership::lifecycle::Lifecycle;
 use super::membership::registry::Registry;

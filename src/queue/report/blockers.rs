@@ -1,11 +1,11 @@
 //! Why a queue is not drained, by name, and how that and a snapshot are printed.
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::one_line::OneLine;
-use crate::queue::effects::label;
+use crate::queue::ids::label;
 use crate::queue::report::snapshot::{ConsumerStatus, ProcessStatus, ProducerStatus, Snapshot, State};
+use crate::queue::report::units::{Age, count};
 
 /// One reason why a queue is not drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,24 +226,6 @@ impl fmt::Display for Snapshot {
             write!(f, "\n  waits: {blocker}")?;
         }
         Ok(())
-    }
-}
-
-pub(crate) fn count(n: u64, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
-}
-
-/// A duration as one reads it: `80 ms`, `5 s`, `3 min`, `2 h`.
-pub(crate) struct Age(pub(crate) Duration);
-
-impl fmt::Display for Age {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_secs() {
-            0 => write!(f, "{} ms", self.0.as_millis()),
-            secs @ 1..120 => write!(f, "{secs} s"),
-            secs @ 120..7200 => write!(f, "{} min", secs / 60),
-            secs => write!(f, "{} h", secs / 3600),
-        }
     }
 }
 

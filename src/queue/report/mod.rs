@@ -2,9 +2,10 @@
 //!
 //! - `snapshot.rs`: the queue at a moment, and how it ended; `inspect.rs`: how that is taken
 //! - `blockers.rs`: why the queue is not drained
-//! - `clock.rs`: the time that ages are measured in
+//! - `clock.rs`: the time that ages are measured in; `units.rs`: how ages and numbers are written
 
 pub(crate) mod blockers;
 pub(crate) mod clock;
 pub(crate) mod inspect;
 pub(crate) mod snapshot;
+pub(crate) mod units;

@@ -5,8 +5,8 @@ use super::boxes::Closed;
 use crate::queue::effects::{Effects, wake};
 use crate::queue::membership::counters::ConsumerRow;
 use crate::queue::membership::lifecycle::RemoteStatus;
-use crate::queue::report::blockers::count;
 use crate::queue::report::snapshot::{Outcome, Totals};
+use crate::queue::report::units::count;
 use crate::queue::shared::{Control, Shared};
 use crate::queue::waiting::lines::Line;
 

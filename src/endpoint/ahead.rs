@@ -3,18 +3,18 @@
 use std::ops::Deref;
 use std::task::{Context, Poll};
 
-use crate::error::SinkError;
+use crate::error::Refusal;
 use crate::queue::{Receipt, Shared};
 
 /// The last of several puts that are not confirmed. They are confirmed in order, so only the last is asked for.
 pub(super) struct Ahead<T, S: Deref<Target = Shared<T>>> {
     shared: S,
-    pub(super) last: Receipt,
+    last: Receipt,
 }
 
 impl<T, S: Deref<Target = Shared<T>>> Ahead<T, S> {
     pub(super) fn new(shared: S) -> Self {
-        Self { shared, last: None }
+        Self { shared, last: Receipt::Confirmed }
     }
 
     /// Notes a further put.
@@ -24,14 +24,14 @@ impl<T, S: Deref<Target = Shared<T>>> Ahead<T, S> {
     }
 
     /// Is ready when all of them are confirmed. A refusal hands the last item back.
-    pub(super) fn poll_confirmed(&mut self, cx: &Context<'_>) -> Poll<Result<(), SinkError<T>>> {
-        let Some(number) = self.last else { return Poll::Ready(Ok(())) };
+    pub(super) fn poll_confirmed(&mut self, cx: &Context<'_>) -> Poll<Result<(), (Option<T>, Refusal)>> {
+        let Receipt::Unconfirmed(number) = self.last else { return Poll::Ready(Ok(())) };
         let mut put = None;
         let Some(confirmed) = self.shared.confirmed(number, &mut put, Some(cx.waker().clone())) else {
             return Poll::Pending;
         };
-        self.last = None;
-        Poll::Ready(confirmed.map_err(|reason| SinkError::new(put, reason)))
+        self.last = Receipt::Confirmed;
+        Poll::Ready(confirmed.map_err(|reason| (put, reason)))
     }
 }
 

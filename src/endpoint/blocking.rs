@@ -132,9 +132,9 @@ impl<T> Producer<T> {
         let mut put = Some(item);
         // Fast path: build the operation only if it must wait.
         let result = match handle.try_put(&mut put) {
-            Ok(None) => Ok(()),
+            Ok(Receipt::Confirmed) => Ok(()),
             Ok(receipt) => finish_put(handle, &mut put, receipt),
-            Err(NotPut::Full) => finish_put(handle, &mut put, None),
+            Err(NotPut::Full) => finish_put(handle, &mut put, Receipt::Confirmed),
             Err(NotPut::Refused(reason)) => Err(reason),
         };
         match result {
@@ -151,9 +151,9 @@ impl<T> Producer<T> {
         };
         let mut put = Some(item);
         let result = match handle.try_put(&mut put) {
-            Ok(None) => Some(Ok(())),
+            Ok(Receipt::Confirmed) => Some(Ok(())),
             Ok(receipt) => finish_put_within(handle, &mut put, receipt, limit),
-            Err(NotPut::Full) => finish_put_within(handle, &mut put, None, limit),
+            Err(NotPut::Full) => finish_put_within(handle, &mut put, Receipt::Confirmed, limit),
             Err(NotPut::Refused(reason)) => Some(Err(reason)),
         };
         match result {

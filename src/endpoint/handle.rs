@@ -139,7 +139,7 @@ pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T
 
 impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Putting<T, H, P> {
     pub(crate) fn new(handle: H, put: P) -> Self {
-        Self::accepted(handle, put, None)
+        Self::accepted(handle, put, Receipt::Confirmed)
     }
 
     /// A put that was accepted, and waits for its confirmation at most.
@@ -149,10 +149,10 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Putting<T, H, P> 
 
     /// Returns whether the item is here: it is not accepted, or was called back.
     pub(crate) fn call_back(&mut self) -> bool {
-        if let Some(number) = self.receipt
+        if let Receipt::Unconfirmed(number) = self.receipt
             && let Some(item) = self.shared().withdraw(number)
         {
-            self.receipt = None;
+            self.receipt = Receipt::Confirmed;
             *self.put.borrow_mut() = Some(item);
         }
         self.put.borrow().is_some()
@@ -193,16 +193,16 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Putting<T, H, P> 
     }
 
     fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), Refusal>> {
-        let Some(number) = self.receipt else { return Some(Ok(())) };
+        let Receipt::Unconfirmed(number) = self.receipt else { return Some(Ok(())) };
         let confirmed = self.line.handle.shared.confirmed(number, self.put.borrow_mut(), waker)?;
-        self.receipt = None;
+        self.receipt = Receipt::Confirmed;
         Some(confirmed)
     }
 }
 
 impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Drop for Putting<T, H, P> {
     fn drop(&mut self) {
-        let Some(number) = self.receipt else { return };
+        let Receipt::Unconfirmed(number) = self.receipt else { return };
         match self.shared().withdraw(number) {
             Some(item) => drop_quietly(item),
             None => self.shared().detach(self.receipt),
@@ -245,7 +245,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Operation for Put
         if self.put.borrow().is_some() {
             self.receipt = ready!(self.line.put(cx, self.put.borrow_mut()))?;
         }
-        if self.receipt.is_none() {
+        if self.receipt == Receipt::Confirmed {
             return Poll::Ready(Ok(()));
         }
         self.confirmed(Some(cx.waker().clone())).map_or(Poll::Pending, Poll::Ready)

@@ -150,20 +150,22 @@ impl<T> Producer<T> {
         let Some(handle) = self.open_handle() else { return Err(PutError::new(item, Refusal::Closed)) };
         let mut put = Some(item);
         let yields = coop::is_due();
+        let mut receipt = Receipt::Confirmed;
         // Fast path: build the future only if we must wait.
-        let tried = if yields { Err(NotPut::Full) } else { handle.try_put(&mut put) };
-        let result = match tried {
-            Ok(None) => {
-                coop::count();
-                Ok(())
+        if !yields {
+            match handle.try_put(&mut put) {
+                Ok(Receipt::Confirmed) => {
+                    coop::count();
+                    return Ok(());
+                }
+                Ok(unconfirmed) => receipt = unconfirmed,
+                Err(NotPut::Full) => {}
+                Err(NotPut::Refused(reason)) => return Err(refused(put, reason)),
             }
-            Ok(receipt) => finish_put(handle, &mut put, receipt, false).await,
-            Err(NotPut::Full) => finish_put(handle, &mut put, None, yields).await,
-            Err(NotPut::Refused(reason)) => Err(reason),
-        };
-        match result {
+        }
+        match finish_put(handle, &mut put, receipt, yields).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(refused(put, error)),
+            Err(reason) => Err(refused(put, reason)),
         }
     }
 
@@ -253,13 +255,10 @@ impl<T> Producer<T> {
             }
             count += 1;
         }
-        if let (last @ Some(_), Some(handle)) = (ahead.last.take(), self.open_handle()) {
-            let mut put = None;
-            if let Err(reason) = finish_put(handle, &mut put, last, false).await {
-                return Err(refused(put, reason));
-            }
+        match poll_fn(|cx| ahead.poll_confirmed(cx)).await {
+            Ok(()) => Ok(count),
+            Err((put, reason)) => Err(refused(put, reason)),
         }
-        Ok(count)
     }
 
     /// Says that this handle will put no more. Calling it again changes nothing.

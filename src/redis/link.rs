@@ -1,7 +1,6 @@
 //! What the endpoints of this process and the bridge hand to each other.
 
 use std::fmt;
-use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -261,25 +260,25 @@ impl<T: Payload> Remote<T> for Link<T> {
         (self.puts().len(), self.window)
     }
 
-    fn put(&self, item: T, encoded: Vec<u8>) -> NonZeroU64 {
+    fn put(&self, item: T, encoded: Vec<u8>) -> u64 {
         let number = self.puts().push(item, encoded);
         self.put.notify_one();
-        NonZeroU64::new(number).unwrap_or_else(|| unreachable!("counted from 1"))
+        number
     }
 
-    fn confirmed(&self, put: NonZeroU64, waker: &mut Option<Waker>) -> Option<Result<(), T>> {
-        self.puts().confirmed(put.get(), waker)
+    fn confirmed(&self, put: u64, waker: &mut Option<Waker>) -> Option<Result<(), T>> {
+        self.puts().confirmed(put, waker)
     }
 
-    fn withdraw(&self, put: NonZeroU64) -> Option<T> {
-        let (item, waker) = self.puts().withdraw(put.get());
+    fn withdraw(&self, put: u64) -> Option<T> {
+        let (item, waker) = self.puts().withdraw(put);
         drop(waker);
         self.changed.notify_one();
         item
     }
 
-    fn detach(&self, put: NonZeroU64) -> Option<T> {
-        self.puts().detach(put.get())
+    fn detach(&self, put: u64) -> Option<T> {
+        self.puts().detach(put)
     }
 
     fn try_take(&self) -> Option<Delivery<T>> {

@@ -169,6 +169,9 @@ impl<T> Boxes<T> {
     /// Sets the limit anew. Returns whether there is room.
     #[inline(never)]
     fn raise_limit(&self, inbox: &mut Inbox<T>, count: u64, by_right: bool) -> bool {
+        if inbox.closed != Closed::Nobody {
+            return false;
+        }
         let limit = self.limit(inbox, count, by_right);
         // Never more than the one place of the line: the next put is another's.
         inbox.limit = if by_right { limit.min(count + 1) } else { limit };
@@ -177,9 +180,6 @@ impl<T> Boxes<T> {
 
     /// Up to which count a put may be made now, and never below the count.
     fn limit(&self, inbox: &mut Inbox<T>, count: u64, by_right: bool) -> u64 {
-        if inbox.closed != Closed::Nobody {
-            return count;
-        }
         let Some(capacity) = self.capacity else { return u64::MAX };
         let taken = self.forget_taken(inbox);
         // Permits are part of the capacity, so this does not go below zero.
@@ -216,10 +216,10 @@ impl<T> Boxes<T> {
             self.forget_taken(&mut inbox);
             inbox.overflow.push_back(number);
             self.overflows.store(true, Relaxed);
-            // It takes nobody's place, and is no put that passed the line.
-            inbox.limit = inbox.limit.saturating_add(1);
-            inbox.kept_from = inbox.kept_from.saturating_add(1);
         }
+        // It takes nobody's place, and is no put that passed the line.
+        inbox.limit = inbox.limit.saturating_add(1);
+        inbox.kept_from = inbox.kept_from.saturating_add(1);
         self.append(&mut inbox, put);
         Ok(())
     }
@@ -259,7 +259,7 @@ impl<T> Boxes<T> {
         self.inbox.lock().permits as usize
     }
 
-    /// Returns whether a put would find room.
+    /// Returns whether there is room for a put, be it refused or not.
     pub(crate) fn has_room(&self, by_right: bool) -> bool {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();

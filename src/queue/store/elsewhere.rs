@@ -1,6 +1,5 @@
 //! Puts and takes of items that are elsewhere.
 
-use std::num::NonZeroU64;
 use std::task::Waker;
 
 use super::Store;
@@ -58,10 +57,10 @@ impl<T> Shared<T> {
 
     /// With the mutex held.
     fn accept(&self, remote: &RemoteStore<T>, row: &ProducerRow, put: &mut Option<T>, encoded: Vec<u8>) -> Receipt {
-        let item = put.take()?;
+        let Some(item) = put.take() else { unreachable!("an item is put once") };
         row.count_put();
         row.stamp_put(self.clock.now());
-        Some(remote.driver.put(item, encoded))
+        Receipt::Unconfirmed(remote.driver.put(item, encoded))
     }
 
     /// Permits count as room taken; their puts never wait.
@@ -106,7 +105,7 @@ impl<T> Shared<T> {
     /// Returns whether a put is confirmed. `None`: not yet, and the waker will be woken. A refusal hands the item back.
     pub(crate) fn confirmed(
         &self,
-        number: NonZeroU64,
+        number: u64,
         put: &mut Option<T>,
         mut waker: Option<Waker>,
     ) -> Option<Result<(), Refusal>> {
@@ -121,7 +120,7 @@ impl<T> Shared<T> {
     }
 
     /// Takes a put back if it has not been sent, or was refused.
-    pub(crate) fn withdraw(&self, number: NonZeroU64) -> Option<T> {
+    pub(crate) fn withdraw(&self, number: u64) -> Option<T> {
         let Store::Remote(remote) = &self.store else { return None };
         let item = remote.driver.withdraw(number)?;
         wake(self.notify_next(Line::Putters));
@@ -130,7 +129,7 @@ impl<T> Shared<T> {
 
     /// Notes that nobody will ask whether a put is confirmed.
     pub(crate) fn detach(&self, receipt: Receipt) {
-        if let (Some(number), Store::Remote(remote)) = (receipt, &self.store)
+        if let (Receipt::Unconfirmed(number), Store::Remote(remote)) = (receipt, &self.store)
             && let Some(refused) = remote.driver.detach(number)
         {
             log::error!("{}: a put that nobody waits for is refused and dropped", self.label());

@@ -52,7 +52,7 @@ impl<T> Shared<T> {
             None => return Err(Refusal::Closed.into()),
         };
         wake(waker);
-        Ok(None)
+        Ok(Receipt::Confirmed)
     }
 
     /// Returns whether every put through this handle is refused from now on.
@@ -110,7 +110,7 @@ impl<T> Shared<T> {
         };
         let (result, waker) = match row.endpoint.hold_open() {
             Some(_held) => match boxes.push_reserved(put, || row.count_put()) {
-                Ok(()) => (Ok(None), self.notify_of_put(row)),
+                Ok(()) => (Ok(Receipt::Confirmed), self.notify_of_put(row)),
                 Err(_) => (Err(self.refusal()), None),
             },
             None => {

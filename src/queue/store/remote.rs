@@ -5,7 +5,6 @@
 //! the queue is drained is decided there alone.
 
 use std::fmt;
-use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::task::Waker;
@@ -16,8 +15,13 @@ use crate::queue::lease::dead_letters::{DeadLetter, DeadLetterQueue};
 use crate::queue::report::snapshot::{ProcessStatus, Totals};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-/// The number of an accepted put that is yet to be confirmed; `None` if there is nothing to confirm.
-pub(crate) type Receipt = Option<NonZeroU64>;
+/// What an accepted put is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    Confirmed,
+    /// The store has the item, and is to confirm it under this number.
+    Unconfirmed(u64),
+}
 
 /// This process's end of a queue that is elsewhere. Every method may be called under the lock of the queue, but for
 /// those that run foreign code: `encode`, `encode_again`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
@@ -29,17 +33,17 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     fn window(&self) -> (usize, usize);
 
     /// Accepts a put, be there room or not.
-    fn put(&self, item: T, encoded: Vec<u8>) -> NonZeroU64;
+    fn put(&self, item: T, encoded: Vec<u8>) -> u64;
 
     /// Whether a put is confirmed, or else its item; `None`: not yet, and `waker` will be woken. The waker that it
     /// replaces comes back.
-    fn confirmed(&self, put: NonZeroU64, waker: &mut Option<Waker>) -> Option<Result<(), T>>;
+    fn confirmed(&self, put: u64, waker: &mut Option<Waker>) -> Option<Result<(), T>>;
 
     /// Takes a put back if it has not been sent, or was refused.
-    fn withdraw(&self, put: NonZeroU64) -> Option<T>;
+    fn withdraw(&self, put: u64) -> Option<T>;
 
     /// Nobody will ask whether a put is confirmed. Its item comes back if it was refused.
-    fn detach(&self, put: NonZeroU64) -> Option<T>;
+    fn detach(&self, put: u64) -> Option<T>;
 
     /// The next item of the outlet.
     fn try_take(&self) -> Option<Delivery<T>>;

@@ -23,15 +23,14 @@ impl<T, S: Deref<Target = Shared<T>>> Ahead<T, S> {
         self.last = receipt;
     }
 
-    /// Is ready when all of them are confirmed. A refusal hands the last item back.
-    pub(super) fn poll_confirmed(&mut self, cx: &Context<'_>) -> Poll<Result<(), (Option<T>, Refusal)>> {
+    /// Is ready when all of them are confirmed. A refusal hands the last item back, into `put`.
+    pub(super) fn poll_confirmed(&mut self, put: &mut Option<T>, cx: &Context<'_>) -> Poll<Result<(), Refusal>> {
         let Receipt::Unconfirmed(number) = self.last else { return Poll::Ready(Ok(())) };
-        let mut put = None;
-        let Some(confirmed) = self.shared.confirmed(number, &mut put, Some(cx.waker().clone())) else {
+        let Some(confirmed) = self.shared.confirmed(number, put, Some(cx.waker().clone())) else {
             return Poll::Pending;
         };
         self.last = Receipt::Confirmed;
-        Poll::Ready(confirmed.map_err(|reason| (put, reason)))
+        Poll::Ready(confirmed)
     }
 }
 

@@ -255,7 +255,11 @@ impl<T> Sink<T> for PutSink<T> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
-        this.ahead.poll_confirmed(cx).map_err(|(put, reason)| SinkError::new(put, reason))
+        let mut put = None;
+        match ready!(this.ahead.poll_confirmed(&mut put, cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(reason) => Poll::Ready(Err(SinkError::new(put, reason))),
+        }
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {

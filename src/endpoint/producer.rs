@@ -150,20 +150,17 @@ impl<T> Producer<T> {
         let Some(handle) = self.open_handle() else { return Err(PutError::new(item, Refusal::Closed)) };
         let mut put = Some(item);
         let yields = coop::is_due();
-        let mut receipt = Receipt::Confirmed;
         // Fast path: build the future only if we must wait.
-        if !yields {
-            match handle.try_put(&mut put) {
-                Ok(Receipt::Confirmed) => {
-                    coop::count();
-                    return Ok(());
-                }
-                Ok(unconfirmed) => receipt = unconfirmed,
-                Err(NotPut::Full) => {}
-                Err(NotPut::Refused(reason)) => return Err(refused(put, reason)),
+        let tried = if yields { Err(NotPut::Full) } else { handle.try_put(&mut put) };
+        let result = match tried {
+            Ok(Receipt::Confirmed) => {
+                coop::count();
+                Ok(())
             }
-        }
-        match finish_put(handle, &mut put, receipt, yields).await {
+            Err(NotPut::Refused(reason)) => Err(reason),
+            _ => finish_put(handle, &mut put, tried.unwrap_or(Receipt::Confirmed), yields).await,
+        };
+        match result {
             Ok(()) => Ok(()),
             Err(reason) => Err(refused(put, reason)),
         }
@@ -255,9 +252,10 @@ impl<T> Producer<T> {
             }
             count += 1;
         }
-        match poll_fn(|cx| ahead.poll_confirmed(cx)).await {
+        let mut put = None;
+        match poll_fn(|cx| ahead.poll_confirmed(&mut put, cx)).await {
             Ok(()) => Ok(count),
-            Err((put, reason)) => Err(refused(put, reason)),
+            Err(reason) => Err(refused(put, reason)),
         }
     }
 

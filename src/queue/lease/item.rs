@@ -281,8 +281,10 @@ impl<T> Item<T> {
     pub fn put_child(&self, item: T) -> Result<(), PutError<T>> {
         self.seen.store(true, Relaxed);
         let mut put = Some(item);
-        let accepted = self.slot.shared.put_child(&self.slot.row, self.sequence, &mut put);
-        accepted.map_err(|refusal| refused(put, refusal))
+        match self.slot.shared.put_child(&self.slot.row, self.sequence, &mut put) {
+            Ok(()) => Ok(()),
+            Err(reason) => Err(refused(put, reason)),
+        }
     }
 
     /// Puts more work into the same queue, item by item, and returns how many there were.

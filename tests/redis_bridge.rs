@@ -248,6 +248,7 @@ fn d12_a_permit_of_a_refused_producer_hands_its_item_back() {
     assert_eq!(producer.blocking_put(1), Err(PutError::new(1, Refusal::Sealed)));
     assert_eq!(permit.put(2), Err(PutError::new(2, Refusal::Sealed)));
     assert_eq!(producer.try_put(3), Err(TryPutError::Refused(PutError::new(3, Refusal::Sealed))));
+    assert_eq!(block_on(producer.closed()), Refusal::Sealed);
 }
 
 #[test]

@@ -161,7 +161,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Putting<T, H, P
         if !self.call_back() {
             return None;
         }
-        let error = self.shared().orphan_refusal(&self.line.handle.row);
+        let error = self.shared().refusal_of(&self.line.handle.row).unwrap_or(Refusal::ActorStopped);
         Some(self.refused(error))
     }
 

@@ -1,6 +1,6 @@
 //! What users hold: producers and consumers, and the ways to wait with them.
 //!
-//! - `producer.rs`, `permit.rs`: items in; `handle.rs`: an open handle, and how its puts wait
+//! - `producer.rs`, `permit.rs`: items in; `closed.rs`: when no more may come; `handle.rs`: an open handle, and how its puts wait
 //! - `consumer.rs`: items out; `about.rs`: what both tell about themselves and their queue
 //! - `operation.rs`: what may have to wait, and how long; `blocking.rs`: threads that do; `deadline.rs`: no longer than told;
 //!   `iterators.rs`
@@ -12,6 +12,7 @@
 mod about;
 mod blocking;
 mod claim;
+mod closed;
 mod consumer;
 mod dead_letters;
 mod deadline;

@@ -291,21 +291,6 @@ impl<T> Producer<T> {
     pub fn close(&mut self) {
         self.handle = None;
     }
-
-    /// Whether this handle was closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let mut producer = IterableQueue::<u8>::unbounded().producer()?;
-    /// producer.close();
-    /// assert!(producer.is_closed() && producer.clone().is_closed());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
-    /// ```
-    pub fn is_closed(&self) -> bool {
-        self.handle.is_none()
-    }
 }
 
 impl<T> Clone for Producer<T> {

@@ -201,6 +201,7 @@ impl<T> Shared<T> {
                 effects.wake.extend(control.registry.remove_producer(endpoint.id));
             }
             effects.wake.extend(control.putters.pop_all());
+            effects.wake.extend(control.refused.pop_all());
             self.flag_waiters(control);
         });
     }
@@ -269,14 +270,11 @@ impl<T> Shared<T> {
         self.control().refusal()
     }
 
-    /// Returns the error of a put whose actor is gone. The queue may take further ones.
-    pub(crate) fn orphan_refusal(&self, row: &ProducerRow) -> Refusal {
-        let held = row.endpoint.hold_open();
+    /// Returns why every put through this handle is refused from now on; `None` while one may be accepted.
+    pub(crate) fn refusal_of(&self, row: &ProducerRow) -> Option<Refusal> {
+        let Some(_held) = row.endpoint.hold_open() else { return Some(Refusal::Closed) };
         let control = self.control();
-        if held.is_some() && !control.refuses_puts() {
-            return Refusal::ActorStopped;
-        }
-        control.refusal()
+        control.refuses_puts().then(|| control.refusal())
     }
 
     /// Ends a lease. Everything that it did has been done by now, or is told to whoever has the items.
@@ -376,9 +374,10 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Puts wake to a refusal.
+    /// Puts wake to a refusal, and so does whoever waits for one.
     pub(super) fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
         effects.wake.extend(control.putters.pop_all());
+        effects.wake.extend(control.refused.pop_all());
         effects.wake.extend(control.registry.turn_wakers());
         self.flag_waiters(control);
     }

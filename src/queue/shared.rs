@@ -76,6 +76,7 @@ pub(crate) struct Control<T> {
     pub(super) getters: Waiters,
     pub(super) putters: Waiters,
     pub(super) watchers: Waiters,
+    pub(super) refused: Waiters,
     pub(super) flushers: Waiters,
     pub(super) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
     pub(super) redelivered: u64,
@@ -107,6 +108,8 @@ pub(crate) enum Line {
     Putters,
     /// The end.
     Watchers,
+    /// That puts are refused.
+    Refused,
     /// What was said here is known elsewhere.
     Flushers,
 }
@@ -187,6 +190,7 @@ impl<T> Shared<T> {
                 getters: Waiters::default(),
                 putters: Waiters::default(),
                 watchers: Waiters::default(),
+                refused: Waiters::default(),
                 flushers: Waiters::default(),
                 dead_letters: None,
                 redelivered: 0,
@@ -239,7 +243,7 @@ impl<T> Shared<T> {
                 let looks_again = match place.line {
                     Line::Getters => self.flagged(RETURNED),
                     Line::Putters => place.standing == Standing::Next && self.has_only_kept_room(),
-                    Line::Watchers | Line::Flushers => false,
+                    Line::Watchers | Line::Refused | Line::Flushers => false,
                 };
                 if looks_again {
                     cx.waker().wake_by_ref();
@@ -277,7 +281,7 @@ impl<T> Shared<T> {
             Line::Getters => self.buffer.meet_producers(),
             Line::Putters => self.buffer.meet_consumers(),
             // The end comes under the lock that was had, and so do those who tell of what is known elsewhere.
-            Line::Watchers | Line::Flushers => {}
+            Line::Watchers | Line::Refused | Line::Flushers => {}
         }
     }
 
@@ -337,7 +341,7 @@ impl<T> Shared<T> {
             },
             Line::Putters => self.has_room(control, true),
             // All of them are woken at once.
-            Line::Watchers | Line::Flushers => false,
+            Line::Watchers | Line::Refused | Line::Flushers => false,
         }
     }
 
@@ -385,6 +389,7 @@ impl<T> Control<T> {
             Line::Getters => &mut self.getters,
             Line::Putters => &mut self.putters,
             Line::Watchers => &mut self.watchers,
+            Line::Refused => &mut self.refused,
             Line::Flushers => &mut self.flushers,
         }
     }

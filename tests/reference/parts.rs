@@ -62,6 +62,8 @@ impl Sleeper {
 }
 
 pub(super) struct OpenProducer {
+    /// By a call of `close`.
+    pub(super) closed: bool,
     pub(super) handle: HandleNumber,
     /// Shared with puts that wait, which borrow it.
     pub(super) producer: Rc<Producer<Work>>,

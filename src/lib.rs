@@ -22,7 +22,7 @@ pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{
     BlockingIter, BlockingLeases, Consumer, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, Permit, Producer,
-    PutSink, TryIter,
+    PutSink, TryIter, TryLeases,
 };
 pub use error::{
     BuildError, Death, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, Refusal,

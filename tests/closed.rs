@@ -4,13 +4,11 @@ mod common;
 
 use std::pin::pin;
 use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::{IterableQueue, Producer, Refusal, State};
-use common::{Task, backend, within_watchdog};
+use common::{Task, backend};
 use futures::FutureExt;
-use futures::executor::block_on;
 
 /// Waits, makes what refuses puts, and looks that the waiting task was woken and says why.
 #[track_caller]
@@ -96,22 +94,4 @@ fn d6_a_closed_that_is_dropped_leaves_nothing_behind() {
     assert!(task.poll(pin!(producer.closed())).is_pending());
     backend::assert_left(queue.abort(), [1]);
     assert_eq!((task.wakes(), full.wakes() > 0), (0, true));
-}
-
-#[test]
-fn d8_everybody_who_waits_for_it_hears_on_threads_too() {
-    within_watchdog(|| {
-        let queue = backend::unbounded::<u8>();
-        let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-        let waiting: Vec<_> = (0..4)
-            .map(|_| {
-                let producer = producer.clone();
-                thread::spawn(move || block_on(producer.closed()))
-            })
-            .collect();
-        drop(queue.abort());
-        for thread in waiting {
-            assert_eq!(thread.join().unwrap(), Refusal::Aborted);
-        }
-    });
 }

@@ -271,10 +271,10 @@ fn d1_what_put_all_had_to_wait_for_arrives() {
     let server = Server::start();
     let queue = server.connect::<u32>();
     let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    let putting = thread::spawn(move || block_on(producer.put_all(0..100)));
+    let putting = thread::spawn(move || [block_on(producer.put_all(0..100)), producer.blocking_put_all(100..200)]);
     drop(queue);
-    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
-    assert_eq!(putting.join().unwrap(), Ok(100));
+    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), (0..200).collect::<Vec<_>>());
+    assert_eq!(putting.join().unwrap(), [Ok(100), Ok(100)]);
 }
 
 /// It knows less of this process than that was told.

@@ -36,6 +36,7 @@ fn every_blocking_call_panics_by_name() {
         (refusal(|| consumer.blocking_get()), "get().await"),
         (refusal(|| consumer.blocking_get_timeout(long)), "get().await"),
         (refusal(|| consumer.blocking_get_deadline(Instant::now() + long)), "get().await"),
+        (refusal(|| consumer.blocking_get_batch(2)), "get_batch(max).await"),
         (refusal(|| consumer.blocking_lease()), "lease().await"),
         (refusal(|| consumer.blocking_lease_timeout(long)), "lease().await"),
         (refusal(|| consumer.blocking_lease_deadline(Instant::now() + long)), "lease().await"),
@@ -48,6 +49,7 @@ fn every_blocking_call_panics_by_name() {
     producer.try_put(0).expect("works");
     let puts = [
         (refusal(|| producer.blocking_put(1)), "put(item).await"),
+        (refusal(|| producer.blocking_put_all([1])), "put_all(items).await"),
         (refusal(|| producer.blocking_put_timeout(1, long)), "reserve().await"),
         (refusal(|| producer.blocking_put_deadline(1, Instant::now() + long)), "reserve().await"),
     ];
@@ -56,9 +58,11 @@ fn every_blocking_call_panics_by_name() {
     }
     // Where they need not wait they work.
     assert_eq!(consumer.blocking_get(), Some(0));
-    producer.blocking_put(1).expect("works");
+    producer.blocking_put_all([1]).expect("works");
     consumer.blocking_lease().expect("works").ack();
     producer.blocking_put_timeout(2, long).expect("works");
+    assert_eq!(consumer.blocking_get_batch(9), [2]);
+    producer.blocking_put(2).expect("works");
     assert_eq!(consumer.iter().next(), Some(2));
     drop(queue.abort());
     assert_eq!((consumer.blocking_get(), producer.blocking_put(3)), (None, Err(PutError::new(3, Refusal::Aborted))));

@@ -200,7 +200,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Outgoing<T>>> Drop for Puttin
 }
 
 /// `None` if there is no room.
-fn accepted(put: Result<(), NotDone>) -> Option<Result<(), Refusal>> {
+pub(super) fn accepted(put: Result<(), NotDone>) -> Option<Result<(), Refusal>> {
     match put {
         Ok(()) | Err(NotDone::Unconfirmed) => Some(Ok(())),
         Err(NotDone::Refused(error)) => Some(Err(error)),

@@ -35,13 +35,13 @@ async fn finish_put<T>(handle: &Handle<T>, put: &mut Outgoing<T>, mut yields: bo
 }
 
 /// The last of several puts that are not confirmed; those before are confirmed before it, so nobody asks for them.
-struct Ahead<'a, T> {
-    producer: &'a Producer<T>,
-    last: Receipt,
+pub(super) struct Ahead<'a, T> {
+    pub(super) producer: &'a Producer<T>,
+    pub(super) last: Receipt,
 }
 
 impl<T> Ahead<'_, T> {
-    fn is_followed_by(&mut self, next: Receipt) {
+    pub(super) fn is_followed_by(&mut self, next: Receipt) {
         let before = std::mem::replace(&mut self.last, next);
         if let (Some(before), Some(handle)) = (before, self.producer.open_handle()) {
             handle.shared.detach(before);

@@ -277,6 +277,17 @@ fn d1_what_put_all_had_to_wait_for_arrives() {
     assert_eq!(putting.join().unwrap(), [Ok(100), Ok(100)]);
 }
 
+#[test]
+fn d4_put_all_is_done_on_a_thread_too_once_redis_has_all() {
+    let server = Server::start();
+    let queue = IterableQueue::builder().name("q").redis(server.url()).blocking_connect().expect("connected");
+    let producer = queue.producer().unwrap();
+    for more in 1..=20 {
+        assert_eq!(producer.blocking_put_all(0..5), Ok(5));
+        assert_eq!(server.ask::<u32>(&["LLEN", &server.key("ready")]), 5 * more);
+    }
+}
+
 /// It knows less of this process than that was told.
 #[test]
 fn c5_an_older_copy_of_redis_ends_nothing() {

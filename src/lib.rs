@@ -28,7 +28,9 @@ pub use error::{
     BuildError, Death, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, Refusal,
     SinkError, TryGetError, TryPutError, TryReserveError,
 };
-pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
+pub use message::{
+    Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+};
 pub use queue::{
     Blocker, Blockers, ConsumerId, ConsumerStatus, DeadLetter, Drained, Item, IterableQueue, Outcome, ProcessStatus,
     ProducerId, ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals, WeakQueue,
@@ -54,7 +56,7 @@ pub mod prelude {
     pub use crate::endpoint::{Consumer, Producer};
     pub use crate::error::{PoolError, PoolFailure, PutError, Refusal, TryPutError};
     pub use crate::message::{
-        Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+        Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
     };
     pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State};
 }

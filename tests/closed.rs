@@ -22,7 +22,7 @@ fn hears(producer: &Producer<u8>, refuse: impl FnOnce(), reason: Refusal) {
     assert_eq!(task.poll(closed), Poll::Ready(reason));
     assert!(producer.is_closed());
     assert_eq!(producer.clone().closed().now_or_never(), Some(reason), "it stays refused, for each handle");
-    assert_eq!(producer.blocking_put(1).unwrap_err().reason(), reason);
+    assert_eq!(producer.blocking_put(1).expect_err("it is refused").reason(), reason);
 }
 
 #[test]

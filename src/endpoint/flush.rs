@@ -15,7 +15,8 @@ impl<T> IterableQueue<T> {
     /// opened, closed, sealed or aborted before this call.
     ///
     /// A program that ends right after [`seal`](IterableQueue::seal), [`abort`](IterableQueue::abort), an ack or a
-    /// `try_put` calls it, or it may end before its word has reached Redis. It is also done when that can never reach
+    /// `try_put` calls it, or it may end before its word has reached Redis. After `abort()` it is done once Redis has
+    /// ended the queue and told the other processes. It is also done when that can never reach
     /// Redis any more, because the queue has ended, or this process has left it or given it up. While Redis does not
     /// answer, or does not have the queue, it waits. In memory nothing has to travel, and it is done at once.
     ///

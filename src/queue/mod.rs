@@ -310,8 +310,9 @@ impl<T> IterableQueue<T> {
     ///
     /// Items that are leased stay with their holders; what they do not settle is discarded. After
     /// the end it does nothing and returns nothing. Over Redis it ends the queue for all processes, and
-    /// returns what this one had put without waiting and Redis had not confirmed. The others hear of it a moment later: a
-    /// program that ends with it awaits [`flush`](IterableQueue::flush) first.
+    /// returns what this one had put without waiting and Redis had not confirmed. The others hear of it a moment later: to
+    /// wait until they have been told, call `abort()` and then await [`flush`](IterableQueue::flush), as a program that ends
+    /// with it does.
     ///
     /// # Examples
     ///

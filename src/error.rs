@@ -44,8 +44,8 @@ pub enum Refusal {
     Aborted,
     /// The queue was sealed by another process before it knew of this one's producers.
     Sealed,
-    /// The lease was lost to another process, as this one was silent for too long: nothing can be put through
-    /// it.
+    /// The lease was lost to another process, as this one was silent for too long, or kept the item beyond its
+    /// `item_deadline`: nothing can be put through it.
     Fenced,
     /// The item cannot be written as JSON; the log says why.
     Unserializable,
@@ -70,7 +70,8 @@ impl fmt::Display for Refusal {
                 "another process sealed the queue before it knew of this producer: open producers before seal"
             }
             Self::Fenced => {
-                "the lease was lost to another process, because this one was silent for longer than the lease"
+                "the lease was lost to another process, because this one was silent for longer than the lease, or kept the \
+                 item beyond its deadline"
             }
             Self::Unserializable => "the item cannot be written as JSON: look into the log for the reason",
             Self::TooLarge => {

@@ -403,7 +403,7 @@ fn endpoints_know_their_queue() -> Result<(), Error> {
     let (mut producer, mut consumer) = (queue.producer_named("http")?, queue.consumer_named("worker")?);
     assert_eq!((producer.queue_id(), consumer.queue_id()), (queue.id(), queue.id()));
     assert_eq!((producer.name(), consumer.name()), ("http", "worker"));
-    assert_eq!((producer.capacity(), consumer.capacity()), (Some(1), Some(1)));
+    assert_eq!((producer.capacity(), consumer.capacity(), queue.downgrade().capacity()), (Some(1), Some(1), Some(1)));
 
     let looks = |producer: &Producer<_>, consumer: &Consumer<_>| {
         let of_producer = (producer.len(), producer.is_empty(), producer.is_full());

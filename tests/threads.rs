@@ -31,7 +31,7 @@ fn refusal<R>(call: impl FnOnce() -> R) -> String {
 fn every_blocking_call_panics_by_name() {
     let queue = IterableQueue::bounded(1);
     let (producer, mut consumer) = (queue.producer().expect("works"), queue.consumer().expect("works"));
-    let long = Duration::from_secs(3600);
+    let (long, eye) = (Duration::from_secs(3600), queue.downgrade());
     let calls = [
         (refusal(|| consumer.blocking_get()), "get().await"),
         (refusal(|| consumer.blocking_get_timeout(long)), "get().await"),
@@ -45,11 +45,15 @@ fn every_blocking_call_panics_by_name() {
         (refusal(|| queue.blocking_drained()), "drained().await"),
         (refusal(|| queue.blocking_drained_timeout(long)), "drained().await"),
         (refusal(|| queue.blocking_drained_deadline(Instant::now() + long)), "drained().await"),
+        (refusal(|| eye.blocking_drained()), "drained().await"),
+        (refusal(|| eye.blocking_drained_timeout(long)), "drained().await"),
+        (refusal(|| eye.blocking_drained_deadline(Instant::now() + long)), "drained().await"),
     ];
     producer.try_put(0).expect("works");
     let puts = [
         (refusal(|| producer.blocking_put(1)), "put(item).await"),
         (refusal(|| producer.blocking_put_all([1])), "put_all(items).await"),
+        (refusal(|| producer.blocking_reserve()), "reserve().await"),
         (refusal(|| producer.blocking_put_timeout(1, long)), "reserve().await"),
         (refusal(|| producer.blocking_put_deadline(1, Instant::now() + long)), "reserve().await"),
     ];
@@ -62,12 +66,22 @@ fn every_blocking_call_panics_by_name() {
     consumer.blocking_lease().expect("works").ack();
     producer.blocking_put_timeout(2, long).expect("works");
     assert_eq!(consumer.blocking_get_batch(9), [2]);
+    drop(producer.blocking_reserve().expect("works"));
     producer.blocking_put(2).expect("works");
     assert_eq!(consumer.iter().next(), Some(2));
     drop(queue.abort());
     assert_eq!((consumer.blocking_get(), producer.blocking_put(3)), (None, Err(PutError::new(3, Refusal::Aborted))));
     queue.blocking_drained();
+    eye.blocking_drained();
+    queue.blocking_shutdown(long);
     assert_eq!(queue.snapshot().waiting_gets + queue.snapshot().waiting_puts, 0);
+
+    let queue = IterableQueue::unbounded();
+    queue.producer().expect("works").try_put(0).expect("works");
+    let _idle = queue.consumer().expect("works");
+    let said = refusal(|| queue.blocking_shutdown(long));
+    assert!(said.contains("shutdown(grace).await"), "{said:?}");
+    assert_eq!(queue.blocking_shutdown(Duration::ZERO).left, [0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::consumer::Consumer;
 use super::producer::Producer;
-use crate::queue::{ConsumerId, ProducerId, QueueId};
+use crate::queue::{ConsumerId, ProducerId, QueueId, WeakQueue};
 
 impl<T> Producer<T> {
     /// Returns the id under which snapshots list it; its clones have the same.
@@ -241,5 +241,34 @@ impl<T> Consumer<T> {
     /// ```
     pub fn capacity(&self) -> Option<usize> {
         self.slot().shared.capacity()
+    }
+}
+
+impl<T> WeakQueue<T> {
+    /// Returns whether a put would have to wait, as [`IterableQueue::is_full`](crate::IterableQueue::is_full).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::bounded(1);
+    /// queue.producer()?.try_put(7)?;
+    /// assert!(queue.downgrade().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_full(&self) -> bool {
+        self.shared().is_full()
+    }
+
+    /// Returns the queue's bound, in items; `None` if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// assert_eq!(IterableQueue::<u8>::bounded(3).downgrade().capacity(), Some(3));
+    /// ```
+    pub fn capacity(&self) -> Option<usize> {
+        self.shared().capacity()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::blocking::await_end;
+use super::blocking::await_drained;
 use super::consumer::Consumer;
 use super::operation::Limit;
 use super::producer::Producer;
@@ -245,7 +245,7 @@ impl<T> IterableQueue<T> {
     /// ```
     #[track_caller]
     pub fn blocking_drained_timeout(&self, timeout: Duration) -> Option<Drained> {
-        await_end(self.shared(), Limit::For(timeout))
+        await_drained(self.shared(), Limit::For(timeout))
     }
 
     /// Waits for the end, as a thread, until the deadline. `None` if the queue has not ended by then. After the
@@ -270,7 +270,7 @@ impl<T> IterableQueue<T> {
     /// ```
     #[track_caller]
     pub fn blocking_drained_deadline(&self, deadline: Instant) -> Option<Drained> {
-        await_end(self.shared(), Limit::Until(deadline))
+        await_drained(self.shared(), Limit::Until(deadline))
     }
 }
 
@@ -304,6 +304,26 @@ impl<T> WeakQueue<T> {
     /// ```
     #[track_caller]
     pub fn blocking_drained_timeout(&self, timeout: Duration) -> Option<Drained> {
-        await_end(self.shared(), Limit::For(timeout))
+        await_drained(self.shared(), Limit::For(timeout))
+    }
+
+    /// Waits for the end, as a thread, until the deadline. `None` if the queue has not ended by then.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::{Duration, Instant};
+    /// let eyes = [IterableQueue::<u8>::unbounded(), IterableQueue::unbounded()].map(|queue| queue.downgrade());
+    /// let deadline = Instant::now() + Duration::from_secs(5); // for both together
+    /// assert!(eyes.iter().all(|eye| eye.blocking_drained_deadline(deadline).is_some()));
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained_deadline(&self, deadline: Instant) -> Option<Drained> {
+        await_drained(self.shared(), Limit::Until(deadline))
     }
 }

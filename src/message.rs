@@ -402,7 +402,7 @@ impl<T> Put<T> {
     /// let producer = IterableQueue::unbounded().producer()?;
     /// let put = Put::new(&producer, "work");
     /// assert_eq!(put.into_inner(), "work");
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[must_use]
     pub fn into_inner(self) -> T {

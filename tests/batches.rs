@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::thread;
 
-use actix_iterable_queue::{IterableQueue, PutError, Refusal, TryGetError};
+use actix_iterable_queue::IterableQueue;
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError};
 use common::{Task, backend, panic_of, until, within_watchdog};
 use futures::FutureExt;
 

@@ -7,9 +7,8 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{
-    BuildError, Consumer, GetTimeoutError, Item, IterableQueue, Producer, PutError, PutTimeoutError, Refusal,
-};
+use actix_iterable_queue::error::{BuildError, GetTimeoutError, PutError, PutTimeoutError, Refusal};
+use actix_iterable_queue::{Consumer, Item, IterableQueue, Producer};
 use common::{Task, message, until, within_watchdog};
 use futures::FutureExt;
 use futures::executor::block_on;

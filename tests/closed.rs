@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix_iterable_queue::{IterableQueue, Producer, Refusal, State};
+use actix_iterable_queue::error::Refusal;
+use actix_iterable_queue::{IterableQueue, Producer, State};
 use common::{Task, backend};
 use futures::FutureExt;
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use actix::dev::SendError;
 use actix::prelude::*;
+use actix_iterable_queue::State;
+use actix_iterable_queue::error::{OpenError, PutError, Refusal};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{OpenError, PutError, Refusal, State};
 use futures::join;
 
 use actors::{Hand, in_system, quiet, run};

@@ -14,9 +14,8 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actix_iterable_queue::{
-    Backoff, ConnectError, IterableQueue, Outcome, Payload, PutError, RedisBuilder, Refusal, State, TryPutError,
-};
+use actix_iterable_queue::error::{ConnectError, PutError, Refusal, TryPutError};
+use actix_iterable_queue::{Backoff, IterableQueue, Outcome, Payload, RedisBuilder, State};
 use futures::FutureExt;
 use futures::executor::block_on;
 use program::signal;

@@ -1,7 +1,8 @@
 //! What the feature `serde` adds.
 #![cfg(feature = "serde")]
 
-use actix_iterable_queue::{Blocker, Blockers, DeadLetter, Drained, IterableQueue, Snapshot};
+use actix_iterable_queue::report::{Blocker, Blockers};
+use actix_iterable_queue::{DeadLetter, Drained, IterableQueue, Snapshot};
 
 #[test]
 fn what_a_queue_tells_can_be_sent_and_read_again() {

@@ -8,10 +8,9 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{
-    Consumer, Item, IterableQueue, Outcome, Producer, PutError, Refusal, ShutdownReport, State, TryGetError,
-    TryPutError,
-};
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError, TryPutError};
+use actix_iterable_queue::report::ShutdownReport;
+use actix_iterable_queue::{Consumer, Item, IterableQueue, Outcome, Producer, State};
 use common::{Task, assert_conserved, within_watchdog};
 use futures::FutureExt;
 use futures::executor::block_on;

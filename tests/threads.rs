@@ -10,10 +10,13 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use actix_iterable_queue::error::{PutError, Refusal};
+use actix_iterable_queue::iter::{
+    BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, TryIter,
+};
+use actix_iterable_queue::report::ShutdownReport;
 use actix_iterable_queue::{
-    BlockingIter, BlockingLeases, Builder, Consumer, DeadLetter, Drained, IntoBlockingIter, IntoBlockingLeases,
-    IntoLeases, Item, IterableQueue, Leases, Permit, Producer, PutError, PutSink, Refusal, ShutdownReport, Snapshot,
-    TryIter,
+    Builder, Consumer, DeadLetter, Drained, Item, IterableQueue, Permit, Producer, PutSink, Snapshot,
 };
 use actix_rt::{Arbiter, System};
 use common::backend;
@@ -325,7 +328,7 @@ fn d3_public_types_cross_threads() {
     send_sync_static::<(BlockingIter<'static, T>, BlockingLeases<'static, T>, TryIter<'static, T>, Leases<'static, T>)>(
     );
     send_sync_static::<(Item<u8>, DeadLetter<u8>, ShutdownReport<u8>, Snapshot, Drained)>();
-    send_sync_static::<(PutError<u8>, actix_iterable_queue::TryPutError<u8>)>();
+    send_sync_static::<(PutError<u8>, actix_iterable_queue::error::TryPutError<u8>)>();
     let (producer, mut consumer) = IterableQueue::<T>::unbounded().split().unwrap();
     producer.try_put(T::new(1)).unwrap();
     send(consumer.try_lease().unwrap());

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError, TryPutError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, Refusal, TryGetError, TryPutError};
 use futures::channel::oneshot;
 use futures::{FutureExt, join};
 

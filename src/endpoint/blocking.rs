@@ -119,7 +119,7 @@ impl<T> Producer<T> {
     ///     }
     /// });
     /// assert_eq!(consumer.into_iter().sum::<i32>(), 45);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[track_caller]
     pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
@@ -280,7 +280,7 @@ impl<T> WeakQueue<T> {
     /// std::thread::spawn(move || producer.blocking_put_all(0..10));
     /// std::thread::spawn(move || consumer.into_blocking_leases().for_each(|item| item.ack()));
     /// assert_eq!(eye.blocking_drained().totals.acked, 10);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[track_caller]
     pub fn blocking_drained(&self) -> Drained {
@@ -311,7 +311,7 @@ impl<T> IterableQueue<T> {
     /// thread::spawn(move || (0..10).try_for_each(|n| producer.blocking_put(n)));
     /// thread::spawn(move || consumer.into_blocking_leases().for_each(|item| item.ack()));
     /// assert_eq!(queue.blocking_drained().totals.acked, 10);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[track_caller]
     pub fn blocking_drained(&self) -> Drained {

@@ -25,7 +25,8 @@ impl<T> Producer<T> {
     /// A feed that ends when nobody is left to take what it reads:
     ///
     /// ```
-    /// use actix_iterable_queue::{IterableQueue, Refusal};
+    /// use actix_iterable_queue::IterableQueue;
+    /// use actix_iterable_queue::error::Refusal;
     /// use futures::future::{Either, select};
     /// use std::pin::pin;
     ///
@@ -64,7 +65,7 @@ impl<T> Producer<T> {
     /// assert!(!other.is_closed());
     /// assert!(queue.abort().is_empty());
     /// assert!(other.is_closed());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn is_closed(&self) -> bool {
         self.open_handle().is_none_or(|handle| handle.shared.refuses(&handle.row))

@@ -174,7 +174,8 @@ impl<T> Producer<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, TryReserveError};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::TryReserveError;
     /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
     /// let permit = producer.try_reserve()?;
     /// assert_eq!(producer.try_reserve().unwrap_err(), TryReserveError::Full);

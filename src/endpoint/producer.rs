@@ -19,7 +19,10 @@ use crate::queue::{IterableQueue, NotDone, Outgoing, ProducerEndpoint, Receipt, 
 ///
 /// | waits (async) | waits (thread) | at once |
 /// |---|---|---|
-/// | [`put`](Producer::put), [`put_all`](Producer::put_all), [`reserve`](Producer::reserve), [`sink`](Producer::sink) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout), [`blocking_put_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put), [`try_reserve`](Producer::try_reserve) |
+/// | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout), [`blocking_put_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) |
+/// | [`put_all`](Producer::put_all), [`sink`](Producer::sink), [`into_sink`](Producer::into_sink) | [`blocking_put_all`](Producer::blocking_put_all) | |
+/// | [`reserve`](Producer::reserve) | [`blocking_reserve`](Producer::blocking_reserve) | [`try_reserve`](Producer::try_reserve) |
+/// | [`closed`](Producer::closed) | | [`is_closed`](Producer::is_closed) |
 pub struct Producer<T> {
     /// `None` once closed.
     handle: Option<HandleShare<T>>,
@@ -90,7 +93,7 @@ impl<T> IterableQueue<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// let _producer = queue.producer_named("http")?;
     /// assert!(queue.snapshot().blockers().to_string().contains("producer http is open"));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn producer_named(&self, producer_name: impl Into<String>) -> Result<Producer<T>, OpenError> {
         Producer::open(self.shared(), name(producer_name), false)

@@ -126,7 +126,8 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Re
 /// # Examples
 ///
 /// ```
-/// use actix_iterable_queue::{Blocker, IterableQueue};
+/// use actix_iterable_queue::IterableQueue;
+/// use actix_iterable_queue::report::Blocker;
 ///
 /// let queue = IterableQueue::<u8>::unbounded();
 /// let _producer = queue.producer_named("http")?;
@@ -137,7 +138,7 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Re
 ///         other => println!("{other}"),
 ///     }
 /// }
-/// # Ok::<(), actix_iterable_queue::OpenError>(())
+/// # Ok::<(), actix_iterable_queue::error::OpenError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -111,7 +111,7 @@ pub use weak::WeakQueue;
 ///     sums.into_iter().map(|sum| sum.join().unwrap()).sum()
 /// });
 /// assert_eq!(total, 3 * 55);
-/// # Ok::<(), actix_iterable_queue::OpenError>(())
+/// # Ok::<(), actix_iterable_queue::error::OpenError>(())
 /// ```
 pub struct IterableQueue<T> {
     /// Which counts its handles: with the last of them gone, the queue seals itself.
@@ -141,7 +141,8 @@ impl<T> IterableQueue<T> {
     /// # Examples
     ///
     /// ```
-    /// use actix_iterable_queue::{IterableQueue, OpenError, State};
+    /// use actix_iterable_queue::{IterableQueue, State};
+    /// use actix_iterable_queue::error::OpenError;
     ///
     /// let queue = IterableQueue::<u64>::bounded(8);
     /// let (producer, consumer) = (queue.producer()?, queue.consumer()?);

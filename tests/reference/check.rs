@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actix_iterable_queue::Refusal;
+use actix_iterable_queue::error::Refusal;
 use futures::FutureExt;
 
 use super::model::{self, ConsumerNumber};

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix_iterable_queue::{Producer, PutError, PutTimeoutError, Refusal, TryPutError};
+use actix_iterable_queue::Producer;
+use actix_iterable_queue::error::{PutError, PutTimeoutError, Refusal, TryPutError};
 
 use super::model::{self, HandleNumber, Waits, Work};
 use super::operation::Patience;

@@ -7,9 +7,9 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{
-    Backoff, Consumer, DeadLetter, Item, IterableQueue, OpenError, Producer, QueueId, ShutdownReport,
-};
+use actix_iterable_queue::error::OpenError;
+use actix_iterable_queue::report::{QueueId, ShutdownReport};
+use actix_iterable_queue::{Backoff, Consumer, DeadLetter, Item, IterableQueue, Producer};
 use futures::Stream;
 
 use super::model::{ConsumerNumber, Model, PutNumber, Settle, Work};

@@ -4,9 +4,14 @@
 //! [`get_ref`](PutError::get_ref) looks at it, and [`reason`](PutError::reason) says why it was refused. None of them
 //! needs `T: Debug`.
 
+#[cfg(feature = "redis")]
+mod connect;
+
 use std::error::Error;
 use std::{fmt, io};
 
+#[cfg(feature = "redis")]
+pub use self::connect::ConnectError;
 use crate::one_line::OneLine;
 
 /// Why a put was refused for good.
@@ -16,7 +21,8 @@ use crate::one_line::OneLine;
 /// A producer that ends quietly when nobody wants its items any more:
 ///
 /// ```
-/// use actix_iterable_queue::{IterableQueue, Producer, PutError, Refusal};
+/// use actix_iterable_queue::{IterableQueue, Producer};
+/// use actix_iterable_queue::error::{PutError, Refusal};
 ///
 /// fn feed(producer: &Producer<u32>) -> Result<(), PutError<u32>> {
 ///     (0..).try_for_each(|n| producer.blocking_put(n)).or_else(|error| match error.reason() {
@@ -52,7 +58,7 @@ pub enum Refusal {
     /// The item's JSON is longer than Redis takes (`proto-max-bulk-len`, 512 MiB unless it was changed); the log says how
     /// long it is.
     TooLarge,
-    /// The `QueueActor` that was sent the [`Put`](crate::Put) stopped while the put waited for room. The producer and
+    /// The `QueueActor` that was sent the [`Put`](crate::message::Put) stopped while the put waited for room. The producer and
     /// its queue are open: put again, through the producer or another actor.
     ActorStopped,
 }
@@ -91,7 +97,8 @@ impl Error for Refusal {}
 /// # Examples
 ///
 /// ```
-/// use actix_iterable_queue::{IterableQueue, Refusal};
+/// use actix_iterable_queue::IterableQueue;
+/// use actix_iterable_queue::error::Refusal;
 ///
 /// let queue = IterableQueue::bounded(4);
 /// let mut producer = queue.producer()?;
@@ -99,7 +106,7 @@ impl Error for Refusal {}
 /// let error = producer.blocking_put("late").unwrap_err();
 /// assert_eq!(error.reason(), Refusal::Closed);
 /// assert_eq!(error.into_inner(), "late");
-/// # Ok::<(), actix_iterable_queue::OpenError>(())
+/// # Ok::<(), actix_iterable_queue::error::OpenError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PutError<T> {
@@ -113,12 +120,13 @@ impl<T> PutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, PutError, Refusal};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::{PutError, Refusal};
     /// let queue = IterableQueue::unbounded();
     /// let producer = queue.producer()?;
     /// assert!(queue.abort().is_empty());
     /// assert_eq!(producer.blocking_put(7), Err(PutError::new(7, Refusal::Aborted)));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn new(item: T, reason: Refusal) -> Self {
         Self { item, reason }
@@ -133,7 +141,7 @@ impl<T> PutError<T> {
     /// let mut producer = IterableQueue::unbounded().producer()?;
     /// producer.close();
     /// assert_eq!(producer.blocking_put(7).unwrap_err().into_inner(), 7);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn into_inner(self) -> T {
         self.item
@@ -148,7 +156,7 @@ impl<T> PutError<T> {
     /// let mut producer = IterableQueue::unbounded().producer()?;
     /// producer.close();
     /// assert_eq!(producer.blocking_put(7).unwrap_err().get_ref(), &7);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn get_ref(&self) -> &T {
         &self.item
@@ -159,11 +167,12 @@ impl<T> PutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, Refusal};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::Refusal;
     /// let mut producer = IterableQueue::unbounded().producer()?;
     /// producer.close();
     /// assert_eq!(producer.blocking_put(7).unwrap_err().reason(), Refusal::Closed);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn reason(&self) -> Refusal {
         self.reason
@@ -200,7 +209,7 @@ impl<T> TryPutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::TryPutError;
     /// assert_eq!(TryPutError::Full(7).into_inner(), 7);
     /// ```
     pub fn into_inner(self) -> T {
@@ -215,7 +224,7 @@ impl<T> TryPutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::TryPutError;
     /// assert_eq!(TryPutError::Full(7).get_ref(), &7);
     /// ```
     pub fn get_ref(&self) -> &T {
@@ -230,7 +239,7 @@ impl<T> TryPutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::TryPutError;
     /// assert!(TryPutError::Full(7).is_full());
     /// ```
     pub fn is_full(&self) -> bool {
@@ -325,7 +334,7 @@ impl<T> PutTimeoutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::PutTimeoutError;
     /// assert_eq!(PutTimeoutError::Timeout(7).into_inner(), 7);
     /// ```
     pub fn into_inner(self) -> T {
@@ -340,7 +349,7 @@ impl<T> PutTimeoutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::PutTimeoutError;
     /// assert_eq!(PutTimeoutError::Timeout(7).get_ref(), &7);
     /// ```
     pub fn get_ref(&self) -> &T {
@@ -390,7 +399,8 @@ impl<T> SinkError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::OpenError;
     /// use futures::SinkExt;
     ///
     /// # actix_rt::System::new().block_on(async {
@@ -410,7 +420,8 @@ impl<T> SinkError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::OpenError;
     /// use futures::SinkExt;
     ///
     /// # actix_rt::System::new().block_on(async {
@@ -430,7 +441,8 @@ impl<T> SinkError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::{OpenError, Refusal};
     /// use futures::SinkExt;
     ///
     /// # actix_rt::System::new().block_on(async {

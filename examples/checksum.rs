@@ -42,7 +42,6 @@ use std::time::{Duration, Instant};
 mod files;
 
 use actix::prelude::*;
-use actix_iterable_queue::Refusal;
 use actix_iterable_queue::prelude::*;
 use clap::Parser;
 use files::{Entries, Kind, open_directory, open_file};

@@ -9,7 +9,8 @@
 
 use std::thread;
 
-use actix_iterable_queue::{IterableQueue, OpenError};
+use actix_iterable_queue::IterableQueue;
+use actix_iterable_queue::error::OpenError;
 
 const PRODUCERS: usize = 17;
 const CONSUMERS: usize = 13;

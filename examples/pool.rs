@@ -21,7 +21,6 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use actix_iterable_queue::PutError;
 use actix_iterable_queue::prelude::*;
 use clap::Parser;
 use futures::join;

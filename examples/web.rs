@@ -25,7 +25,6 @@ use std::time::Duration;
 use actix::clock::sleep;
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Backoff, TryPutError};
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use clap::Parser;

@@ -16,7 +16,7 @@ use std::time::Duration;
 ///
 /// let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(30));
 /// let queue = IterableQueue::<u64>::builder().redelivery_backoff(backoff).build()?;
-/// # Ok::<(), actix_iterable_queue::BuildError>(())
+/// # Ok::<(), actix_iterable_queue::error::BuildError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {

@@ -23,7 +23,8 @@ impl<T> IterableQueue<T> {
     /// # Examples
     ///
     /// ```
-    /// use actix_iterable_queue::{IterableQueue, TryPutError};
+    /// use actix_iterable_queue::IterableQueue;
+    /// use actix_iterable_queue::error::TryPutError;
     ///
     /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
     /// producer.try_put('a')?;
@@ -60,7 +61,8 @@ impl<T> IterableQueue<T> {
     /// # Examples
     ///
     /// ```
-    /// use actix_iterable_queue::{BuildError, IterableQueue};
+    /// use actix_iterable_queue::IterableQueue;
+    /// use actix_iterable_queue::error::BuildError;
     ///
     /// let queue = IterableQueue::<u64>::builder().name("jobs").capacity(100).max_attempts(3).build()?;
     /// assert_eq!((queue.name(), queue.capacity()), (Some("jobs"), Some(100)));
@@ -92,7 +94,7 @@ impl<T> Builder<T> {
     /// # use actix_iterable_queue::IterableQueue;
     /// let queue = IterableQueue::<u8>::builder().name("jobs").build()?;
     /// assert_eq!(queue.name(), Some("jobs"));
-    /// # Ok::<(), actix_iterable_queue::BuildError>(())
+    /// # Ok::<(), actix_iterable_queue::error::BuildError>(())
     /// ```
     #[must_use]
     pub fn name(mut self, queue_name: impl Into<String>) -> Self {
@@ -109,7 +111,7 @@ impl<T> Builder<T> {
     /// # use actix_iterable_queue::IterableQueue;
     /// let queue = IterableQueue::<u8>::builder().capacity(100).build()?;
     /// assert_eq!(queue.capacity(), Some(100));
-    /// # Ok::<(), actix_iterable_queue::BuildError>(())
+    /// # Ok::<(), actix_iterable_queue::error::BuildError>(())
     /// ```
     #[must_use]
     pub fn capacity(mut self, items: usize) -> Self {
@@ -183,7 +185,8 @@ impl<T> Builder<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{BuildError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::BuildError;
     /// let error = IterableQueue::<u8>::builder().max_attempts(0).build().unwrap_err();
     /// assert_eq!(error, BuildError::ZeroMaxAttempts);
     /// ```

@@ -1,4 +1,111 @@
-#![doc = include_str!("../README.md")]
+//! A queue that knows when it is done, for actix 0.13, for threads, and for futures.
+//!
+//! Any number of [`Producer`]s put items into an [`IterableQueue`], and any number of [`Consumer`]s take them out. The
+//! queue ends when it is *sealed* (no further endpoints may be opened), every producer is closed, and every item is
+//! settled. Then iterators and streams end, and each consumer actor gets [`Drained`], once. A program needs no code of its
+//! own that finds out when all work is done.
+//!
+//! An item can be *taken*, which settles it at once, or *leased*: a leased [`Item`] belongs to the queue until it is
+//! acked, and comes back if its holder panics, stops, or forgets it. After some attempts it is a [`DeadLetter`].
+//! When a queue is not done, [`Snapshot::blockers`] names what is holding it up.
+//!
+//! # Three faces
+//!
+//! **Iterators**, on threads. The consumer is an iterator, and calls that wait begin with `blocking_`:
+//!
+//! ```
+//! use actix_iterable_queue::IterableQueue;
+//! use std::thread;
+//!
+//! let (producer, consumer) = IterableQueue::bounded(16).split()?;
+//! thread::spawn(move || producer.blocking_put_all(1..=100)); // the producer is dropped, and with that closed
+//! assert_eq!(consumer.into_iter().sum::<i32>(), 5050); // until the queue has ended
+//! # Ok::<(), actix_iterable_queue::error::OpenError>(())
+//! ```
+//!
+//! **Futures**, on any executor. The consumer is a stream, and a producer can become a sink:
+//!
+//! ```
+//! use actix_iterable_queue::IterableQueue;
+//! use futures::StreamExt;
+//!
+//! # futures::executor::block_on(async {
+//! let (producer, consumer) = IterableQueue::bounded(16).split()?;
+//! producer.put_all(["a", "b", "c"]).await?;
+//! drop(producer);
+//! consumer.into_leases().for_each_concurrent(8, |item| async move {
+//!     println!("{} (attempt {})", *item, item.attempt());
+//!     item.ack(); // without it, the item comes back
+//! }).await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! **Actors.** A consumer actor handles [`Item`] and [`Drained`]. It takes items in its own context with
+//! [`ctx.consume`](ConsumeExt::consume), has them sent by a [`QueueActor`], or is a worker of a [`WorkerPool`], which
+//! replaces workers that die. Each of these has an example.
+//!
+//! # Where to find what
+//!
+//! | for | there is |
+//! |---|---|
+//! | a queue | [`IterableQueue::bounded`], [`unbounded`](IterableQueue::unbounded), [`builder`](IterableQueue::builder) with its [`Builder`]; [`WeakQueue`] to look at one without keeping it open |
+//! | what goes in | [`Producer`], [`Permit`], [`PutSink`] |
+//! | what comes out | [`Consumer`], [`Item`], [`DeadLetter`]; the types of its iterators and streams in [`iter`] |
+//! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
+//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`] |
+//! | pauses between attempts | [`Backoff`] |
+//! | how it goes, and how it went | [`State`], [`Snapshot`], [`Drained`], [`Outcome`]; their parts in [`report`] |
+//! | what can go wrong | [`error`] |
+#![cfg_attr(feature = "redis", doc = "| several processes | [`RedisBuilder`], [`Payload`] |")]
+#![cfg_attr(feature = "testing", doc = "| tests of your own pipeline | [`testing`] |")]
+//! | most of this in one line | `use actix_iterable_queue::prelude::*;` |
+//!
+//! # One name for one effect
+//!
+//! A call that waits is a future under the plain name, begins with `blocking_` for threads, and with `try_` if it does
+//! not wait. Those for threads that can take long come with `_timeout` and `_deadline`, too. Actors that have only the
+//! address of a [`QueueActor`] send messages.
+//!
+//! | on | a future | a thread | at once | a message |
+//! |---|---|---|---|---|
+//! | [`Producer`] | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`…_timeout`](Producer::blocking_put_timeout), [`…_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) | [`Put`](message::Put) |
+//! | | [`put_all`](Producer::put_all), [`sink`](Producer::sink), [`into_sink`](Producer::into_sink) | [`blocking_put_all`](Producer::blocking_put_all) | | |
+//! | | [`reserve`](Producer::reserve) | [`blocking_reserve`](Producer::blocking_reserve) | [`try_reserve`](Producer::try_reserve) | |
+//! | | [`closed`](Producer::closed) | | [`is_closed`](Producer::is_closed) | |
+//! | | | | [`close`](Producer::close) | [`Close`](message::Close) |
+//! | [`Consumer`], items taken | [`get`](Consumer::get) | [`blocking_get`](Consumer::blocking_get), [`…_timeout`](Consumer::blocking_get_timeout), [`…_deadline`](Consumer::blocking_get_deadline) | [`try_get`](Consumer::try_get) | |
+//! | | [`get_batch`](Consumer::get_batch) | [`blocking_get_batch`](Consumer::blocking_get_batch) | `try_iter().take(max)` | |
+//! | | itself, a stream | [`iter`](Consumer::iter), `for item in consumer` | [`try_iter`](Consumer::try_iter) | |
+//! | leased | [`lease`](Consumer::lease) | [`blocking_lease`](Consumer::blocking_lease), [`…_timeout`](Consumer::blocking_lease_timeout), [`…_deadline`](Consumer::blocking_lease_deadline) | [`try_lease`](Consumer::try_lease) | [`RegisterConsumer`](message::RegisterConsumer), then [`Item`] after [`Item`] |
+//! | | [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_leases`](Consumer::try_leases) | |
+//! | | | | drop it | [`Unregister`](message::Unregister) |
+//! | [`IterableQueue`] | | | [`producer`](IterableQueue::producer), [`producer_named`](IterableQueue::producer_named) | [`OpenProducer`](message::OpenProducer) |
+//! | | | | [`consumer`](IterableQueue::consumer), [`consumer_named`](IterableQueue::consumer_named) | [`OpenConsumer`](message::OpenConsumer) |
+//! | | | | [`seal`](IterableQueue::seal) | [`Seal`](message::Seal) |
+//! | | [`drained`](IterableQueue::drained) | [`blocking_drained`](IterableQueue::blocking_drained), [`…_timeout`](IterableQueue::blocking_drained_timeout), [`…_deadline`](IterableQueue::blocking_drained_deadline) | [`state`](IterableQueue::state) | [`Drained`], to each consumer |
+//! | | | | [`snapshot`](IterableQueue::snapshot) | [`Inspect`](message::Inspect) |
+//! | | [`shutdown`](IterableQueue::shutdown), [`shutdown_on_signal`](IterableQueue::shutdown_on_signal) | [`blocking_shutdown`](IterableQueue::blocking_shutdown) | | [`Shutdown`](message::Shutdown) |
+//! | | | | [`abort`](IterableQueue::abort) | [`Abort`](message::Abort) |
+//! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`…_timeout`](IterableQueue::blocking_flush_timeout), [`…_deadline`](IterableQueue::blocking_flush_deadline) | | |
+//! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`…_timeout`](WeakQueue::blocking_drained_timeout), [`…_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
+//!
+//! Queues, weak handles, producers and consumers all tell their `len`, `is_empty`, `is_full`, `capacity`, `id` and `name`.
+//!
+//! # Features
+//!
+//! None is on unless asked for.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `serde` | [`Snapshot`], [`Blockers`](report::Blockers), [`Drained`] and [`DeadLetter`] can be serialized |
+//! | `redis` | the same queue for several processes, over Redis |
+//! | `redis-rustls`, `redis-native-tls` | that over TLS |
+//! | `testing` | faults on purpose, and an account of every item |
+//!
+//! The README has more examples, what is promised in short, and what it costs. The repository has the promises in full
+//! (`docs/contract.md`), a page for those who operate queues over Redis (`docs/redis.md`), and guides (`docs/guide`): for
+//! users of channels, pitfalls, two queues that feed each other.
 
 mod actor;
 mod arbiter;
@@ -6,7 +113,7 @@ mod backoff;
 mod config;
 mod coop;
 mod endpoint;
-mod error;
+pub mod error;
 pub mod message;
 mod one_line;
 mod queue;
@@ -17,34 +124,41 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use actor::{ConsumeExt, PoolReport, QueueActor, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
+pub use actor::{ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
-pub use endpoint::{
-    BlockingIter, BlockingLeases, Consumer, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, Permit, Producer,
-    PutSink, TryIter,
-};
-pub use error::{
-    BuildError, Death, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, Refusal,
-    SinkError, TryGetError, TryPutError, TryReserveError,
-};
-pub use message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
-pub use queue::{
-    Blocker, Blockers, ConsumerId, ConsumerStatus, DeadLetter, Drained, Item, IterableQueue, Outcome, ProcessStatus,
-    ProducerId, ProducerStatus, QueueId, ShutdownReport, Snapshot, State, Totals, WeakQueue,
-};
+pub use endpoint::{Consumer, Permit, Producer, PutSink};
+pub use queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, WeakQueue};
 #[cfg(feature = "redis")]
-pub use redis::{ConnectError, Payload, RedisBuilder};
+pub use redis::{Payload, RedisBuilder};
 
-/// The code of the guide, as tests.
-#[cfg(doctest)]
-mod guide {
-    #[doc = include_str!("../docs/guide/channels.md")]
-    mod channels {}
-    #[doc = include_str!("../docs/guide/pitfalls.md")]
-    mod pitfalls {}
-    #[doc = include_str!("../docs/guide/two-queues.md")]
-    mod two_queues {}
+pub mod iter {
+    //! The iterators and streams over a [`Consumer`](crate::Consumer).
+    //!
+    //! | of | waits (thread) | waits (stream) | at once |
+    //! |---|---|---|---|
+    //! | items taken | [`BlockingIter`], [`IntoBlockingIter`] | [`Consumer`](crate::Consumer) itself | [`TryIter`] |
+    //! | items leased | [`BlockingLeases`], [`IntoBlockingLeases`] | [`Leases`], [`IntoLeases`] | [`TryLeases`] |
+    //!
+    //! Those that wait end when the queue has ended, and stay ended. `Into…` owns its consumer, the others borrow it.
+
+    pub use crate::endpoint::{
+        BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, TryIter, TryLeases,
+    };
+}
+
+pub mod report {
+    //! What queues and pools tell about themselves, in parts.
+    //!
+    //! [`IterableQueue::snapshot`](crate::IterableQueue::snapshot) has the statuses, the [`Totals`] and, with [`blockers`](crate::Snapshot::blockers), the reasons why
+    //! a queue is not drained. [`IterableQueue::shutdown`](crate::IterableQueue::shutdown) ends with a [`ShutdownReport`], a
+    //! [`WorkerPool`](crate::WorkerPool) with a [`PoolReport`].
+
+    pub use crate::actor::{PoolReport, WorkerReport, WorkerTotals};
+    pub use crate::queue::{
+        Blocker, Blockers, ConsumerId, ConsumerStatus, ProcessStatus, ProducerId, ProducerStatus, QueueId,
+        ShutdownReport, Totals,
+    };
 }
 
 /// What most programs use: `use actix_iterable_queue::prelude::*;`
@@ -52,9 +166,24 @@ pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};
     pub use crate::backoff::Backoff;
     pub use crate::endpoint::{Consumer, Producer};
-    pub use crate::error::{PoolError, PoolFailure, PutError, Refusal, TryPutError};
+    pub use crate::error::{OpenError, PoolError, PoolFailure, PutError, Refusal, TryPutError};
     pub use crate::message::{
-        Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+        Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
     };
     pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State};
+    #[cfg(feature = "redis")]
+    pub use crate::redis::RedisBuilder;
+}
+
+/// The code of the README and of the guide, as tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/guide/channels.md")]
+    mod channels {}
+    #[doc = include_str!("../docs/guide/pitfalls.md")]
+    mod pitfalls {}
+    #[doc = include_str!("../docs/guide/two-queues.md")]
+    mod two_queues {}
 }

@@ -11,6 +11,7 @@
 //! | [`Seal`] | `()` |
 //! | [`Inspect`] | [`Snapshot`] |
 //! | [`Shutdown`] | [`ShutdownReport`] |
+//! | [`Abort`] | `Vec<T>`: what was left |
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -401,7 +402,7 @@ impl<T> Put<T> {
     /// let producer = IterableQueue::unbounded().producer()?;
     /// let put = Put::new(&producer, "work");
     /// assert_eq!(put.into_inner(), "work");
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
@@ -514,5 +515,53 @@ impl<T: 'static> Message for Shutdown<T> {
 impl<T> fmt::Debug for Shutdown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shutdown").field("grace", &self.grace).finish()
+    }
+}
+
+/// Ends the queue now, as [`IterableQueue::abort`](crate::IterableQueue::abort); answered with the items that nobody had
+/// been handed, oldest first.
+///
+/// With `do_send` these items are dropped. Over Redis the other processes hear of it a moment later: see
+/// [`flush`](crate::IterableQueue::flush).
+pub struct Abort<T> {
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> Abort<T> {
+    /// Creates the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix::prelude::*;
+    /// # use actix_iterable_queue::prelude::*;
+    /// # System::new().block_on(async {
+    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
+    /// let producer = queue.send(OpenProducer::new()).await??;
+    /// producer.put_all(["a", "b"]).await?;
+    /// assert_eq!(queue.send(Abort::new()).await?, ["a", "b"]);
+    /// assert_eq!(queue.send(Put::new(&producer, "c")).await?.unwrap_err().reason(), Refusal::Aborted);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self { item: PhantomData }
+    }
+}
+
+impl<T> Default for Abort<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: 'static> Message for Abort<T> {
+    type Result = Vec<T>;
+}
+
+impl<T> fmt::Debug for Abort<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Abort")
     }
 }

@@ -7,9 +7,8 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{
-    BuildError, Consumer, GetTimeoutError, Item, IterableQueue, Producer, PutError, PutTimeoutError, Refusal,
-};
+use actix_iterable_queue::error::{BuildError, GetTimeoutError, PutError, PutTimeoutError, Refusal};
+use actix_iterable_queue::{Consumer, Item, IterableQueue, Producer};
 use common::{Task, message, until, within_watchdog};
 use futures::FutureExt;
 use futures::executor::block_on;
@@ -287,4 +286,25 @@ fn d12_timeouts_hand_the_item_back_and_leave_nothing_behind() {
     drop(producer);
     queue.seal();
     assert_eq!(consumer.blocking_get_timeout(Duration::MAX), Err(GetTimeoutError::Ended));
+}
+
+#[test]
+fn d5_a_thread_waits_for_the_room_that_it_reserves() {
+    within_watchdog(|| {
+        let queue = IterableQueue::bounded(1);
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.try_put(1).unwrap();
+        let reserving = thread::spawn({
+            let producer = producer.clone();
+            move || producer.blocking_reserve()
+        });
+        until(|| queue.snapshot().waiting_puts == 1);
+        assert_eq!(consumer.try_get(), Ok(1));
+        let permit = reserving.join().unwrap().unwrap();
+        assert!(producer.try_put(2).unwrap_err().is_full(), "the room is kept");
+        permit.put(3).unwrap();
+        assert_eq!(consumer.try_get(), Ok(3));
+        drop(queue.abort());
+        assert_eq!(producer.blocking_reserve().unwrap_err(), Refusal::Aborted);
+    });
 }

@@ -8,10 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use actix_iterable_queue::error::{GetTimeoutError, OpenError, PutTimeoutError, Refusal, TryReserveError};
+use actix_iterable_queue::iter::{
+    BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, TryIter,
+};
+use actix_iterable_queue::message::{OpenConsumer, OpenProducer};
+use actix_iterable_queue::report::ShutdownReport;
 use actix_iterable_queue::{
-    Backoff, BlockingIter, BlockingLeases, Builder, Consumer, GetTimeoutError, IntoBlockingIter, IntoBlockingLeases,
-    IntoLeases, Item, IterableQueue, Leases, OpenConsumer, OpenError, OpenProducer, Outcome, Permit, Producer, PutSink,
-    PutTimeoutError, QueueActor, Refusal, ShutdownReport, State, TryIter, TryReserveError, WeakQueue, WorkerPool,
+    Backoff, Builder, Consumer, Item, IterableQueue, Outcome, Permit, Producer, PutSink, QueueActor, State, WeakQueue,
+    WorkerPool,
 };
 use common::{Task, until, within_watchdog};
 use futures::stream::FusedStream;
@@ -403,7 +408,7 @@ fn endpoints_know_their_queue() -> Result<(), Error> {
     let (mut producer, mut consumer) = (queue.producer_named("http")?, queue.consumer_named("worker")?);
     assert_eq!((producer.queue_id(), consumer.queue_id()), (queue.id(), queue.id()));
     assert_eq!((producer.name(), consumer.name()), ("http", "worker"));
-    assert_eq!((producer.capacity(), consumer.capacity()), (Some(1), Some(1)));
+    assert_eq!((producer.capacity(), consumer.capacity(), queue.downgrade().capacity()), (Some(1), Some(1), Some(1)));
 
     let looks = |producer: &Producer<_>, consumer: &Consumer<_>| {
         let of_producer = (producer.len(), producer.is_empty(), producer.is_full());

@@ -5,7 +5,8 @@ mod common;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
-use actix_iterable_queue::{IterableQueue, PutError, Refusal, State, TryGetError};
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError};
+use actix_iterable_queue::{IterableQueue, State};
 use common::backend::{self, Soon};
 use common::{Task, assert_conserved, within_watchdog};
 

@@ -11,8 +11,8 @@ use std::thread;
 
 use ::log::Level;
 use actix::prelude::*;
+use actix_iterable_queue::error::{OpenError, TryGetError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{OpenError, TryGetError};
 use actors::in_system;
 use common::backend::{self, Soon, soon};
 use common::{assert_conserved, until, within_watchdog};

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use actix_iterable_queue::{Consumer, Item, IterableQueue, State, TryGetError};
+use actix_iterable_queue::error::TryGetError;
+use actix_iterable_queue::{Consumer, Item, IterableQueue, State};
 use common::backend::{self, Soon};
 use common::{Lcg, Task, until, within_watchdog};
 use futures::FutureExt;

@@ -7,7 +7,8 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{Consumer, IterableQueue, Outcome, State, TryGetError};
+use actix_iterable_queue::error::TryGetError;
+use actix_iterable_queue::{Consumer, IterableQueue, Outcome, State};
 use common::backend::{self, Soon};
 use common::{Task, assert_conserved, settled, within_watchdog};
 use futures::executor::block_on;

@@ -7,9 +7,8 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{
-    Backoff, Consumer, IterableQueue, Outcome, Producer, PutError, Refusal, State, TryGetError, TryPutError,
-};
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError, TryPutError};
+use actix_iterable_queue::{Backoff, Consumer, IterableQueue, Outcome, Producer, State};
 use common::backend::{self, Soon};
 use common::{Task, assert_conserved, until, within_watchdog};
 use futures::executor::block_on;

@@ -8,10 +8,12 @@ use std::panic;
 use std::pin::pin;
 use std::time::Duration;
 
-use actix_iterable_queue::{
-    BuildError, Close, Death, GetTimeoutError, IterableQueue, OpenError, OpenProducer, PoolError, PoolFailure, Put,
-    PutError, PutTimeoutError, QueueActor, Refusal, Shutdown, SinkError, TryGetError, TryPutError, TryReserveError,
+use actix_iterable_queue::error::{
+    BuildError, Death, GetTimeoutError, OpenError, PoolError, PoolFailure, PutError, PutTimeoutError, Refusal,
+    SinkError, TryGetError, TryPutError, TryReserveError,
 };
+use actix_iterable_queue::message::{Close, OpenProducer, Put, Shutdown};
+use actix_iterable_queue::{IterableQueue, QueueActor};
 use common::{Task, message};
 use futures::executor::block_on;
 use futures::{FutureExt, Sink, SinkExt};

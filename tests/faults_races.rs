@@ -12,8 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::error::{OpenError, PoolError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Backoff, IterableQueue, OpenError, PoolError};
+use actix_iterable_queue::{Backoff, IterableQueue};
 
 use actors::{Hand, in_system, watched};
 use common::backend;

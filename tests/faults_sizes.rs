@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use actix::prelude::*;
+use actix_iterable_queue::IterableQueue;
+use actix_iterable_queue::error::PoolError;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{IterableQueue, PoolError};
 
 use actors::{in_system, quiet, until};
 use common::backend;

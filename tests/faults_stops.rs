@@ -9,8 +9,9 @@ mod faults;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use actix_iterable_queue::IterableQueue;
+use actix_iterable_queue::error::{Death, PoolError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Death, IterableQueue, PoolError};
 
 use actors::{in_system, until};
 use faults::{

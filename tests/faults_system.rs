@@ -11,8 +11,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use actix::prelude::*;
+use actix_iterable_queue::IterableQueue;
+use actix_iterable_queue::error::{PoolError, PoolFailure};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{IterableQueue, PoolError, PoolFailure};
 use futures::executor::block_on;
 
 use actors::{quiet, watched};

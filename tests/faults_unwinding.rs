@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use actix::prelude::*;
+use actix_iterable_queue::error::PoolFailure;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Builder, IterableQueue, PoolFailure};
+use actix_iterable_queue::{Builder, IterableQueue};
 use std::time::Duration;
 
 use actors::{in_system, until};

@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::error::{PutTimeoutError, TryPutError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutTimeoutError, TryPutError};
 use common::{until, within_watchdog};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::executor::block_on;

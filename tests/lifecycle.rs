@@ -7,10 +7,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::thread;
 
-use actix_iterable_queue::{
-    Blocker, Drained, IterableQueue, OpenError, Outcome, PutError, PutTimeoutError, Refusal, State, TryGetError,
-    TryPutError,
-};
+use actix_iterable_queue::error::{OpenError, PutError, PutTimeoutError, Refusal, TryGetError, TryPutError};
+use actix_iterable_queue::report::Blocker;
+use actix_iterable_queue::{Drained, IterableQueue, Outcome, State};
 use common::backend::{self, Soon};
 use common::{Task, until, within_watchdog};
 use futures::{FutureExt, Sink, StreamExt};

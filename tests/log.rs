@@ -7,7 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ::log::Level;
 use actix::prelude::*;
-use actix_iterable_queue::{Consumer, IterableQueue, Outcome, Producer, Put, QueueActor};
+use actix_iterable_queue::message::Put;
+use actix_iterable_queue::{Consumer, IterableQueue, Outcome, Producer, QueueActor};
 use log::{keep, said};
 
 /// A queue with 0..n in it, and its endpoints.

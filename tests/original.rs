@@ -4,7 +4,8 @@ mod common;
 
 use std::thread;
 
-use actix_iterable_queue::{IterableQueue, OpenError, Outcome, PutError, Refusal};
+use actix_iterable_queue::error::{OpenError, PutError, Refusal};
+use actix_iterable_queue::{IterableQueue, Outcome};
 use common::backend;
 use common::{until, within_watchdog};
 use futures::executor::block_on;

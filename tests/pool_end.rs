@@ -10,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::State;
+use actix_iterable_queue::error::PoolFailure;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PoolFailure, State};
 use futures::FutureExt;
 
 use actors::{backlog, in_system, quiet, until, watched};
@@ -76,8 +77,9 @@ fn c6_the_report_is_exact_for_each_worker_and_for_all() {
         drop(producer);
         queue.seal();
         let report = pool.drained().await.unwrap();
-        let counts =
-            |totals: &actix_iterable_queue::WorkerTotals| [totals.acked, totals.taken, totals.failed, totals.deaths];
+        let counts = |totals: &actix_iterable_queue::report::WorkerTotals| {
+            [totals.acked, totals.taken, totals.failed, totals.deaths]
+        };
         assert_eq!(report.workers.iter().map(|worker| counts(&worker.totals)).collect::<Vec<_>>(), expected);
         let sums = [0, 1, 2, 3].map(|column| expected.iter().map(|row| row[column]).sum::<u64>());
         assert_eq!(counts(&report.totals), sums);

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::WorkerPoolBuilder;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PoolReport, WorkerPoolBuilder};
+use actix_iterable_queue::report::PoolReport;
 use futures::StreamExt;
 use futures::channel::mpsc;
 

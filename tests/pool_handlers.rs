@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use actix::prelude::*;
-use actix_iterable_queue::Death;
+use actix_iterable_queue::error::Death;
 use actix_iterable_queue::prelude::*;
 use futures::{FutureExt, StreamExt};
 

@@ -8,8 +8,9 @@ mod crew;
 
 use std::time::Duration;
 
+use actix_iterable_queue::error::{Death, PoolError, PoolFailure, PutError, Refusal};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Death, PoolError, PoolFailure, PutError, Refusal, State, WorkerPoolBuilder};
+use actix_iterable_queue::{State, WorkerPoolBuilder};
 use futures::FutureExt;
 use futures::future::{Either, select};
 

@@ -9,8 +9,9 @@ mod crew;
 use std::thread;
 
 use actix::prelude::*;
+use actix_iterable_queue::error::PoolError;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PoolError, State, WorkerPoolBuilder};
+use actix_iterable_queue::{State, WorkerPoolBuilder};
 use futures::FutureExt;
 
 use actors::{backlog, backlog_in_memory, in_system, watched};

@@ -7,8 +7,9 @@ mod common;
 mod crew;
 
 use actix::prelude::*;
+use actix_iterable_queue::State;
+use actix_iterable_queue::error::{Death, PoolFailure};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Death, PoolFailure, State};
 use futures::executor::block_on;
 
 use actors::{backlog, in_system, watched};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use actix::prelude::*;
-use actix_iterable_queue::PoolFailure;
+use actix_iterable_queue::error::PoolFailure;
 use actix_iterable_queue::prelude::*;
 use futures::executor::block_on;
 

@@ -12,8 +12,9 @@ use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Waker};
 use std::thread;
 
+use actix_iterable_queue::error::PoolFailure;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PoolFailure, PoolReport};
+use actix_iterable_queue::report::PoolReport;
 
 use actors::{backlog, in_system};
 use common::hook;

@@ -11,8 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::Backoff;
+use actix_iterable_queue::error::TryGetError;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Backoff, TryGetError};
 use actors::{Hand, in_system};
 use common::{Task, until, within_watchdog};
 use leases::{consumer, done, filled, park, poll, try_done};

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{Backoff, Builder, Consumer, Item, IterableQueue, State, TryGetError};
+use actix_iterable_queue::error::TryGetError;
+use actix_iterable_queue::{Backoff, Builder, Consumer, Item, IterableQueue, State};
 use common::{Lcg, assert_conserved, within_watchdog};
 
 /// The others hold one item each for long, so the one that fails takes new ones first, and would

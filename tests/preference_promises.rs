@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_iterable_queue::TryGetError;
+use actix_iterable_queue::error::TryGetError;
 use actix_iterable_queue::prelude::*;
 use actors::{Hand, in_system, run};
 use common::{Task, within_watchdog};

@@ -8,8 +8,9 @@ use std::future::pending;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::State;
+use actix_iterable_queue::error::{PutError, Refusal};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, Refusal, State};
 
 use actors::{Hand, backlog, in_system, quiet, run, until, with, with_in_memory};
 use common::backend;

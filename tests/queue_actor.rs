@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use actix::dev::SendError;
 use actix::prelude::*;
+use actix_iterable_queue::State;
+use actix_iterable_queue::error::{OpenError, PutError, Refusal};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{OpenError, PutError, Refusal, State};
 use futures::join;
 
 use actors::{Hand, in_system, quiet, run};
@@ -238,6 +239,63 @@ fn a1_a_shutdown_acts_when_it_is_handled_before_the_messages_behind_it() {
         producer.put(1).await.unwrap();
         actor.do_send(Shutdown::new(Duration::from_secs(3600)));
         assert_eq!(actor.send(Put::new(&producer, 2)).await.unwrap(), Err(PutError::new(2, Refusal::ShutDown)));
+    });
+}
+
+#[test]
+fn a1_abort_answers_with_what_was_left_and_everybody_hears() {
+    in_system(|| async {
+        let queue = IterableQueue::bounded(3);
+        let actor = start(&queue);
+        let producer = queue.producer().unwrap();
+        let (hand, mut events) = Hand::push();
+        actor.send(RegisterConsumer::new(hand)).await.unwrap().unwrap();
+        producer.put_all([1, 2, 3]).await.unwrap();
+        let held = events.item().await;
+        let waiting = [actor.send(Put::new(&producer, 4)), actor.send(Put::new(&producer, 5))];
+        assert_eq!(actor.send(Abort::new()).await.unwrap(), [2, 3, 4]);
+        let [fourth, fifth] = waiting;
+        assert_eq!(fourth.await.unwrap(), Ok(()), "there was room for it");
+        assert_eq!(fifth.await.unwrap(), Err(PutError::new(5, Refusal::Aborted)));
+        let drained = events.drained().await;
+        assert_eq!((drained.outcome, drained.totals.discarded), (Outcome::Aborted, 3));
+        held.ack();
+        assert_eq!(actor.send(Abort::new()).await.unwrap(), [0; 0], "it has ended");
+    });
+}
+
+#[test]
+fn d8_abort_by_message_over_either_backend() {
+    in_system(|| async {
+        let queue = backend::bounded(4);
+        let actor = start(&queue);
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.put(1).await.unwrap();
+        backend::assert_left(actor.send(Abort::new()).await.unwrap(), [1]);
+        assert_eq!(consumer.get().await, None);
+        assert_eq!(queue.drained().await.outcome, Outcome::Aborted);
+    });
+}
+
+/// As `drop(queue.abort())` would; but here the actor has to live on.
+#[test]
+fn a1_what_an_abort_leaves_to_nobody_is_dropped_without_harm_to_the_actor() {
+    #[derive(Debug)]
+    struct Brittle;
+
+    impl Drop for Brittle {
+        fn drop(&mut self) {
+            panic!("it breaks");
+        }
+    }
+
+    in_system(|| async {
+        let queue = IterableQueue::unbounded();
+        let actor = QueueActor::new(queue.clone()).start();
+        let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.try_put(Brittle).unwrap();
+        actor.do_send(Abort::new());
+        assert_eq!(actor.send(Inspect).await.unwrap().state, State::Aborted);
     });
 }
 

@@ -5,8 +5,9 @@ mod actors;
 mod common;
 
 use actix::prelude::*;
+use actix_iterable_queue::State;
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, Refusal, State, TryGetError};
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt, poll};
 

@@ -11,8 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use actix_iterable_queue::error::TryGetError;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Backoff, Blocker, Builder, TryGetError};
+use actix_iterable_queue::report::Blocker;
+use actix_iterable_queue::{Backoff, Builder};
 use common::backend::{self, Soon};
 use common::{Lcg, Task, assert_conserved, until, within_watchdog};
 use futures::{Stream, StreamExt};

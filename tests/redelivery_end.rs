@@ -7,8 +7,9 @@ mod common;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::Backoff;
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError, TryPutError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Backoff, PutError, Refusal, TryGetError, TryPutError};
 use common::assert_conserved;
 
 const LONG: Backoff = Backoff::exponential(Duration::from_secs(7200), Duration::from_secs(7200));

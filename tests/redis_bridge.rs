@@ -14,9 +14,8 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actix_iterable_queue::{
-    Backoff, ConnectError, IterableQueue, Outcome, Payload, PutError, RedisBuilder, Refusal, State, TryPutError,
-};
+use actix_iterable_queue::error::{ConnectError, PutError, Refusal, TryPutError};
+use actix_iterable_queue::{Backoff, IterableQueue, Outcome, Payload, RedisBuilder, State};
 use futures::FutureExt;
 use futures::executor::block_on;
 use program::signal;
@@ -248,6 +247,7 @@ fn d12_a_permit_of_a_refused_producer_hands_its_item_back() {
     assert_eq!(producer.blocking_put(1), Err(PutError::new(1, Refusal::Sealed)));
     assert_eq!(permit.put(2), Err(PutError::new(2, Refusal::Sealed)));
     assert_eq!(producer.try_put(3), Err(TryPutError::Refused(PutError::new(3, Refusal::Sealed))));
+    assert_eq!(block_on(producer.closed()), Refusal::Sealed);
 }
 
 #[test]
@@ -270,10 +270,21 @@ fn d1_what_put_all_had_to_wait_for_arrives() {
     let server = Server::start();
     let queue = server.connect::<u32>();
     let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    let putting = thread::spawn(move || block_on(producer.put_all(0..100)));
+    let putting = thread::spawn(move || [block_on(producer.put_all(0..100)), producer.blocking_put_all(100..200)]);
     drop(queue);
-    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
-    assert_eq!(putting.join().unwrap(), Ok(100));
+    assert_eq!(consumer.into_iter().collect::<Vec<_>>(), (0..200).collect::<Vec<_>>());
+    assert_eq!(putting.join().unwrap(), [Ok(100), Ok(100)]);
+}
+
+#[test]
+fn d4_put_all_is_done_on_a_thread_too_once_redis_has_all() {
+    let server = Server::start();
+    let queue = IterableQueue::builder().name("q").redis(server.url()).blocking_connect().expect("connected");
+    let producer = queue.producer().unwrap();
+    for more in 1..=20 {
+        assert_eq!(producer.blocking_put_all(0..5), Ok(5));
+        assert_eq!(server.ask::<u32>(&["LLEN", &server.key("ready")]), 5 * more);
+    }
 }
 
 /// It knows less of this process than that was told.

@@ -15,7 +15,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, thread};
 
-use actix_iterable_queue::{Builder, Consumer, DeadLetter, IterableQueue, Payload, TryGetError};
+use actix_iterable_queue::error::TryGetError;
+use actix_iterable_queue::{Builder, Consumer, DeadLetter, IterableQueue, Payload};
 use common::within_watchdog;
 use program::eventually;
 use server::Server;

@@ -8,7 +8,8 @@ mod server;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use actix_iterable_queue::{IterableQueue, Payload, PutError, Refusal, State};
+use actix_iterable_queue::error::{PutError, Refusal};
+use actix_iterable_queue::{IterableQueue, Payload, State};
 use log::{LevelFilter, Log, Metadata, Record};
 use program::eventually;
 use serde::{Deserialize, Serialize, Serializer};

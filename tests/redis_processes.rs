@@ -11,7 +11,8 @@ use std::time::Duration;
 use std::{env, iter, thread};
 
 use ::log::Level;
-use actix_iterable_queue::{Drained, Outcome, Refusal};
+use actix_iterable_queue::error::Refusal;
+use actix_iterable_queue::{Drained, Outcome};
 use fastrand::Rng;
 use fleet::process::Order::{Bury, Close, Consume, End, Feed, Leave, Produce, Seal};
 use fleet::process::{Job, Role};

@@ -14,7 +14,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use ::log::Level;
-use actix_iterable_queue::{ConnectError, IterableQueue, RedisBuilder};
+use actix_iterable_queue::error::ConnectError;
+use actix_iterable_queue::{IterableQueue, RedisBuilder};
 use futures::FutureExt;
 use log::{keep, said};
 use program::eventually;

@@ -10,7 +10,8 @@ use std::sync::Mutex;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use actix_iterable_queue::{ConnectError, IterableQueue, Outcome, RedisBuilder};
+use actix_iterable_queue::error::ConnectError;
+use actix_iterable_queue::{IterableQueue, Outcome, RedisBuilder};
 use fleet::eventually;
 use fleet::proxy::{Proxy, Way};
 use fleet::server::Server;

@@ -9,7 +9,8 @@ mod fleet;
 use std::process::Command;
 use std::{env, fs};
 
-use actix_iterable_queue::{ConnectError, IterableQueue, RedisBuilder};
+use actix_iterable_queue::error::ConnectError;
+use actix_iterable_queue::{IterableQueue, RedisBuilder};
 use fleet::eventually;
 use fleet::server::{Server, free_port};
 use futures::executor::block_on;

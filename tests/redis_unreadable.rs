@@ -12,7 +12,8 @@ mod server;
 use std::time::Duration;
 
 use ::log::Level;
-use actix_iterable_queue::{Backoff, Builder, IterableQueue, Payload, TryGetError};
+use actix_iterable_queue::error::TryGetError;
+use actix_iterable_queue::{Backoff, Builder, IterableQueue, Payload};
 use log::{keep, said};
 use program::eventually;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! What the feature `serde` adds.
 #![cfg(feature = "serde")]
 
+use actix_iterable_queue::report::{Blocker, Blockers};
 use actix_iterable_queue::{DeadLetter, Drained, IterableQueue, Snapshot};
 
 #[test]
@@ -17,6 +18,14 @@ fn what_a_queue_tells_can_be_sent_and_read_again() {
     let json = serde_json::to_string(&snapshot).unwrap();
     assert!(json.contains(r#""name":"http""#), "{json}");
     assert_eq!(serde_json::from_str::<Snapshot>(&json).unwrap(), snapshot);
+
+    let blockers = snapshot.blockers();
+    assert!((&blockers).into_iter().eq(blockers.iter()), "by reference, too");
+    let json = serde_json::to_string(&blockers).unwrap();
+    assert!(json.starts_with(r#"["NotSealed",{"ProducerOpen":{"#), "{json}");
+    assert_eq!(serde_json::from_str::<Blockers>(&json).unwrap(), blockers);
+    let json = serde_json::to_string(&blockers[0]).unwrap();
+    assert_eq!(serde_json::from_str::<Blocker>(&json).unwrap(), blockers[0]);
 
     let letter = letters.try_get().unwrap();
     let json = serde_json::to_string(&letter).unwrap();

@@ -8,10 +8,9 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{
-    Consumer, Item, IterableQueue, Outcome, Producer, PutError, Refusal, ShutdownReport, State, TryGetError,
-    TryPutError,
-};
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError, TryPutError};
+use actix_iterable_queue::report::ShutdownReport;
+use actix_iterable_queue::{Consumer, Item, IterableQueue, Outcome, Producer, State};
 use common::{Task, assert_conserved, within_watchdog};
 use futures::FutureExt;
 use futures::executor::block_on;
@@ -273,4 +272,35 @@ fn d8_the_grace_begins_with_the_call() {
         assert_eq!(queue.blocking_drained().outcome, Outcome::Aborted);
         assert_eq!(block_on(report).left, [1]);
     });
+}
+
+#[test]
+fn a_thread_that_shuts_down_waits_for_those_who_finish() {
+    within_watchdog(|| {
+        let queue = IterableQueue::unbounded();
+        let (producer, mut consumer) = open(&queue);
+        (0..3).for_each(|n| producer.try_put(n).unwrap());
+        let first = consumer.try_lease().unwrap();
+        let working = thread::spawn(move || {
+            assert_eq!(block_on(producer.closed()), Refusal::ShutDown);
+            first.ack();
+            consumer.into_blocking_leases().for_each(|item| item.ack());
+        });
+        let report = queue.blocking_shutdown(LONG);
+        working.join().unwrap();
+        assert_eq!((report.drained.outcome, report.drained.totals.acked), (Outcome::Complete, 3));
+        assert_eq!((report.left, report.holders), (vec![], vec![]));
+    });
+}
+
+#[test]
+fn a_thread_that_shuts_down_without_grace_gets_what_is_left_and_who_holds_items() {
+    let queue = IterableQueue::unbounded();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    (0..3).for_each(|n| producer.try_put(n).unwrap());
+    let held = consumer.try_lease().unwrap();
+    let report = queue.blocking_shutdown(Duration::ZERO);
+    assert_eq!((report.drained.outcome, report.left), (Outcome::Aborted, vec![1, 2]));
+    assert_eq!(report.holders[0].id, consumer.id());
+    held.ack();
 }

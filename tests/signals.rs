@@ -15,8 +15,9 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::error::{PutError, Refusal, TryPutError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, Refusal, ShutdownReport, TryPutError};
+use actix_iterable_queue::report::ShutdownReport;
 use actors::until;
 use common::within_watchdog;
 use futures::poll;

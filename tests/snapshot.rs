@@ -4,7 +4,8 @@ mod common;
 
 use std::time::Duration;
 
-use actix_iterable_queue::{Blocker, IterableQueue, Producer, Snapshot, State};
+use actix_iterable_queue::report::Blocker;
+use actix_iterable_queue::{IterableQueue, Producer, Snapshot, State};
 use common::Task;
 use common::backend::{self, Soon};
 

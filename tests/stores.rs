@@ -4,7 +4,8 @@ mod common;
 
 use std::time::Duration;
 
-use actix_iterable_queue::{IterableQueue, PutError, Refusal, State, TryPutError};
+use actix_iterable_queue::error::{PutError, Refusal, TryPutError};
+use actix_iterable_queue::{IterableQueue, State};
 use common::{Task, assert_conserved};
 
 /// Too large for the store's own cells.

@@ -10,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::State;
+use actix_iterable_queue::error::{PutError, Refusal};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, Refusal, State};
 use futures::channel::oneshot;
 use futures::{FutureExt, join};
 

@@ -10,10 +10,13 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use actix_iterable_queue::error::{PutError, Refusal};
+use actix_iterable_queue::iter::{
+    BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, TryIter,
+};
+use actix_iterable_queue::report::ShutdownReport;
 use actix_iterable_queue::{
-    BlockingIter, BlockingLeases, Builder, Consumer, DeadLetter, Drained, IntoBlockingIter, IntoBlockingLeases,
-    IntoLeases, Item, IterableQueue, Leases, Permit, Producer, PutError, PutSink, Refusal, ShutdownReport, Snapshot,
-    TryIter,
+    Builder, Consumer, DeadLetter, Drained, Item, IterableQueue, Permit, Producer, PutSink, Snapshot,
 };
 use actix_rt::{Arbiter, System};
 use common::backend;
@@ -31,11 +34,12 @@ fn refusal<R>(call: impl FnOnce() -> R) -> String {
 fn every_blocking_call_panics_by_name() {
     let queue = IterableQueue::bounded(1);
     let (producer, mut consumer) = (queue.producer().expect("works"), queue.consumer().expect("works"));
-    let long = Duration::from_secs(3600);
+    let (long, eye) = (Duration::from_secs(3600), queue.downgrade());
     let calls = [
         (refusal(|| consumer.blocking_get()), "get().await"),
         (refusal(|| consumer.blocking_get_timeout(long)), "get().await"),
         (refusal(|| consumer.blocking_get_deadline(Instant::now() + long)), "get().await"),
+        (refusal(|| consumer.blocking_get_batch(2)), "get_batch(max).await"),
         (refusal(|| consumer.blocking_lease()), "lease().await"),
         (refusal(|| consumer.blocking_lease_timeout(long)), "lease().await"),
         (refusal(|| consumer.blocking_lease_deadline(Instant::now() + long)), "lease().await"),
@@ -44,10 +48,15 @@ fn every_blocking_call_panics_by_name() {
         (refusal(|| queue.blocking_drained()), "drained().await"),
         (refusal(|| queue.blocking_drained_timeout(long)), "drained().await"),
         (refusal(|| queue.blocking_drained_deadline(Instant::now() + long)), "drained().await"),
+        (refusal(|| eye.blocking_drained()), "drained().await"),
+        (refusal(|| eye.blocking_drained_timeout(long)), "drained().await"),
+        (refusal(|| eye.blocking_drained_deadline(Instant::now() + long)), "drained().await"),
     ];
     producer.try_put(0).expect("works");
     let puts = [
         (refusal(|| producer.blocking_put(1)), "put(item).await"),
+        (refusal(|| producer.blocking_put_all([1])), "put_all(items).await"),
+        (refusal(|| producer.blocking_reserve()), "reserve().await"),
         (refusal(|| producer.blocking_put_timeout(1, long)), "reserve().await"),
         (refusal(|| producer.blocking_put_deadline(1, Instant::now() + long)), "reserve().await"),
     ];
@@ -56,14 +65,26 @@ fn every_blocking_call_panics_by_name() {
     }
     // Where they need not wait they work.
     assert_eq!(consumer.blocking_get(), Some(0));
-    producer.blocking_put(1).expect("works");
+    producer.blocking_put_all([1]).expect("works");
     consumer.blocking_lease().expect("works").ack();
     producer.blocking_put_timeout(2, long).expect("works");
+    assert_eq!(consumer.blocking_get_batch(9), [2]);
+    drop(producer.blocking_reserve().expect("works"));
+    producer.blocking_put(2).expect("works");
     assert_eq!(consumer.iter().next(), Some(2));
     drop(queue.abort());
     assert_eq!((consumer.blocking_get(), producer.blocking_put(3)), (None, Err(PutError::new(3, Refusal::Aborted))));
     queue.blocking_drained();
+    eye.blocking_drained();
+    queue.blocking_shutdown(long);
     assert_eq!(queue.snapshot().waiting_gets + queue.snapshot().waiting_puts, 0);
+
+    let queue = IterableQueue::unbounded();
+    queue.producer().expect("works").try_put(0).expect("works");
+    let _idle = queue.consumer().expect("works");
+    let said = refusal(|| queue.blocking_shutdown(long));
+    assert!(said.contains("shutdown(grace).await"), "{said:?}");
+    assert_eq!(queue.blocking_shutdown(Duration::ZERO).left, [0]);
 }
 
 #[test]
@@ -307,7 +328,7 @@ fn d3_public_types_cross_threads() {
     send_sync_static::<(BlockingIter<'static, T>, BlockingLeases<'static, T>, TryIter<'static, T>, Leases<'static, T>)>(
     );
     send_sync_static::<(Item<u8>, DeadLetter<u8>, ShutdownReport<u8>, Snapshot, Drained)>();
-    send_sync_static::<(PutError<u8>, actix_iterable_queue::TryPutError<u8>)>();
+    send_sync_static::<(PutError<u8>, actix_iterable_queue::error::TryPutError<u8>)>();
     let (producer, mut consumer) = IterableQueue::<T>::unbounded().split().unwrap();
     producer.try_put(T::new(1)).unwrap();
     send(consumer.try_lease().unwrap());

@@ -2,7 +2,8 @@
 
 use std::pin::Pin;
 
-use actix_iterable_queue::{IterableQueue, PutError, Refusal, TryPutError};
+use actix_iterable_queue::IterableQueue;
+use actix_iterable_queue::error::{PutError, Refusal, TryPutError};
 use futures::{FutureExt, Sink, SinkExt};
 
 mod common;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
-use actix_iterable_queue::{Consumer, IterableQueue, Producer, State, TryGetError};
+use actix_iterable_queue::error::TryGetError;
+use actix_iterable_queue::{Consumer, IterableQueue, Producer, State};
 use common::backend::{self, Soon};
 use common::{Task, within_watchdog};
 use futures::{FutureExt, Sink, Stream};

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
+use actix_iterable_queue::error::{PutError, Refusal, TryGetError, TryPutError};
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{PutError, Refusal, TryGetError, TryPutError};
 use futures::channel::oneshot;
 use futures::{FutureExt, join};
 
@@ -52,18 +52,18 @@ fn a3_a_watched_producer_closes_with_all_its_handles() {
             quiet().await;
             kill(&owner).await;
         };
-        let (second, third, fourth, fifth, permit, ()) =
-            join!(second, third, clone.put(4), from_thread, producer.reserve(), dies);
+        let (second, third, fourth, fifth, permit, closed, ()) =
+            join!(second, third, clone.put(4), from_thread, producer.reserve(), producer.closed(), dies);
         assert_eq!(second.unwrap(), Err(PutError::new(2, Refusal::Closed)));
         assert_eq!(third.unwrap(), Err(PutError::new(3, Refusal::Closed)));
         assert_eq!(fourth, Err(PutError::new(4, Refusal::Closed)));
         assert_eq!(fifth.unwrap(), Err(PutError::new(5, Refusal::Closed)));
-        assert_eq!(permit.err(), Some(Refusal::Closed));
+        assert_eq!((permit.err(), closed), (Some(Refusal::Closed), Refusal::Closed));
 
         // The handles are still there, and closed; what was accepted is still delivered.
         assert_eq!(clone.try_put(6), Err(TryPutError::Refused(PutError::new(6, Refusal::Closed))));
         assert_eq!(actor.send(Put::new(&producer, 7)).await.unwrap(), Err(PutError::new(7, Refusal::Closed)));
-        assert!(producer.clone().is_closed());
+        assert!(producer.is_closed() && producer.clone().is_closed());
         assert_eq!((consumer.get().await, consumer.get().await), (Some(1), None));
         assert_eq!(queue.drained().await.outcome, Outcome::Complete);
     });
@@ -81,7 +81,7 @@ fn a3_a_permit_of_an_endpoint_that_was_closed_fails_and_its_room_goes_to_others(
         let waits = || queue.snapshot().waiting_puts == 1;
         until(waits).await;
         kill(&owner).await;
-        until(|| producer.clone().is_closed()).await;
+        until(|| producer.is_closed()).await;
         until(waits).await; // it was woken to look whether its own handle was closed
         assert_eq!(permit.put(1), Err(PutError::new(1, Refusal::Closed)));
         assert_eq!(put.await.unwrap(), Ok(()));

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use actix_iterable_queue::{IterableQueue, OpenError, Producer, Refusal};
+use actix_iterable_queue::error::{OpenError, Refusal};
+use actix_iterable_queue::{IterableQueue, Producer};
 use clap::Args;
 
 use crate::{Ended, Job, Queue, farewell};

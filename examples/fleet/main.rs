@@ -27,7 +27,8 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use actix_iterable_queue::{Drained, IterableQueue, Outcome, RedisBuilder, Totals};
+use actix_iterable_queue::report::Totals;
+use actix_iterable_queue::{Drained, IterableQueue, Outcome, RedisBuilder};
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 

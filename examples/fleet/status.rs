@@ -5,7 +5,8 @@ use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use actix_iterable_queue::{ProcessStatus, Snapshot, State, Totals};
+use actix_iterable_queue::report::{ProcessStatus, Totals};
+use actix_iterable_queue::{Snapshot, State};
 use clap::Args;
 
 use crate::{Ended, Queue, count, totals};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use actix::WeakAddr;
 use actix::prelude::*;
+use actix_iterable_queue::error::PutTimeoutError;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::testing::{Fault, ProducerLog};
-use actix_iterable_queue::{PutTimeoutError, TryPutError};
 use futures::executor::block_on;
 use futures::future::join_all;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
+use actix_iterable_queue::report::ConsumerId;
 use actix_iterable_queue::testing::Ledger;
-use actix_iterable_queue::{ConsumerId, PoolFailure};
 use fastrand::Rng;
 use futures::channel::mpsc::unbounded;
 use futures::{FutureExt, StreamExt};
@@ -189,12 +189,7 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    fn start_puller(
-        &mut self,
-        name: &str,
-        queue: &IterableQueue<u64>,
-        common: &Common,
-    ) -> Result<(), actix_iterable_queue::OpenError> {
+    fn start_puller(&mut self, name: &str, queue: &IterableQueue<u64>, common: &Common) -> Result<(), OpenError> {
         let pull = (queue.consumer_named(name)?, self.rng.usize(1..5));
         self.start_worker(name, Some(pull), common);
         Ok(())
@@ -271,7 +266,7 @@ impl<'a> Round<'a> {
             if moment == plan.seal_at {
                 match plan.seal {
                     Seal::Call => queue.seal(),
-                    Seal::Message => actor.do_send(actix_iterable_queue::Seal),
+                    Seal::Message => actor.do_send(actix_iterable_queue::message::Seal),
                     Seal::Itself => handles = None,
                 }
             }

@@ -10,11 +10,13 @@ use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, MessageResult, R
 
 use super::push::PushConsumers;
 use super::puts::WaitingPuts;
-use super::reply::Reply;
+use super::reply::{LeftItems, Reply};
 use super::watch::{Endpoint, Watch};
 use crate::endpoint::{Consumer, Producer, shutdown};
 use crate::error::{OpenError, PutError, Refusal};
-use crate::message::{Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister};
+use crate::message::{
+    Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+};
 use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
 
 /// A queue as an actor.
@@ -289,6 +291,14 @@ impl<T: Send + 'static> Handler<Shutdown<T>> for QueueActor<T> {
 
     fn handle(&mut self, shut_down: Shutdown<T>, _: &mut Self::Context) -> Self::Result {
         Box::pin(shutdown(Arc::clone(&self.shared), shut_down.grace))
+    }
+}
+
+impl<T: Send + 'static> Handler<Abort<T>> for QueueActor<T> {
+    type Result = LeftItems<T>;
+
+    fn handle(&mut self, _: Abort<T>, _: &mut Self::Context) -> Self::Result {
+        LeftItems(self.shared.abort())
     }
 }
 

@@ -62,6 +62,24 @@ where
     }
 }
 
+/// The items that were left. If nobody waits for them they are dropped, which does the actor no harm.
+#[derive(Debug)]
+pub struct LeftItems<T>(pub(super) Vec<T>);
+
+impl<A, M, T> MessageResponse<A, M> for LeftItems<T>
+where
+    A: Actor,
+    M: Message<Result = Vec<T>>,
+{
+    fn handle(self, _: &mut A::Context, asker: Option<OneshotSender<Vec<T>>>) {
+        let unwanted = match asker {
+            Some(asker) => asker.send(self.0).err().unwrap_or_default(),
+            None => self.0,
+        };
+        unwanted.into_iter().for_each(drop_quietly);
+    }
+}
+
 fn answer<M, O, E: fmt::Display>(result: Result<O, E>, asker: Option<Waits<O, E>>) {
     match (asker, result) {
         // An asker that has gone does not want to know; what comes back may hold a user's item.

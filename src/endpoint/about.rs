@@ -2,7 +2,7 @@
 
 use super::consumer::Consumer;
 use super::producer::Producer;
-use crate::queue::{ConsumerId, ProducerId, QueueId};
+use crate::queue::{ConsumerId, ProducerId, QueueId, WeakQueue};
 
 impl<T> Producer<T> {
     /// Returns the id under which snapshots list it; its clones have the same.
@@ -15,7 +15,7 @@ impl<T> Producer<T> {
     /// let producer = queue.producer()?;
     /// assert_eq!(queue.snapshot().producers[0].id, producer.id());
     /// assert_eq!(producer.clone().id(), producer.id());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn id(&self) -> ProducerId {
         self.endpoint().id
@@ -30,7 +30,7 @@ impl<T> Producer<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// assert_eq!(queue.producer_named("http")?.name(), "http");
     /// assert_eq!(queue.producer()?.name(), "producer-2");
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn name(&self) -> &str {
         &self.endpoint().name
@@ -44,7 +44,7 @@ impl<T> Producer<T> {
     /// # use actix_iterable_queue::IterableQueue;
     /// let (producer, consumer) = IterableQueue::<u8>::unbounded().split()?;
     /// assert_eq!(producer.queue_id(), consumer.queue_id());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn queue_id(&self) -> QueueId {
         self.shared().id
@@ -60,7 +60,7 @@ impl<T> Producer<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// assert!(queue.producer()?.same_queue(&queue.producer()?));
     /// assert!(!queue.producer()?.same_queue(&IterableQueue::unbounded().producer()?));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn same_queue(&self, other: &Self) -> bool {
         self.queue_id() == other.queue_id()
@@ -88,7 +88,7 @@ impl<T> Producer<T> {
     /// ```
     /// # use actix_iterable_queue::IterableQueue;
     /// assert!(IterableQueue::<u8>::bounded(3).producer()?.is_empty());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -117,7 +117,7 @@ impl<T> Producer<T> {
     /// ```
     /// # use actix_iterable_queue::IterableQueue;
     /// assert_eq!(IterableQueue::<u8>::bounded(3).producer()?.capacity(), Some(3));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn capacity(&self) -> Option<usize> {
         self.shared().store.capacity()
@@ -134,7 +134,7 @@ impl<T> Consumer<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// let consumer = queue.consumer()?;
     /// assert_eq!(queue.snapshot().consumers[0].id, consumer.id());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn id(&self) -> ConsumerId {
         self.slot().row.id
@@ -149,7 +149,7 @@ impl<T> Consumer<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// assert_eq!(queue.consumer_named("worker-1")?.name(), "worker-1");
     /// assert_eq!(queue.consumer()?.name(), "consumer-2");
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn name(&self) -> &str {
         &self.slot().row.name
@@ -163,7 +163,7 @@ impl<T> Consumer<T> {
     /// # use actix_iterable_queue::IterableQueue;
     /// let queue = IterableQueue::<u8>::unbounded();
     /// assert_eq!(queue.consumer()?.queue_id(), queue.id());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn queue_id(&self) -> QueueId {
         self.slot().shared.id
@@ -178,7 +178,7 @@ impl<T> Consumer<T> {
     /// # use actix_iterable_queue::IterableQueue;
     /// let consumer = IterableQueue::<u8>::unbounded().consumer()?;
     /// assert!(consumer.same_queue(&consumer.clone()));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn same_queue(&self, other: &Self) -> bool {
         self.queue_id() == other.queue_id()
@@ -206,7 +206,7 @@ impl<T> Consumer<T> {
     /// ```
     /// # use actix_iterable_queue::IterableQueue;
     /// assert!(IterableQueue::<u8>::unbounded().consumer()?.is_empty());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -237,9 +237,38 @@ impl<T> Consumer<T> {
     /// ```
     /// # use actix_iterable_queue::IterableQueue;
     /// assert_eq!(IterableQueue::<u8>::unbounded().consumer()?.capacity(), None);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn capacity(&self) -> Option<usize> {
         self.slot().shared.store.capacity()
+    }
+}
+
+impl<T> WeakQueue<T> {
+    /// Returns whether a put would have to wait, as [`IterableQueue::is_full`](crate::IterableQueue::is_full).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::bounded(1);
+    /// queue.producer()?.try_put(7)?;
+    /// assert!(queue.downgrade().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_full(&self) -> bool {
+        self.shared().is_full()
+    }
+
+    /// Returns the queue's bound, in items; `None` if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// assert_eq!(IterableQueue::<u8>::bounded(3).downgrade().capacity(), Some(3));
+    /// ```
+    pub fn capacity(&self) -> Option<usize> {
+        self.shared().store.capacity()
     }
 }

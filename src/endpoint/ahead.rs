@@ -1,8 +1,9 @@
 //! Puts whose confirmation is left for later.
 
 use std::ops::Deref;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use super::operation::Operation;
 use crate::error::Refusal;
 use crate::queue::{Receipt, Shared};
 
@@ -23,14 +24,44 @@ impl<T, S: Deref<Target = Shared<T>>> Ahead<T, S> {
         self.last = receipt;
     }
 
-    /// Is ready when all of them are confirmed. A refusal hands the last item back, into `put`.
-    pub(super) fn poll_confirmed(&mut self, put: &mut Option<T>, cx: &Context<'_>) -> Poll<Result<(), Refusal>> {
-        let Receipt::Unconfirmed(number) = self.last else { return Poll::Ready(Ok(())) };
-        let Some(confirmed) = self.shared.confirmed(number, put, Some(cx.waker().clone())) else {
-            return Poll::Pending;
-        };
-        self.last = Receipt::Confirmed;
-        Poll::Ready(confirmed)
+    /// Waits until all of them are confirmed. A refusal hands the last item back, into `put`.
+    pub(super) fn confirming<'a>(&'a mut self, put: &'a mut Option<T>) -> Confirming<'a, T, S> {
+        Confirming { ahead: self, put }
+    }
+}
+
+pub(super) struct Confirming<'a, T, S: Deref<Target = Shared<T>>> {
+    ahead: &'a mut Ahead<T, S>,
+    put: &'a mut Option<T>,
+}
+
+impl<T, S: Deref<Target = Shared<T>>> Confirming<'_, T, S> {
+    fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), Refusal>> {
+        let Receipt::Unconfirmed(number) = self.ahead.last else { return Some(Ok(())) };
+        let confirmed = self.ahead.shared.confirmed(number, self.put, waker)?;
+        self.ahead.last = Receipt::Confirmed;
+        Some(confirmed)
+    }
+}
+
+impl<T, S: Deref<Target = Shared<T>>> Operation for Confirming<'_, T, S> {
+    type Output = Result<(), Refusal>;
+
+    fn attempt(&mut self) -> Option<Self::Output> {
+        self.confirmed(None)
+    }
+
+    fn may_succeed(&self) -> bool {
+        true
+    }
+
+    /// It takes a way to the store: to spin is of no use.
+    fn slack(&self) -> usize {
+        0
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.confirmed(Some(cx.waker().clone())).map_or(Poll::Pending, Poll::Ready)
     }
 }
 

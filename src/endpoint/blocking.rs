@@ -9,7 +9,9 @@ use super::operation::{Limit, Operation, time_left};
 use super::producer::Producer;
 use crate::arbiter::assert_may_block;
 use crate::error::{PutError, PutTimeoutError, Refusal, TryGetError};
-use crate::queue::{Drained, Item, IterableQueue, Line, NotPut, Receipt, Shared, Take, Taken, Waiting, refused};
+use crate::queue::{
+    Drained, Item, IterableQueue, Line, NotPut, Receipt, Shared, Take, Taken, Waiting, WeakQueue, refused,
+};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Backoff, thread_local};
 
@@ -124,7 +126,7 @@ impl<T> Producer<T> {
     ///     }
     /// });
     /// assert_eq!(consumer.into_iter().sum::<i32>(), 45);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[track_caller]
     pub fn blocking_put(&self, item: T) -> Result<(), PutError<T>> {
@@ -261,11 +263,42 @@ impl<T> Operation for Ending<'_, T> {
 
 /// Waits for the end, as long as the limit allows.
 #[track_caller]
-pub(super) fn await_end<T>(shared: &Shared<T>, limit: Limit) -> Option<Drained> {
+pub(super) fn await_end<T>(shared: &Shared<T>, limit: Limit, instead: &str) -> Option<Drained> {
     if let Some(drained) = shared.ended() {
         return Some(drained);
     }
-    block(&mut Ending(Waiting::new(shared, Line::Watchers)), limit, "use drained().await")
+    block(&mut Ending(Waiting::new(shared, Line::Watchers)), limit, instead)
+}
+
+#[track_caller]
+pub(super) fn await_drained<T>(shared: &Shared<T>, limit: Limit) -> Option<Drained> {
+    await_end(shared, limit, "use drained().await")
+}
+
+impl<T> WeakQueue<T> {
+    /// Waits for the end, as a thread, as [`IterableQueue::blocking_drained`].
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::unbounded();
+    /// let eye = queue.downgrade();
+    /// let (producer, consumer) = queue.split()?; // the last handle is gone: the queue is sealed
+    /// std::thread::spawn(move || producer.blocking_put_all(0..10));
+    /// std::thread::spawn(move || consumer.into_blocking_leases().for_each(|item| item.ack()));
+    /// assert_eq!(eye.blocking_drained().totals.acked, 10);
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained(&self) -> Drained {
+        await_drained(self.shared(), Limit::Endless)
+            .unwrap_or_else(|| unreachable!("only a limit ends without a result"))
+    }
 }
 
 impl<T> IterableQueue<T> {
@@ -290,10 +323,11 @@ impl<T> IterableQueue<T> {
     /// thread::spawn(move || (0..10).try_for_each(|n| producer.blocking_put(n)));
     /// thread::spawn(move || consumer.into_blocking_leases().for_each(|item| item.ack()));
     /// assert_eq!(queue.blocking_drained().totals.acked, 10);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[track_caller]
     pub fn blocking_drained(&self) -> Drained {
-        await_end(self.shared(), Limit::Endless).unwrap_or_else(|| unreachable!("only a limit ends without a result"))
+        await_drained(self.shared(), Limit::Endless)
+            .unwrap_or_else(|| unreachable!("only a limit ends without a result"))
     }
 }

@@ -19,8 +19,8 @@ use crate::queue::{ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, 
 ///
 /// | | waits (async) | waits (thread) | at once |
 /// |---|---|---|---|
-/// | a `T`, settled by taking it | [`get`](Consumer::get), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout), [`blocking_get_deadline`](Consumer::blocking_get_deadline) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
-/// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_lease_timeout`](Consumer::blocking_lease_timeout), [`blocking_lease_deadline`](Consumer::blocking_lease_deadline), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease) |
+/// | a `T`, settled by taking it | [`get`](Consumer::get), [`get_batch`](Consumer::get_batch), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout), [`blocking_get_deadline`](Consumer::blocking_get_deadline), [`blocking_get_batch`](Consumer::blocking_get_batch) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
+/// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_lease_timeout`](Consumer::blocking_lease_timeout), [`blocking_lease_deadline`](Consumer::blocking_lease_deadline), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease), [`try_leases`](Consumer::try_leases) |
 ///
 /// As a `Stream` it keeps its place in the line of waiting consumers from one poll to the next. If it is not polled
 /// again, the wake-up of an item may go to that place, and the item waits until this consumer is polled or dropped, or
@@ -45,11 +45,12 @@ impl<T> IterableQueue<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, TryGetError};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::TryGetError;
     /// let queue = IterableQueue::<u8>::unbounded();
     /// let mut consumer = queue.consumer()?;
     /// assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[doc(alias = "get_consumer")]
     pub fn consumer(&self) -> Result<Consumer<T>, OpenError> {
@@ -69,7 +70,7 @@ impl<T> IterableQueue<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// let _consumer = queue.consumer_named("worker-1")?;
     /// assert_eq!(queue.snapshot().consumers[0].name, "worker-1");
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn consumer_named(&self, consumer_name: impl Into<String>) -> Result<Consumer<T>, OpenError> {
         Consumer::open(self.shared(), name(consumer_name))
@@ -92,7 +93,7 @@ impl<T> IterableQueue<T> {
     /// let (producer, consumer) = IterableQueue::bounded(16).split()?;
     /// std::thread::spawn(move || (0..100).try_for_each(|n| producer.blocking_put(n)));
     /// assert_eq!(consumer.into_iter().count(), 100);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn split(self) -> Result<(Producer<T>, Consumer<T>), OpenError> {
         Ok((self.producer()?, self.consumer()?))
@@ -258,7 +259,8 @@ impl<T> Consumer<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, TryGetError};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::TryGetError;
     /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
     /// producer.try_put(1)?;
     /// assert_eq!(consumer.try_get(), Ok(1));

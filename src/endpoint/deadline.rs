@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::blocking::await_end;
+use super::blocking::await_drained;
 use super::consumer::Consumer;
 use super::operation::Limit;
 use super::producer::Producer;
@@ -25,7 +25,8 @@ impl<T> Producer<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, PutTimeoutError};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::PutTimeoutError;
     /// # use std::time::Duration;
     /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
     /// producer.try_put(1)?;
@@ -58,7 +59,7 @@ impl<T> Producer<T> {
     /// let deadline = Instant::now() + Duration::from_millis(5);
     /// let put = (1..=3).take_while(|n| producer.blocking_put_deadline(*n, deadline).is_ok());
     /// assert_eq!(put.count(), 2);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[track_caller]
     pub fn blocking_put_deadline(&self, item: T, deadline: Instant) -> Result<(), PutTimeoutError<T>> {
@@ -82,11 +83,12 @@ impl<T> Consumer<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{GetTimeoutError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::GetTimeoutError;
     /// # use std::time::Duration;
     /// let (_producer, mut consumer) = IterableQueue::<u8>::unbounded().split()?;
     /// assert_eq!(consumer.blocking_get_timeout(Duration::from_millis(5)), Err(GetTimeoutError::Timeout));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[track_caller]
     pub fn blocking_get_timeout(&mut self, timeout: Duration) -> Result<T, GetTimeoutError> {
@@ -143,7 +145,8 @@ impl<T> Consumer<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{GetTimeoutError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::GetTimeoutError;
     /// # use std::time::Duration;
     /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
     /// producer.try_put(1)?;
@@ -241,11 +244,11 @@ impl<T> IterableQueue<T> {
     /// }
     /// drop(producer);
     /// assert!(queue.blocking_drained_timeout(Duration::ZERO).is_some());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     #[track_caller]
     pub fn blocking_drained_timeout(&self, timeout: Duration) -> Option<Drained> {
-        await_end(self.shared(), Limit::For(timeout))
+        await_drained(self.shared(), Limit::For(timeout))
     }
 
     /// Waits for the end, as a thread, until the deadline. `None` if the queue has not ended by then. After the
@@ -270,7 +273,7 @@ impl<T> IterableQueue<T> {
     /// ```
     #[track_caller]
     pub fn blocking_drained_deadline(&self, deadline: Instant) -> Option<Drained> {
-        await_end(self.shared(), Limit::Until(deadline))
+        await_drained(self.shared(), Limit::Until(deadline))
     }
 }
 
@@ -304,6 +307,26 @@ impl<T> WeakQueue<T> {
     /// ```
     #[track_caller]
     pub fn blocking_drained_timeout(&self, timeout: Duration) -> Option<Drained> {
-        await_end(self.shared(), Limit::For(timeout))
+        await_drained(self.shared(), Limit::For(timeout))
+    }
+
+    /// Waits for the end, as a thread, until the deadline. `None` if the queue has not ended by then.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::{Duration, Instant};
+    /// let eyes = [IterableQueue::<u8>::unbounded(), IterableQueue::unbounded()].map(|queue| queue.downgrade());
+    /// let deadline = Instant::now() + Duration::from_secs(5); // for both together
+    /// assert!(eyes.iter().all(|eye| eye.blocking_drained_deadline(deadline).is_some()));
+    /// ```
+    #[track_caller]
+    pub fn blocking_drained_deadline(&self, deadline: Instant) -> Option<Drained> {
+        await_drained(self.shared(), Limit::Until(deadline))
     }
 }

@@ -9,13 +9,15 @@ use std::time::Duration;
 use super::blocking::block;
 use super::operation::{Limit, Operation};
 use crate::queue::{IterableQueue, Line, Mark, Shared, Waiting};
+use crate::sync::Instant;
 
 impl<T> IterableQueue<T> {
     /// Waits until everything that this process has said is known to the queue's other processes: what it put, settled,
     /// opened, closed, sealed or aborted before this call.
     ///
     /// A program that ends right after [`seal`](IterableQueue::seal), [`abort`](IterableQueue::abort), an ack or a
-    /// `try_put` calls it, or it may end before its word has reached Redis. It is also done when that can never reach
+    /// `try_put` calls it, or it may end before its word has reached Redis. After `abort()` it is done once Redis has
+    /// ended the queue and told the other processes. It is also done when that can never reach
     /// Redis any more, because the queue has ended, or this process has left it or given it up. While Redis does not
     /// answer, or does not have the queue, it waits. In memory nothing has to travel, and it is done at once.
     ///
@@ -95,6 +97,27 @@ impl<T> IterableQueue<T> {
     #[track_caller]
     pub fn blocking_flush_timeout(&self, timeout: Duration) -> bool {
         self.flush_within(Limit::For(timeout))
+    }
+
+    /// Waits, as a thread, as [`flush`](IterableQueue::flush) does, until the deadline. Returns whether all is known. After
+    /// the deadline it does not wait.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use std::time::{Duration, Instant};
+    /// let queues = [IterableQueue::<u8>::unbounded(), IterableQueue::unbounded()];
+    /// let deadline = Instant::now() + Duration::from_secs(5); // for both together
+    /// assert!(queues.iter().all(|queue| queue.blocking_flush_deadline(deadline)));
+    /// ```
+    #[track_caller]
+    pub fn blocking_flush_deadline(&self, deadline: Instant) -> bool {
+        self.flush_within(Limit::Until(deadline))
     }
 
     #[track_caller]

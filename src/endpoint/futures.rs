@@ -11,6 +11,7 @@ use futures::{Sink, Stream};
 use super::ahead::Ahead;
 use super::consumer::Consumer;
 use super::handle::{HandleShare, InLine};
+use super::operation::Operation;
 use super::permit::Permit;
 use super::producer::Producer;
 use crate::coop;
@@ -256,7 +257,7 @@ impl<T> Sink<T> for PutSink<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
         let mut put = None;
-        match ready!(this.ahead.poll_confirmed(&mut put, cx)) {
+        match ready!(this.ahead.confirming(&mut put).wait(cx)) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(reason) => Poll::Ready(Err(SinkError::new(put, reason))),
         }

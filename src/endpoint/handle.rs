@@ -169,7 +169,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Putting<T, H, P> 
         if !self.call_back() {
             return None;
         }
-        let reason = self.shared().orphan_refusal(&self.line.handle.row);
+        let reason = self.shared().refusal_of(&self.line.handle.row).unwrap_or(Refusal::ActorStopped);
         Some(self.refused(reason))
     }
 

@@ -40,6 +40,24 @@ impl<T> Consumer<T> {
         TryIter { consumer: self }
     }
 
+    /// Returns an iterator that leases the items that are there now, and does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// (1..=3).try_for_each(|n| producer.try_put(n))?;
+    /// for item in consumer.try_leases().take(2) {
+    ///     item.ack();
+    /// }
+    /// assert_eq!(consumer.try_get(), Ok(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_leases(&mut self) -> TryLeases<'_, T> {
+        TryLeases { consumer: self }
+    }
+
     /// The items as leases, as an iterator that waits for each of them.
     ///
     /// # Examples
@@ -101,6 +119,12 @@ pub struct TryIter<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,
 }
 
+/// Leases the items that are there; from [`Consumer::try_leases`].
+#[must_use = "iterators do nothing unless consumed"]
+pub struct TryLeases<'a, T> {
+    pub(super) consumer: &'a mut Consumer<T>,
+}
+
 /// Leases items, waiting for each; from [`Consumer::blocking_leases`].
 ///
 /// # Panics
@@ -152,6 +176,18 @@ impl<T> Iterator for TryIter<'_, T> {
 
     fn next(&mut self) -> Option<T> {
         self.consumer.try_get().ok()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.consumer.items_left()
+    }
+}
+
+impl<T> Iterator for TryLeases<'_, T> {
+    type Item = Item<T>;
+
+    fn next(&mut self) -> Option<Item<T>> {
+        self.consumer.try_lease().ok()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

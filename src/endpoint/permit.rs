@@ -4,12 +4,14 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use super::blocking::block;
 use super::handle::{HandleShare, InLine, accepted};
+use super::operation::{Limit, Operation};
 use super::producer::Producer;
 use crate::error::{PutError, Refusal, TryReserveError};
 use crate::queue::{Receipt, refused};
 
-/// Room for one item, from [`Producer::reserve`] or [`Producer::try_reserve`]. Dropping it gives the room back; a permit
+/// Room for one item, from [`Producer::reserve`] and its kin. Dropping it gives the room back; a permit
 /// that is forgotten with [`mem::forget`](std::mem::forget) keeps it.
 ///
 /// It keeps its producer's endpoint open. Its `put` never waits: where another put overlaps with
@@ -25,6 +27,15 @@ impl<T> Permit<T> {
     pub(super) fn poll(line: &mut InLine<T, HandleShare<T>>, cx: &mut Context<'_>) -> Poll<Result<Permit<T>, Refusal>> {
         line.poll(cx, |handle, by_right| accepted(handle.shared.try_reserve(&handle.row, by_right)))
             .map_ok(|()| Permit::of(HandleShare::clone(&line.handle)))
+    }
+
+    /// Reserves room if there is some now, and no earlier put through this handle waits. `None` if there is none.
+    fn attempt(handle: &HandleShare<T>) -> Option<Result<Permit<T>, Refusal>> {
+        if handle.is_behind_others() {
+            return None;
+        }
+        let reserved = accepted(handle.shared.try_reserve(&handle.row, false))?;
+        Some(reserved.map(|()| Permit::of(HandleShare::clone(handle))))
     }
 
     fn of(handle: HandleShare<T>) -> Self {
@@ -115,6 +126,43 @@ impl<T> Producer<T> {
         poll_fn(|cx| Permit::poll(&mut line, cx)).await
     }
 
+    /// Waits for room, as a thread, and keeps it for one item: for when an item is made only once there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Producer::put), without an item.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let (producer, consumer) = IterableQueue::bounded(1).split()?;
+    /// let camera = std::thread::spawn(move || {
+    ///     for n in 0..3 {
+    ///         let Ok(permit) = producer.blocking_reserve() else { break };
+    ///         let frame = format!("frame {n}, as new as can be"); // taken now, not before there was room
+    ///         permit.put(frame).ok();
+    ///     }
+    /// });
+    /// assert_eq!(consumer.into_iter().count(), 3);
+    /// camera.join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_reserve(&self) -> Result<Permit<T>, Refusal> {
+        let Some(handle) = self.share() else { return Err(Refusal::Closed) };
+        let mut reserving = Reserving(InLine::new(handle));
+        if let Some(reserved) = reserving.attempt() {
+            return reserved;
+        }
+        let reserved = block(&mut reserving, Limit::Endless, "use reserve().await, or try_reserve");
+        reserved.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
+    }
+
     /// Keeps room for one item if there is some now, and no earlier put through this handle waits for room.
     ///
     /// # Errors
@@ -124,7 +172,8 @@ impl<T> Producer<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, TryReserveError};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::TryReserveError;
     /// let (producer, _consumer) = IterableQueue::bounded(1).split()?;
     /// let permit = producer.try_reserve()?;
     /// assert_eq!(producer.try_reserve().unwrap_err(), TryReserveError::Full);
@@ -133,10 +182,32 @@ impl<T> Producer<T> {
     /// ```
     pub fn try_reserve(&self) -> Result<Permit<T>, TryReserveError> {
         let Some(handle) = self.share() else { return Err(Refusal::Closed.into()) };
-        if handle.is_behind_others() {
-            return Err(TryReserveError::Full);
+        match Permit::attempt(&handle) {
+            Some(reserved) => Ok(reserved?),
+            None => Err(TryReserveError::Full),
         }
-        handle.shared.try_reserve(&handle.row, false)?;
-        Ok(Permit::of(handle))
+    }
+}
+
+/// A reservation that may have to wait.
+struct Reserving<T>(InLine<T, HandleShare<T>>);
+
+impl<T> Operation for Reserving<T> {
+    type Output = Result<Permit<T>, Refusal>;
+
+    fn attempt(&mut self) -> Option<Self::Output> {
+        Permit::attempt(&self.0.handle)
+    }
+
+    fn slack(&self) -> usize {
+        self.0.handle.shared.slack()
+    }
+
+    fn may_succeed(&self) -> bool {
+        self.0.handle.shared.may_put()
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Permit::poll(&mut self.0, cx)
     }
 }

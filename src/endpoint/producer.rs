@@ -20,7 +20,10 @@ use crate::queue::{IterableQueue, NotPut, ProducerEndpoint, Receipt, Shared, nam
 ///
 /// | waits (async) | waits (thread) | at once |
 /// |---|---|---|
-/// | [`put`](Producer::put), [`put_all`](Producer::put_all), [`reserve`](Producer::reserve), [`sink`](Producer::sink) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout), [`blocking_put_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put), [`try_reserve`](Producer::try_reserve) |
+/// | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout), [`blocking_put_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) |
+/// | [`put_all`](Producer::put_all), [`sink`](Producer::sink), [`into_sink`](Producer::into_sink) | [`blocking_put_all`](Producer::blocking_put_all) | |
+/// | [`reserve`](Producer::reserve) | [`blocking_reserve`](Producer::blocking_reserve) | [`try_reserve`](Producer::try_reserve) |
+/// | [`closed`](Producer::closed) | | [`is_closed`](Producer::is_closed) |
 pub struct Producer<T> {
     /// `None` once closed.
     handle: Option<HandleShare<T>>,
@@ -75,7 +78,7 @@ impl<T> IterableQueue<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// let _producer = queue.producer_named("http")?;
     /// assert!(queue.snapshot().blockers().to_string().contains("producer http is open"));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn producer_named(&self, producer_name: impl Into<String>) -> Result<Producer<T>, OpenError> {
         Producer::open(self.shared(), name(producer_name), false)
@@ -253,7 +256,8 @@ impl<T> Producer<T> {
             count += 1;
         }
         let mut put = None;
-        match poll_fn(|cx| ahead.poll_confirmed(&mut put, cx)).await {
+        let mut confirming = ahead.confirming(&mut put);
+        match poll_fn(|cx| confirming.wait(cx)).await {
             Ok(()) => Ok(count),
             Err(reason) => Err(refused(put, reason)),
         }
@@ -276,21 +280,6 @@ impl<T> Producer<T> {
     /// ```
     pub fn close(&mut self) {
         self.handle = None;
-    }
-
-    /// Whether this handle was closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let mut producer = IterableQueue::<u8>::unbounded().producer()?;
-    /// producer.close();
-    /// assert!(producer.is_closed() && producer.clone().is_closed());
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
-    /// ```
-    pub fn is_closed(&self) -> bool {
-        self.handle.is_none()
     }
 }
 

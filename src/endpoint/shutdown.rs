@@ -52,6 +52,36 @@ impl<T: Send + 'static> IterableQueue<T> {
     }
 }
 
+impl<T> IterableQueue<T> {
+    /// Shuts the queue down as [`shutdown`](IterableQueue::shutdown) does; the thread waits for the end, or until the
+    /// grace is over.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait on the thread of an actix arbiter. The queue is shutting down then, and its grace has no
+    /// end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::{IterableQueue, Outcome};
+    /// use std::time::Duration;
+    ///
+    /// let queue = IterableQueue::unbounded();
+    /// let (producer, _idle) = (queue.producer()?, queue.consumer()?);
+    /// producer.blocking_put_all(["a", "b"])?;
+    /// let report = queue.blocking_shutdown(Duration::from_millis(10));
+    /// assert_eq!(report.drained.outcome, Outcome::Aborted);
+    /// assert_eq!(report.left, ["a", "b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_shutdown(&self, grace: Duration) -> ShutdownReport<T> {
+        self.shared().shut_down();
+        finish(self.shared(), Some(grace))
+    }
+}
+
 /// Begins the shutdown; the future is its report.
 pub(crate) fn shutdown<T: Send + 'static>(
     shared: Arc<Shared<T>>,
@@ -107,8 +137,12 @@ async fn poll_for_the_end<T>(shared: &Arc<Shared<T>>, deadline: Option<Instant>)
 const NAP: Duration = Duration::from_millis(1);
 
 /// Waits for the end as long as there is grace, then makes it.
+#[track_caller]
 fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
-    let in_time = grace.and_then(|grace| await_end(shared, Limit::For(grace)));
+    let in_time = match grace {
+        Some(grace) => await_end(shared, Limit::For(grace), "use shutdown(grace).await"),
+        None => None,
+    };
     // It may have ended between the two: then there is nothing to abort, but something left.
     let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_and_tell() };
     left.append(&mut shared.take_left());

@@ -5,7 +5,7 @@ use std::panic::UnwindSafe;
 
 use super::consumer::Consumer;
 use super::futures::{IntoLeases, Leases};
-use super::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter};
+use super::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter, TryLeases};
 
 impl<T> Consumer<T> {
     /// How many items are left for it, as far as can be known: others may take any of them, until the end.
@@ -31,6 +31,7 @@ debug! {
     BlockingIter: BlockingIter<'_, T>,
     IntoBlockingIter: IntoBlockingIter<T>,
     TryIter: TryIter<'_, T>,
+    TryLeases: TryLeases<'_, T>,
     BlockingLeases: BlockingLeases<'_, T>,
     IntoBlockingLeases: IntoBlockingLeases<T>,
     Leases: Leases<'_, T>,
@@ -41,6 +42,7 @@ debug! {
 // consumer's methods, each of which leaves it whole.
 impl<T> UnwindSafe for BlockingIter<'_, T> {}
 impl<T> UnwindSafe for TryIter<'_, T> {}
+impl<T> UnwindSafe for TryLeases<'_, T> {}
 impl<T> UnwindSafe for BlockingLeases<'_, T> {}
 impl<T> UnwindSafe for Leases<'_, T> {}
 

@@ -99,7 +99,7 @@ pub use weak::WeakQueue;
 ///     sums.into_iter().map(|sum| sum.join().unwrap()).sum()
 /// });
 /// assert_eq!(total, 3 * 55);
-/// # Ok::<(), actix_iterable_queue::OpenError>(())
+/// # Ok::<(), actix_iterable_queue::error::OpenError>(())
 /// ```
 pub struct IterableQueue<T> {
     /// Which counts its handles: with the last of them gone, the queue seals itself.
@@ -130,7 +130,8 @@ impl<T> IterableQueue<T> {
     /// # Examples
     ///
     /// ```
-    /// use actix_iterable_queue::{IterableQueue, OpenError, State};
+    /// use actix_iterable_queue::{IterableQueue, State};
+    /// use actix_iterable_queue::error::OpenError;
     ///
     /// let queue = IterableQueue::<u64>::bounded(8);
     /// let (producer, consumer) = (queue.producer()?, queue.consumer()?);
@@ -299,8 +300,9 @@ impl<T> IterableQueue<T> {
     ///
     /// Items that are leased stay with their holders; what they do not settle is discarded. After
     /// the end it does nothing and returns nothing. Over Redis it ends the queue for all processes, and
-    /// returns what this one had put without waiting and Redis had not confirmed. The others hear of it a moment later: a
-    /// program that ends with it awaits [`flush`](IterableQueue::flush) first.
+    /// returns what this one had put without waiting and Redis had not confirmed. The others hear of it a moment later: to
+    /// wait until they have been told, call `abort()` and then await [`flush`](IterableQueue::flush), as a program that ends
+    /// with it does.
     ///
     /// # Examples
     ///

@@ -44,7 +44,7 @@ impl<T> IterableQueue<T> {
     /// let _producer = queue.producer()?;
     /// drop(queue);
     /// assert_eq!(weak.state(), State::Sealed);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn downgrade(&self) -> WeakQueue<T> {
         WeakQueue { shared: Arc::clone(&self.shared) }
@@ -93,7 +93,7 @@ impl<T> WeakQueue<T> {
     /// # use actix_iterable_queue::IterableQueue;
     /// let queue = IterableQueue::<u8>::builder().name("jobs").build()?;
     /// assert_eq!(queue.downgrade().name(), Some("jobs"));
-    /// # Ok::<(), actix_iterable_queue::BuildError>(())
+    /// # Ok::<(), actix_iterable_queue::error::BuildError>(())
     /// ```
     pub fn name(&self) -> Option<&str> {
         self.shared.name.as_deref()
@@ -150,7 +150,7 @@ impl<T> WeakQueue<T> {
     /// let (_producer, _consumer) = queue.split()?;
     /// println!("{}", eye.snapshot()); // … waits: producer producer-1 is open, 0 puts
     /// assert_eq!(eye.snapshot().producers.len(), 1);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()

@@ -18,8 +18,8 @@ use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
 use tokio::time::sleep;
 
-use super::error::ConnectError;
 use super::tls::Certificates;
+use crate::error::ConnectError;
 use crate::one_line::OneLine;
 
 mod cluster;

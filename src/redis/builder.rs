@@ -70,7 +70,8 @@ impl<T> RedisBuilder<T> {
     /// # Examples
     ///
     /// ```no_run
-    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::ConnectError;
     /// # fn connect() -> Result<(), ConnectError> {
     /// # use std::time::Duration;
     /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
@@ -91,7 +92,8 @@ impl<T> RedisBuilder<T> {
     /// # Examples
     ///
     /// ```no_run
-    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::ConnectError;
     /// # fn connect() -> Result<(), ConnectError> {
     /// # use std::time::Duration;
     /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
@@ -115,7 +117,8 @@ impl<T> RedisBuilder<T> {
     /// # Examples
     ///
     /// ```no_run
-    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::ConnectError;
     /// # fn connect() -> Result<(), ConnectError> {
     /// # use std::time::Duration;
     /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
@@ -166,7 +169,8 @@ impl<T> RedisBuilder<T> {
     /// # Examples
     ///
     /// ```no_run
-    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::ConnectError;
     /// # fn connect() -> Result<(), ConnectError> {
     /// # use std::time::Duration;
     /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
@@ -186,7 +190,8 @@ impl<T> RedisBuilder<T> {
     /// # Examples
     ///
     /// ```no_run
-    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::ConnectError;
     /// # fn connect() -> Result<(), ConnectError> {
     /// # use std::time::Duration;
     /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");

@@ -9,10 +9,10 @@ use super::address::Address;
 use super::builder::RedisBuilder;
 use super::driver;
 use super::engine::{self, Settings};
-use super::error::ConnectError;
 use super::join::{Connecting, Start, went_away};
 use super::payload::Payload;
 use crate::arbiter::assert_may_block;
+use crate::error::ConnectError;
 use crate::queue::{IterableQueue, Snapshot};
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
@@ -35,7 +35,8 @@ impl<T: Payload> RedisBuilder<T> {
     /// # Examples
     ///
     /// ```no_run
-    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::ConnectError;
     /// # async fn connect() -> Result<(), ConnectError> {
     /// # use std::time::Duration;
     /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
@@ -131,7 +132,8 @@ impl<T: Payload> RedisBuilder<T> {
     /// # Examples
     ///
     /// ```no_run
-    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::ConnectError;
     /// # fn connect() -> Result<(), ConnectError> {
     /// # use std::time::Duration;
     /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
@@ -192,7 +194,8 @@ impl<T: Payload> RedisBuilder<T> {
     /// # Examples
     ///
     /// ```no_run
-    /// # use actix_iterable_queue::{ConnectError, IterableQueue};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::ConnectError;
     /// # async fn connect() -> Result<(), ConnectError> {
     /// # use std::time::Duration;
     /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("redis://127.0.0.1/");
@@ -245,7 +248,8 @@ impl<T: Payload> RedisBuilder<T> {
 mod tests {
     use std::panic::catch_unwind;
 
-    use crate::{ConnectError, IterableQueue};
+    use crate::IterableQueue;
+    use crate::error::ConnectError;
 
     /// Nobody listens there.
     fn connect() -> Result<IterableQueue<u64>, ConnectError> {

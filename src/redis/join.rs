@@ -11,13 +11,13 @@ use super::address::Address;
 use super::bridge::Bridge;
 use super::connection::{self, Pair};
 use super::engine::{Engine, Failure, Joined, Settings};
-use super::error::ConnectError;
 use super::letters;
 use super::link::Link;
 use super::news;
 use super::payload::Payload;
 use super::process_id::process_id;
 use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
+use crate::error::ConnectError;
 use crate::one_line::OneLine;
 use crate::queue::{Config, IterableQueue, QueueId, Snapshot, Store, label};
 

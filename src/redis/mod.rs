@@ -25,7 +25,6 @@ mod connection;
 mod deadlines;
 mod driver;
 mod engine;
-mod error;
 mod hints;
 mod join;
 mod json;
@@ -46,5 +45,4 @@ mod tls;
 mod unreadable;
 
 pub use builder::RedisBuilder;
-pub use error::ConnectError;
 pub use payload::Payload;

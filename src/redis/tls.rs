@@ -6,7 +6,7 @@ use redis::{Client, ClientTlsConfig, ConnectionAddr, ErrorKind, RedisError, TlsC
 
 #[cfg(any(feature = "redis-rustls", feature = "redis-native-tls"))]
 use super::builder::RedisBuilder;
-use super::error::ConnectError;
+use crate::error::ConnectError;
 
 #[cfg(feature = "redis-rustls")]
 mod with_rustls;

@@ -211,7 +211,8 @@ impl<K> ProducerLog<K> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, testing::Ledger};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::testing::Ledger;
     /// # let (ledger, queue) = (Ledger::new(), IterableQueue::unbounded());
     /// let (producer, put) = (queue.producer()?, ledger.producer());
     /// if producer.try_put(7).is_ok() {
@@ -250,7 +251,8 @@ impl<K> ConsumerLog<K> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, testing::Ledger};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::testing::Ledger;
     /// # let (ledger, queue) = (Ledger::new(), IterableQueue::unbounded());
     /// # let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
     /// # producer.try_put(7)?;
@@ -290,7 +292,8 @@ impl<K> ConsumerLog<K> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, testing::Ledger};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::testing::Ledger;
     /// # let (ledger, queue) = (Ledger::new(), IterableQueue::unbounded());
     /// # let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
     /// # producer.try_put(7)?;

@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use actix_iterable_queue::{Builder, Consumer, Item, IterableQueue, State, TryGetError};
+use actix_iterable_queue::error::TryGetError;
+use actix_iterable_queue::{Builder, Consumer, Item, IterableQueue, State};
 
 #[cfg(feature = "redis")]
 pub(crate) use actix_iterable_queue::Payload;

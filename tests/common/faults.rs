@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::{Builder, Snapshot, Totals};
+use actix_iterable_queue::report::Totals;
+use actix_iterable_queue::{Builder, Snapshot};
 use futures::executor::block_on;
 
 use super::actors::until;

@@ -13,7 +13,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{IterableQueue, Snapshot, Totals};
+use actix_iterable_queue::report::Totals;
+use actix_iterable_queue::{IterableQueue, Snapshot};
 
 /// Fails the test if `body` hangs. The time is only for hangs: no verdict rests on it.
 pub(crate) fn within_watchdog<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {

@@ -94,6 +94,42 @@ fn c5_whoever_waits_for_the_end_hears_of_it() {
     });
 }
 
+/// It waits in a line of its own, and hears of each change after which puts are refused.
+#[test]
+fn d8_whoever_waits_until_puts_are_refused_hears_of_abort() {
+    check(|| {
+        let (queue, producer, _consumer) = unbounded();
+        let waiting = spawn(move || block_on(producer.closed()));
+        assert!(queue.abort().is_empty());
+        assert_eq!(join(waiting), Refusal::Aborted);
+    });
+}
+
+#[test]
+fn d7_whoever_waits_until_puts_are_refused_hears_of_the_last_consumer() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        queue.seal();
+        let waiting = spawn(move || block_on(producer.closed()));
+        drop(consumer);
+        assert_eq!(join(waiting), Refusal::Abandoned);
+    });
+}
+
+#[test]
+fn a3_whoever_waits_until_puts_are_refused_hears_of_a_close_from_outside() {
+    check(|| {
+        let queue = Queue::unbounded();
+        let producer = watched(&queue);
+        let waiting = spawn({
+            let producer = producer.clone();
+            move || block_on(producer.closed())
+        });
+        close_from_outside(&queue, &producer);
+        assert_eq!(join(waiting), Refusal::Closed);
+    });
+}
+
 #[test]
 fn c3_the_last_handle_seals_against_the_last_close() {
     check(|| {

@@ -13,7 +13,7 @@ pub(crate) mod backoff;
 pub(crate) mod config;
 #[path = "../../src/endpoint/mod.rs"]
 pub(crate) mod endpoint;
-#[path = "../../src/error.rs"]
+#[path = "../../src/error/mod.rs"]
 pub(crate) mod error;
 #[path = "../../src/actor/limited.rs"]
 mod limited;

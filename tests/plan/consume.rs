@@ -4,8 +4,9 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use actix_iterable_queue::error::{GetTimeoutError, TryGetError};
 use actix_iterable_queue::testing::{ConsumerLog, ProducerLog};
-use actix_iterable_queue::{Consumer, GetTimeoutError, Item, TryGetError};
+use actix_iterable_queue::{Consumer, Item};
 use futures::executor::block_on;
 use futures::{Stream, StreamExt};
 

@@ -7,8 +7,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
+use actix_iterable_queue::report::ShutdownReport;
 use actix_iterable_queue::testing::{Ledger, assert_conserved};
-use actix_iterable_queue::{Backoff, Drained, IterableQueue, Outcome, ShutdownReport};
+use actix_iterable_queue::{Backoff, Drained, IterableQueue, Outcome};
 use futures::executor::block_on;
 
 use crate::common::{Lcg, until};

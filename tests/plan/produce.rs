@@ -5,8 +5,9 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use actix_iterable_queue::error::{Refusal, TryPutError};
 use actix_iterable_queue::testing::ProducerLog;
-use actix_iterable_queue::{Permit, Producer, Refusal, TryPutError};
+use actix_iterable_queue::{Permit, Producer};
 use futures::SinkExt;
 use futures::executor::block_on;
 use futures::future::join;

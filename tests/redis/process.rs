@@ -9,7 +9,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 use std::{env, thread};
 
-use actix_iterable_queue::{ConnectError, Consumer, IterableQueue, Producer};
+use actix_iterable_queue::error::ConnectError;
+use actix_iterable_queue::{Consumer, IterableQueue, Producer};
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
 

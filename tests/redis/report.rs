@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actix_iterable_queue::{Drained, Outcome, Totals};
+use actix_iterable_queue::report::Totals;
+use actix_iterable_queue::{Drained, Outcome};
 use serde::{Deserialize, Serialize};
 
 /// What a process logs that was silent for longer than its lease.

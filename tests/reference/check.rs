@@ -6,9 +6,12 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use actix_iterable_queue::error::Refusal;
+use futures::FutureExt;
+
 use super::model::{self, ConsumerNumber};
 use super::operation::Redelivery;
-use super::parts::{OpenConsumer, Sleeper, WaitingPut};
+use super::parts::{OpenConsumer, OpenProducer, Sleeper, WaitingPut};
 use super::world::World;
 
 /// Only against hangs.
@@ -40,6 +43,7 @@ impl World {
 
     pub(super) fn compare(&mut self) {
         self.compare_snapshot();
+        self.compare_closed();
         self.compare_getters();
         self.compare_putters();
         for mut watcher in std::mem::take(&mut self.watchers) {
@@ -50,6 +54,18 @@ impl World {
             }
         }
         self.require("C5: drained() is ready at the end", self.watchers.is_empty() || self.model.ended.is_none());
+    }
+
+    /// What a producer says of itself is what its next put would find.
+    fn compare_closed(&self) {
+        for OpenProducer { closed, handle, producer } in &self.producers {
+            let expected = match self.model.refusal(false, ()) {
+                _ if *closed => Some(Refusal::Closed),
+                refused => refused.err().map(|refused| refused.reason()),
+            };
+            let seen = (producer.closed().now_or_never(), producer.is_closed());
+            self.same(&format!("C2, D7, D8: p{handle}.closed()"), &seen, &(expected, expected.is_some()));
+        }
     }
 
     fn compare_snapshot(&self) {

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use actix_iterable_queue::{Outcome, PutError, Refusal, State, Totals};
+use actix_iterable_queue::error::{PutError, Refusal};
+use actix_iterable_queue::report::Totals;
+use actix_iterable_queue::{Outcome, State};
 
 /// What is put: every item has a number of its own.
 pub(super) type Work = u32;

@@ -6,7 +6,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use actix_iterable_queue::{Consumer, Drained, Item, Permit, Producer, PutError};
+use actix_iterable_queue::error::PutError;
+use actix_iterable_queue::{Consumer, Drained, Item, Permit, Producer};
 
 use super::model::{ConsumerNumber, HandleNumber, PutNumber, Work};
 use super::operation::How;
@@ -62,6 +63,8 @@ impl Sleeper {
 }
 
 pub(super) struct OpenProducer {
+    /// By a call of `close`.
+    pub(super) closed: bool,
     pub(super) handle: HandleNumber,
     /// Shared with puts that wait, which borrow it.
     pub(super) producer: Rc<Producer<Work>>,

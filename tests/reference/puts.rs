@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix_iterable_queue::{Producer, PutError, PutTimeoutError, Refusal, TryPutError};
+use actix_iterable_queue::Producer;
+use actix_iterable_queue::error::{PutError, PutTimeoutError, Refusal, TryPutError};
 
 use super::model::{self, HandleNumber, Waits, Work};
 use super::operation::Patience;
@@ -16,12 +17,12 @@ impl World {
         self.handles += 1;
         self.note(format!("  is p{}", self.handles));
         self.model.handles.insert(self.handles, model::Handle { endpoint, shares: 1, ..Default::default() });
-        self.producers.push(OpenProducer { handle: self.handles, producer: Rc::new(producer) });
+        self.producers.push(OpenProducer { closed: false, handle: self.handles, producer: Rc::new(producer) });
     }
 
     pub(super) fn try_put(&mut self, which: usize, patience: Patience) {
-        let (work, OpenProducer { handle, producer }) = (self.next_work(), &self.producers[which]);
-        let (handle, closed) = (*handle, producer.is_closed());
+        let (work, OpenProducer { closed, handle, producer }) = (self.next_work(), &self.producers[which]);
+        let (handle, closed) = (*handle, *closed);
         let put = match patience {
             Patience::None | Patience::Insisting => producer.try_put(work),
             Patience::Zero => producer.blocking_put_timeout(work, Duration::ZERO).map_err(|error| match error {
@@ -47,7 +48,7 @@ impl World {
     pub(super) fn wait_to_put(&mut self, which: usize, work: Option<Work>) {
         self.put_numbers += 1;
         let (put, of) = (self.put_numbers, &self.producers[which]);
-        let (handle, closed) = (of.handle, of.producer.is_closed());
+        let (handle, closed) = (of.handle, of.closed);
         let mut waiting = WaitingPut::new(put, of, work);
         self.note(format!("put{put} = p{handle}: {work:?}"));
         if closed {

@@ -3,7 +3,8 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use actix_iterable_queue::{Consumer, GetTimeoutError, TryGetError};
+use actix_iterable_queue::Consumer;
+use actix_iterable_queue::error::{GetTimeoutError, TryGetError};
 
 use super::model::{self, Work};
 use super::operation::{Any, How, Patience, Redelivery};

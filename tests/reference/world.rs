@@ -7,9 +7,9 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{
-    Backoff, Consumer, DeadLetter, Item, IterableQueue, OpenError, Producer, QueueId, ShutdownReport,
-};
+use actix_iterable_queue::error::OpenError;
+use actix_iterable_queue::report::{QueueId, ShutdownReport};
+use actix_iterable_queue::{Backoff, Consumer, DeadLetter, Item, IterableQueue, Producer};
 use futures::Stream;
 
 use super::model::{ConsumerNumber, Model, PutNumber, Settle, Work};
@@ -126,31 +126,31 @@ impl World {
             }
             Operation::CloneProducer(which) => {
                 let of = &self.producers[among(which, self.producers.len())?];
-                let (handle, clone) = (of.handle, Producer::clone(&of.producer));
+                let (closed, handle, clone) = (of.closed, of.handle, Producer::clone(&of.producer));
                 self.note(format!("p{handle}.clone()"));
-                match self.model.handles.get(&handle).filter(|_| !clone.is_closed()).map(|handle| handle.endpoint) {
+                match self.model.handles.get(&handle).filter(|_| !closed).map(|handle| handle.endpoint) {
                     Some(endpoint) => self.add_handle(endpoint, clone),
                     None => self.same("C2: the clone is closed", &clone.is_closed(), &true),
                 }
             }
             Operation::CloseProducer(which) => {
                 let which = among(which, self.producers.len())?;
-                let handle = self.producers[which].handle;
+                let OpenProducer { closed, handle, producer } = &mut self.producers[which];
+                let handle = *handle;
                 // While a put of it waits, it is borrowed.
-                let producer = Rc::get_mut(&mut self.producers[which].producer)?;
-                let was_open = !producer.is_closed();
-                producer.close();
+                Rc::get_mut(producer)?.close();
+                let was_open = !std::mem::replace(closed, true);
                 self.note(format!("p{handle}.close()"));
                 if was_open {
                     self.model.drop_share(handle);
                 }
             }
             Operation::DropProducer(which) => {
-                let OpenProducer { handle, producer } = self.producers.swap_remove(among(which, self.producers.len())?);
+                let OpenProducer { closed, handle, producer } =
+                    self.producers.swap_remove(among(which, self.producers.len())?);
                 self.note(format!("drop(p{handle})"));
-                let was_open = !producer.is_closed();
                 drop(producer);
-                if was_open {
+                if !closed {
                     self.model.drop_share(handle);
                 }
             }

@@ -156,7 +156,7 @@ impl<T> WorkerPoolBuilder<T> {
     ///
     /// A pool that gives up aborts the queue, unless told to
     /// [keep it](WorkerPoolBuilder::keep_queue), and whoever awaits it gets
-    /// [`PoolFailure::GaveUp`](crate::PoolFailure::GaveUp). The items that were left are with
+    /// [`PoolFailure::GaveUp`](crate::error::PoolFailure::GaveUp). The items that were left are with
     /// [`take_left`](WorkerPool::take_left).
     ///
     /// # Examples
@@ -244,7 +244,7 @@ impl<T> WorkerPoolBuilder<T> {
         self
     }
 
-    /// Has a worker reported, at warn in the log and in [snapshots](crate::ConsumerStatus::stuck),
+    /// Has a worker reported, at warn in the log and in [snapshots](crate::report::ConsumerStatus::stuck),
     /// that has held the same items for longer than this. It is not killed.
     ///
     /// # Examples
@@ -292,7 +292,7 @@ impl<T> WorkerPoolBuilder<T> {
     /// # impl Actor for Worker { type Context = Context<Self>; }
     /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
     /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// use actix_iterable_queue::PoolError;
+    /// use actix_iterable_queue::error::PoolError;
     ///
     /// let queue = IterableQueue::<u32>::unbounded();
     /// let error = WorkerPool::builder(&queue).start(|_| Worker).unwrap_err();

@@ -162,9 +162,10 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Puts wake to a refusal.
+    /// Wakes puts to their refusal, and all that wait for one.
     pub(crate) fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
         effects.wake.extend(control.lines.putters.pop_all());
+        effects.wake.extend(control.lines.refused.pop_all());
         effects.wake.extend(control.registry.turn_wakers());
         self.flag_waiters(control);
     }

@@ -63,6 +63,7 @@ impl<T> Shared<T> {
                 effects.wake.extend(control.registry.remove_producer(endpoint.id));
             }
             effects.wake.extend(control.lines.putters.pop_all());
+            effects.wake.extend(control.lines.refused.pop_all());
             self.flag_waiters(control);
         });
     }
@@ -131,14 +132,11 @@ impl<T> Shared<T> {
         self.control().life.refusal()
     }
 
-    /// Returns why a put fails whose actor is gone. The queue may take further ones.
-    pub(crate) fn orphan_refusal(&self, row: &ProducerRow) -> Refusal {
-        let held = row.endpoint.hold_open();
+    /// Returns why every put through this handle is refused from now on; `None` while one may be accepted.
+    pub(crate) fn refusal_of(&self, row: &ProducerRow) -> Option<Refusal> {
+        let Some(_held) = row.endpoint.hold_open() else { return Some(Refusal::Closed) };
         let control = self.control();
-        if held.is_some() && !control.life.refuses_puts() {
-            return Refusal::ActorStopped;
-        }
-        control.life.refusal()
+        control.life.refuses_puts().then(|| control.life.refusal())
     }
 
     pub(crate) fn has_open_consumer(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::queue::report::units::{Age, count};
 
 /// One reason why a queue is not drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Blocker {
     /// Endpoints may still be opened.
@@ -119,8 +120,28 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Re
 
 /// Why a queue is not drained: every reason, or none if it has ended.
 ///
-/// Prints as one line with `{}`, whatever the names are.
+/// Prints as one line with `{}`, whatever the names are. It is a slice of reasons, and with the feature `serde` a list
+/// of them.
+///
+/// # Examples
+///
+/// ```
+/// use actix_iterable_queue::IterableQueue;
+/// use actix_iterable_queue::report::Blocker;
+///
+/// let queue = IterableQueue::<u8>::unbounded();
+/// let _producer = queue.producer_named("http")?;
+/// queue.seal();
+/// for blocker in &queue.snapshot().blockers() {
+///     match blocker {
+///         Blocker::ProducerOpen(producer) => println!("{} may still put", producer.name),
+///         other => println!("{other}"),
+///     }
+/// }
+/// # Ok::<(), actix_iterable_queue::error::OpenError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Blockers(Vec<Blocker>);
 
 impl std::ops::Deref for Blockers {
@@ -137,6 +158,15 @@ impl IntoIterator for Blockers {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Blockers {
+    type Item = &'a Blocker;
+    type IntoIter = std::slice::Iter<'a, Blocker>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }
 
@@ -222,7 +252,7 @@ impl fmt::Display for Snapshot {
                 write!(f, ", {} waiting", count(waiting as u64, whom))?;
             }
         }
-        for blocker in &*self.blockers() {
+        for blocker in &self.blockers() {
             write!(f, "\n  waits: {blocker}")?;
         }
         Ok(())

@@ -12,6 +12,8 @@ pub(crate) enum Line {
     Putters,
     /// The end.
     Watchers,
+    /// That puts are refused.
+    Refused,
     /// The other processes know what was said here.
     Flushers,
 }
@@ -22,6 +24,7 @@ pub(crate) struct Lines {
     pub(crate) getters: Waiters,
     pub(crate) putters: Waiters,
     pub(crate) watchers: Waiters,
+    pub(crate) refused: Waiters,
     pub(crate) flushers: Waiters,
 }
 
@@ -31,6 +34,7 @@ impl Lines {
             Line::Getters => &mut self.getters,
             Line::Putters => &mut self.putters,
             Line::Watchers => &mut self.watchers,
+            Line::Refused => &mut self.refused,
             Line::Flushers => &mut self.flushers,
         }
     }

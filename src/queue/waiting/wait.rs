@@ -55,7 +55,7 @@ impl<T> Shared<T> {
                 let looks_again = match place.line {
                     Line::Getters => self.flags.any(RETURNED),
                     Line::Putters => place.standing == Standing::Next && self.has_only_kept_room(),
-                    Line::Watchers | Line::Flushers => false,
+                    Line::Watchers | Line::Refused | Line::Flushers => false,
                 };
                 if looks_again {
                     cx.waker().wake_by_ref();
@@ -91,7 +91,7 @@ impl<T> Shared<T> {
             Line::Getters => self.store.meet_producers(),
             Line::Putters => self.store.meet_consumers(),
             // The end is set under the mutex just released, and so is what is known elsewhere.
-            Line::Watchers | Line::Flushers => {}
+            Line::Watchers | Line::Refused | Line::Flushers => {}
         }
     }
 
@@ -148,7 +148,7 @@ impl<T> Shared<T> {
             Line::Getters => self.has_items(control),
             Line::Putters => self.has_room(control, true),
             // All of them are woken at once.
-            Line::Watchers | Line::Flushers => false,
+            Line::Watchers | Line::Refused | Line::Flushers => false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::crypto::{CryptoProvider, ring};
 
-use crate::redis::error::ConnectError;
+use crate::error::ConnectError;
 
 /// Chooses who does the cryptography, unless the program has: rustls panics where nobody has, and two crates bring one
 /// each. It is ring, as that needs nothing but a C compiler.

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message, System};
-use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, QueueActor, RegisterConsumer};
+use actix_iterable_queue::message::RegisterConsumer;
+use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, QueueActor};
 use anyhow::{Context as _, ensure};
 
 use super::{MANY, Part};

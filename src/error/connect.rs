@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use crate::error::BuildError;
+use super::BuildError;
 use crate::one_line::OneLine;
 
 /// [`connect`](crate::RedisBuilder::connect) failed.
@@ -12,7 +12,8 @@ use crate::one_line::OneLine;
 /// # Examples
 ///
 /// ```
-/// use actix_iterable_queue::{ConnectError, IterableQueue};
+/// use actix_iterable_queue::IterableQueue;
+/// use actix_iterable_queue::error::ConnectError;
 ///
 /// let nameless = IterableQueue::<u64>::builder().redis("redis://127.0.0.1/").blocking_connect();
 /// assert!(matches!(nameless.unwrap_err(), ConnectError::Name));
@@ -54,7 +55,7 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Tells what TLS says, where there is any, from what Redis says.
-    pub(super) fn over(self, tls: bool) -> Self {
+    pub(crate) fn over(self, tls: bool) -> Self {
         match self {
             Self::Redis(error) if tls && is_of_tls(&error) => Self::Tls(error),
             other => other,

@@ -4,9 +4,14 @@
 //! [`get_ref`](PutError::get_ref) looks at it, and [`reason`](PutError::reason) says why it was refused. None of them
 //! needs `T: Debug`.
 
+#[cfg(feature = "redis")]
+mod connect;
+
 use std::error::Error;
 use std::{fmt, io};
 
+#[cfg(feature = "redis")]
+pub use self::connect::ConnectError;
 use crate::one_line::OneLine;
 
 /// Why a put was refused for good.
@@ -16,7 +21,8 @@ use crate::one_line::OneLine;
 /// A producer that ends quietly when nobody wants its items any more:
 ///
 /// ```
-/// use actix_iterable_queue::{IterableQueue, Producer, PutError, Refusal};
+/// use actix_iterable_queue::{IterableQueue, Producer};
+/// use actix_iterable_queue::error::{PutError, Refusal};
 ///
 /// fn feed(producer: &Producer<u32>) -> Result<(), PutError<u32>> {
 ///     (0..).try_for_each(|n| producer.blocking_put(n)).or_else(|error| match error.reason() {
@@ -44,15 +50,15 @@ pub enum Refusal {
     Aborted,
     /// The queue was sealed by another process before it knew of this one's producers.
     Sealed,
-    /// The lease was lost to another process, as this one was silent for too long: nothing can be put through
-    /// it.
+    /// The lease was lost to another process, as this one was silent for too long, or kept the item beyond its
+    /// `item_deadline`: nothing can be put through it.
     Fenced,
     /// The item cannot be written as JSON; the log says why.
     Unserializable,
     /// The item's JSON is longer than Redis takes (`proto-max-bulk-len`, 512 MiB unless it was changed); the log says how
     /// long it is.
     TooLarge,
-    /// The `QueueActor` that was sent the [`Put`](crate::Put) stopped while the put waited for room. The producer and
+    /// The `QueueActor` that was sent the [`Put`](crate::message::Put) stopped while the put waited for room. The producer and
     /// its queue are open: put again, through the producer or another actor.
     ActorStopped,
 }
@@ -70,7 +76,8 @@ impl fmt::Display for Refusal {
                 "another process sealed the queue before it knew of this producer: open producers before seal"
             }
             Self::Fenced => {
-                "the lease was lost to another process, because this one was silent for longer than the lease"
+                "the lease was lost to another process, because this one was silent for longer than the lease, or kept the \
+                 item beyond its deadline"
             }
             Self::Unserializable => "the item cannot be written as JSON: look into the log for the reason",
             Self::TooLarge => {
@@ -90,7 +97,8 @@ impl Error for Refusal {}
 /// # Examples
 ///
 /// ```
-/// use actix_iterable_queue::{IterableQueue, Refusal};
+/// use actix_iterable_queue::IterableQueue;
+/// use actix_iterable_queue::error::Refusal;
 ///
 /// let queue = IterableQueue::bounded(4);
 /// let mut producer = queue.producer()?;
@@ -98,7 +106,7 @@ impl Error for Refusal {}
 /// let error = producer.blocking_put("late").unwrap_err();
 /// assert_eq!(error.reason(), Refusal::Closed);
 /// assert_eq!(error.into_inner(), "late");
-/// # Ok::<(), actix_iterable_queue::OpenError>(())
+/// # Ok::<(), actix_iterable_queue::error::OpenError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PutError<T> {
@@ -112,12 +120,13 @@ impl<T> PutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, PutError, Refusal};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::{PutError, Refusal};
     /// let queue = IterableQueue::unbounded();
     /// let producer = queue.producer()?;
     /// assert!(queue.abort().is_empty());
     /// assert_eq!(producer.blocking_put(7), Err(PutError::new(7, Refusal::Aborted)));
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn new(item: T, reason: Refusal) -> Self {
         Self { item, reason }
@@ -132,7 +141,7 @@ impl<T> PutError<T> {
     /// let mut producer = IterableQueue::unbounded().producer()?;
     /// producer.close();
     /// assert_eq!(producer.blocking_put(7).unwrap_err().into_inner(), 7);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn into_inner(self) -> T {
         self.item
@@ -147,7 +156,7 @@ impl<T> PutError<T> {
     /// let mut producer = IterableQueue::unbounded().producer()?;
     /// producer.close();
     /// assert_eq!(producer.blocking_put(7).unwrap_err().get_ref(), &7);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn get_ref(&self) -> &T {
         &self.item
@@ -158,11 +167,12 @@ impl<T> PutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::{IterableQueue, Refusal};
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::Refusal;
     /// let mut producer = IterableQueue::unbounded().producer()?;
     /// producer.close();
     /// assert_eq!(producer.blocking_put(7).unwrap_err().reason(), Refusal::Closed);
-    /// # Ok::<(), actix_iterable_queue::OpenError>(())
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
     /// ```
     pub fn reason(&self) -> Refusal {
         self.reason
@@ -199,7 +209,7 @@ impl<T> TryPutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::TryPutError;
     /// assert_eq!(TryPutError::Full(7).into_inner(), 7);
     /// ```
     pub fn into_inner(self) -> T {
@@ -214,7 +224,7 @@ impl<T> TryPutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::TryPutError;
     /// assert_eq!(TryPutError::Full(7).get_ref(), &7);
     /// ```
     pub fn get_ref(&self) -> &T {
@@ -229,7 +239,7 @@ impl<T> TryPutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::TryPutError;
     /// assert!(TryPutError::Full(7).is_full());
     /// ```
     pub fn is_full(&self) -> bool {
@@ -324,7 +334,7 @@ impl<T> PutTimeoutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::PutTimeoutError;
     /// assert_eq!(PutTimeoutError::Timeout(7).into_inner(), 7);
     /// ```
     pub fn into_inner(self) -> T {
@@ -339,7 +349,7 @@ impl<T> PutTimeoutError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::error::PutTimeoutError;
     /// assert_eq!(PutTimeoutError::Timeout(7).get_ref(), &7);
     /// ```
     pub fn get_ref(&self) -> &T {
@@ -389,7 +399,8 @@ impl<T> SinkError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::OpenError;
     /// use futures::SinkExt;
     ///
     /// # actix_rt::System::new().block_on(async {
@@ -409,7 +420,8 @@ impl<T> SinkError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::OpenError;
     /// use futures::SinkExt;
     ///
     /// # actix_rt::System::new().block_on(async {
@@ -429,7 +441,8 @@ impl<T> SinkError<T> {
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::*;
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # use actix_iterable_queue::error::{OpenError, Refusal};
     /// use futures::SinkExt;
     ///
     /// # actix_rt::System::new().block_on(async {

@@ -1,0 +1,73 @@
+//! Waiting until every put is refused.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+
+use super::producer::Producer;
+use crate::error::Refusal;
+use crate::queue::{Line, Waiting};
+
+impl<T> Producer<T> {
+    /// Waits until every further put through this handle would be refused, and returns why: the queue was abandoned,
+    /// is shutting down, was aborted or has ended, or this handle is closed, by [`close`](Producer::close) or because
+    /// its actor was found dead. Over Redis it may also be that another process had sealed the queue before.
+    ///
+    /// It tells a task that makes items at its own pace, or reads them from somewhere, to stop. While it waits, this
+    /// producer is open, and a queue with an open producer does not become drained. A [`Permit`](crate::Permit) may
+    /// still be used after a shutdown has begun.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// A feed that ends when nobody is left to take what it reads:
+    ///
+    /// ```
+    /// use actix_iterable_queue::IterableQueue;
+    /// use actix_iterable_queue::error::Refusal;
+    /// use futures::future::{Either, select};
+    /// use std::pin::pin;
+    ///
+    /// # actix_rt::System::new().block_on(async {
+    /// # async fn read_from_socket() -> u8 { std::future::pending().await }
+    /// let (producer, consumer) = IterableQueue::bounded(16).split()?;
+    /// drop(consumer); // elsewhere, and later
+    /// while let Either::Left((byte, _)) = select(pin!(read_from_socket()), pin!(producer.closed())).await {
+    ///     producer.put(byte).await?;
+    /// }
+    /// assert_eq!(producer.closed().await, Refusal::Abandoned); // ready from then on
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn closed(&self) -> Refusal {
+        let Some(handle) = self.open_handle() else { return Refusal::Closed };
+        // Whatever refuses puts wakes this line, under the lock or after it: a waker that is parked after that finds
+        // the refusal when it looks again.
+        let mut waiting = Waiting::new(&handle.shared, Line::Refused);
+        let refused = |_| handle.shared.refusal_of(&handle.row).map(Ok::<_, Infallible>);
+        let Ok(reason) = poll_fn(|cx| handle.shared.wait(&mut waiting.place, cx, refused)).await;
+        reason
+    }
+
+    /// Returns whether every further put through this handle would be refused, as [`closed`](Producer::closed) waits
+    /// for it: the handle was closed, or the queue takes no more from anybody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::<u8>::unbounded();
+    /// let (mut producer, other) = (queue.producer()?, queue.producer()?);
+    /// producer.close();
+    /// assert!(producer.is_closed() && producer.clone().is_closed());
+    /// assert!(!other.is_closed());
+    /// assert!(queue.abort().is_empty());
+    /// assert!(other.is_closed());
+    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.open_handle().is_none_or(|handle| handle.shared.refuses(&handle.row))
+    }
+}

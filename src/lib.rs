@@ -7,6 +7,7 @@ mod config;
 mod coop;
 mod endpoint;
 mod error;
+mod lock;
 pub mod message;
 mod one_line;
 mod queue;

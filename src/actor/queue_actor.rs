@@ -175,7 +175,7 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
         }
         actor.puts.poll(cx);
         if actor.shared.has_ended() {
-            actor.push.tell_all(&actor.shared);
+            actor.push.notify_end(&actor.shared);
         } else if actor.push.poll(cx) {
             cx.waker().wake_by_ref();
         }
@@ -303,7 +303,7 @@ impl<T: Send + 'static> Drop for QueueActor<T> {
             let items = count(left.len() as u64, "item");
             log::error!("{}: its actor is gone for good; {items} dropped", self.shared.label());
         }
-        self.push.tell_all(&self.shared);
+        self.push.notify_end(&self.shared);
         self.puts.refuse_all();
         left.into_iter().for_each(drop_quietly);
     }

@@ -31,7 +31,6 @@ mod join;
 mod json;
 mod letters;
 mod link;
-mod lock;
 mod news;
 mod outage;
 mod outlet;
@@ -48,3 +47,5 @@ mod unreadable;
 pub use builder::RedisBuilder;
 pub use error::ConnectError;
 pub use payload::Payload;
+
+use crate::lock;

@@ -5,7 +5,8 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
 use super::audit::Audit;
-use super::notes::{End, Event, List, Put, locked};
+use super::notes::{End, Event, List, Put};
+use crate::lock::lock;
 
 /// An account of every single item, beside the queue and independent of it.
 ///
@@ -91,7 +92,7 @@ impl<K> Ledger<K> {
     #[must_use]
     pub fn producer(&self) -> ProducerLog<K> {
         let list = List::new();
-        locked(&self.books.producers).push(list.clone());
+        lock(&self.books.producers).push(list.clone());
         ProducerLog { list }
     }
 
@@ -108,7 +109,7 @@ impl<K> Ledger<K> {
     #[must_use]
     pub fn consumer(&self, name: impl Into<String>) -> ConsumerLog<K> {
         let list = List::new();
-        locked(&self.books.consumers).push((name.into(), list.clone()));
+        lock(&self.books.consumers).push((name.into(), list.clone()));
         ConsumerLog { list }
     }
 
@@ -172,9 +173,9 @@ impl<K> Ledger<K> {
     where
         K: Clone + Eq + Hash + fmt::Debug,
     {
-        let producers = locked(&self.books.producers).iter().map(List::entries).collect::<Vec<_>>();
+        let producers = lock(&self.books.producers).iter().map(List::entries).collect::<Vec<_>>();
         let consumers =
-            locked(&self.books.consumers).iter().map(|(name, list)| (name.clone(), list.entries())).collect::<Vec<_>>();
+            lock(&self.books.consumers).iter().map(|(name, list)| (name.clone(), list.entries())).collect::<Vec<_>>();
         Audit::of(&producers, &consumers, &self.books.ends.entries())
     }
 }
@@ -194,8 +195,8 @@ impl<K> Clone for Ledger<K> {
 impl<K> fmt::Debug for Ledger<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger")
-            .field("producers", &locked(&self.books.producers).len())
-            .field("consumers", &locked(&self.books.consumers).len())
+            .field("producers", &lock(&self.books.producers).len())
+            .field("consumers", &lock(&self.books.consumers).len())
             .finish_non_exhaustive()
     }
 }

@@ -4,9 +4,9 @@
 //! that would not have to wait included, line up behind it. Handles do not wait for each other.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
+use crate::lock::lock;
 use crate::queue::effects::wake;
 use crate::sync::atomic::{
     AtomicBool,
@@ -53,7 +53,7 @@ impl Turns {
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.line)
     }
 
     /// Ready when it is this put's turn.

@@ -1,7 +1,7 @@
 //! Replies to messages, given at once or later.
 //!
 //! `Reply` and `Asker` are `pub` in a private module because the public handlers of `QueueActor` have `Reply` as
-//! their `Result`; nobody can name them.
+//! their `Result`. Users cannot name them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -134,7 +134,7 @@ impl<T> WorkerPoolBuilder<T> {
     /// Makes the pool give up when more than `restarts` workers die within this time. By default it never gives up.
     ///
     /// A pool that gives up aborts the queue, unless it is to [keep it](WorkerPoolBuilder::keep_queue), and
-    /// [`drained`](WorkerPool::drained) fails with [`PoolFailure::GaveUp`](crate::PoolFailure::GaveUp).
+    /// [`drained`](WorkerPool::drained) fails with [`PoolFailure::GaveUp`](crate::error::PoolFailure::GaveUp).
     /// [`take_left`](WorkerPool::take_left) returns the items that were left.
     ///
     /// A worker whose arbiter stopped is not counted, as that is not the worker's fault. One bad item may count as
@@ -162,7 +162,7 @@ impl<T> WorkerPoolBuilder<T> {
     }
 
     /// Reports a worker that has held the same items for longer than this, with a warning in the log and in
-    /// [snapshots](crate::ConsumerStatus::stuck). The worker is not killed.
+    /// [snapshots](crate::queue::ConsumerStatus::stuck). The worker is not killed.
     pub fn stuck_after(mut self, time: Duration) -> Self {
         self.settings.stuck_after = Some(time);
         self

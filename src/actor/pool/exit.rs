@@ -40,7 +40,7 @@ impl ExitSender {
 
     pub(super) fn send(&mut self, exit: Exit) {
         if let Some(events) = self.events.take() {
-            // It fails if the supervisor has ended, and then nobody needs the exit.
+            // It fails if the supervisor has ended, which needs no exit any more.
             let _ = events.unbounded_send(PoolEvent::Exited(self.index, exit));
         }
     }

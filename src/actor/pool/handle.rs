@@ -200,8 +200,7 @@ impl<T> WorkerPool<T> {
     ///         .workers(1)
     ///         .restart_limit(1, Duration::from_secs(60))
     ///         .start(|_index| Mailer)?;
-    ///     let failure = pool.drained().await.unwrap_err();
-    ///     assert!(matches!(failure, PoolFailure::GaveUp { .. }));
+    ///     assert!(pool.drained().await.is_err(), "it gave up after the second death");
     ///     assert_eq!(pool.take_left(), [0, 1, 2]);
     ///     Ok::<(), Box<dyn std::error::Error>>(())
     /// }).unwrap();

@@ -8,6 +8,7 @@ use crate::sync::{Mutex, MutexGuard};
 ///
 /// No change under a mutex of this crate calls user code, so a panic leaves none half made. The models compile this
 /// file with their own `Mutex`.
+#[inline]
 pub(crate) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

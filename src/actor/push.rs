@@ -54,7 +54,7 @@ impl<T: Send + 'static> PushConsumers<T> {
         id
     }
 
-    /// Returns whether it was registered.
+    /// Removes a consumer. Returns whether it was registered.
     pub(super) fn unregister(&mut self, id: ConsumerId) -> bool {
         self.remove(|consumer| consumer.poller.id() == id)
     }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
 use super::audit::Audit;
-use super::notes::{End, Event, List, Put};
+use super::notes::{End, Event, List, NotedPut};
 use crate::lock::lock;
 
 /// An account of every single item, beside the queue and independent of it.
@@ -59,7 +59,7 @@ pub struct Ledger<K> {
 }
 
 struct Books<K> {
-    producers: Mutex<Vec<List<Put<K>>>>,
+    producers: Mutex<Vec<List<NotedPut<K>>>>,
     consumers: Mutex<Vec<(String, List<Event<K>>)>>,
     ends: List<(K, End)>,
 }
@@ -203,7 +203,7 @@ impl<K> fmt::Debug for Ledger<K> {
 
 /// The notes of a producer, from [`Ledger::producer`]. A clone writes to the same list.
 pub struct ProducerLog<K> {
-    list: List<Put<K>>,
+    list: List<NotedPut<K>>,
 }
 
 impl<K> ProducerLog<K> {
@@ -221,7 +221,7 @@ impl<K> ProducerLog<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn accepted(&self, key: K) {
-        self.list.push(Put { key, certain: true });
+        self.list.push(NotedPut { key, certain: true });
     }
 
     /// Nobody knows whether this item was accepted: the answer to a `Put` message was lost, say. It may
@@ -236,7 +236,7 @@ impl<K> ProducerLog<K> {
     /// ledger.audit().assert_clean();
     /// ```
     pub fn unsure(&self, key: K) {
-        self.list.push(Put { key, certain: false });
+        self.list.push(NotedPut { key, certain: false });
     }
 }
 

@@ -6,7 +6,7 @@ use crate::lock::lock;
 
 /// A put, and whether it is known that the queue accepted it.
 #[derive(Debug, Clone)]
-pub(super) struct Put<K> {
+pub(super) struct NotedPut<K> {
     pub(super) key: K,
     pub(super) certain: bool,
 }

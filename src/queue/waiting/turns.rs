@@ -34,11 +34,11 @@ pub(crate) struct Turns {
     /// Whether somebody waits. What one thread does in order is seen in order; puts that overlap
     /// have none.
     busy: AtomicBool,
-    line: Mutex<Line>,
+    line: Mutex<TurnLine>,
 }
 
 #[derive(Debug, Default)]
-struct Line {
+struct TurnLine {
     last: u64,
     /// Whose turn it is.
     first: Option<u64>,
@@ -52,7 +52,7 @@ impl Turns {
         self.busy.load(Acquire)
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
+    fn line(&self) -> MutexGuard<'_, TurnLine> {
         lock(&self.line)
     }
 

@@ -114,6 +114,7 @@ mod config;
 mod coop;
 mod endpoint;
 pub mod error;
+mod lock;
 pub mod message;
 mod one_line;
 mod queue;

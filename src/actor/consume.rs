@@ -1,4 +1,4 @@
-//! Pull: items taken out of the buffer in an actor's own context.
+//! Pull: an actor takes items from the queue in its own context.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,18 +9,17 @@ use actix::dev::MessageResponse;
 use actix::{Actor, ActorFuture, AsyncContext, Handler, SpawnHandle};
 use tokio::sync::oneshot;
 
-use super::limited::{Last, Limited, Next};
+use super::consumer_poller::{ConsumerEnd, ConsumerPoller, Next};
 use super::{ITEMS_PER_POLL, assert_max_in_flight};
 use crate::endpoint::Consumer;
 use crate::queue::{Drained, Item};
 
-/// After this much time in one poll, the actor's timers and messages get their turn, too.
+/// After this much time in one poll, the actor's timers and messages get their turn (D11).
 const TIME_PER_POLL: Duration = Duration::from_millis(5);
 
-/// Consumes a queue in an actor's own context: no mailbox and no hop between the buffer and the
-/// handler.
+/// Consumes a queue in an actor's own context, without a mailbox between the queue and the handler.
 ///
-/// It is there on every context of actix that can spawn futures, `WebsocketContext` included.
+/// Every actix context that can spawn futures has these methods, `WebsocketContext` included.
 ///
 /// # Examples
 ///
@@ -74,19 +73,20 @@ pub trait ConsumeExt<A>: AsyncContext<A>
 where
     A: Actor<Context = Self>,
 {
-    /// Hands the consumer's items to this actor's `Handler<Item<T>>`, the next one only when the
-    /// one before is settled, and then [`Drained`] to its `Handler<Drained>`, once.
+    /// Hands the consumer's items to this actor's `Handler<Item<T>>` one by one, and then [`Drained`] to its
+    /// `Handler<Drained>`, once.
     ///
-    /// The handler may return `()`, a `ResponseFuture`, a `ResponseActFuture` or an
-    /// `AtomicResponse`; move the item into the future, and ack it there.
+    /// The actor is handed the next item when it has settled the one before. The handler may return `()`, a
+    /// `ResponseFuture`, a `ResponseActFuture` or an `AtomicResponse`: move the item into the future, and
+    /// ack it there.
     ///
-    /// After `ctx.stop()` or `ctx.wait()` in the handler no further item comes (until the wait is
-    /// over). Under a `Supervisor` the restart drops this; consume again in `started`, with a
-    /// clone of the consumer. Dropped or cancelled with `ctx.cancel_future`, it closes the
-    /// consumer, and the item in hand, if the actor does not keep it, goes back to the queue.
+    /// After `ctx.stop()` in a handler the actor is handed no further item; after `ctx.wait()`, none until the
+    /// wait is over. A `ctx.wait` that *another* message began may delay an item for which this consumer was
+    /// woken: the item stays in the buffer until the wait is over, or until another consumer takes it.
     ///
-    /// While the actor waits in a `ctx.wait` that *another* message began, an item for which this
-    /// consumer was woken stays in the buffer until the wait is over, or another consumer comes by.
+    /// A restart by a `Supervisor` ends the consumption: call `consume` again in `started`, with a clone of the
+    /// consumer. `ctx.cancel_future` ends it too, and closes the consumer. An unsettled item goes back to the
+    /// queue, unless the actor keeps it.
     fn consume<T>(&mut self, consumer: Consumer<T>) -> SpawnHandle
     where
         T: 'static,
@@ -95,8 +95,9 @@ where
         self.consume_concurrent(1, consumer)
     }
 
-    /// Consumes as [`consume`](ConsumeExt::consume) does, with up to `max_in_flight` unsettled items in hand, for
-    /// handlers that return futures.
+    /// Consumes as [`consume`](ConsumeExt::consume) does, with up to `max_in_flight` unsettled items at a time.
+    ///
+    /// This is for handlers that return futures.
     ///
     /// # Panics
     ///
@@ -155,7 +156,7 @@ where
         A: Handler<Item<T>> + Handler<Drained>,
     {
         assert_max_in_flight("ConsumeExt::consume_concurrent", max_in_flight);
-        self.spawn(Consume { limited: Limited::new(consumer, max_in_flight), told: None })
+        self.spawn(Consume { poller: ConsumerPoller::new(consumer, max_in_flight), drained_handled: None })
     }
 }
 
@@ -166,22 +167,26 @@ where
 {
 }
 
-/// The same as `consume`, and says so once the actor has handled the end; drops `told` unsent if it dies before.
+/// Consumes as `ctx.consume` does, and sends on `drained_handled` once the actor has handled `Drained`. If the actor
+/// dies before that, the sender is dropped unsent.
 #[cfg(feature = "testing")]
-pub(crate) fn consume_and_tell<A, T>(ctx: &mut A::Context, consumer: Consumer<T>, told: oneshot::Sender<()>)
-where
+pub(crate) fn consume_and_notify<A, T>(
+    ctx: &mut A::Context,
+    consumer: Consumer<T>,
+    drained_handled: oneshot::Sender<()>,
+) where
     T: 'static,
     A: Actor + Handler<Item<T>> + Handler<Drained>,
     A::Context: AsyncContext<A>,
 {
-    ctx.spawn(Consume { limited: Limited::new(consumer, 1), told: Some(told) });
+    ctx.spawn(Consume { poller: ConsumerPoller::new(consumer, 1), drained_handled: Some(drained_handled) });
 }
 
-/// Lives in the actor's context, and dies with it: then its consumer closes.
+/// The future behind `ctx.consume`. It is dropped with the actor's context, and closes the consumer then.
 struct Consume<T> {
-    limited: Limited<T>,
-    /// Whoever else waits until the actor has handled the end.
-    told: Option<oneshot::Sender<()>>,
+    poller: ConsumerPoller<T>,
+    /// Sends once the actor has handled `Drained`.
+    drained_handled: Option<oneshot::Sender<()>>,
 }
 
 impl<A, T> ActorFuture<A> for Consume<T>
@@ -193,46 +198,45 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut A::Context, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { limited, told } = self.get_mut();
-        if let Last::Drained(drained) =
-            ready!(poll_items(limited, actor, ctx, cx, |result, ctx| result.handle(ctx, None)))
-        {
-            Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, told.take());
+        let Self { poller, drained_handled } = self.get_mut();
+        let end = ready!(poll_items(poller, actor, ctx, cx, |result, ctx| result.handle(ctx, None)));
+        if let ConsumerEnd::Drained(drained) = end {
+            Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, drained_handled.take());
         }
         Poll::Ready(())
     }
 }
 
-/// Hands items to the actor until there are no more, for now or for good, and what its handler
-/// returns to `respond`.
+/// Hands items to the actor while there are any, and what its handler returns to `respond`. Ready once no
+/// further item comes.
 pub(super) fn poll_items<A, T>(
-    limited: &mut Limited<T>,
+    poller: &mut ConsumerPoller<T>,
     actor: &mut A,
     ctx: &mut A::Context,
     cx: &mut Context<'_>,
     mut respond: impl FnMut(<A as Handler<Item<T>>>::Result, &mut A::Context),
-) -> Poll<Last>
+) -> Poll<ConsumerEnd>
 where
     T: 'static,
     A: Actor + Handler<Item<T>>,
     A::Context: AsyncContext<A>,
 {
-    // actix may poll an actor that panicked once more while it drops it.
+    // When an actor has panicked, actix may poll it once more as it drops it.
     if thread::panicking() {
         return Poll::Pending;
     }
     let mut began = None;
     for _ in 0..ITEMS_PER_POLL {
         if ctx.waiting() {
-            // No waker needed: when the wait is over, the context polls everything.
+            // No waker is needed: after the wait the context polls all its futures.
             return Poll::Pending;
         }
-        match ready!(limited.poll_next(cx)) {
-            Next::Last(last) => return Poll::Ready(last),
+        match ready!(poller.poll_next(cx)) {
+            Next::End(end) => return Poll::Ready(end),
             Next::Item(item) => respond(Handler::<Item<T>>::handle(actor, item, ctx), ctx),
         }
-        // Each lease is stamped; that saves reading the clock again.
-        let now = limited.consumer().slot().row.last_lease();
+        // Each lease stamps the time, so the clock need not be read again.
+        let now = poller.consumer().slot().row.last_lease();
         if now.since(*began.get_or_insert(now)) >= TIME_PER_POLL {
             break;
         }

@@ -1,15 +1,15 @@
-//! The actix face.
+//! The queue for actix: everything that names actix actors is in here.
 //!
-//! - `queue_actor.rs`: messages in, calls on the queue
-//! - `push.rs`: items out, to addresses; `puts.rs`: `Put` messages that wait for room
-//! - `consume.rs`: items pulled into an actor's own context
-//! - `limited.rs`: what push and pull share, the limit of items in flight
-//! - `pool.rs`, `pool/`: supervised workers
-//! - `signal.rs`: the end by ctrl-c or SIGTERM
-//! - `watch.rs`: dead addresses; `reply.rs`: answers
+//! - `queue_actor.rs`: a queue as an actor, which maps messages to calls on the queue
+//! - `push.rs`: hands items to addresses; `puts.rs`: `Put` messages that wait for room
+//! - `consume.rs`: an actor pulls items in its own context
+//! - `consumer_poller.rs`: what push and pull share, the limit of items in flight and a pool's orders
+//! - `pool/`: supervised workers
+//! - `signal.rs`: a shutdown on ctrl-c or SIGTERM
+//! - `watch.rs`: closes the endpoints of dead actors; `reply.rs`: replies to messages
 
 mod consume;
-mod limited;
+mod consumer_poller;
 mod pool;
 mod push;
 mod puts;
@@ -20,7 +20,7 @@ mod watch;
 
 pub use consume::ConsumeExt;
 #[cfg(feature = "testing")]
-pub(crate) use consume::consume_and_tell;
+pub(crate) use consume::consume_and_notify;
 pub use pool::{PoolReport, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
 pub use queue_actor::QueueActor;
 

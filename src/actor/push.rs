@@ -1,4 +1,4 @@
-//! Push: items out to the addresses of consumer actors.
+//! Push: the queue's actor sends items to the addresses of consumer actors.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use actix::prelude::Recipient;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::ITEMS_PER_POLL;
-use super::limited::{Last, Limited, Next};
+use super::consumer_poller::{ConsumerEnd, ConsumerPoller, Next};
 use crate::endpoint::Consumer;
 use crate::message::RegisterConsumer;
 use crate::queue::{ConsumerId, Drained, Item, Shared};
 
-/// The consumer actors. Only those that were woken are polled, in turn, however many there are.
+/// The registered consumer actors. Polls only those that were woken, in turn.
 pub(super) struct PushConsumers<T: Send + 'static> {
-    line: FuturesUnordered<PushConsumer<T>>,
-    /// Items handed out since somebody last looked.
+    consumers: FuturesUnordered<PushConsumer<T>>,
+    /// Items handed out since `poll` last took this number.
     served: Arc<AtomicUsize>,
 }
 
-/// Done when it was told of the end or found dead.
+/// Done once its actor has been sent `Drained`, or is dead.
 struct PushConsumer<T: Send + 'static> {
-    limited: Limited<T>,
+    poller: ConsumerPoller<T>,
     items: Recipient<Item<T>>,
     drained: Recipient<Drained>,
     served: Arc<AtomicUsize>,
@@ -32,52 +32,53 @@ struct PushConsumer<T: Send + 'static> {
 
 impl<T: Send + 'static> PushConsumers<T> {
     pub(super) fn new() -> Self {
-        Self { line: FuturesUnordered::new(), served: Arc::default() }
+        Self { consumers: FuturesUnordered::new(), served: Arc::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.line.is_empty()
+        self.consumers.is_empty()
     }
 
     pub(super) fn register(&mut self, consumer: Consumer<T>, register: RegisterConsumer<T>) -> ConsumerId {
-        let limited = Limited::new(consumer, register.max_in_flight);
-        let id = limited.id();
-        // Weak, so that a lease does not keep its actor's address alive. A mailbox counts as
-        // closed before it drops what it holds.
+        let poller = ConsumerPoller::new(consumer, register.max_in_flight);
+        let id = poller.id();
+        // Weak, so that a lease does not keep its actor's address alive. A mailbox counts as closed
+        // before it drops what it holds.
         let mailbox = register.items.downgrade();
         let alive = move || mailbox.upgrade().is_some_and(|items| items.connected());
-        if limited.consumer().slot().mailbox.set(Box::new(alive)).is_err() {
+        if poller.consumer().slot().mailbox.set(Box::new(alive)).is_err() {
             unreachable!("the consumer was opened for this");
         }
         let served = Arc::clone(&self.served);
-        self.line.push(PushConsumer { limited, items: register.items, drained: register.drained, served });
+        self.consumers.push(PushConsumer { poller, items: register.items, drained: register.drained, served });
         id
     }
 
-    /// Whether it was registered.
+    /// Removes a consumer. Returns whether it was registered.
     pub(super) fn unregister(&mut self, id: ConsumerId) -> bool {
-        self.remove(|consumer| consumer.limited.id() == id)
+        self.remove(|consumer| consumer.poller.id() == id)
     }
 
-    /// Those whose address died while they had nothing to do: nothing else would find them.
+    /// Removes consumers whose actor died while they waited: no item is sent to them that would show it.
     pub(super) fn remove_dead(&mut self) {
         self.remove(|consumer| !consumer.items.connected());
     }
 
     fn remove(&mut self, which: impl Fn(&PushConsumer<T>) -> bool) -> bool {
-        let found = self.line.iter().any(&which);
+        let found = self.consumers.iter().any(&which);
         if found {
-            self.line = std::mem::take(&mut self.line).into_iter().filter(|consumer| !which(consumer)).collect();
+            let consumers = std::mem::take(&mut self.consumers);
+            self.consumers = consumers.into_iter().filter(|consumer| !which(consumer)).collect();
         }
         found
     }
 
-    /// Serves those who were woken, an item each in turn. Returns whether there is more to do at
-    /// once.
+    /// Hands one item at a time to each consumer that was woken, in turn. Returns whether there may be more
+    /// to do now.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut budget = ITEMS_PER_POLL;
         while budget > 0 {
-            match self.line.poll_next_unpin(cx) {
+            match self.consumers.poll_next_unpin(cx) {
                 Poll::Ready(Some(())) => {}
                 Poll::Ready(None) => return false,
                 Poll::Pending => match self.served.swap(0, Relaxed) {
@@ -89,11 +90,11 @@ impl<T: Send + 'static> PushConsumers<T> {
         true
     }
 
-    /// Tells everybody of the end, if it has come: at once, not each in turn.
-    pub(super) fn tell_all(&mut self, shared: &Shared<T>) {
+    /// Sends `Drained` to all consumers at once, if the queue has ended.
+    pub(super) fn notify_end(&mut self, shared: &Shared<T>) {
         let Some(drained) = shared.ended() else { return };
-        let line = std::mem::take(&mut self.line);
-        for consumer in &line {
+        let consumers = std::mem::take(&mut self.consumers);
+        for consumer in &consumers {
             consumer.drained.do_send(drained.clone());
         }
     }
@@ -107,16 +108,16 @@ impl<T: Send + 'static> Future for PushConsumer<T> {
         if !consumer.items.connected() {
             return Poll::Ready(());
         }
-        match consumer.limited.poll_next(cx) {
+        match consumer.poller.poll_next(cx) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Next::Last(Last::Left)) => return Poll::Ready(()),
-            Poll::Ready(Next::Last(Last::Drained(drained))) => {
+            Poll::Ready(Next::End(ConsumerEnd::Left)) => return Poll::Ready(()),
+            Poll::Ready(Next::End(ConsumerEnd::Drained(drained))) => {
                 consumer.drained.do_send(drained);
                 return Poll::Ready(());
             }
             Poll::Ready(Next::Item(item)) => match consumer.items.try_send(item) {
                 Ok(()) => {}
-                // The limit in flight is the bound, not the mailbox.
+                // The limit of items in flight is the bound, not the mailbox's capacity.
                 Err(SendError::Full(item)) => consumer.items.do_send(item),
                 Err(SendError::Closed(item)) => {
                     item.undo();
@@ -124,7 +125,7 @@ impl<T: Send + 'static> Future for PushConsumer<T> {
                 }
             },
         }
-        // To the end of the line.
+        // Woken at once, it is polled again after the others.
         consumer.served.fetch_add(1, Relaxed);
         cx.waker().wake_by_ref();
         Poll::Pending

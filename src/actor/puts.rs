@@ -1,6 +1,6 @@
 //! `Put` messages that wait for room.
 //!
-//! They live in the actor, not in futures spawned by it: a restart keeps them.
+//! They live in the actor, not in futures that it spawns, so a restart keeps them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::error::PutError;
 use crate::message::Put;
 use crate::queue::Shared;
 
-/// Polls only those that were woken, however many wait.
+/// The puts that wait. Polls only those that were woken.
 pub(super) struct WaitingPuts<T> {
     waiting: FuturesUnordered<WaitingPut<T>>,
 }
 
 struct WaitingPut<T> {
     putting: Putting<T, HandleShare<T>>,
-    /// Whoever has stopped waiting for the answer has done so knowing that it may be `Ok`.
+    /// The put goes on if the sender stops waiting for the reply.
     asker: Asker<(), PutError<T>>,
 }
 
@@ -34,45 +34,45 @@ impl<T> WaitingPuts<T> {
         self.waiting.is_empty()
     }
 
-    /// Whether some of them wait for room in this queue.
+    /// Returns whether a put waits for room in this queue.
     pub(super) fn wait_for(&self, queue: &Arc<Shared<T>>) -> bool {
         self.waiting.iter().any(|put| Arc::ptr_eq(put.putting.shared(), queue))
     }
 
-    /// Puts at once if that is possible. Otherwise the answer comes later.
+    /// Puts at once if it can. Otherwise the put waits, and the reply comes later.
     pub(super) fn put(&mut self, handle: HandleShare<T>, item: T) -> Reply<(), PutError<T>> {
         let mut putting = Putting::new(handle, Some(item));
-        // Takes its turn among the puts of its handle now (D1); the waker comes with the next poll,
-        // which a new entry gets in any case.
+        // The put takes its turn among those of its handle now (D1). `FuturesUnordered` polls each new entry,
+        // and that poll registers a waker.
         if let Poll::Ready(result) = putting.poll(&mut Context::from_waker(Waker::noop())) {
             return Reply::Now(result.map_err(|error| putting.refused(error)));
         }
-        let asker = Asker::unknown();
+        let asker = Asker::new();
         let later = Reply::Later(asker.share());
         self.waiting.push(WaitingPut { putting, asker });
         later
     }
 
-    /// Answers those that are done. By then each has been dropped, and with it its share of the handle: the asker
-    /// finds no trace of it.
+    /// Replies to the puts that are done. Each has been dropped by then, with its share of the handle, so the
+    /// sender may find the handle closed at once.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some((asker, put))) = self.waiting.poll_next_unpin(cx) {
-            asker.answer::<Put<T>>(put);
+            asker.reply::<Put<T>>(put);
         }
     }
 
-    /// Hands every item back, because the actor is going for good.
+    /// Refuses all puts and hands their items back, because the actor is gone for good.
     pub(super) fn refuse_all(&mut self) {
         for WaitingPut { putting, asker } in std::mem::take(&mut self.waiting) {
-            // The put gives up its turn and its place before the asker hears of it, and may put again.
+            // The put gives up its turn and its place before the sender gets the reply and may put again.
             if let Some(refused) = putting.give_up() {
-                asker.answer::<Put<T>>(Err(refused));
+                asker.reply::<Put<T>>(Err(refused));
             }
         }
     }
 }
 
-// Nothing in it is ever pinned.
+// No field is ever pinned.
 impl<T> Unpin for WaitingPut<T> {}
 
 impl<T> Future for WaitingPut<T> {

@@ -1,4 +1,4 @@
-//! The queue as an actor: messages in, calls on the queue, nothing clever.
+//! The queue as an actor, which maps messages to calls on the queue.
 
 use std::fmt;
 use std::pin::Pin;
@@ -21,18 +21,16 @@ use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, dro
 
 /// A queue as an actor.
 ///
-/// It opens endpoints, takes `Put` and `Close`, hands items to registered consumer actors, closes
-/// the endpoints of actors that died, and answers questions. The messages are on one page:
-/// [`message`](crate::message).
+/// It opens endpoints, accepts `Put` and `Close`, hands items to registered consumer actors, and closes the
+/// endpoints of actors that died. The module [`message`](crate::message) lists its messages.
 ///
-/// While there are strong addresses of it, endpoints may be opened; with the last of them (and of
-/// the queue's other handles) gone and its mailbox read, the queue is sealed. It does not keep
-/// itself alive, except until it has served the consumers that are registered, the `Put`s that
-/// wait, and the endpoints that it watches.
+/// A strong address keeps the queue open as a handle does. The queue seals itself when the last strong address and
+/// the last other handle are gone and the mailbox has been read. The actor does not keep itself alive, but it stays
+/// until it has served all registered consumers, waiting `Put`s and watched endpoints.
 ///
-/// Under a `Supervisor` a restart keeps everything. If the actor is gone for good, its arbiter
-/// stopped or a panic killed it, while consumers are registered or `Put`s wait, it aborts the queue
-/// and tells them. A `Put` that waits for room in another queue is refused with
+/// A restart by a `Supervisor` loses nothing. If the actor is gone for good, because its arbiter stopped or a panic
+/// killed it, while consumers are registered or `Put`s wait, the queue is aborted: the consumers get `Drained`, and
+/// the `Put`s are refused. A `Put` that waits for room in another queue is refused with
 /// [`ActorStopped`](Refusal::ActorStopped), and that queue goes on.
 ///
 /// # Examples
@@ -56,23 +54,24 @@ use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, dro
 /// ```
 pub struct QueueActor<T: Send + 'static> {
     shared: Arc<Shared<T>>,
-    /// Stands for the strong addresses, and goes with them.
+    /// A handle on behalf of the strong addresses, dropped with the last of them.
     queue: Option<IterableQueue<T>>,
     push: PushConsumers<T>,
     puts: WaitingPuts<T>,
     watch: Watch,
-    /// Whether the future that serves all of these is spawned.
+    /// Whether `Serve` is spawned.
     serving: bool,
-    /// No address was left when it last looked.
+    /// Whether `Serve` found no strong address the last time.
     unaddressed: bool,
 }
 
-// Nothing in it is ever pinned; actix wants its actors so.
+// No field is ever pinned, and actix requires its actors to be `Unpin`.
 impl<T: Send + 'static> Unpin for QueueActor<T> {}
 
 impl<T: Send + 'static> QueueActor<T> {
-    /// Makes an actor of the queue; start it with `.start()`, in an arbiter, or under a
-    /// `Supervisor`. Other handles of the queue may be used beside it.
+    /// Creates the actor of a queue. Start it with `.start()`, in an arbiter, or under a `Supervisor`.
+    ///
+    /// Other handles of the queue may be used beside it.
     ///
     /// # Examples
     ///
@@ -100,7 +99,7 @@ impl<T: Send + 'static> QueueActor<T> {
         }
     }
 
-    /// How often it looks for dead addresses; every second unless given.
+    /// Sets how often the actor looks for dead addresses. The default is every second.
     ///
     /// # Examples
     ///
@@ -125,7 +124,7 @@ impl<T: Send + 'static> QueueActor<T> {
         self.push.is_empty() && self.puts.is_empty() && self.watch.is_empty()
     }
 
-    /// Has what waits served, for as long as something does or addresses are left.
+    /// Spawns `Serve`, unless it runs. It runs while there is something to serve or an address is left.
     fn serve(&mut self, ctx: &mut Context<Self>) {
         if !self.serving {
             self.serving = true;
@@ -133,7 +132,7 @@ impl<T: Send + 'static> QueueActor<T> {
         }
     }
 
-    /// Once the last address is gone, nobody can ask for endpoints through this actor any more.
+    /// Returns the queue if endpoints may be opened through this actor: once the last address is gone, they may not.
     fn open(&self) -> Result<&Arc<Shared<T>>, OpenError> {
         match self.queue {
             Some(_) => Ok(&self.shared),
@@ -143,7 +142,7 @@ impl<T: Send + 'static> QueueActor<T> {
     }
 }
 
-/// Serves the actor's state, and has none of its own: a restart drops it and spawns another.
+/// Polls all that waits in the actor. It has no state of its own, so a restart may drop it and spawn another.
 struct Serve;
 
 impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
@@ -155,8 +154,8 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
         ctx: &mut Context<QueueActor<T>>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        // The last address's drop woke the context. What was sent just before may have come after
-        // the mailbox was read, so it is read once more before that drop counts (C3).
+        // The drop of the last address woke the context. A message sent just before it may have come after the
+        // mailbox was read, so the mailbox is read once more before the drop counts (C3).
         let unaddressed = !ctx.connected();
         if unaddressed && actor.queue.is_some() {
             if actor.unaddressed {
@@ -169,7 +168,7 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
         if actor.shared.has_ended() {
             actor.watch.clear();
         } else if unaddressed {
-            // What it watches is what keeps it alive now.
+            // Only watched endpoints keep the actor alive now.
             actor.watch.prune();
         }
         if actor.watch.poll(&actor.shared, !actor.push.is_empty(), cx) {
@@ -177,7 +176,7 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
         }
         actor.puts.poll(cx);
         if actor.shared.has_ended() {
-            actor.push.tell_all(&actor.shared);
+            actor.push.notify_end(&actor.shared);
         } else if actor.push.poll(cx) {
             cx.waker().wake_by_ref();
         }
@@ -193,7 +192,7 @@ impl<T: Send + 'static> Actor for QueueActor<T> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // After a restart the future of before is gone.
+        // A restart has dropped `Serve`.
         self.serving = false;
         self.serve(ctx);
     }
@@ -304,16 +303,16 @@ impl<T: Send + 'static> Handler<Abort<T>> for QueueActor<T> {
 
 impl<T: Send + 'static> Drop for QueueActor<T> {
     fn drop(&mut self) {
-        // A waiting put may be one for another queue, which is not this actor's to end.
+        // A waiting put may be for another queue, which this actor must not end.
         let ours = !self.push.is_empty() || self.puts.wait_for(&self.shared);
         let left = if ours { self.shared.abort() } else { Vec::new() };
-        // Everything of this actor's is gone before anybody hears of it.
+        // The actor's handle is gone before the consumers and puts are told.
         self.queue = None;
         if !left.is_empty() {
             let items = count(left.len() as u64, "item");
             log::error!("{}: its actor is gone for good; {items} dropped", self.shared.label());
         }
-        self.push.tell_all(&self.shared);
+        self.push.notify_end(&self.shared);
         self.puts.refuse_all();
         left.into_iter().for_each(drop_quietly);
     }

@@ -1,32 +1,39 @@
-//! Answers to messages, now or later.
+//! Replies to messages, given at once or later.
+//!
+//! `Reply` and `Asker` are `pub` in a private module because the public handlers of `QueueActor` have `Reply` as
+//! their `Result`. Users cannot name them.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::{Actor, Message};
 
+use crate::lock::lock;
 use crate::queue::drop_quietly;
 
-/// An answer that may come later. A refusal that nobody waits for, because the message came by
-/// `do_send`, is logged.
+/// A reply that may come later.
+///
+/// A refusal is logged if the message was sent with `do_send`, as nobody waits for the reply.
 #[derive(Debug)]
 pub enum Reply<O, E> {
-    /// The answer.
+    /// The reply.
     Now(Result<O, E>),
-    /// The answer will be given to the asker by whoever shares this.
+    /// The reply comes through this asker, which the handler has shared.
     Later(Asker<O, E>),
 }
 
-/// Who waits for an answer that comes later: known once the handler has returned. It needs no task
-/// of its own, which an arbiter that stops would drop before it has passed the answer on.
+/// The sender of a message, which waits for a reply that comes later.
+///
+/// actix passes the sender's channel on once the handler has returned. The reply needs no task of its own, which
+/// an arbiter that stops would drop before the reply is sent.
 #[derive(Debug)]
-pub struct Asker<O, E>(Arc<Mutex<Option<Waits<O, E>>>>);
+pub struct Asker<O, E>(Arc<Mutex<Option<ReplySender<O, E>>>>);
 
-type Waits<O, E> = OneshotSender<Result<O, E>>;
+type ReplySender<O, E> = OneshotSender<Result<O, E>>;
 
 impl<O, E> Asker<O, E> {
-    pub(super) fn unknown() -> Self {
+    pub(super) fn new() -> Self {
         Self(Arc::default())
     }
 
@@ -34,16 +41,16 @@ impl<O, E> Asker<O, E> {
         Self(Arc::clone(&self.0))
     }
 
-    fn is(&self, asker: Option<Waits<O, E>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = asker;
+    fn set(&self, sender: Option<ReplySender<O, E>>) {
+        *lock(&self.0) = sender;
     }
 
-    pub(super) fn answer<M>(&self, result: Result<O, E>)
+    pub(super) fn reply<M>(&self, result: Result<O, E>)
     where
         E: fmt::Display,
     {
-        let asker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        answer::<M, O, E>(result, asker);
+        let sender = lock(&self.0).take();
+        send_reply::<M, O, E>(result, sender);
     }
 }
 
@@ -54,10 +61,10 @@ where
     O: 'static,
     E: fmt::Display + 'static,
 {
-    fn handle(self, _: &mut A::Context, asker: Option<OneshotSender<M::Result>>) {
+    fn handle(self, _: &mut A::Context, sender: Option<OneshotSender<M::Result>>) {
         match self {
-            Self::Now(result) => answer::<M, O, E>(result, asker),
-            Self::Later(later) => later.is(asker),
+            Self::Now(result) => send_reply::<M, O, E>(result, sender),
+            Self::Later(asker) => asker.set(sender),
         }
     }
 }
@@ -80,17 +87,17 @@ where
     }
 }
 
-fn answer<M, O, E: fmt::Display>(result: Result<O, E>, asker: Option<Waits<O, E>>) {
-    match (asker, result) {
-        // An asker that has gone does not want to know; what comes back may hold a user's item.
-        (Some(asker), result) => drop_quietly(asker.send(result)),
+fn send_reply<M, O, E: fmt::Display>(result: Result<O, E>, sender: Option<ReplySender<O, E>>) {
+    match (sender, result) {
+        // If the asker stopped waiting, the result comes back; it may hold a user's item.
+        (Some(sender), result) => drop_quietly(sender.send(result)),
         (None, Err(error)) => {
             log::warn!(
-                "{} was refused, and nobody waits for the answer: {error}. Use send instead of do_send",
+                "{} was refused, and nobody waits for the reply: {error}. Use send instead of do_send",
                 std::any::type_name::<M>()
             );
             drop_quietly(error);
         }
-        (None, Ok(endpoint)) => drop_quietly(endpoint),
+        (None, Ok(value)) => drop_quietly(value),
     }
 }

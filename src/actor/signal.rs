@@ -1,4 +1,4 @@
-//! The end by ctrl-c or SIGTERM.
+//! A shutdown on ctrl-c or SIGTERM.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,20 +13,21 @@ use crate::endpoint::shutdown;
 use crate::queue::{IterableQueue, ShutdownReport, drained};
 
 impl<T: Send + 'static> IterableQueue<T> {
-    /// Shuts the queue down, as [`shutdown`](IterableQueue::shutdown) does, when the process gets
-    /// SIGINT (ctrl-c) or SIGTERM. A second signal, of either kind, ends the grace at once. The future
-    /// also ends when the queue ends by itself, before any signal.
+    /// Shuts the queue down, as [`shutdown`](IterableQueue::shutdown) does, when the process receives
+    /// SIGINT (ctrl-c) or SIGTERM.
     ///
-    /// On Windows the signals are ctrl-c, ctrl-break, the end of the console and that of the system. Windows
-    /// ends a process some seconds after the last two, however long the grace is.
+    /// A second signal, of either kind, ends the grace at once. If the queue ends before any signal, the future is
+    /// done, too. It borrows nothing and does not keep the queue unsealed.
     ///
-    /// The future borrows nothing and does not keep the queue unsealed. From this call on, these
-    /// signals do not kill the process any more: exit when the future is done.
+    /// From this call on, these signals no longer kill the process: exit when the future is done.
+    ///
+    /// On Windows the signals are ctrl-c, ctrl-break, closing the console, and the shutdown of the system. Windows
+    /// kills a process some seconds after the last two, however long the grace is.
     ///
     /// # Errors
     ///
-    /// If the signals cannot be listened to: outside of an actix system or tokio runtime, for instance, or with
-    /// [`io::ErrorKind::Unsupported`] on a system that is neither Unix nor Windows.
+    /// If the signals cannot be listened to, for example outside of an actix system or tokio runtime. On a system
+    /// that is neither Unix nor Windows the kind is [`io::ErrorKind::Unsupported`].
     ///
     /// # Panics
     ///
@@ -34,8 +35,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before a signal came, it does nothing; on Unix the signals stay caught. Dropped after that,
-    /// the shutdown goes on, but its report is lost.
+    /// If the future is dropped before a signal, nothing happens; on Unix the signals stay caught. If it is dropped
+    /// after a signal, the shutdown goes on and its report is lost.
     ///
     /// # Examples
     ///
@@ -61,14 +62,14 @@ impl<T: Send + 'static> IterableQueue<T> {
         let mut signals = Signals::listen()?;
         Ok(async move {
             select(pin!(drained(&shared)), pin!(signals.next())).await;
-            // After the end it only reports.
+            // If the queue has ended, this only makes the report.
             let report = pin!(shutdown(Arc::clone(&shared), grace));
             match select(report, pin!(signals.next())).await {
                 Either::Left((report, _)) => report,
                 Either::Right(((), report)) => {
                     let (mut left, mut holders) = shared.abort_and_tell();
                     let report = report.await;
-                    // The grace may have ended at the same time: then it is all in there.
+                    // If the grace ended at the same time, the report has the items, and the abort found none.
                     left.extend(report.left);
                     holders.extend(report.holders);
                     ShutdownReport { drained: report.drained, left, holders }
@@ -78,8 +79,9 @@ impl<T: Send + 'static> IterableQueue<T> {
     }
 }
 
-/// Listens to the signals that ask a process to end. A listener notes each signal that comes after it was
-/// made, whether it is polled meanwhile or not.
+/// Listens to the signals that ask a process to end.
+///
+/// A listener remembers each signal received after it was made, whether it is polled meanwhile or not.
 struct Signals(Vec<Listener>);
 
 /// Polls one listener.
@@ -111,7 +113,7 @@ impl Signals {
         Err(io::Error::new(io::ErrorKind::Unsupported, "signals can be listened to on Unix and on Windows only"))
     }
 
-    /// Waits for one signal. What else has come stays noted: the first listener that is ready is the last polled.
+    /// Waits for one signal. It polls no listener after the first that is ready, so no other signal is lost.
     async fn next(&mut self) {
         poll_fn(|cx| match self.0.iter_mut().any(|poll| poll(cx).is_ready()) {
             true => Poll::Ready(()),

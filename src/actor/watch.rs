@@ -1,4 +1,4 @@
-//! Dead addresses, found out at an interval (A3).
+//! Finds dead actors at an interval, and closes their endpoints (A3).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::one_line::OneLine;
 use crate::queue::{ProducerEndpoint, Shared};
 use crate::sync::atomic::AtomicBool;
 
-/// Endpoints that are to close when an actor dies.
+/// Endpoints that are closed when an actor dies.
 pub(super) struct Watch {
     pub(super) interval: Duration,
-    /// Runs only while there is something to watch.
+    /// `None` while nothing is watched.
     timer: Option<Pin<Box<Sleep>>>,
     watched: Vec<Watched>,
 }
@@ -35,7 +35,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Nobody else holds it: it closed by itself.
+    /// Returns whether only the watch still holds the endpoint, so it has closed.
     fn is_gone(&self) -> bool {
         match self {
             Self::Producer(endpoint) => Arc::strong_count(endpoint) == 1,
@@ -57,34 +57,34 @@ impl Watch {
         self.watched.push(Watched { actor_lives, endpoint });
     }
 
-    /// The queue has ended: there is nothing left to close.
+    /// Forgets all endpoints: the queue has ended, so none is left to close.
     pub(super) fn clear(&mut self) {
         self.watched.clear();
     }
 
-    /// Forgets endpoints that closed by themselves.
+    /// Forgets endpoints that have closed.
     pub(super) fn prune(&mut self) {
         self.watched.retain(|watched| !watched.endpoint.is_gone());
     }
 
-    /// Closes the endpoints of dead actors whenever the interval is over, and says whether it was.
-    /// `also` keeps the timer running for addresses that the caller looks after.
+    /// Closes the endpoints of dead actors each time the interval has passed, and returns whether it has.
+    /// `also` keeps the timer running for addresses that the caller checks.
     pub(super) fn poll<T>(&mut self, shared: &Shared<T>, also: bool, cx: &mut Context<'_>) -> bool {
         if self.watched.is_empty() && !also {
             self.timer = None;
             return false;
         }
-        let mut over = false;
+        let mut passed = false;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.interval)));
         while timer.as_mut().poll(cx).is_ready() {
-            over = true;
+            passed = true;
             *timer = Box::pin(sleep(self.interval));
         }
-        if over {
+        if passed {
             self.prune();
             self.close_dead(shared);
         }
-        over
+        passed
     }
 
     fn close_dead<T>(&mut self, shared: &Shared<T>) {
@@ -100,7 +100,7 @@ impl Watch {
                     ("consumer", name)
                 }
             };
-            log::warn!("{}: the actor of {kind} {} died; it is closed", shared.label(), OneLine(name));
+            log::warn!("{}: the actor of {kind} {} died; closing the {kind}", shared.label(), OneLine(name));
         }
         if !producers.is_empty() {
             shared.close_endpoints(&producers);

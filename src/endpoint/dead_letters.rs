@@ -1,11 +1,12 @@
 //! The queue of dead letters.
 
 use std::any::Any;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::consumer::Consumer;
 use super::producer::Producer;
 use crate::error::OpenError;
+use crate::lock::lock;
 use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue};
 use crate::sync::Mutex;
 
@@ -36,7 +37,7 @@ impl<T> OpenDeadLetters<T> {
 
 impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
     fn put(&self, letter: &mut Option<DeadLetter<T>>) {
-        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = lock(&self.0);
         let producer = match &*guard {
             // Letters that nobody reads would pile up.
             Some(ends) if ends.queue.shared().has_open_consumer() => ends.producer.clone(),
@@ -50,7 +51,7 @@ impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
     }
 
     fn close(&self) {
-        let ends = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ends = lock(&self.0).take();
         if let Some(Ends { queue, producer }) = ends {
             drop(producer);
             queue.seal();
@@ -101,7 +102,7 @@ impl<T: Send + 'static> IterableQueue<T> {
             .as_any()
             .downcast_ref::<OpenDeadLetters<T>>()
             .unwrap_or_else(|| unreachable!("the only kind there is"));
-        let guard = opened.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = lock(&opened.0);
         guard.as_ref().ok_or(OpenError::Ended)?.queue.consumer()
     }
 }

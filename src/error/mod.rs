@@ -562,13 +562,13 @@ impl Error for BuildError {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// Workers are actors, which live in a running actix system.
+    /// No actix system is running on this thread, and workers are actors.
     NoSystem,
-    /// The queue was sealed before.
+    /// The queue is sealed.
     Sealed,
-    /// An arbiter that was given for workers has stopped.
+    /// An arbiter that was given to the pool has stopped.
     ArbiterStopped,
-    /// No arbiter could be started.
+    /// An arbiter could not be started.
     Arbiter(io::Error),
     /// The pool, or its queue, has ended.
     Ended,
@@ -580,12 +580,12 @@ impl fmt::Display for PoolError {
             Self::NoSystem => {
                 "no actix system is running on this thread: start the pool in System::block_on, #[actix::main], or an actor"
             }
-            Self::Sealed => "the queue is sealed and opens no consumers: start its pools before seal",
-            Self::ArbiterStopped => "an arbiter that was given for workers has stopped: give only running ones",
+            Self::Sealed => "the queue is sealed: start its pools before sealing it",
+            Self::ArbiterStopped => "an arbiter that was given to the pool has stopped: give running ones",
             Self::Arbiter(error) => {
-                return write!(f, "no arbiter could be started: {error}; with fewer workers, or arbiters given, it might");
+                return write!(f, "no arbiter could be started: {error}; use fewer workers, or give the pool arbiters");
             }
-            Self::Ended => "the pool or its queue has ended: there is nothing to do for workers",
+            Self::Ended => "the pool or its queue has ended: workers have nothing left to do",
         })
     }
 }
@@ -599,17 +599,19 @@ impl Error for PoolError {
     }
 }
 
-/// Why a worker died. Prints as one line with `{}`, whatever a panic said.
+/// Why a worker died.
+///
+/// Displayed on one line, also if the message of a panic has several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Death {
-    /// It panicked, and said this.
+    /// It panicked with this message.
     Panicked(String),
-    /// It stopped by itself, with `ctx.stop()`.
+    /// It called `ctx.stop()`.
     Stopped,
     /// Its arbiter stopped.
     ArbiterStopped,
-    /// No arbiter could be started for it, for this reason.
+    /// No arbiter could be started for it; this is the error.
     NoArbiter(String),
 }
 
@@ -624,19 +626,21 @@ impl fmt::Display for Death {
     }
 }
 
-/// A [`WorkerPool`](crate::WorkerPool) ended before its queue was done. Prints as one line with `{}`.
+/// A [`WorkerPool`](crate::WorkerPool) ended before its queue did.
+///
+/// Displayed on one line, also if the message of a panic has several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolFailure {
-    /// More workers died than its restart limit allows.
+    /// More workers died than the restart limit allows.
     GaveUp {
         /// The worker that died last.
         worker: String,
-        /// Why.
+        /// Why it died.
         death: Death,
     },
-    /// The actix system that the pool was started in has stopped. The queue goes on as far as others use
-    /// it; otherwise what is left in it is dropped as abandoned.
+    /// The actix system of the pool was stopped. The queue goes on if others consume it; otherwise the items left
+    /// in it are dropped as abandoned.
     Stopped,
 }
 
@@ -647,7 +651,7 @@ impl fmt::Display for PoolFailure {
                 let worker = OneLine(worker);
                 write!(f, "the pool gave up: too many of its workers died, the last one was {worker}: {death}")
             }
-            Self::Stopped => f.write_str("the actix system stopped before the pool's queue was done"),
+            Self::Stopped => f.write_str("the actix system stopped before the queue had ended"),
         }
     }
 }

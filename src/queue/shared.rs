@@ -1,7 +1,7 @@
 //! What all handles of one queue share: the data plane beside the control plane.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
@@ -18,6 +18,7 @@ use super::store::delayed::Delayed;
 use super::store::returned::Returned;
 use super::waiting::lines::Lines;
 use crate::backoff::Backoff;
+use crate::lock::lock;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -100,9 +101,9 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Locks the mutex. It is never held across user code, so a poisoned one still guards whole data.
+    /// Locks the mutex of the control plane.
     pub(crate) fn control(&self) -> MutexGuard<'_, Control<T>> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.control)
     }
 
     /// Returns the queue's name for the log.

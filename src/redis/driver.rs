@@ -4,13 +4,15 @@
 //! so queues share connections without locks, and a panic ends one future alone. Nothing there may block, as all queues
 //! would lose their leases: the wakers of tasks that put and take, and the drops of confirmed items, run there, too.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::{io, thread};
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
+
+use crate::lock::lock;
 
 type Job = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
@@ -31,7 +33,7 @@ where
     F: Future<Output = ()> + 'static,
 {
     let process = std::process::id();
-    let mut driver = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut driver = lock(&DRIVER);
     if driver.as_ref().is_some_and(|driver| driver.process != process) {
         // Not dropped: that would wake the thread of the parent.
         std::mem::forget(driver.take());
@@ -62,7 +64,7 @@ struct Running(u64);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut driver = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut driver = lock(&DRIVER);
         if let Some(current) = driver.as_mut().filter(|driver| driver.number == self.0) {
             current.running -= 1;
             if current.running == 0 {

@@ -30,7 +30,6 @@ mod join;
 mod json;
 mod letters;
 mod link;
-mod lock;
 mod news;
 mod outage;
 mod outlet;
@@ -46,3 +45,5 @@ mod unreadable;
 
 pub use builder::RedisBuilder;
 pub use payload::Payload;
+
+use crate::lock;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::Hash;
 
-use super::notes::{End, Event, Put};
+use super::notes::{End, Event, NotedPut};
 use crate::one_line::OneLine;
 
 /// What became of every item, from [`Ledger::audit`](super::Ledger::audit).
@@ -92,7 +92,7 @@ impl Fate {
 
 impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
     #[track_caller]
-    pub(super) fn of(producers: &[Vec<Put<K>>], consumers: &[(String, Vec<Event<K>>)], ends: &[(K, End)]) -> Self {
+    pub(super) fn of(producers: &[Vec<NotedPut<K>>], consumers: &[(String, Vec<Event<K>>)], ends: &[(K, End)]) -> Self {
         let mut audit = Self {
             accepted: 0,
             finished: 0,
@@ -200,10 +200,10 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
 }
 
 #[track_caller]
-fn fates<K: Eq + Hash + fmt::Debug>(producers: &[Vec<Put<K>>]) -> HashMap<&K, Fate> {
+fn fates<K: Eq + Hash + fmt::Debug>(producers: &[Vec<NotedPut<K>>]) -> HashMap<&K, Fate> {
     let mut fates = HashMap::with_capacity(producers.iter().map(Vec::len).sum());
     for (producer, list) in producers.iter().enumerate() {
-        for (position, Put { key, certain }) in list.iter().enumerate() {
+        for (position, NotedPut { key, certain }) in list.iter().enumerate() {
             let fate = Fate {
                 producer,
                 position,

@@ -5,7 +5,8 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
 use super::audit::Audit;
-use super::notes::{End, Event, List, Put, locked};
+use super::notes::{End, Event, List, NotedPut};
+use crate::lock::lock;
 
 /// An account of every single item, beside the queue and independent of it.
 ///
@@ -58,7 +59,7 @@ pub struct Ledger<K> {
 }
 
 struct Books<K> {
-    producers: Mutex<Vec<List<Put<K>>>>,
+    producers: Mutex<Vec<List<NotedPut<K>>>>,
     consumers: Mutex<Vec<(String, List<Event<K>>)>>,
     ends: List<(K, End)>,
 }
@@ -91,7 +92,7 @@ impl<K> Ledger<K> {
     #[must_use]
     pub fn producer(&self) -> ProducerLog<K> {
         let list = List::new();
-        locked(&self.books.producers).push(list.clone());
+        lock(&self.books.producers).push(list.clone());
         ProducerLog { list }
     }
 
@@ -108,7 +109,7 @@ impl<K> Ledger<K> {
     #[must_use]
     pub fn consumer(&self, name: impl Into<String>) -> ConsumerLog<K> {
         let list = List::new();
-        locked(&self.books.consumers).push((name.into(), list.clone()));
+        lock(&self.books.consumers).push((name.into(), list.clone()));
         ConsumerLog { list }
     }
 
@@ -172,9 +173,9 @@ impl<K> Ledger<K> {
     where
         K: Clone + Eq + Hash + fmt::Debug,
     {
-        let producers = locked(&self.books.producers).iter().map(List::entries).collect::<Vec<_>>();
+        let producers = lock(&self.books.producers).iter().map(List::entries).collect::<Vec<_>>();
         let consumers =
-            locked(&self.books.consumers).iter().map(|(name, list)| (name.clone(), list.entries())).collect::<Vec<_>>();
+            lock(&self.books.consumers).iter().map(|(name, list)| (name.clone(), list.entries())).collect::<Vec<_>>();
         Audit::of(&producers, &consumers, &self.books.ends.entries())
     }
 }
@@ -194,15 +195,15 @@ impl<K> Clone for Ledger<K> {
 impl<K> fmt::Debug for Ledger<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger")
-            .field("producers", &locked(&self.books.producers).len())
-            .field("consumers", &locked(&self.books.consumers).len())
+            .field("producers", &lock(&self.books.producers).len())
+            .field("consumers", &lock(&self.books.consumers).len())
             .finish_non_exhaustive()
     }
 }
 
 /// The notes of a producer, from [`Ledger::producer`]. A clone writes to the same list.
 pub struct ProducerLog<K> {
-    list: List<Put<K>>,
+    list: List<NotedPut<K>>,
 }
 
 impl<K> ProducerLog<K> {
@@ -221,7 +222,7 @@ impl<K> ProducerLog<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn accepted(&self, key: K) {
-        self.list.push(Put { key, certain: true });
+        self.list.push(NotedPut { key, certain: true });
     }
 
     /// Nobody knows whether this item was accepted: the answer to a `Put` message was lost, say. It may
@@ -236,7 +237,7 @@ impl<K> ProducerLog<K> {
     /// ledger.audit().assert_clean();
     /// ```
     pub fn unsure(&self, key: K) {
-        self.list.push(Put { key, certain: false });
+        self.list.push(NotedPut { key, certain: false });
     }
 }
 

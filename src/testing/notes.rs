@@ -1,10 +1,12 @@
 //! What a ledger is given to write down.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::lock::lock;
 
 /// A put, and whether it is known that the queue accepted it.
 #[derive(Debug, Clone)]
-pub(super) struct Put<K> {
+pub(super) struct NotedPut<K> {
     pub(super) key: K,
     pub(super) certain: bool,
 }
@@ -33,18 +35,18 @@ impl<E> List<E> {
     }
 
     pub(super) fn push(&self, entry: E) {
-        locked(&self.0).push(entry);
+        lock(&self.0).push(entry);
     }
 
     pub(super) fn len(&self) -> usize {
-        locked(&self.0).len()
+        lock(&self.0).len()
     }
 
     pub(super) fn entries(&self) -> Vec<E>
     where
         E: Clone,
     {
-        locked(&self.0).clone()
+        lock(&self.0).clone()
     }
 }
 
@@ -52,9 +54,4 @@ impl<E> Clone for List<E> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
-}
-
-/// A thread that panicked has written whole entries all the same.
-pub(super) fn locked<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

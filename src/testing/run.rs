@@ -7,7 +7,7 @@ use futures::future::{Either, select};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::actor::{QueueActor, consume_and_tell};
+use crate::actor::{QueueActor, consume_and_notify};
 use crate::queue::{Drained, Item, IterableQueue};
 
 /// Runs a queue's actor, a handler of its items, and a test of both, in an actix system of their own.
@@ -83,7 +83,7 @@ where
     let drained = system.block_on(async {
         let (told, hears) = oneshot::channel();
         A::create(|ctx| {
-            consume_and_tell::<A, T>(ctx, consumer, told);
+            consume_and_notify::<A, T>(ctx, consumer, told);
             handler
         });
         let ended = queue.drained();

@@ -5,18 +5,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 
+use self::consumer_poller::ConsumerEnd;
 use crate::sync::thread::{self, Thread};
 
 #[path = "../../src/backoff.rs"]
 pub(crate) mod backoff;
 #[path = "../../src/config.rs"]
 pub(crate) mod config;
+#[path = "../../src/actor/consumer_poller.rs"]
+mod consumer_poller;
 #[path = "../../src/endpoint/mod.rs"]
 pub(crate) mod endpoint;
 #[path = "../../src/error/mod.rs"]
 pub(crate) mod error;
-#[path = "../../src/actor/limited.rs"]
-mod limited;
+#[path = "../../src/lock.rs"]
+pub(crate) mod lock;
 #[path = "../../src/one_line.rs"]
 pub(crate) mod one_line;
 #[path = "../../src/queue/mod.rs"]
@@ -101,7 +104,7 @@ impl<T> Claim<T> {
 }
 
 /// A consumer actor's side of the queue.
-pub struct Worker<T>(limited::Limited<T>);
+pub struct Worker<T>(consumer_poller::ConsumerPoller<T>);
 
 /// What comes next for it.
 pub enum Next<T> {
@@ -112,7 +115,7 @@ pub enum Next<T> {
 
 impl<T> Worker<T> {
     pub fn new(consumer: Consumer<T>, max_in_flight: usize) -> Self {
-        Self(limited::Limited::new(consumer, max_in_flight))
+        Self(consumer_poller::ConsumerPoller::new(consumer, max_in_flight))
     }
 
     pub fn orders(&self) -> Orders {
@@ -121,9 +124,9 @@ impl<T> Worker<T> {
 
     pub fn wait_for_next(&mut self) -> Next<T> {
         match block_on(poll_fn(|cx| self.0.poll_next(cx))) {
-            limited::Next::Item(item) => Next::Item(item),
-            limited::Next::Last(limited::Last::Drained(_)) => Next::Drained,
-            limited::Next::Last(limited::Last::Left) => Next::Left,
+            consumer_poller::Next::Item(item) => Next::Item(item),
+            consumer_poller::Next::End(ConsumerEnd::Drained(_)) => Next::Drained,
+            consumer_poller::Next::End(ConsumerEnd::Left) => Next::Left,
         }
     }
 }

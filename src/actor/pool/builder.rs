@@ -1,4 +1,4 @@
-//! How a pool is described and started.
+//! Describes a pool and starts it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,52 +9,91 @@ use actix::{Actor, Context, Handler};
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use tokio::sync::watch;
 
-use super::settings::Settings;
-use super::supervisor::Supervisor;
-use super::worker::{Running, Spawn};
-use super::{WorkerPool, assert_workers};
+use super::handle::{WorkerPool, assert_workers};
+use super::supervisor::{PoolSettings, Supervisor};
+use super::worker::{SpawnWorker, WorkerTask};
 use crate::actor::assert_max_in_flight;
 use crate::backoff::Backoff;
 use crate::endpoint::Claim;
 use crate::error::{OpenError, PoolError};
-use crate::queue::{Drained, Item, Shared as Queue};
+use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
 
-/// Describes a pool before it is started; from [`WorkerPool::builder`].
+impl<T> WorkerPool<T> {
+    /// Returns a builder for a pool of workers that consume the queue.
+    pub fn builder(queue: &IterableQueue<T>) -> WorkerPoolBuilder<T> {
+        WorkerPoolBuilder { queue: Arc::clone(queue.shared()), workers: None, settings: PoolSettings::default() }
+    }
+}
+
+/// Describes a pool before it is started. Returned by [`WorkerPool::builder`].
+///
+/// # Examples
+///
+/// Workers whose handlers return futures, with all that one usually sets:
+///
+/// ```
+/// use actix::prelude::*;
+/// use actix_iterable_queue::{Backoff, prelude::*};
+/// use std::time::Duration;
+///
+/// struct Fetcher {
+///     index: usize,
+/// }
+///
+/// impl Actor for Fetcher {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Item<String>> for Fetcher {
+///     type Result = ResponseFuture<()>;
+///
+///     fn handle(&mut self, url: Item<String>, _: &mut Self::Context) -> Self::Result {
+///         Box::pin(async move {
+///             // … fetch *url …
+///             url.ack();
+///         })
+///     }
+/// }
+///
+/// impl Handler<Drained> for Fetcher {
+///     type Result = ();
+///
+///     fn handle(&mut self, _: Drained, _: &mut Self::Context) {
+///         println!("worker {} is done", self.index);
+///     }
+/// }
+///
+/// System::new().block_on(async {
+///     let queue = IterableQueue::bounded(100);
+///     let pool = WorkerPool::builder(&queue)
+///         .name("fetcher")
+///         .workers(2)
+///         .max_in_flight(16)
+///         .restart_limit(10, Duration::from_secs(60))
+///         .restart_backoff(Backoff::exponential(Duration::from_millis(100), Duration::from_secs(60)))
+///         .stuck_after(Duration::from_secs(30))
+///         .start(|index| Fetcher { index })?;
+///     assert_eq!(queue.snapshot().consumers[0].name, "fetcher-0");
+///
+///     queue.producer()?.put("https://example.org".to_owned()).await?;
+///     queue.seal();
+///     assert_eq!(pool.drained().await?.totals.acked, 1);
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// }).unwrap();
+/// ```
 #[must_use = "a pool does nothing before it is started"]
 pub struct WorkerPoolBuilder<T> {
     queue: Arc<Queue<T>>,
     workers: Option<usize>,
-    settings: Settings,
+    settings: PoolSettings,
 }
 
 impl<T> WorkerPoolBuilder<T> {
-    pub(super) fn new(queue: Arc<Queue<T>>) -> Self {
-        Self { queue, workers: None, settings: Settings::default() }
-    }
-
-    /// Sets how many workers there are; one for each processor unless given.
+    /// Sets the number of workers. The default is the number of processors.
     ///
     /// # Panics
     ///
     /// If `workers` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// # let queue = IterableQueue::<u32>::unbounded();
-    /// let pool = WorkerPool::builder(&queue).workers(4).start(|_index| Worker)?;
-    /// # queue.seal();
-    /// # pool.drained().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
     #[track_caller]
     pub fn workers(mut self, workers: usize) -> Self {
         assert_workers("WorkerPoolBuilder::workers", workers);
@@ -62,59 +101,21 @@ impl<T> WorkerPoolBuilder<T> {
         self
     }
 
-    /// What the workers are called, in snapshots and in the log: `worker` unless given, so the
-    /// first one is `worker-0`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// # let queue = IterableQueue::<u32>::unbounded();
-    /// let pool = WorkerPool::builder(&queue).workers(1).name("mailer").start(|_| Worker)?;
-    /// assert_eq!(queue.snapshot().consumers[0].name, "mailer-0");
-    /// # queue.seal();
-    /// # pool.drained().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Sets what the workers are called in snapshots and in the log. The default is `worker`, and the first one is
+    /// `worker-0` then.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = name.into();
         self
     }
 
-    /// Sets how many unsettled items each worker may hold, 1 unless given; for handlers that return
-    /// futures.
+    /// Sets how many unsettled items each worker may hold, for handlers that return futures. The default is 1.
     ///
-    /// A worker that dies takes an attempt from each item that it holds, not only from the one that it
-    /// died of. With a `ResponseFuture` a panic takes one from its own item alone.
+    /// The death of a worker costs each item that it holds an attempt. A `ResponseFuture` that panics does not kill
+    /// the worker, and costs only its own item an attempt.
     ///
     /// # Panics
     ///
     /// If `items` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// # let queue = IterableQueue::<u32>::unbounded();
-    /// let pool = WorkerPool::builder(&queue).workers(2).max_in_flight(16).start(|_| Worker)?;
-    /// # queue.seal();
-    /// # pool.drained().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
     #[track_caller]
     pub fn max_in_flight(mut self, items: usize) -> Self {
         assert_max_in_flight("WorkerPoolBuilder::max_in_flight", items);
@@ -122,182 +123,61 @@ impl<T> WorkerPoolBuilder<T> {
         self
     }
 
-    /// Has the workers live in these arbiters, in turn, and not each in its own. A worker whose
-    /// arbiter stops is replaced in a new one.
+    /// Runs the workers in these arbiters, in turn. The default is a new arbiter for each worker.
     ///
-    /// The pool stops only arbiters that it has started itself.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// # let queue = IterableQueue::<u32>::unbounded();
-    /// let arbiter = Arbiter::new();
-    /// let pool = WorkerPool::builder(&queue).workers(8).arbiters([arbiter.handle()]).start(|_| Worker)?;
-    /// # queue.seal();
-    /// # pool.drained().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// A worker whose arbiter stops is replaced in a new one. The pool stops only arbiters that it has started.
     pub fn arbiters(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
         self.settings.arbiters = arbiters.into_iter().collect();
         self
     }
 
-    /// Has the pool give up when more than `restarts` of its workers die within this time. Without
-    /// it the pool never gives up. The end of a worker's arbiter does not count: that is not the
-    /// worker's fault. One bad item is as many deaths as it has attempts.
+    /// Makes the pool give up when more than `restarts` workers die within this time. By default it never gives up.
     ///
-    /// A pool that gives up aborts the queue, unless told to
-    /// [keep it](WorkerPoolBuilder::keep_queue), and whoever awaits it gets
-    /// [`PoolFailure::GaveUp`](crate::error::PoolFailure::GaveUp). The items that were left are with
-    /// [`take_left`](WorkerPool::take_left).
+    /// A pool that gives up aborts the queue, unless it is to [keep it](WorkerPoolBuilder::keep_queue), and
+    /// [`drained`](WorkerPool::drained) fails with [`PoolFailure::GaveUp`](crate::error::PoolFailure::GaveUp).
+    /// [`take_left`](WorkerPool::take_left) returns the items that were left.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// # let queue = IterableQueue::<u32>::unbounded();
-    /// use std::time::Duration;
-    ///
-    /// let limited = WorkerPool::builder(&queue).restart_limit(10, Duration::from_secs(60));
-    /// let pool = limited.start(|_| Worker)?;
-    /// # queue.seal();
-    /// # pool.drained().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// A worker whose arbiter stopped is not counted, as that is not the worker's fault. One bad item may count as
+    /// often as it has attempts.
     pub fn restart_limit(mut self, restarts: usize, within: Duration) -> Self {
-        self.settings.restart_limit = Some((restarts, within));
+        self.settings.restarts.limit = Some((restarts, within));
         self
     }
 
-    /// How long to wait before a worker is replaced that died before it was handed a single item; 10 ms,
-    /// and up to 10 s when that happens again and again, unless given.
+    /// Sets how long the pool waits before it restarts a worker that died before it was handed an item. The default
+    /// is 10 ms, and up to 10 s when that happens again and again.
     ///
-    /// A worker that dies of an item is replaced at once: bad items have their limit in `max_attempts`,
-    /// and their pause in [`redelivery_backoff`](crate::Builder::redelivery_backoff).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// # let queue = IterableQueue::<u32>::unbounded();
-    /// use actix_iterable_queue::Backoff;
-    /// use std::time::Duration;
-    ///
-    /// let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(60));
-    /// let pool = WorkerPool::builder(&queue).restart_backoff(backoff).start(|_| Worker)?;
-    /// # queue.seal();
-    /// # pool.drained().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// A worker that had been handed an item is restarted at once: `max_attempts` limits bad items, and
+    /// [`redelivery_backoff`](crate::Builder::redelivery_backoff) delays them.
     pub fn restart_backoff(mut self, backoff: Backoff) -> Self {
-        self.settings.restart_backoff = backoff;
+        self.settings.restarts.backoff = backoff;
         self
     }
 
-    /// Has a pool that gives up leave the queue to others: its workers leave after the items in
-    /// hand.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// # let queue = IterableQueue::<u32>::unbounded();
-    /// use std::time::Duration;
-    ///
-    /// let limited = WorkerPool::builder(&queue).restart_limit(10, Duration::from_secs(60));
-    /// let pool = limited.keep_queue().start(|_| Worker)?;
-    /// # queue.seal();
-    /// # pool.drained().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Keeps the queue open for others when the pool gives up. Its workers settle the items that they hold and
+    /// leave.
     pub fn keep_queue(mut self) -> Self {
         self.settings.keep_queue = true;
         self
     }
 
-    /// Has a worker reported, at warn in the log and in [snapshots](crate::report::ConsumerStatus::stuck),
-    /// that has held the same items for longer than this. It is not killed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// # let queue = IterableQueue::<u32>::unbounded();
-    /// use std::time::Duration;
-    ///
-    /// let pool = WorkerPool::builder(&queue).stuck_after(Duration::from_secs(30)).start(|_| Worker)?;
-    /// for worker in queue.snapshot().consumers.iter().filter(|worker| worker.stuck) {
-    ///     println!("{} is stuck", worker.name);
-    /// }
-    /// # queue.seal();
-    /// # pool.drained().await?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Reports a worker that has held the same items for longer than this, with a warning in the log and in
+    /// [snapshots](crate::report::ConsumerStatus::stuck). The worker is not killed.
     pub fn stuck_after(mut self, time: Duration) -> Self {
         self.settings.stuck_after = Some(time);
         self
     }
 
-    /// Starts the pool. The factory is called in the arbiter of the worker that it makes, with the
-    /// worker's index, and again for each replacement; it is dropped when the pool has ended. So a
-    /// second queue, whose producer it holds for its workers, may end after the first one.
+    /// Starts the pool.
+    ///
+    /// The factory is called with the worker's index, in the arbiter of the worker that it makes, and again for each
+    /// restart. It is dropped when the pool has ended. So it may hold the producer of a second queue for its workers,
+    /// and that queue ends after the first one.
     ///
     /// # Errors
     ///
-    /// If no actix system is running, the queue is sealed or has ended, or an arbiter cannot be started or
-    /// has stopped before. No worker runs then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u32>> for Worker { type Result = (); fn handle(&mut self, item: Item<u32>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// use actix_iterable_queue::error::PoolError;
-    ///
-    /// let queue = IterableQueue::<u32>::unbounded();
-    /// let error = WorkerPool::builder(&queue).start(|_| Worker).unwrap_err();
-    /// assert!(matches!(error, PoolError::NoSystem));
-    /// ```
+    /// If no actix system is running, the queue is sealed or has ended, or an arbiter has stopped or cannot be
+    /// started. No worker runs then.
     pub fn start<A, F>(self, factory: F) -> Result<WorkerPool<T>, PoolError>
     where
         T: Send + 'static,
@@ -315,23 +195,23 @@ impl<T> WorkerPoolBuilder<T> {
         let claim = Claim::on(Arc::clone(&queue)).map_err(refused)?;
 
         let factory = Arc::new(factory);
-        let spawn: Spawn<T> = Box::new(move |arbiter, job| {
+        let spawn: SpawnWorker<T> = Box::new(move |arbiter, parts| {
             let factory = Arc::clone(&factory);
             arbiter.spawn_fn(move || {
-                actix_rt::spawn(Running::new(job, move |index| factory(index)));
+                actix_rt::spawn(WorkerTask::new(parts, move |index| factory(index)));
             });
         });
-        let (tell, outcome) = watch::channel(None);
-        let mut supervisor = Supervisor::new(settings, spawn, claim, tell);
-        let (roster, events) = supervisor.reins();
-        let office = Arbiter::try_new().map_err(PoolError::Arbiter)?;
+        let (result_sender, result) = watch::channel(None);
+        let mut supervisor = Supervisor::new(settings, spawn, claim, result_sender);
+        let (roster, events) = supervisor.handles();
+        let supervisor_arbiter = Arbiter::try_new().map_err(PoolError::Arbiter)?;
         if let Err(error) = supervisor.start_all(workers) {
-            // With the supervisor the workers end that were started.
-            office.stop();
+            // The drop of the supervisor ends the workers that it has started.
+            supervisor_arbiter.stop();
             return Err(PoolError::Arbiter(error));
         }
-        office.spawn(supervisor.run());
-        Ok(WorkerPool { queue, roster, events, outcome })
+        supervisor_arbiter.spawn(supervisor.run());
+        Ok(WorkerPool { queue, roster, events, result })
     }
 }
 

@@ -1,11 +1,11 @@
-//! What a pool tells when it is done.
+//! What the workers of a pool did.
 
 use std::sync::Arc;
 
-use crate::error::Death;
+use crate::error::{Death, PoolFailure};
 use crate::queue::{ConsumerRow, Drained};
 
-/// What became of the items that a worker was handed.
+/// Counts what became of the items that a worker was handed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct WorkerTotals {
@@ -15,23 +15,23 @@ pub struct WorkerTotals {
     pub taken: u64,
     /// Items whose lease ended otherwise: they went back, or became dead letters.
     pub failed: u64,
-    /// How many times the worker died.
+    /// How often the worker died.
     pub deaths: u64,
 }
 
-/// One worker of a pool, with all its replacements.
+/// What one worker of a pool did, all its restarts included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerReport {
-    /// Its name, which its consumers had as well.
+    /// The worker's name, which is also that of its consumers.
     pub name: String,
-    /// What it did.
+    /// Its items and deaths.
     pub totals: WorkerTotals,
-    /// Why it died last, if it ever did.
+    /// Why it died the last time, if it ever did.
     pub last_death: Option<Death>,
 }
 
-/// How the work of a pool went; from [`WorkerPool::drained`](crate::WorkerPool::drained).
+/// Reports what a pool did. Returned by [`WorkerPool::drained`](crate::WorkerPool::drained).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolReport {
@@ -39,9 +39,12 @@ pub struct PoolReport {
     pub drained: Drained,
     /// Every worker, by its index.
     pub workers: Vec<WorkerReport>,
-    /// What all of them did together.
+    /// The sums over all workers.
     pub totals: WorkerTotals,
 }
+
+/// How a pool ended.
+pub(super) type PoolResult = Result<PoolReport, PoolFailure>;
 
 impl PoolReport {
     pub(super) fn new(drained: Drained, workers: Vec<WorkerReport>) -> Self {
@@ -56,37 +59,37 @@ impl PoolReport {
     }
 }
 
-/// The account of one worker, over all its lives.
+/// The counts of one worker, over all its restarts.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct WorkerTally {
     name: String,
-    closed: WorkerTotals,
-    /// Lives whose items may still be settled by somebody.
-    open: Vec<Arc<ConsumerRow>>,
+    /// The sums of runs whose items are all settled.
+    settled: WorkerTotals,
+    /// The consumers of the other runs.
+    unsettled: Vec<Arc<ConsumerRow>>,
     last_death: Option<Death>,
 }
 
-impl Account {
+impl WorkerTally {
     pub(super) fn new(name: String) -> Self {
-        Self { name, closed: WorkerTotals::default(), open: Vec::new(), last_death: None }
+        Self { name, settled: WorkerTotals::default(), unsettled: Vec::new(), last_death: None }
     }
 
-    /// A life begins.
-    pub(super) fn open(&mut self, row: Arc<ConsumerRow>) {
-        for settled in self.open.extract_if(.., |row| row.in_flight() == 0) {
-            add(&mut self.closed, &settled);
+    pub(super) fn add_run(&mut self, row: Arc<ConsumerRow>) {
+        for settled in self.unsettled.extract_if(.., |row| row.in_flight() == 0) {
+            add(&mut self.settled, &settled);
         }
-        self.open.push(row);
+        self.unsettled.push(row);
     }
 
-    pub(super) fn died(&mut self, death: Death) {
-        self.closed.deaths += 1;
+    pub(super) fn count_death(&mut self, death: Death) {
+        self.settled.deaths += 1;
         self.last_death = Some(death);
     }
 
     pub(super) fn report(&self) -> WorkerReport {
-        let mut totals = self.closed;
-        self.open.iter().for_each(|row| add(&mut totals, row));
+        let mut totals = self.settled;
+        self.unsettled.iter().for_each(|row| add(&mut totals, row));
         WorkerReport { name: self.name.clone(), totals, last_death: self.last_death.clone() }
     }
 }

@@ -1,99 +1,100 @@
 //! What a pool's handles and its supervisor share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::report::{Account, WorkerReport};
+use super::report::{WorkerReport, WorkerTally};
 use crate::error::Death;
+use crate::lock::lock;
 use crate::queue::{ConsumerRow, drop_quietly};
 
-/// The workers at work, and what is told to all of them at once.
+/// The workers that run, and the orders to all of them.
 #[derive(Debug)]
-pub(super) struct Roster<T>(Mutex<Listed<T>>);
+pub(super) struct Roster<T>(Mutex<RosterState<T>>);
 
 #[derive(Debug)]
-struct Listed<T> {
+struct RosterState<T> {
     paused: bool,
     /// The pool has given up or ended.
     closed: bool,
     /// By the worker's index.
-    workers: Vec<Listing>,
+    workers: Vec<RosterEntry>,
     /// What the queue held when the pool gave up and aborted it.
     left: Vec<T>,
 }
 
 #[derive(Debug)]
-struct Listing {
-    /// Of the worker that fills the place now.
+struct RosterEntry {
+    /// The consumer of the worker that runs now.
     row: Option<Arc<ConsumerRow>>,
-    account: Account,
+    tally: WorkerTally,
 }
 
 impl<T> Roster<T> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Listed { paused: false, closed: false, workers: Vec::new(), left: Vec::new() }))
+        Self(Mutex::new(RosterState { paused: false, closed: false, workers: Vec::new(), left: Vec::new() }))
     }
 
-    fn listed(&self) -> MutexGuard<'_, Listed<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, RosterState<T>> {
+        lock(&self.0)
     }
 
-    /// A place for the worker with the next index.
+    /// Adds the worker with the next index.
     pub(super) fn add(&self, name: String) {
-        self.listed().workers.push(Listing { row: None, account: Account::new(name) });
+        self.state().workers.push(RosterEntry { row: None, tally: WorkerTally::new(name) });
     }
 
-    /// A worker begins, before it can take anything.
-    pub(super) fn begin(&self, index: usize, row: Arc<ConsumerRow>) {
-        let mut listed = self.listed();
-        row.pause(listed.paused);
-        let worker = &mut listed.workers[index];
-        worker.account.open(Arc::clone(&row));
+    /// Notes that a worker starts. Called before it can take an item, so it never misses a pause.
+    pub(super) fn start(&self, index: usize, row: Arc<ConsumerRow>) {
+        let mut state = self.state();
+        row.pause(state.paused);
+        let worker = &mut state.workers[index];
+        worker.tally.add_run(Arc::clone(&row));
         worker.row = Some(row);
     }
 
-    /// The row of a worker that has come to its end.
+    /// Notes that a worker has ended, and returns its row.
     pub(super) fn end(&self, index: usize) -> Option<Arc<ConsumerRow>> {
-        self.listed().workers[index].row.take()
+        self.state().workers[index].row.take()
     }
 
-    pub(super) fn died(&self, index: usize, death: Death) {
-        self.listed().workers[index].account.died(death);
+    pub(super) fn count_death(&self, index: usize, death: Death) {
+        self.state().workers[index].tally.count_death(death);
     }
 
     pub(super) fn row(&self, index: usize) -> Option<Arc<ConsumerRow>> {
-        self.listed().workers[index].row.clone()
+        self.state().workers[index].row.clone()
     }
 
     pub(super) fn report(&self) -> Vec<WorkerReport> {
-        self.listed().workers.iter().map(|worker| worker.account.report()).collect()
+        self.state().workers.iter().map(|worker| worker.tally.report()).collect()
     }
 
     pub(super) fn pause(&self, paused: bool) {
-        let mut listed = self.listed();
-        listed.paused = paused;
-        // It wakes the workers under the lock: their wakers are the arbiters' own.
-        listed.workers.iter().filter_map(|worker| worker.row.as_ref()).for_each(|row| row.pause(paused));
+        let mut state = self.state();
+        state.paused = paused;
+        // The workers are woken under the lock: their wakers are those of arbiters, which are no user code.
+        state.workers.iter().filter_map(|worker| worker.row.as_ref()).for_each(|row| row.pause(paused));
     }
 
     pub(super) fn close(&self) {
-        self.listed().closed = true;
+        self.state().closed = true;
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.listed().closed
+        self.state().closed
     }
 
     pub(super) fn keep_left(&self, items: Vec<T>) {
-        self.listed().left = items;
+        self.state().left = items;
     }
 
     pub(super) fn take_left(&self) -> Vec<T> {
-        std::mem::take(&mut self.listed().left)
+        std::mem::take(&mut self.state().left)
     }
 }
 
 impl<T> Drop for Roster<T> {
-    /// What nobody has asked for.
+    /// Drops the items that `take_left` did not return.
     fn drop(&mut self) {
         self.take_left().into_iter().for_each(drop_quietly);
     }

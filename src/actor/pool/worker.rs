@@ -1,4 +1,4 @@
-//! One worker: an actor from the factory, and its work.
+//! One worker: an actor from the factory that consumes the queue.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,104 +13,106 @@ use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, Re
 use actix_rt::ArbiterHandle;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::news::{Exit, ExitNote};
+use super::exit::{Exit, ExitSender};
 use crate::actor::consume::poll_items;
-use crate::actor::limited::{Last, Limited};
+use crate::actor::consumer_poller::{ConsumerEnd, ConsumerPoller};
 use crate::endpoint::Consumer;
 use crate::error::Death;
 use crate::one_line::OneLine;
 use crate::queue::{Drained, Item, Slot, drop_quietly};
 
-/// What a worker is made from.
+/// What a worker is made of, beside its actor.
 #[derive(Debug)]
-pub(super) struct Job<T> {
+pub(super) struct WorkerParts<T> {
     pub(super) consumer: Consumer<T>,
     pub(super) max_in_flight: usize,
-    pub(super) note: ExitNote,
+    pub(super) exit: ExitSender,
 }
 
-/// Starts a worker in an arbiter.
-pub(super) type Spawn<T> = Box<dyn Fn(&ArbiterHandle, Job<T>) + Send>;
+/// Spawns a worker in an arbiter.
+pub(super) type SpawnWorker<T> = Box<dyn Fn(&ArbiterHandle, WorkerParts<T>) + Send>;
 
-/// How far a worker has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Working,
-    /// Its handler of `Drained` has been called.
-    Telling,
-    Told,
+    /// `Handler<Drained>` is called; futures that handlers returned may still run.
+    Finishing,
+    /// The worker has handled the end of the queue.
+    Finished,
+    /// The worker obeyed the order to leave.
     Left,
 }
 
-/// Runs a worker to its end. It takes the place of the future that actix would spawn, to see how
-/// the actor ends, and what a panic said.
-pub(super) struct Running<A, T, F>
+/// Runs a worker to its end. It polls the actor in place of the future that actix would spawn, and so
+/// sees how the actor ends, and the message of a panic.
+pub(super) struct WorkerTask<A, T, F>
 where
     A: Actor<Context = Context<A>>,
 {
-    life: Option<Life<A, T, F>>,
+    actor: Option<WorkerActor<A, T, F>>,
     slot: Arc<Slot<T>>,
     stage: Rc<Cell<Stage>>,
-    note: ExitNote,
+    exit: ExitSender,
 }
 
-struct Life<A, T, F>
+struct WorkerActor<A, T, F>
 where
     A: Actor<Context = Context<A>>,
 {
-    /// Until the first poll, so that the factory is called where its panics are caught.
-    birth: Option<(F, Work<T>)>,
-    actor: Option<ContextFut<A, Context<A>>>,
+    /// Taken by the first poll, which calls the factory where its panics are caught.
+    start: Option<(F, WorkLoop<T>)>,
+    running: Option<ContextFut<A, Context<A>>>,
     slot: Arc<Slot<T>>,
 }
 
-impl<A, T, F> Drop for Life<A, T, F>
+impl<A, T, F> Drop for WorkerActor<A, T, F>
 where
     A: Actor<Context = Context<A>>,
 {
-    /// An actor that answers `Running::Continue` is polled once more when it is dropped. It gets
-    /// nothing more.
+    /// Pauses the consumer. actix polls an actor whose `stopping` returns `Running::Continue` once more as it
+    /// drops it, and that poll must not take an item.
     fn drop(&mut self) {
         self.slot.row.pause(true);
     }
 }
 
-impl<A, T, F> Running<A, T, F>
+impl<A, T, F> WorkerTask<A, T, F>
 where
     T: 'static,
     A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
     F: FnOnce(usize) -> A,
 {
-    pub(super) fn new(job: Job<T>, factory: F) -> Self {
-        let Job { consumer, max_in_flight, note } = job;
+    pub(super) fn new(parts: WorkerParts<T>, factory: F) -> Self {
+        let WorkerParts { consumer, max_in_flight, exit } = parts;
         let stage = Rc::new(Cell::new(Stage::Working));
         let slot = Arc::clone(consumer.slot());
-        let limited = Limited::new(consumer, max_in_flight);
-        let work = Work { limited, stage: Rc::clone(&stage), ending: None, handlers: OpenHandlers::new() };
-        let life = Life { birth: Some((factory, work)), actor: None, slot: Arc::clone(&slot) };
-        Self { life: Some(life), slot, stage, note }
+        let poller = ConsumerPoller::new(consumer, max_in_flight);
+        let work = WorkLoop { poller, stage: Rc::clone(&stage), last_stage: None, handlers: OpenHandlers::new() };
+        let actor = WorkerActor { start: Some((factory, work)), running: None, slot: Arc::clone(&slot) };
+        Self { actor: Some(actor), slot, stage, exit }
     }
 }
 
-impl<A, T, F> Unpin for Running<A, T, F> where A: Actor<Context = Context<A>> {}
+impl<A, T, F> Unpin for WorkerTask<A, T, F> where A: Actor<Context = Context<A>> {}
 
-impl<A, T, F> Drop for Running<A, T, F>
+impl<A, T, F> Drop for WorkerTask<A, T, F>
 where
     A: Actor<Context = Context<A>>,
 {
-    /// Its arbiter stops, if it is not over yet.
+    /// Ends the worker, if it still runs, because its arbiter stops.
     fn drop(&mut self) {
-        // First, so that the items are back before the news is out.
-        drop_quietly(self.life.take());
+        // The actor is dropped first, so its items are back in the queue before the exit is sent.
+        drop_quietly(self.actor.take());
         match self.stage.get() {
+            // The drop of the sender says that the arbiter stopped.
             Stage::Working => {}
-            Stage::Left => self.note.send(Exit::Left),
-            Stage::Telling | Stage::Told => self.note.send(Exit::Told),
+            Stage::Left => self.exit.send(Exit::Left),
+            Stage::Finishing | Stage::Finished => self.exit.send(Exit::Finished),
         }
     }
 }
 
-impl<A, T, F> Future for Running<A, T, F>
+impl<A, T, F> Future for WorkerTask<A, T, F>
 where
     T: 'static,
     A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
@@ -120,62 +122,66 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let index = this.note.index();
-        let polled = this.slot.poll_caught(&mut this.life, |life| life.poll(index, cx));
+        let index = this.exit.index();
+        let polled = this.slot.poll_caught(&mut this.actor, |actor| actor.poll(index, cx));
         match (polled, this.stage.get()) {
-            (Poll::Pending, Stage::Working | Stage::Telling) => return Poll::Pending,
-            // It was to stop and does not want to. As a worker it has done all that it had to.
-            (Poll::Pending, Stage::Told) => {
-                this.note.send(Exit::Told);
+            (Poll::Pending, Stage::Working | Stage::Finishing) => return Poll::Pending,
+            // The actor refused to stop, with `Running::Continue`. As a worker it is done.
+            (Poll::Pending, Stage::Finished) => {
+                this.exit.send(Exit::Finished);
                 return Poll::Pending;
             }
             (Poll::Pending, Stage::Left) => {
-                this.note.send(Exit::Left);
+                this.exit.send(Exit::Left);
                 return Poll::Pending;
             }
-            (Poll::Ready(Ok(())), Stage::Working) => this.note.send(Exit::Died(Death::Stopped)),
-            (Poll::Ready(Err(panic)), Stage::Working) => this.note.send(Exit::Died(Death::Panicked(panic))),
+            (Poll::Ready(Ok(())), Stage::Working) => this.exit.send(Exit::Died(Death::Stopped)),
+            (Poll::Ready(Err(panic)), Stage::Working) => this.exit.send(Exit::Died(Death::Panicked(panic))),
             (Poll::Ready(result), stage) => {
                 if let Err(panic) = result {
-                    log::error!("{} panicked when its work was done: {}", OneLine(&this.slot.row.name), OneLine(panic));
+                    log::error!(
+                        "{} panicked after its work was done: {}",
+                        OneLine(&this.slot.row.name),
+                        OneLine(panic)
+                    );
                 }
-                this.note.send(if stage == Stage::Left { Exit::Left } else { Exit::Told });
+                this.exit.send(if stage == Stage::Left { Exit::Left } else { Exit::Finished });
             }
         }
         Poll::Ready(())
     }
 }
 
-impl<A, T, F> Life<A, T, F>
+impl<A, T, F> WorkerActor<A, T, F>
 where
     T: 'static,
     A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
     F: FnOnce(usize) -> A,
 {
     fn poll(&mut self, index: usize, cx: &mut TaskContext<'_>) -> Poll<()> {
-        if let Some((factory, work)) = self.birth.take() {
+        if let Some((factory, work)) = self.start.take() {
             let actor = factory(index);
             let mut ctx = Context::new();
             ctx.spawn(work);
-            self.actor = Some(ctx.into_future(actor));
+            self.running = Some(ctx.into_future(actor));
         }
-        match &mut self.actor {
+        match &mut self.running {
             Some(actor) => Pin::new(actor).poll(cx),
             None => unreachable!("a worker whose factory panicked is not polled again"),
         }
     }
 }
 
-/// The worker's work, in its actor's context.
-struct Work<T> {
-    limited: Limited<T>,
+/// Hands items to the actor, in its context, and stops it at the end.
+struct WorkLoop<T> {
+    poller: ConsumerPoller<T>,
     stage: Rc<Cell<Stage>>,
-    /// How it will have ended when its handlers are done.
-    ending: Option<Stage>,
+    /// The stage that follows once the futures of all handlers are done.
+    last_stage: Option<Stage>,
     handlers: OpenHandlers,
 }
 
-impl<A, T> ActorFuture<A> for Work<T>
+impl<A, T> ActorFuture<A> for WorkLoop<T>
 where
     T: 'static,
     A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
@@ -183,34 +189,34 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Self { limited, stage, ending, handlers } = self.get_mut();
-        let ending = match *ending {
-            Some(ending) => ending,
+        let Self { poller, stage, last_stage, handlers } = self.get_mut();
+        let last_stage = match *last_stage {
+            Some(last_stage) => last_stage,
             None => {
-                let slot = Arc::clone(limited.consumer().slot());
+                let slot = Arc::clone(poller.consumer().slot());
                 let respond = |result, ctx: &mut Context<A>| respond::<A, T>(&slot, handlers, result, ctx);
-                *ending.insert(match ready!(poll_items(limited, actor, ctx, cx, respond)) {
-                    Last::Left => Stage::Left,
-                    Last::Drained(drained) => {
-                        // Before the handler: if that panics, the worker has been told all the same.
-                        stage.set(Stage::Telling);
+                *last_stage.insert(match ready!(poll_items(poller, actor, ctx, cx, respond)) {
+                    ConsumerEnd::Left => Stage::Left,
+                    ConsumerEnd::Drained(drained) => {
+                        // Set before the call: a worker whose handler panics is not restarted to be told again.
+                        stage.set(Stage::Finishing);
                         Handler::<Drained>::handle(actor, drained, ctx).handle(ctx, Some(handlers.open()));
-                        Stage::Told
+                        Stage::Finished
                     }
                 })
             }
         };
         ready!(handlers.poll_done(cx));
-        stage.set(ending);
+        stage.set(last_stage);
         ctx.stop();
         Poll::Ready(())
     }
 }
 
-/// What handlers have returned and is not done yet: futures may go on after their item is settled.
+/// The futures that handlers have returned and that still run. They may go on after their items are settled.
 struct OpenHandlers {
     open: Vec<oneshot::Receiver<()>>,
-    /// At this length the list is rid of those that are done.
+    /// At this length the list is cleared of those that are done.
     full: usize,
 }
 
@@ -219,6 +225,7 @@ impl OpenHandlers {
         Self { open: Vec::new(), full: 16 }
     }
 
+    /// Adds a handler. It is done when the sender sends or is dropped.
     fn open(&mut self) -> oneshot::Sender<()> {
         if self.open.len() >= self.full {
             self.open.retain_mut(|done| done.try_recv() == Err(TryRecvError::Empty));
@@ -231,13 +238,14 @@ impl OpenHandlers {
 
     fn poll_done(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         while let Some(open) = self.open.last_mut() {
-            let _ = ready!(Pin::new(open).poll(cx)); // a response that was dropped is done, too
+            let _ = ready!(Pin::new(open).poll(cx)); // an error says that the response was dropped: done, too
             self.open.pop();
         }
         Poll::Ready(())
     }
 }
 
+/// Passes what a handler returned on to actix, and keeps track of it until it is done.
 fn respond<A, T>(
     slot: &Arc<Slot<T>>,
     handlers: &mut OpenHandlers,
@@ -253,9 +261,11 @@ fn respond<A, T>(
         return; // done already
     }
     let done = Some(handlers.open());
-    // A `ResponseFuture` is spawned beside the actor, where nobody would see its panic.
+    // actix spawns a `ResponseFuture` beside the actor, where its panic would go unseen.
     match any.downcast_mut::<Option<ResponseFuture<()>>>() {
-        Some(future) => MessageResponse::<A, Item<T>>::handle(attended(Arc::clone(slot), future.take()), ctx, done),
+        Some(future) => {
+            MessageResponse::<A, Item<T>>::handle(catch_panic(Arc::clone(slot), future.take()), ctx, done);
+        }
         None => {
             if let Some(result) = result {
                 result.handle(ctx, done);
@@ -264,12 +274,13 @@ fn respond<A, T>(
     }
 }
 
-fn attended<T: 'static>(slot: Arc<Slot<T>>, mut future: Option<ResponseFuture<()>>) -> ResponseFuture<()> {
+/// Wraps a handler's future: its panic is logged, and its item fails with the panic's message.
+fn catch_panic<T: 'static>(slot: Arc<Slot<T>>, mut future: Option<ResponseFuture<()>>) -> ResponseFuture<()> {
     Box::pin(poll_fn(move |cx| {
         slot.poll_caught(&mut future, |future| future.as_mut().poll(cx)).map(|result| match result {
             Ok(()) => {}
             Err(panic) => {
-                log::error!("{}: the future of a handler panicked: {}", OneLine(&slot.row.name), OneLine(panic));
+                log::error!("{}: a handler's future panicked: {}", OneLine(&slot.row.name), OneLine(panic));
             }
         })
     }))

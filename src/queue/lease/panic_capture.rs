@@ -5,9 +5,9 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::task::Poll;
 
+use crate::lock::lock;
 use crate::queue::effects::quietly;
 use crate::sync::Mutex;
 use crate::sync::thread::{self, ThreadId};
@@ -33,7 +33,7 @@ impl<L> PanicCapture<L> {
     }
 
     fn held_back<R>(&self, change: impl FnOnce(&mut Option<Box<HeldBack<L>>>) -> R) -> R {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut lock(&self.0))
     }
 
     /// Holds a lease back that is dropped unsettled, if its worker is dying.

@@ -8,6 +8,7 @@
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
+use crate::lock::lock;
 use crate::queue::effects::quietly;
 use crate::queue::ids::{ConsumerId, ProducerId};
 use crate::queue::report::clock::Ticks;
@@ -81,7 +82,7 @@ impl ProducerEndpoint {
     }
 
     pub(crate) fn folded(&self) -> MutexGuard<'_, FoldedPuts> {
-        self.folded.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.folded)
     }
 
     /// Refuses all further puts, once those under way are through.
@@ -155,8 +156,8 @@ pub(crate) struct ConsumerRow {
     pub(crate) name: Arc<str>,
     /// Raised from outside, for a consumer and its clones together.
     pub(crate) shut: Arc<AtomicBool>,
-    /// What its pool says of it: `PAUSED`, `LEAVING`, `STUCK`.
-    said: AtomicU8,
+    /// Set by the consumer's pool: `PAUSED`, `LEAVING`, `STUCK`.
+    pool_flags: AtomicU8,
     /// Woken by each settle while `WATCHED`, and by every order.
     waker: AtomicWaker,
     shared: SharedCounters,
@@ -212,7 +213,7 @@ impl ConsumerRow {
             id,
             name,
             shut,
-            said: AtomicU8::new(0),
+            pool_flags: AtomicU8::new(0),
             waker: AtomicWaker::new(),
             shared: SharedCounters::default(),
             limit: AtomicU64::new(0),
@@ -333,40 +334,40 @@ impl ConsumerRow {
     /// Whether it may take as it likes.
     #[inline]
     pub(crate) fn is_free(&self) -> bool {
-        self.said.load(Relaxed) & (PAUSED | LEAVING) == 0
+        self.pool_flags.load(Relaxed) & (PAUSED | LEAVING) == 0
     }
 
     pub(crate) fn is_paused(&self) -> bool {
-        self.said.load(SeqCst) & PAUSED != 0
+        self.pool_flags.load(SeqCst) & PAUSED != 0
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
-        self.said.load(SeqCst) & LEAVING != 0
+        self.pool_flags.load(SeqCst) & LEAVING != 0
     }
 
     pub(crate) fn is_stuck(&self) -> bool {
-        self.said.load(SeqCst) & STUCK != 0
+        self.pool_flags.load(SeqCst) & STUCK != 0
     }
 
     pub(crate) fn pause(&self, paused: bool) {
-        self.say(PAUSED, paused);
+        self.set_pool_flag(PAUSED, paused);
         self.wake();
     }
 
     pub(crate) fn leave(&self, leaving: bool) {
-        self.say(LEAVING, leaving);
+        self.set_pool_flag(LEAVING, leaving);
         self.wake();
     }
 
     pub(crate) fn stuck(&self, stuck: bool) {
-        self.say(STUCK, stuck);
+        self.set_pool_flag(STUCK, stuck);
     }
 
-    fn say(&self, what: u8, holds: bool) {
-        if holds {
-            self.said.fetch_or(what, SeqCst);
+    fn set_pool_flag(&self, flag: u8, on: bool) {
+        if on {
+            self.pool_flags.fetch_or(flag, SeqCst);
         } else {
-            self.said.fetch_and(!what, SeqCst);
+            self.pool_flags.fetch_and(!flag, SeqCst);
         }
     }
 

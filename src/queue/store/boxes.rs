@@ -327,12 +327,12 @@ impl<T> Boxes<T> {
     }
 
     /// After this, either this thread sees what was put, or the producer sees what this thread wrote before.
-    pub(crate) fn meet_producers(&self) {
+    pub(crate) fn sync_with_producers(&self) {
         drop(self.inbox.lock());
     }
 
     /// After this, either this thread sees what was taken, or the consumer sees what this thread wrote before.
-    pub(crate) fn meet_consumers(&self) {
+    pub(crate) fn sync_with_consumers(&self) {
         drop(self.outbox.lock());
     }
 

@@ -148,16 +148,16 @@ impl<T> Store<T> {
 
     /// After this, either this thread sees what was put, or the producer sees what this thread wrote before. A driver
     /// notifies with the queue's mutex held, under which this thread has parked.
-    pub(crate) fn meet_producers(&self) {
+    pub(crate) fn sync_with_producers(&self) {
         if let Self::Plain(boxes) = self {
-            boxes.meet_producers();
+            boxes.sync_with_producers();
         }
     }
 
-    /// As [`meet_producers`](Store::meet_producers), with the consumers.
-    pub(crate) fn meet_consumers(&self) {
+    /// Does for consumers what [`sync_with_producers`](Store::sync_with_producers) does for producers.
+    pub(crate) fn sync_with_consumers(&self) {
         if let Self::Plain(boxes) = self {
-            boxes.meet_consumers();
+            boxes.sync_with_consumers();
         }
     }
 

@@ -4,9 +4,9 @@
 //! that would not have to wait included, line up behind it. Handles do not wait for each other.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
+use crate::lock::lock;
 use crate::queue::effects::wake;
 use crate::sync::atomic::{
     AtomicBool,
@@ -34,11 +34,11 @@ pub(crate) struct Turns {
     /// Whether somebody waits. What one thread does in order is seen in order; puts that overlap
     /// have none.
     busy: AtomicBool,
-    line: Mutex<Line>,
+    line: Mutex<TurnLine>,
 }
 
 #[derive(Debug, Default)]
-struct Line {
+struct TurnLine {
     last: u64,
     /// Whose turn it is.
     first: Option<u64>,
@@ -52,8 +52,8 @@ impl Turns {
         self.busy.load(Acquire)
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn line(&self) -> MutexGuard<'_, TurnLine> {
+        lock(&self.line)
     }
 
     /// Ready when it is this put's turn.

@@ -88,8 +88,8 @@ impl<T> Shared<T> {
         };
         drop(replaced);
         match place.line {
-            Line::Getters => self.store.meet_producers(),
-            Line::Putters => self.store.meet_consumers(),
+            Line::Getters => self.store.sync_with_producers(),
+            Line::Putters => self.store.sync_with_consumers(),
             // The end is set under the mutex just released, and so is what is known elsewhere.
             Line::Watchers | Line::Refused | Line::Flushers => {}
         }

@@ -1,7 +1,7 @@
 //! Servers that know where the queue is, and who of them is asked first.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use redis::{ConnectionAddr, ConnectionInfo, RedisError};
 
@@ -55,7 +55,7 @@ impl Nodes {
     }
 
     fn order(&self) -> MutexGuard<'_, Vec<Node>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        crate::lock::lock(&self.0)
     }
 
     pub(super) fn all(&self) -> Vec<Node> {

@@ -1,4 +1,4 @@
-//! A consumer that holds a limited number of unsettled items (A2), and does as its pool says.
+//! Polls a queue for a consumer actor: within its limit of items in flight (A2), and by its pool's orders.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,28 +10,30 @@ use crate::queue::{ConsumerId, Drained, Item, Line, Place};
 #[derive(Debug)]
 pub(super) enum Next<T> {
     Item(Item<T>),
-    Last(Last),
+    End(ConsumerEnd),
 }
 
-/// After this nothing comes.
+/// Why no further item comes.
 #[derive(Debug)]
-pub(super) enum Last {
+pub(super) enum ConsumerEnd {
+    /// The queue has ended.
     Drained(Drained),
-    /// It was told to leave, and holds nothing any more.
+    /// The pool ordered the consumer to leave, and it holds nothing any more.
     Left,
 }
 
+/// A consumer that holds at most `max_in_flight` unsettled items.
 #[derive(Debug)]
-pub(super) struct Limited<T> {
+pub(super) struct ConsumerPoller<T> {
     consumer: Consumer<T>,
     max_in_flight: u64,
-    /// Stands in the line for the end while it may not stand in the line for items.
+    /// Waits for the end while the consumer may not wait for items.
     end: Place,
 }
 
-impl<T> Limited<T> {
+impl<T> ConsumerPoller<T> {
     pub(super) fn new(mut consumer: Consumer<T>, max_in_flight: usize) -> Self {
-        // It may stand in the line from its time as a stream.
+        // It may still be in the line if it was polled as a stream before.
         consumer.leave_line();
         consumer.slot().row.limit(max_in_flight as u64);
         Self { consumer, max_in_flight: max_in_flight as u64, end: Place::new(Line::Watchers) }
@@ -51,8 +53,8 @@ impl<T> Limited<T> {
         {
             return next;
         }
-        // Whoever may not take must not stand in the line for items. It does not: what brought it
-        // to its limit was a take, and a take leaves the line.
+        // At its limit the consumer must not be in the line for items. It is not: a take brought it to
+        // its limit, and a take leaves the line.
         if self.at_limit(cx) {
             return self.poll_end(cx);
         }
@@ -60,7 +62,7 @@ impl<T> Limited<T> {
             Poll::Ready(Some(item)) => Poll::Ready(Next::Item(item)),
             Poll::Ready(None) => self.poll_end(cx),
             Poll::Pending => {
-                // Nothing else would bring an order to one that waits for an item.
+                // An order must wake a consumer that waits for an item.
                 self.consumer.slot().row.register(cx.waker());
                 if self.consumer.slot().row.is_free() {
                     return Poll::Pending;
@@ -70,8 +72,8 @@ impl<T> Limited<T> {
         }
     }
 
-    /// `None` if there is no order any more. Watch, then look: an order in between is seen or wakes
-    /// this task.
+    /// Obeys the pool's orders; `None` if they have been withdrawn. Registers the waker before it looks, so
+    /// an order in between is either seen or wakes this task.
     fn poll_orders(&mut self, cx: &mut Context<'_>) -> Option<Poll<Next<T>>> {
         let row = Arc::clone(&self.consumer.slot().row);
         row.watch(cx.waker());
@@ -80,7 +82,7 @@ impl<T> Limited<T> {
         }
         self.consumer.leave_line();
         if row.is_leaving() && row.in_flight() == 0 {
-            return Some(Poll::Ready(Next::Last(Last::Left)));
+            return Some(Poll::Ready(Next::End(ConsumerEnd::Left)));
         }
         Some(self.poll_end(cx))
     }
@@ -88,7 +90,7 @@ impl<T> Limited<T> {
     fn at_limit(&self, cx: &Context<'_>) -> bool {
         let row = &self.consumer.slot().row;
         let at_limit = || row.in_flight() >= self.max_in_flight;
-        // Watch, then look again: a settle in between is seen or wakes this task.
+        // Register the waker, then look again: a settle in between is either seen or wakes this task.
         at_limit() && {
             row.watch(cx.waker());
             at_limit()
@@ -96,11 +98,12 @@ impl<T> Limited<T> {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<T>> {
-        self.consumer.slot().shared.poll_end(&mut self.end, cx).map(|drained| Next::Last(Last::Drained(drained)))
+        let ended = self.consumer.slot().shared.poll_end(&mut self.end, cx);
+        ended.map(|drained| Next::End(ConsumerEnd::Drained(drained)))
     }
 }
 
-impl<T> Drop for Limited<T> {
+impl<T> Drop for ConsumerPoller<T> {
     fn drop(&mut self) {
         self.consumer.slot().shared.leave(&mut self.end, false);
     }

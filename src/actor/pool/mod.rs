@@ -1,0 +1,22 @@
+//! Supervised workers.
+//!
+//! - `builder.rs`: describes a pool and starts it; `handle.rs`: what users hold of it
+//! - `supervisor.rs`: replaces workers that die, with `worker_slot.rs` for each worker, `arbiters.rs` for their
+//!   threads and `restart_policy.rs` for when
+//! - `worker.rs`: one worker; `exit.rs`: how the supervisor hears of its end
+//! - `roster.rs`: what handles and the supervisor share; `report.rs`: what the workers did
+
+mod arbiters;
+mod builder;
+mod exit;
+mod handle;
+mod report;
+mod restart_policy;
+mod roster;
+mod supervisor;
+mod worker;
+mod worker_slot;
+
+pub use self::builder::WorkerPoolBuilder;
+pub use self::handle::WorkerPool;
+pub use self::report::{PoolReport, WorkerReport, WorkerTotals};

@@ -36,8 +36,8 @@ pub enum PutError<T> {
     Aborted(T),
     /// The queue was sealed by another process before it knew of this one's producers.
     Sealed(T),
-    /// The lease was lost to another process, as this one was silent for too long: nothing can be put through
-    /// it.
+    /// The lease was lost to another process, as this one was silent for too long, or kept the item beyond its
+    /// `item_deadline`: nothing can be put through it.
     Fenced(T),
     /// The item cannot be written as JSON; the log says why.
     Unserializable(T),
@@ -151,7 +151,8 @@ impl<T> fmt::Display for PutError<T> {
                 "another process sealed the queue before it knew of this producer: open producers before seal"
             }
             Self::Fenced(_) => {
-                "the lease was lost to another process, because this one was silent for longer than the lease"
+                "the lease was lost to another process, because this one was silent for longer than the lease, or kept the \
+                 item beyond its deadline"
             }
             Self::Unserializable(_) => "the item cannot be written as JSON: look into the log for the reason",
             Self::TooLarge(_) => {

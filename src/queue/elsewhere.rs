@@ -82,6 +82,8 @@ impl<T> Shared<T> {
             self.release_putters(control, effects);
             self.refuse_unconfirmed(control, effects);
         });
+        // A flush does not wait for them any more.
+        self.tell_flushers();
     }
 
     /// The queue has ended, or this process has left it.

@@ -281,6 +281,8 @@ impl<T> Shared<T> {
     pub(crate) fn withdraw(&self, put: NonZeroU64) -> Option<T> {
         let item = self.remote()?.withdraw(put)?;
         wake(self.notify_next(Line::Putters));
+        // A flush does not wait for it any more.
+        self.tell_flushers();
         Some(item)
     }
 

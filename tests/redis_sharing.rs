@@ -81,9 +81,10 @@ fn connections_that_are_given_up_are_kept_by_nobody() {
         // It refuses writes, and closes no connection.
         let _: () = server.ask("REPLICAOF 127.0.0.1 1");
         let _: () = server.ask("CONFIG SET replica-serve-stale-data yes");
+        producer.try_put(number).unwrap();
         eventually("others are opened", || proxy.numbers().last() > before.last());
         let _: () = server.ask("REPLICAOF NO ONE");
-        producer.blocking_put(number).unwrap();
+        queue.blocking_flush();
         eventually("there are no more than before", || proxy.connections() == 3);
     }
     drop((queue, producer));

@@ -112,7 +112,6 @@ mod tests {
         assert_eq!(outage.because("refused", begin), Some(Say::Begins));
         outage.is_left();
         outage.begins(begin);
-        assert_eq!(outage.because("refused", begin), None);
         assert_eq!(outage.ends(begin + SECOND), Some(SECOND));
     }
 

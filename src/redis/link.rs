@@ -477,8 +477,7 @@ mod tests {
 
     #[test]
     fn a_flush_hears_of_puts_that_are_withdrawn_or_refused() {
-        type End = fn(&IterableQueue<String>);
-        for end in [(|_| {}) as End, |queue| queue.shared().refuse_puts()] {
+        for refused in [false, true] {
             let (queue, link) = unsent(100);
             let producer = queue.producer().unwrap();
             link.tell_changes(link.changes());
@@ -488,8 +487,11 @@ mod tests {
             assert!(put.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
             let mut flush = Box::pin(queue.flush());
             assert!(flush.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
-            end(&queue);
-            drop(put);
+            if refused {
+                queue.shared().refuse_puts();
+            } else {
+                put.set(producer.put("another one".to_owned()));
+            }
             assert_eq!(woken.0.load(SeqCst), 1);
             assert_eq!(flush.poll_unpin(&mut Context::from_waker(&waker)), Poll::Ready(()));
         }

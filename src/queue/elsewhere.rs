@@ -54,12 +54,6 @@ impl<T> Shared<T> {
         control.getters.len() + rows.map(|row| row.room() - 1).sum::<usize>()
     }
 
-    /// More of what was said here is known elsewhere.
-    pub(crate) fn tell_flushers(&self) {
-        let wakers: Vec<_> = self.control().flushers.pop_all().collect();
-        wake(wakers);
-    }
-
     pub(crate) fn here(&self) -> Here {
         let control = self.control();
         control.here()

@@ -278,6 +278,12 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Wakes those who wait until what was said here is known elsewhere: more of it is.
+    pub(crate) fn tell_flushers(&self) {
+        let wakers: Vec<_> = self.control().flushers.pop_all().collect();
+        wake(wakers);
+    }
+
     pub(crate) fn withdraw(&self, put: NonZeroU64) -> Option<T> {
         let item = self.remote()?.withdraw(put)?;
         wake(self.notify_next(Line::Putters));

@@ -1,6 +1,7 @@
 //! The bridge: what moves items between this process and Redis, on the thread of all queues (`driver.rs`), so that
 //! no blocked arbiter keeps it from giving signs of life.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -126,6 +127,7 @@ impl<T: Payload> Bridge<T> {
         if let Failure::Stale = failure {
             // What a session says goes by the number that it has attached with.
             self.engine.pair().give_up(SPLIT);
+            failure = Failure::Away(io::Error::other(SPLIT).into());
         }
         // What fails at once is not tried again at once.
         if self.reconnected.is_some_and(|reconnected| reconnected.elapsed() < LONGEST_PAUSE) {

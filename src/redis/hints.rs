@@ -18,6 +18,7 @@ use futures::{FutureExt, StreamExt};
 use redis::aio::PubSubSink;
 use redis::{Msg, RedisError};
 use tokio::sync::Notify;
+use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::address::Address;
@@ -73,22 +74,14 @@ impl Hints {
         self.warned.set(false);
     }
 
-    /// Returns how long to wait after this failure. Of what Redis refuses, the log is told once.
-    fn fails(&self, error: &RedisError, address: &Address) -> Duration {
-        let why = words(error);
-        log::debug!("no messages from Redis: {why}");
+    /// Returns how long to wait after this failure, and whether the log is to be told that Redis refuses it.
+    fn fails(&self, error: &RedisError) -> (Duration, bool) {
         // That passes without anybody who does something.
         let refused = error.code().is_some_and(|code| code != "LOADING");
-        if refused && !self.warned.replace(true) {
-            log::warn!(
-                "{}: Redis does not let this process listen to its messages, so it hears up to a second late of items and \
-                 room: {why}",
-                address.queue()
-            );
-        }
         let failed = self.failed.replace(self.failed.get().saturating_add(1));
         let longest = if refused { LONGEST_PAUSE_IF_REFUSED } else { LONGEST_PAUSE };
-        FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failed)).min(longest)
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failed)).min(longest);
+        (pause, refused && !self.warned.replace(true))
     }
 }
 
@@ -134,7 +127,19 @@ pub(super) async fn route(hints: Rc<Hints>, address: Arc<Address>) {
         if let Either::Left((Err(error), _)) =
             select(pin!(listen_to(&address, &hints)), pin!(hints.anew.notified())).await
         {
-            let pause = hints.fails(&error, &address);
+            let (pause, warn) = hints.fails(&error);
+            let (queue, why) = (address.queue().to_owned(), words(&error));
+            // A logger that panics is not to end this.
+            spawn_local(async move {
+                if warn {
+                    log::warn!(
+                        "{queue}: Redis does not let this process listen to its messages, so it hears up to a second late \
+                         of items and room: {why}"
+                    );
+                } else {
+                    log::debug!("no messages from Redis: {why}");
+                }
+            });
             select(pin!(sleep(pause)), pin!(hints.anew.notified())).await;
         }
     }
@@ -202,23 +207,22 @@ fn silent() -> RedisError {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::time::Duration;
 
-    use super::{Address, FIRST_PAUSE, Hints, LONGEST_PAUSE, LONGEST_PAUSE_IF_REFUSED};
+    use super::{FIRST_PAUSE, Hints, LONGEST_PAUSE, LONGEST_PAUSE_IF_REFUSED};
 
     #[test]
     fn what_fails_again_and_again_is_tried_less_and_less_often() {
-        let patience = Duration::from_secs(1);
-        let address = Address::check("redis://127.0.0.1/", Default::default(), "q", String::new(), patience).unwrap();
         let refused = redis::make_extension_error("NOPERM".to_owned(), None);
         let cut = io::Error::from(io::ErrorKind::BrokenPipe).into();
         for (error, longest) in [(refused, LONGEST_PAUSE_IF_REFUSED), (cut, LONGEST_PAUSE)] {
             let hints = Hints::default();
-            let pauses: Vec<_> = (0..99).map(|_| hints.fails(&error, &address)).collect();
+            let (pauses, warned): (Vec<_>, Vec<_>) = (0..99).map(|_| hints.fails(&error)).unzip();
             assert_eq!((pauses[0], pauses[1], pauses[98]), (FIRST_PAUSE, 2 * FIRST_PAUSE, longest));
             assert!(pauses.is_sorted());
+            let is_refused = error.code().is_some();
+            assert_eq!(warned.iter().filter(|warned| **warned).count(), usize::from(is_refused));
             hints.works();
-            assert_eq!(hints.fails(&error, &address), FIRST_PAUSE);
+            assert_eq!(hints.fails(&error), (FIRST_PAUSE, is_refused));
         }
     }
 }

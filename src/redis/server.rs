@@ -200,7 +200,9 @@ async fn open(
         && now != before
     {
         let queue = server.address.queue();
-        log::warn!("{queue}: the master is now {}; it was {}", OneLine(now), OneLine(before));
+        let said = format!("{queue}: the master is now {}; it was {}", OneLine(now), OneLine(before));
+        // A logger that panics is to hit nobody who waits for these connections.
+        spawn_local(async move { log::warn!("{said}") });
     }
     opened
 }

@@ -5,11 +5,17 @@
 #[path = "redis/mod.rs"]
 mod fleet;
 
+#[path = "common/log.rs"]
+mod log;
+
+use std::thread;
 use std::time::Duration;
 
+use ::log::Level;
 use actix_iterable_queue::IterableQueue;
 use fleet::cluster::Cluster;
 use fleet::process::Role;
+use fleet::proxy::Proxy;
 use fleet::{Fleet, eventually};
 
 /// Nothing is to expire: a machine that is busy must not look like one that is dead.
@@ -82,11 +88,52 @@ fn a_slot_that_moves_under_load_is_followed() {
         cluster.move_slot(to, || {
             moves += 1;
             // The time in which clients meet keys that are not there any more.
-            std::thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(50));
         });
         eventually("each process says so", || fleet.said(MOVED) == said);
     }
     assert!(moves > 10, "its keys moved one by one: {moves}");
     let totals = fleet.end().assert_exact();
     assert_eq!((totals.accepted, totals.lost_producers), (6000, 0));
+}
+
+/// What a node says of one slot tells nothing of the others.
+#[test]
+fn a_node_that_loses_one_queue_goes_on_serving_the_others() {
+    log::keep();
+    let cluster = Cluster::start();
+    let (owner, other) = (cluster.owner(), cluster.other());
+    let node = &cluster.nodes[owner];
+    let proxy = Proxy::before(node.port());
+    let has = |name: &String| node.try_ask::<Option<String>>(&format!("GET {{aiq3:{name}}}")).is_ok();
+    let stays = (0..).map(|number| format!("stays-{number}")).find(has).unwrap();
+    let connect = |name: &str| IterableQueue::builder().name(name).redis(proxy.url()).lease(LONG).blocking_connect();
+    let [jobs, stays] = ["jobs", &stays].map(|name| connect(name).unwrap());
+    let (producer, mut consumer) = (stays.producer().unwrap(), stays.consumer().unwrap());
+    eventually("messages are listened to, too", || proxy.connections() == 3);
+    let connections = proxy.numbers();
+
+    cluster.move_slot(other, || {});
+    let moved = || log::said(Level::Warn, "MOVED");
+    eventually("it says why it waits", || !moved().is_empty());
+    let waiting = thread::spawn({
+        let producer = jobs.producer().unwrap();
+        move || producer.blocking_put(7)
+    });
+    eventually("it has looked where the address leads now", || proxy.connections() == 4);
+    for number in 0..100 {
+        producer.blocking_put(number).unwrap();
+        assert_eq!(consumer.blocking_get(), Some(number));
+    }
+    assert!(
+        moved().iter().all(|line| line.starts_with("jobs (") && !line.contains("does not answer")),
+        "{:?}",
+        moved()
+    );
+    assert!(connections.is_subset(&proxy.numbers()), "the connections that both share are the same");
+
+    cluster.move_slot(owner, || {});
+    waiting.join().unwrap().unwrap();
+    assert_eq!(jobs.consumer().unwrap().blocking_get(), Some(7));
+    eventually("no other connection is left", || proxy.numbers() == connections);
 }

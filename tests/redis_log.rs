@@ -195,3 +195,29 @@ fn a_queue_that_comes_back_disturbs_no_other_one() {
         assert!(!said(name, "does not answer"));
     }
 }
+
+/// It is asked for again less and less often, and the log is told once.
+#[test]
+fn messages_that_redis_does_not_allow() {
+    let (server, name) = (Server::start(), "deaf");
+    let _: () = server.ask("ACL SETUSER default resetchannels");
+    let queue = connect::<u32>(&server, name);
+    let lines = || {
+        let log = LOG.get_or_init(Curious::default).said.lock().expect("no panic while it is held");
+        log.iter()
+            .filter(|text| text.starts_with("deaf:") && text.contains("does not let"))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let refused = || {
+        let info: String = server.ask("INFO errorstats");
+        let count =
+            info.split("errorstat_NOPERM:count=").nth(1).and_then(|rest| rest.split(['\r', '\n']).next()?.parse().ok());
+        count.unwrap_or(0_u32)
+    };
+    eventually("it has asked again", || refused() > 1);
+    assert!(matches!(&lines()[..], [line] if line.contains("NOPERM")), "{:?}", lines());
+    let mut consumer = queue.consumer().unwrap();
+    queue.producer().unwrap().blocking_put(1).unwrap();
+    assert_eq!(consumer.blocking_get(), Some(1));
+}

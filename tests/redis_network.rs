@@ -174,3 +174,74 @@ fn the_log_says_why_redis_is_away_and_when_that_changes() {
     }
     drop(other);
 }
+
+/// It fails for itself alone.
+#[test]
+fn a_queue_with_a_short_lease_is_no_judge_of_the_connections_of_others() {
+    log::keep();
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let role = |queue: &str, lease| Role { queue: queue.to_owned(), lease, ..Role::new(&proxy.url()) };
+    let (long, short) = (role("long", LONG), role("short", Duration::from_millis(300)));
+    // The short one comes first, and opens the connections.
+    let queues = [&short, &long].map(|role| (role.connect(), role));
+    eventually("messages are listened to, too", || proxy.connections() == 3);
+    let connections = proxy.numbers();
+    let said = |what: &str| {
+        let place = format!("127.0.0.1:{}", proxy.port());
+        let said = log::said(Level::Warn, &place);
+        said.into_iter().filter(|line| line.contains(what)).collect::<Vec<_>>()
+    };
+    server.freeze();
+    eventually("it has no answer", || !said("no answer for 0.2 s").is_empty());
+    server.thaw();
+    for (queue, role) in &queues {
+        queue.producer().unwrap().blocking_put(role.job(1)).unwrap();
+    }
+    assert_eq!(proxy.numbers(), connections, "they are the same");
+    assert_eq!(said(AWAY), [""; 0]);
+}
+
+/// While an address is moved, some connections may lead to the one server and some to the other: here, one of three.
+#[track_caller]
+fn misled(to: impl FnOnce(&Server) -> Server) {
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let role = Role { lease: LONG, ..Role::new(&proxy.url()) };
+    let queue = role.connect();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(role.job(0)).unwrap();
+    assert_eq!(consumer.blocking_get().unwrap().n, 0);
+    let other = to(&server);
+    for n in 1..=12 {
+        proxy.mislead(n as usize % 3, other.port());
+        proxy.cut();
+        eventually("one is misled", || proxy.has_misled());
+        producer.blocking_put(role.job(n)).unwrap();
+        // Where an older copy was asked, what was settled after that comes again.
+        loop {
+            let item = consumer.blocking_lease().unwrap();
+            let found = item.n == n;
+            item.ack();
+            if found {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_leads_to_an_empty_server_is_given_up() {
+    misled(|_| Server::start());
+}
+
+#[test]
+fn a_connection_that_leads_to_an_older_copy_is_given_up() {
+    misled(|server| {
+        let copy = Server::start();
+        let _: () = copy.ask(&format!("REPLICAOF 127.0.0.1 {}", server.port()));
+        copy.catch_up(server);
+        let _: () = copy.ask("REPLICAOF NO ONE");
+        copy
+    });
+}

@@ -6,6 +6,7 @@
 mod fleet;
 
 use std::collections::BTreeSet;
+use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::{IterableQueue, Outcome};
@@ -15,6 +16,7 @@ use fleet::proxy::Proxy;
 use fleet::report::Verdict;
 use fleet::server::Server;
 use fleet::{Fleet, eventually};
+use futures::executor::block_on;
 
 /// Nothing is to expire: a machine that is busy must not look like one that is dead.
 const LONG: Duration = Duration::from_secs(30);
@@ -81,6 +83,21 @@ fn a_queue_that_was_deleted_is_aborted_where_that_was_asked_for() {
     assert!(verdict.from_nowhere.is_empty() && !verdict.ends.is_empty());
     assert!(verdict.ends.iter().all(|(outcome, _)| *outcome == Outcome::Aborted), "{:?}", verdict.ends);
     assert_eq!(server.ask::<u64>("DBSIZE"), 0, "nobody begins it anew");
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_memory() {
+    let server = Server::start();
+    let builder = IterableQueue::<u64>::builder().name("full").redis(server.url()).lease(LONG);
+    let queue = builder.blocking_connect().unwrap();
+    let producer = queue.producer().unwrap();
+    let _: () = server.ask("CONFIG SET maxmemory 1");
+    producer.try_put(7).unwrap();
+    eventually("Redis refuses to take it", || server.info("errorstat_OOM") > 0);
+    let left = thread::spawn(move || block_on(queue.shutdown(Duration::from_secs(3600))).left);
+    eventually("it ends long before its grace does", || left.is_finished());
+    assert_eq!(left.join().unwrap(), [7]);
+    drop(producer);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use actix_iterable_queue::error::ConnectError;
-use actix_iterable_queue::{IterableQueue, Outcome, RedisBuilder};
+use actix_iterable_queue::{IterableQueue, Outcome, RedisBuilder, State};
 use fleet::eventually;
 use fleet::proxy::{Proxy, Way};
 use fleet::server::Server;
@@ -69,10 +69,40 @@ fn all_queues_of_a_process_share_a_thread_and_three_connections() {
     all_has_ended();
 }
 
-/// It panics once, where it is told to.
-struct Doomed(Mutex<Option<&'static str>>);
+#[test]
+fn connections_that_are_given_up_are_kept_by_nobody() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let queue = builder(&proxy.url(), "q").blocking_connect().unwrap();
+    let producer = queue.producer().unwrap();
+    producer.blocking_put(0).unwrap();
+    for number in 1..4 {
+        let before = proxy.numbers();
+        // It refuses writes, and closes no connection.
+        let _: () = server.ask("REPLICAOF 127.0.0.1 1");
+        let _: () = server.ask("CONFIG SET replica-serve-stale-data yes");
+        producer.try_put(number).unwrap();
+        eventually("others are opened", || proxy.numbers().last() > before.last());
+        let _: () = server.ask("REPLICAOF NO ONE");
+        queue.blocking_flush();
+        eventually("there are no more than before", || proxy.connections() == 3);
+    }
+    drop((queue, producer));
+    all_has_ended();
+}
 
-static DOOMED: Doomed = Doomed(Mutex::new(None));
+/// It panics once, where it is told to.
+struct Doomed(Mutex<Option<&'static str>>, Mutex<Vec<String>>);
+
+static DOOMED: Doomed = Doomed(Mutex::new(None), Mutex::new(Vec::new()));
+
+impl Doomed {
+    fn install(&self) {
+        let _ = log::set_logger(&DOOMED); // by whichever test is first
+        log::set_max_level(log::LevelFilter::Warn);
+    }
+}
 
 impl Log for Doomed {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -81,6 +111,7 @@ impl Log for Doomed {
 
     fn log(&self, record: &Record<'_>) {
         let text = record.args().to_string();
+        self.1.lock().unwrap().push(text.clone());
         let doom = self.0.lock().unwrap().take_if(|doom| text.contains(*doom));
         assert!(doom.is_none(), "a logger that panics");
     }
@@ -91,8 +122,7 @@ impl Log for Doomed {
 #[test]
 fn a_panic_ends_the_queue_that_it_hits_and_no_other() {
     let _alone = ONE_AT_A_TIME.lock();
-    log::set_logger(&DOOMED).unwrap();
-    log::set_max_level(log::LevelFilter::Warn);
+    DOOMED.install();
     let server = Server::start();
     let connect = |name| builder(&server.url(), name).blocking_connect().unwrap();
     let (doomed, other) = (connect("doomed"), connect("other"));
@@ -106,6 +136,25 @@ fn a_panic_ends_the_queue_that_it_hits_and_no_other() {
     let later = connect("later");
     later.producer().unwrap().blocking_put(1).unwrap();
     drop((doomed, other, consumer, later));
+    all_has_ended();
+}
+
+#[test]
+fn a_panic_in_an_outage_does_not_hide_the_end_of_it() {
+    let _alone = ONE_AT_A_TIME.lock();
+    DOOMED.install();
+    let server = Server::start();
+    let proxy = Proxy::before(server.port());
+    let queues = ["panics", "lives"].map(|name| builder(&proxy.url(), name).blocking_connect().unwrap());
+    *DOOMED.0.lock().unwrap() = Some("does not answer");
+    proxy.refuse();
+    // Whichever of the two says it first.
+    eventually("one has panicked", || queues.iter().any(|queue| queue.state() == State::Aborted));
+    proxy.accept();
+    let place = format!("127.0.0.1:{}", proxy.port());
+    let over = |text: &String| text.contains(&place) && text.contains("answers again");
+    eventually("it is over for the other one", || DOOMED.1.lock().unwrap().iter().any(over));
+    drop(queues);
     all_has_ended();
 }
 

@@ -70,8 +70,10 @@ fn is_of_tls(error: &redis::RedisError) -> bool {
     let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>().and_then(|shared| shared.downcast_ref());
     match shared.or(source.downcast_ref::<io::Error>()) {
         Some(error) => {
+            // These two are of `connection.rs`, or of the network.
+            let ours = [io::ErrorKind::TimedOut, io::ErrorKind::ConnectionAborted];
             let hung_up = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
-            error.get_ref().is_some() || hung_up.contains(&error.kind())
+            !ours.contains(&error.kind()) && (error.get_ref().is_some() || hung_up.contains(&error.kind()))
         }
         None => error.kind() == redis::ErrorKind::Client,
     }

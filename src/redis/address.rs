@@ -10,13 +10,12 @@
 //! follows begins with [`Address::client`].
 
 use std::future::pending;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
-use tokio::time::sleep;
 
 use super::tls::Certificates;
 use crate::error::ConnectError;
@@ -30,7 +29,7 @@ mod tests;
 mod url;
 
 use cluster::Cluster;
-use nodes::Node;
+pub(super) use nodes::Node;
 use sentinel::Sentinels;
 use url::{Several, Url};
 
@@ -41,10 +40,8 @@ pub(super) struct Address {
     way: Way,
     /// The queue, for the log.
     queue: String,
-    /// No answer for so long is as good as none.
-    patience: Duration,
-    /// Where the queue was last.
-    last: Mutex<Option<Node>>,
+    /// No answer for so long (in ms) is as good as none: the longest patience of the queues that share it.
+    patience: AtomicU64,
     key: Key,
 }
 
@@ -98,16 +95,37 @@ impl Address {
         };
         let of_queue = matches!(way, Way::Cluster(_)).then_some(pointer);
         let key = Key { url: given.to_owned(), certificates, queue: of_queue };
-        Ok(Self { server, way, queue: OneLine(queue).to_string(), patience, last: Mutex::new(None), key })
+        let patience = AtomicU64::new(patience.as_millis() as u64);
+        Ok(Self { server, way, queue: OneLine(queue).to_string(), patience, key })
     }
 
     pub(super) fn key(&self) -> &Key {
         &self.key
     }
 
-    /// Returns where the queue was last, without what is needed to connect.
-    pub(super) fn place(&self) -> String {
-        match &*self.last() {
+    /// Returns the queue that it was given for, for the log.
+    pub(super) fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// Returns how long to wait for an answer before the connection counts as dead.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience.load(Relaxed))
+    }
+
+    /// Has this one serve the queue of the other one, too, which has the same key.
+    pub(super) fn share_with(&self, other: &Self) {
+        self.patience.fetch_max(other.patience.load(Relaxed), Relaxed);
+    }
+
+    /// Whether what a Redis says of one slot holds for all queues that share its connections: each has its own.
+    pub(super) fn is_of_one_slot(&self) -> bool {
+        self.key.queue.is_some()
+    }
+
+    /// Returns where this node is, or the server that was given, without what is needed to connect.
+    pub(super) fn place(&self, node: Option<&Node>) -> String {
+        match node {
             Some(node) => OneLine(node).to_string(),
             None => OneLine(self.server.addr()).to_string(),
         }
@@ -117,40 +135,24 @@ impl Address {
         matches!(self.server.addr(), ConnectionAddr::TcpTls { .. })
     }
 
-    /// Returns how to connect to the Redis that has the queue now: to be asked anew for each connection.
-    pub(super) async fn client(&self) -> Result<Client, RedisError> {
+    /// Returns how to connect to the Redis that has the queue now, and which node that is, where there are several: to be
+    /// asked anew for each connection.
+    pub(super) async fn client(&self) -> Result<(Client, Option<Node>), RedisError> {
         let node = match &self.way {
-            Way::Fixed => return Client::open(self.server.clone()),
+            Way::Fixed => return Ok((Client::open(self.server.clone())?, None)),
             Way::Sentinels(sentinels) => sentinels.master(self).await?,
             Way::Cluster(cluster) => cluster.node(self).await?,
         };
-        let client = Client::open(node.like(&self.server));
-        let before = self.last().replace(node.clone()).filter(|before| *before != node);
-        if let Some(before) = before {
-            log::warn!("{}: the master is now {}; it was {}", self.queue, OneLine(node), OneLine(before));
-        }
-        client
+        Ok((Client::open(node.like(&self.server))?, Some(node)))
     }
 
-    /// Waits until it is known that the queue is elsewhere than [`client`](Address::client) said last, although the Redis
-    /// that had it may still answer.
-    pub(super) async fn moved(&self) -> RedisError {
+    /// Waits until it is known that the queue is not on this node any more, although that may still answer.
+    pub(super) async fn moved(&self, here: &Node) -> RedisError {
         let Way::Sentinels(sentinels) = &self.way else {
             // A node of a cluster says so itself.
             return pending().await;
         };
-        let here = loop {
-            let last = self.last().clone();
-            match last {
-                Some(here) => break here,
-                None => sleep(SOON).await,
-            }
-        };
-        no_way("the sentinels have chosen another master", sentinels.moved(self, &here).await)
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<Node>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        no_way("the sentinels have chosen another master", sentinels.moved(self, here).await)
     }
 
     async fn connect(&self, node: &Node) -> Result<MultiplexedConnection, RedisError> {
@@ -158,14 +160,11 @@ impl Address {
     }
 
     async fn open(&self, server: ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
-        let patience = Some(self.patience);
+        let patience = Some(self.patience());
         let config = AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
         Client::open(server)?.get_multiplexed_async_connection_with_config(&config).await
     }
 }
-
-/// Until the first connection.
-const SOON: Duration = Duration::from_secs(1);
 
 /// Returns an error of our own.
 fn no_way(what: &'static str, detail: impl ToString) -> RedisError {

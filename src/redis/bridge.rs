@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::connection::words;
 use super::engine::{Attached, Engine, Failure, Rejoined, Settings, Settled};
 use super::link::Link;
 use super::lock::lock;
@@ -16,7 +17,6 @@ use super::process_id::process_id;
 use super::puts::Confirmed;
 use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use super::session::{Session, Stop};
-use crate::one_line::OneLine;
 use crate::queue::{Outcome, Shared, count, drop_quietly, wake};
 
 pub(super) struct Bridge<T> {
@@ -29,6 +29,8 @@ pub(super) struct Bridge<T> {
     pub(super) delays: Vec<Duration>,
     /// When it was connected last, after an outage.
     pub(super) reconnected: Option<Instant>,
+    /// When it joined anew, after its leases were lost.
+    pub(super) rejoined: Option<Instant>,
     /// It is one of those that see the outage of the server.
     pub(super) away: bool,
     /// Since when the queue has not been in Redis.
@@ -70,6 +72,7 @@ impl<T: Payload> Bridge<T> {
             settings,
             delays: Vec::new(),
             reconnected: None,
+            rejoined: None,
             away: false,
             gone: None,
             missed: Outage::default(),
@@ -103,7 +106,13 @@ impl<T: Payload> Bridge<T> {
             Stop::Ended => Step::End,
             Stop::Leaving => Step::Leave,
             Stop::GoneBack => Step::GoneBack,
-            Stop::Failed(Failure::Fenced) => Step::Rejoin,
+            Stop::Failed(Failure::Fenced) => {
+                // Nobody loses new leases so soon.
+                if self.rejoined.is_some_and(|rejoined| rejoined.elapsed() < self.settings.lease) {
+                    self.engine.pair().give_up(SPLIT);
+                }
+                Step::Rejoin
+            }
             // They may have been deleted. Others will come.
             Stop::Failed(Failure::Gone) if self.engine.is_of_letters() => Step::Rejoin,
             Stop::Failed(failure) => Step::Reconnect(failure),
@@ -115,6 +124,11 @@ impl<T: Payload> Bridge<T> {
     async fn reconnect(&mut self, mut failure: Failure) -> Result<Step, Stop> {
         let since = Instant::now();
         self.missed.begins(since);
+        if let Failure::Stale = failure {
+            // What a session says goes by the number that it has attached with.
+            self.engine.pair().give_up(SPLIT);
+            failure = Failure::Away(io::Error::other(SPLIT).into());
+        }
         // What fails at once is not tried again at once.
         if self.reconnected.is_some_and(|reconnected| reconnected.elapsed() < LONGEST_PAUSE) {
             tokio::time::sleep(LONGEST_PAUSE.min(self.settings.lease / 6)).await;
@@ -160,7 +174,7 @@ impl<T: Payload> Bridge<T> {
 
     async fn try_reconnect(&mut self, failure: &Failure) -> Result<Step, Stop> {
         let patience = self.settings.patience();
-        if let Failure::Gone = failure {
+        if failure.is_elsewhere() && !self.engine.pair().is_broken() {
             // Connections stay where they are, and the address may lead to another server by now.
             let probe = self.server.probe(patience).await.map_err(Failure::Away)?;
             self.engine.reconnected(probe);
@@ -168,16 +182,19 @@ impl<T: Payload> Bridge<T> {
             // It is back. Where it was, or where another queue has followed it before, the others go on undisturbed.
             let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
             self.engine.reconnected(pair.clone());
-            if let Err(Failure::Gone) = self.engine.attach().await {
-                pair.give_up(io::Error::other("the address leads to another server now").into());
+            if let Err(failure) = self.engine.attach_both().await
+                && (failure.is_elsewhere() || matches!(failure, Failure::Stale | Failure::Fenced))
+            {
+                pair.give_up("the address leads to another server now");
             }
         }
         let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
         self.engine.reconnected(pair);
         let attached = self.engine.attach().await?;
         self.gone = None;
-        if attached.last_put < self.link.puts().last_sent()
-            || attached.last_batch < self.link.settles(|settles| settles.last_done())
+        // An older copy knows less; the one before it, if it is back, more than was said to the older one.
+        if !self.link.puts().may_be_accepted(attached.last_put)
+            || !self.link.settles(|settles| settles.may_be_done(attached.last_batch))
         {
             return Ok(Step::GoneBack);
         }
@@ -272,21 +289,23 @@ impl<T: Payload> Bridge<T> {
         }
         self.link.lose_leases();
         self.confirm_up_to(accepted.unwrap_or(0), 0);
+        self.rejoined = Some(Instant::now());
         Ok(Step::Serve)
     }
 
     /// Redis has lost the last things that it confirmed. What this process holds goes back: which of it was
     /// settled is not known there.
     async fn start_over(&mut self) -> Result<Step, Stop> {
+        // What is under way is refused from now on.
+        self.engine.reconnected(self.engine.pair());
+        let Attached { last_put, last_batch } = self.engine.attach().await?;
+        let held = self.engine.in_flight().await?;
+        // Once it is known: a try may fail.
         log::error!(
             "{}: Redis has gone back to an older copy of itself: puts that were confirmed are lost, and items that \
              were settled come again",
             self.shared.label()
         );
-        // What is under way is refused from now on.
-        self.engine.reconnected(self.engine.pair());
-        let Attached { last_put, last_batch } = self.engine.attach().await?;
-        let held = self.engine.in_flight().await?;
         self.link.start_over(last_batch, held);
         self.confirm_up_to(last_put, last_put);
         Ok(Step::Serve)
@@ -296,6 +315,8 @@ impl<T: Payload> Bridge<T> {
     fn confirm_up_to(&self, accepted: u64, last: u64) {
         let confirmed = {
             let mut puts = self.link.puts();
+            // What another copy has accepted tells nothing of what is being sent.
+            let accepted = if puts.may_be_accepted(accepted) { accepted } else { 0 };
             let confirmed = puts.accepted(accepted);
             puts.restart(last);
             confirmed
@@ -389,16 +410,15 @@ impl<T: Payload> Bridge<T> {
     }
 }
 
-/// An error of Redis in its own words: people look for those.
 fn reason(failure: &Failure) -> String {
     match failure {
-        Failure::Away(error) if error.code().is_some() => {
-            let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
-            OneLine(format!("{code} {detail}")).to_string()
-        }
-        _ => OneLine(failure).to_string(),
+        Failure::Away(error) => words(error),
+        _ => failure.to_string(),
     }
 }
+
+/// Why connections are given up where Redis answers as if it had not heard what it has just confirmed.
+const SPLIT: &str = "one of the two connections leads to another server, or to an older copy";
 
 /// A panic in here would leave everybody waiting for what never comes.
 impl<T> Drop for Bridge<T> {
@@ -407,6 +427,11 @@ impl<T> Drop for Bridge<T> {
             log::error!("{}: the way to Redis has died, so the queue is aborted here", self.shared.label());
             let totals = lock(&self.link.report).totals;
             self.shared.end_remote(Outcome::Aborted, totals);
+        }
+        if std::mem::take(&mut self.away)
+            && let Ok(mut outage) = self.server.outage.try_borrow_mut()
+        {
+            outage.is_left();
         }
         self.link.end();
         self.shared.tell_flushers();

@@ -86,8 +86,9 @@ impl<T> RedisBuilder<T> {
         self
     }
 
-    /// How long an item may be with this process before it goes to another one, which uses one attempt up: for
-    /// workers that live and are stuck. Without it there is no such limit. Each process of a queue has its own.
+    /// How long a consumer of this process may have an item before it goes to another process, which uses one attempt up: for
+    /// workers that live and are stuck. After that, nothing can be put through its lease
+    /// ([`PutError::Fenced`](crate::PutError::Fenced)). Without it there is no such limit. Each process of a queue has its own.
     ///
     /// # Examples
     ///

@@ -2,11 +2,14 @@
 //!
 //! Large calls have a connection of their own, so that signs of life are not late behind them. Whether the server lives
 //! is judged by the other one. If one of the two breaks, both are given up: `server.rs` opens the next pair.
+//!
+//! Queues have different patience, as their leases differ. A small call that is late fails for its own queue; the
+//! connections are given up once nothing came for as long as the most patient queue waits.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use futures::FutureExt;
@@ -16,6 +19,8 @@ use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError,
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::address::{Address, Node};
+use super::lock::lock;
 use crate::one_line::OneLine;
 
 /// No queue waits longer for the answer to a small call.
@@ -36,14 +41,20 @@ pub(super) type Doubt = Arc<AtomicU32>;
 /// Two connections to one server, as one of its queues uses them.
 #[derive(Clone)]
 pub(super) struct Pair {
-    lines: Arc<Lines>,
+    /// `None`: there are none yet.
+    lines: Option<Arc<Lines>>,
     patience: Duration,
 }
 
 /// Two connections to one server.
 pub(super) struct Lines {
+    address: Arc<Address>,
+    /// Where they lead, if the address names several.
+    node: Option<Node>,
     control: MultiplexedConnection,
     bulk: MultiplexedConnection,
+    /// When the first small call was made that is late; `None` once one has been answered since.
+    late_since: Mutex<Option<Instant>>,
     /// What is under way through `bulk`: a call has its turn after those.
     under_way: AtomicUsize,
     doubt: Doubt,
@@ -53,26 +64,38 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Opens both.
-    pub(super) async fn open(client: &Client, patience: Duration, doubt: Doubt) -> Result<Self, RedisError> {
-        let (control, bulk) = futures::try_join!(connect(client, patience), connect(client, patience))?;
-        Ok(Self::new(control, bulk, doubt))
+    /// Opens both, as patiently as the most patient queue waits for them.
+    pub(super) async fn open(address: Arc<Address>, doubt: Doubt) -> Result<Self, RedisError> {
+        let ((client, node), patience) = (address.client().await?, address.patience());
+        let (control, bulk) = futures::try_join!(connect(&client, patience), connect(&client, patience))?;
+        Ok(Self::new(address, node, [control, bulk], doubt))
     }
 
     /// Opens one, for small calls.
-    pub(super) async fn open_one(client: &Client, patience: Duration) -> Result<Self, RedisError> {
-        let control = connect(client, patience).await?;
-        Ok(Self::new(control.clone(), control, Doubt::default()))
+    pub(super) async fn open_one(address: Arc<Address>) -> Result<Self, RedisError> {
+        let (client, node) = address.client().await?;
+        let control = connect(&client, address.patience()).await?;
+        Ok(Self::new(address, node, [control.clone(), control], Doubt::default()))
     }
 
-    fn new(control: MultiplexedConnection, bulk: MultiplexedConnection, doubt: Doubt) -> Self {
-        let (broken, breaks) = Default::default();
-        Self { control, bulk, under_way: AtomicUsize::new(0), doubt, broken, breaks }
+    fn new(
+        address: Arc<Address>,
+        node: Option<Node>,
+        [control, bulk]: [MultiplexedConnection; 2],
+        doubt: Doubt,
+    ) -> Self {
+        let (late_since, under_way, broken, breaks) = Default::default();
+        Self { address, node, control, bulk, late_since, under_way, doubt, broken, breaks }
     }
 
     /// Returns them for a queue with this patience.
     pub(super) fn with(self: &Arc<Self>, patience: Duration) -> Pair {
-        Pair { lines: Arc::clone(self), patience }
+        Pair { lines: Some(Arc::clone(self)), patience }
+    }
+
+    /// Returns where they lead, if the address names several.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -83,6 +106,35 @@ impl Lines {
     pub(super) fn give_up(&self, why: RedisError) {
         if self.broken.set(why).is_ok() {
             self.breaks.notify_waiters();
+        }
+    }
+
+    /// Returns why they were given up, to calls that are not answered for that. It is no error of Redis: what became of
+    /// those calls is not known.
+    fn cut_off(&self) -> RedisError {
+        let why = self.broken.get().map(words).unwrap_or_default();
+        io::Error::new(io::ErrorKind::ConnectionAborted, why).into()
+    }
+
+    /// A small call that was made at this time is late for its queue.
+    fn is_late(&self, made: Instant, patience: Duration) -> RedisError {
+        let since = *lock(&self.late_since).get_or_insert(made);
+        let error = late(patience);
+        if since.elapsed() >= self.address.patience() {
+            self.give_up(error.clone());
+        }
+        error
+    }
+
+    /// Whether it tells of the connections, or that they do not lead to the master. All else is about one call, and other
+    /// queues need not hear of it.
+    fn are_broken_by(&self, error: &RedisError) -> bool {
+        match error.code() {
+            Some("READONLY" | "MASTERDOWN" | "LOADING" | "NOAUTH" | "WRONGPASS") => true,
+            // Of one slot: queues that share a node may have others, which it serves.
+            Some("MOVED" | "CLUSTERDOWN") => self.address.is_of_one_slot(),
+            Some(_) => false,
+            None => error.is_io_error() || error.is_unrecoverable_error() || error.kind() == ErrorKind::Parse,
         }
     }
 }
@@ -100,13 +152,20 @@ async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConne
 }
 
 impl Pair {
-    pub(super) fn is_broken(&self) -> bool {
-        self.lines.is_broken()
+    /// Returns none: a call through them fails.
+    pub(super) fn none(&self) -> Self {
+        Self { lines: None, patience: self.patience }
     }
 
-    /// From now on all calls fail with this, those of other queues, too.
-    pub(super) fn give_up(&self, why: RedisError) {
-        self.lines.give_up(why);
+    pub(super) fn is_broken(&self) -> bool {
+        self.lines.as_ref().is_none_or(|lines| lines.is_broken())
+    }
+
+    /// From now on all calls fail, those of other queues, too.
+    pub(super) fn give_up(&self, why: &'static str) {
+        if let Some(lines) = &self.lines {
+            lines.give_up(io::Error::other(why).into());
+        }
     }
 
     /// For calls that are small both ways.
@@ -127,14 +186,18 @@ impl Pair {
 
 impl fmt::Debug for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pair").field("broken", &self.lines.broken.get()).finish_non_exhaustive()
+        let broken = self.lines.as_ref().map(|lines| lines.broken.get());
+        f.debug_struct("Pair").field("broken", &broken).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 impl From<MultiplexedConnection> for Pair {
     fn from(connection: MultiplexedConnection) -> Self {
-        Arc::new(Lines::new(connection.clone(), connection, Doubt::default())).with(Duration::from_secs(60))
+        let patience = Duration::from_secs(60);
+        let address = Address::check("redis://127.0.0.1/", Default::default(), "q", String::new(), patience);
+        let (address, lines) = (Arc::new(address.expect("an address")), [connection.clone(), connection]);
+        Arc::new(Lines::new(address, None, lines, Doubt::default())).with(patience)
     }
 }
 
@@ -152,41 +215,51 @@ enum Way {
 
 impl Line {
     async fn ask(&mut self, cmd: &Cmd) -> Result<Value, RedisError> {
-        let Self { pair: Pair { lines, patience }, way } = self;
+        let Self { pair: Pair { lines: Some(lines), patience }, way } = self else {
+            return Err(io::Error::from(io::ErrorKind::NotConnected).into());
+        };
         // Made before the look: what breaks after that is heard.
         let breaks = lines.breaks.notified();
-        if let Some(why) = lines.broken.get() {
-            return Err(why.clone());
+        if lines.is_broken() {
+            return Err(lines.cut_off());
         }
+        let made = Instant::now();
         let (mut connection, mut patience, mut _under_way) = (lines.control.clone(), *patience, None);
         if let Way::Bulk { answer } = *way {
             let bytes: usize = answer + cmd.args_iter().map(|arg| length(&arg)).sum::<usize>();
             let ahead = lines.under_way.fetch_add(bytes, Relaxed);
             _under_way = Some(UnderWay { lines, bytes });
             let slowest = SLOWEST / f64::from(1 << lines.doubt.load(Relaxed).min(MOST_DOUBT));
-            patience += Duration::from_secs_f64((ahead + bytes) as f64 / slowest);
+            // Whether the server lives is judged by small calls.
+            patience = lines.address.patience() + Duration::from_secs_f64((ahead + bytes) as f64 / slowest);
             connection = lines.bulk.clone();
         }
         let answer = {
             let call = std::pin::pin!(timeout(patience, connection.send_packed_command(cmd)));
             match select(call, std::pin::pin!(breaks)).await {
                 Either::Left((answer, _)) => answer,
-                Either::Right(_) => return Err(lines.broken.get().cloned().unwrap_or_else(|| late(patience))),
+                Either::Right(_) => return Err(lines.cut_off()),
             }
         };
-        let answer = match answer {
-            // An error that Redis answers is a value, too.
-            Ok(Ok(Value::ServerError(error))) => Err(error.into()),
-            Ok(answer) => answer,
-            Err(_) => {
-                if let Way::Bulk { .. } = way {
-                    lines.doubt.fetch_add(1, Relaxed);
+        let answer = match (answer, way) {
+            (Ok(answer), way) => {
+                if let Way::Control = way {
+                    *lock(&lines.late_since) = None;
                 }
+                match answer {
+                    // An error that Redis answers is a value, too.
+                    Ok(Value::ServerError(error)) => Err(error.into()),
+                    answer => answer,
+                }
+            }
+            (Err(_), Way::Control) => return Err(lines.is_late(made, patience)),
+            (Err(_), Way::Bulk { .. }) => {
+                lines.doubt.fetch_add(1, Relaxed);
                 Err(late(patience))
             }
         };
         if let Err(error) = &answer
-            && breaks_connections(error)
+            && lines.are_broken_by(error)
         {
             lines.give_up(error.clone());
         }
@@ -205,14 +278,11 @@ fn late(patience: Duration) -> RedisError {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer for {:.1} s", patience.as_secs_f32())).into()
 }
 
-/// Whether it tells of the connection, or that it does not lead to the master. All else is about one call, and other
-/// queues need not hear of it.
-fn breaks_connections(error: &RedisError) -> bool {
+/// Returns an error in its own words, in one line: people look for those of Redis.
+pub(super) fn words(error: &RedisError) -> String {
     match error.code() {
-        Some(code) => {
-            matches!(code, "READONLY" | "MOVED" | "MASTERDOWN" | "CLUSTERDOWN" | "LOADING" | "NOAUTH" | "WRONGPASS")
-        }
-        None => error.is_io_error() || error.is_unrecoverable_error() || error.kind() == ErrorKind::Parse,
+        Some(code) => OneLine(format!("{code} {}", error.detail().unwrap_or_default())).to_string(),
+        None => OneLine(error).to_string(),
     }
 }
 
@@ -237,7 +307,7 @@ impl ConnectionLike for Line {
     }
 
     fn get_db(&self) -> i64 {
-        self.pair.lines.control.get_db()
+        self.pair.lines.as_ref().map_or(0, |lines| lines.control.get_db())
     }
 }
 
@@ -271,4 +341,43 @@ pub(super) async fn largest_item(pair: &Pair) -> usize {
     let told = ask.arg("GET").arg(NAME).query_async::<HashMap<String, String>>(&mut pair.control()).await;
     let largest = told.ok().and_then(|told| told.get(NAME)?.parse().ok()).unwrap_or(DEFAULT);
     largest.saturating_sub(AROUND)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use redis::{RedisError, Value};
+
+    use super::{Pair, late};
+    use crate::error::ConnectError;
+    use crate::redis::engine::tests::server::with_redis;
+
+    /// What became of it is not known, unlike that of a call to which Redis answers with an error.
+    #[test]
+    fn a_call_that_another_one_cuts_off_has_no_answer_of_redis() {
+        with_redis(async |server| {
+            let pair = Pair::from(server.connect().await);
+            let call = || async {
+                let mut line = pair.control();
+                redis::cmd("BLPOP").arg("nothing").arg(0).query_async::<Value>(&mut line).await.unwrap_err()
+            };
+            let breaks = async {
+                tokio::task::yield_now().await;
+                let why = redis::make_extension_error("READONLY".to_owned(), Some("no master".to_owned()));
+                pair.lines.as_ref().unwrap().give_up(why);
+            };
+            let (cut, ()) = futures::join!(call(), breaks);
+            for error in [cut, call().await] {
+                assert_eq!((error.code(), error.to_string().as_str()), (None, "READONLY no master"));
+                assert!(error.is_io_error());
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_late_over_tls_is_no_matter_of_tls() {
+        let error = |error: RedisError| ConnectError::Redis(error).over(true);
+        assert!(matches!(error(late(Duration::from_secs(1))), ConnectError::Redis(_)));
+    }
 }

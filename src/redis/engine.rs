@@ -18,7 +18,7 @@ use super::scripts::{FORMAT, Key, LETTERS, SCRIPTS, Script};
 mod reply;
 mod report;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod types;
 mod wire;
 
@@ -119,10 +119,10 @@ impl Engine {
         }
     }
 
-    /// The queue of the dead letters of this one, to be joined with [`Engine::rejoin`].
+    /// The queue of the dead letters of this one, to be joined with [`Engine::rejoin`]. It keeps no connection.
     pub(super) fn letters(&self, settings: &Settings) -> Self {
         let process = Process::new(self.process.name.clone(), LETTERS, "", settings.encode());
-        Self { pair: self.pair.clone(), conn: self.conn, process: Arc::new(process) }
+        Self { pair: self.pair.none(), conn: self.conn, process: Arc::new(process) }
     }
 
     pub(super) fn is_of_letters(&self) -> bool {
@@ -237,7 +237,17 @@ impl Engine {
     /// To be called first after each further connection: calls through earlier ones do nothing from now
     /// on, so what this tells stays true.
     pub(super) async fn attach(&self) -> Result<Attached, Failure> {
-        let mut reply = self.call(&SCRIPTS.attach, |_| {}).await?;
+        self.attach_through(self.pair.control()).await
+    }
+
+    /// Attaches through both connections: where the address has just led elsewhere, they may lead to two servers.
+    pub(super) async fn attach_both(&self) -> Result<Attached, Failure> {
+        self.attach().await?;
+        self.attach_through(self.pair.bulk()).await
+    }
+
+    async fn attach_through(&self, line: Line) -> Result<Attached, Failure> {
+        let mut reply = self.call_through(line, &SCRIPTS.attach, |_| {}).await?;
         match reply.word() {
             "OK" => Ok(Attached { last_put: reply.next()?, last_batch: reply.next()? }),
             _ => Err(reply.failure()),

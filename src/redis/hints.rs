@@ -13,19 +13,22 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::{Either, select};
+use futures::{FutureExt, StreamExt};
 use redis::aio::PubSubSink;
 use redis::{Msg, RedisError};
 use tokio::sync::Notify;
+use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::address::Address;
-use super::connection::LONGEST_PATIENCE;
-use crate::one_line::OneLine;
+use super::connection::{LONGEST_PATIENCE, words};
 
-/// Between two tries to listen.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Between two tries to listen: twice as long after each. What Redis refuses once, it refuses as a rule until somebody
+/// allows it.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE_IF_REFUSED: Duration = Duration::from_secs(60);
 
 /// A connection on which nothing comes may be none any more: so often it is asked.
 const QUIET: Duration = Duration::from_secs(10);
@@ -53,6 +56,33 @@ impl Ears {
 pub(super) struct Hints {
     channels: RefCell<HashMap<String, Vec<Ears>>>,
     changed: Notify,
+    anew: Notify,
+    /// How often listening failed since it last worked.
+    failed: Cell<u32>,
+    /// The log has said since then that Redis refuses it.
+    warned: Cell<bool>,
+}
+
+impl Hints {
+    /// There are new connections: what comes on an old one may be of another server.
+    pub(super) fn listen_anew(&self) {
+        self.anew.notify_one();
+    }
+
+    fn works(&self) {
+        self.failed.set(0);
+        self.warned.set(false);
+    }
+
+    /// Returns how long to wait after this failure, and whether the log is to be told that Redis refuses it.
+    fn fails(&self, error: &RedisError) -> (Duration, bool) {
+        // That passes without anybody who does something.
+        let refused = error.code().is_some_and(|code| code != "LOADING");
+        let failed = self.failed.replace(self.failed.get().saturating_add(1));
+        let longest = if refused { LONGEST_PAUSE_IF_REFUSED } else { LONGEST_PAUSE };
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failed)).min(longest);
+        (pause, refused && !self.warned.replace(true))
+    }
 }
 
 /// Has messages passed on for as long as the session lasts.
@@ -92,18 +122,36 @@ pub(super) async fn route(hints: Rc<Hints>, address: Arc<Address>) {
             hints.changed.notified().await;
             continue;
         }
-        let Err(error) = listen_to(&address, &hints).await;
-        log::debug!("no messages from Redis: {}", OneLine(error));
-        sleep(PAUSE).await;
+        // What is opened from now on leads to where the address leads now.
+        let _ = hints.anew.notified().now_or_never();
+        if let Either::Left((Err(error), _)) =
+            select(pin!(listen_to(&address, &hints)), pin!(hints.anew.notified())).await
+        {
+            let (pause, warn) = hints.fails(&error);
+            let (queue, why) = (address.queue().to_owned(), words(&error));
+            // A logger that panics is not to end this.
+            spawn_local(async move {
+                if warn {
+                    log::warn!(
+                        "{queue}: Redis does not let this process listen to its messages, so it hears up to a second late \
+                         of items and room: {why}"
+                    );
+                } else {
+                    log::debug!("no messages from Redis: {why}");
+                }
+            });
+            select(pin!(sleep(pause)), pin!(hints.anew.notified())).await;
+        }
     }
 }
 
 async fn listen_to(address: &Address, hints: &Hints) -> Result<Infallible, RedisError> {
-    let messages = within(async { address.client().await?.get_async_pubsub().await }).await?;
+    let messages = within(async { address.client().await?.0.get_async_pubsub().await }).await?;
     let (mut sink, mut messages) = messages.split();
     let mut known = HashSet::new();
     loop {
         follow(hints, &mut sink, &mut known).await?;
+        hints.works();
         let changed = pin!(hints.changed.notified());
         match timeout(QUIET, select(messages.next(), changed)).await {
             Ok(Either::Left((Some(message), _))) => tell(hints, &message),
@@ -154,4 +202,27 @@ async fn within<V>(call: impl Future<Output = Result<V, RedisError>>) -> Result<
 
 fn silent() -> RedisError {
     io::Error::from(io::ErrorKind::TimedOut).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{FIRST_PAUSE, Hints, LONGEST_PAUSE, LONGEST_PAUSE_IF_REFUSED};
+
+    #[test]
+    fn what_fails_again_and_again_is_tried_less_and_less_often() {
+        let refused = redis::make_extension_error("NOPERM".to_owned(), None);
+        let cut = io::Error::from(io::ErrorKind::BrokenPipe).into();
+        for (error, longest) in [(refused, LONGEST_PAUSE_IF_REFUSED), (cut, LONGEST_PAUSE)] {
+            let hints = Hints::default();
+            let (pauses, warned): (Vec<_>, Vec<_>) = (0..99).map(|_| hints.fails(&error)).unzip();
+            assert_eq!((pauses[0], pauses[1], pauses[98]), (FIRST_PAUSE, 2 * FIRST_PAUSE, longest));
+            assert!(pauses.is_sorted());
+            let is_refused = error.code().is_some();
+            assert_eq!(warned.iter().filter(|warned| **warned).count(), usize::from(is_refused));
+            hints.works();
+            assert_eq!(hints.fails(&error), (FIRST_PAUSE, is_refused));
+        }
+    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::deadlines::Deadlines;
-use super::engine::{Entry, MAX_BATCH, Op};
+use super::engine::{Entry, Op};
 use super::json;
 use super::lock::lock;
 use super::outlet::Outlet;
@@ -46,6 +46,7 @@ pub(super) struct Link<T> {
     largest: usize,
     max_attempts: u32,
     backoff: Option<Backoff>,
+    has_deadline: bool,
     puts: Mutex<Puts<T>>,
     outlet: Mutex<Outlet>,
     leases: Mutex<Leases>,
@@ -78,7 +79,7 @@ struct Leases {
     late: u64,
     /// How many of those that consumers were handed have ended.
     done: u64,
-    deadlines: Deadlines,
+    deadlines: Option<Deadlines>,
 }
 
 impl<T> Link<T> {
@@ -89,9 +90,10 @@ impl<T> Link<T> {
             largest,
             max_attempts: config.max_attempts,
             backoff: config.redelivery.as_ref().map(|redelivery| redelivery.backoff),
+            has_deadline: deadline.is_some(),
             puts: Mutex::new(Puts::new()),
             outlet: Mutex::new(Outlet::new(Instant::now())),
-            leases: Mutex::new(Leases { deadlines: Deadlines::new(deadline), ..Leases::default() }),
+            leases: Mutex::new(Leases { deadlines: deadline.map(Deadlines::new), ..Leases::default() }),
             report: Mutex::default(),
             open_letters: OnceLock::new(),
             changes: AtomicU64::new(0),
@@ -151,10 +153,7 @@ impl<T> Link<T> {
     pub(super) fn deliver(&self, first: u64, entries: Vec<Entry>) {
         let now = Instant::now();
         let last = first + entries.len() as u64 - 1;
-        let mut leases = lock(&self.leases);
-        leases.last = last;
-        leases.deadlines.begin(first..=last, now);
-        drop(leases);
+        lock(&self.leases).last = last;
         self.outlet().fill(first, entries, now);
         self.fetched.notify_one();
     }
@@ -168,17 +167,24 @@ impl<T> Link<T> {
         count
     }
 
+    /// From now on a consumer has it.
+    fn hand_out(&self, lease: u64) {
+        let mut leases = lock(&self.leases);
+        if lease > leases.lost {
+            leases.deadlines.iter_mut().for_each(|deadlines| deadlines.begin(lease, Instant::now()));
+        }
+    }
+
     /// Gives up what has been here for too long. Returns when the next is due.
     pub(super) fn give_up_overdue(&self) -> Option<Instant> {
-        let now = Instant::now();
         let mut leases = lock(&self.leases);
-        while let Some(ids) = leases.deadlines.take_due(now) {
-            for first in ids.clone().step_by(MAX_BATCH) {
-                leases.settles.push(Op::Overdue(first..=(first + MAX_BATCH as u64 - 1).min(*ids.end())));
-            }
+        let Leases { deadlines, settles, .. } = &mut *leases;
+        let deadlines = deadlines.as_mut()?;
+        for ids in deadlines.take_due(Instant::now()) {
+            settles.push(Op::Overdue(ids));
             self.settled.notify_one();
         }
-        leases.deadlines.next()
+        deadlines.next()
     }
 
     /// Gives back what nobody has been handed.
@@ -197,7 +203,7 @@ impl<T> Link<T> {
         let mut leases = lock(&self.leases);
         leases.lost = leases.last;
         leases.settles.forget();
-        leases.deadlines.clear();
+        leases.deadlines.iter_mut().for_each(Deadlines::clear);
         drop(leases);
         self.outlet().take_all();
     }
@@ -241,6 +247,7 @@ impl<T> Link<T> {
     fn tell(&self, lease: u64, op: impl FnOnce(u64) -> Op) {
         let mut leases = lock(&self.leases);
         leases.done += 1;
+        leases.deadlines.iter_mut().for_each(|deadlines| deadlines.end(lease));
         if lease <= leases.lost {
             leases.late += 1;
             return;
@@ -288,6 +295,9 @@ impl<T: Payload> Remote<T> for Link<T> {
                 self.wanted.notify_one();
             }
             let (lease, Entry { attempts, payload }) = taken?;
+            if self.has_deadline {
+                self.hand_out(lease);
+            }
             if attempts == Entry::FOREIGN {
                 let (label, bytes) = (&self.label, payload.len());
                 log::error!("{label}: {bytes} bytes in the queue are no item that it has put, and are a dead letter");
@@ -307,7 +317,8 @@ impl<T: Payload> Remote<T> for Link<T> {
 
     fn put_child(&self, lease: u64, encoded: Vec<u8>) -> Result<(), LeaseLost> {
         let mut leases = lock(&self.leases);
-        if lease <= leases.lost {
+        // An overdue item goes to others, who put its children, too.
+        if lease <= leases.lost || leases.deadlines.as_ref().is_some_and(|deadlines| !deadlines.has(lease)) {
             return Err(LeaseLost);
         }
         leases.settles.push(Op::Child(encoded));
@@ -395,6 +406,9 @@ impl<T> fmt::Debug for Link<T> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::time::{Duration, Instant};
 
     use futures::FutureExt;
 
@@ -402,18 +416,18 @@ mod tests {
     use crate::config::Builder;
     use crate::error::{PutError, Refusal, TryPutError};
     use crate::queue::{IterableQueue, QueueId, Store};
+    use crate::redis::engine::Op;
 
     /// A queue with a way to Redis, and nobody who sends anything.
     fn unsent(largest: usize) -> (IterableQueue<String>, Arc<Link<String>>) {
+        unsent_with(largest, None)
+    }
+
+    fn unsent_with(largest: usize, deadline: Option<Duration>) -> (IterableQueue<String>, Arc<Link<String>>) {
         let config = Builder::default().max_attempts(2).check().unwrap();
-        let link = Arc::new(Link::new("q".to_owned(), &config, largest, None));
-        (
-            {
-                let store = Store::remote(link.clone(), config.capacity);
-                IterableQueue::open(QueueId::next(), config, store)
-            },
-            link,
-        )
+        let link = Arc::new(Link::new("q".to_owned(), &config, largest, deadline));
+        let store = Store::remote(link.clone(), config.capacity);
+        (IterableQueue::open(QueueId::next(), config, store), link)
     }
 
     #[test]
@@ -435,6 +449,54 @@ mod tests {
         assert_eq!(item.put_child(fits()), Ok(()));
         assert_eq!((link.puts().len(), link.settles(|settles| settles.said())), (1, 1));
         drop(item);
+    }
+
+    #[test]
+    fn d3_only_what_a_consumer_was_handed_and_still_has_is_overdue() {
+        let (queue, link) = unsent_with(100, Some(Duration::from_nanos(1)));
+        let mut consumer = queue.consumer().unwrap();
+        link.deliver(1, vec![Entry { attempts: 0, payload: b"\"\"".to_vec() }; 4]);
+        let [done, stuck] = [(); 2].map(|()| consumer.try_lease().unwrap());
+        done.ack();
+        let handed_out = Instant::now();
+        while handed_out.elapsed().is_zero() {}
+        assert_eq!(link.give_up_overdue(), None);
+        let (_, sent) = link.settles(|settles| settles.next_batch()).unwrap();
+        assert!(matches!(&sent[..], [Op::Ack(1), Op::Overdue(ids)] if *ids == (2..=2)), "{sent:?}");
+        // Who has the item now puts its children.
+        assert_eq!(stuck.put_child("child".to_owned()), Err(PutError::new("child".to_owned(), Refusal::Fenced)));
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_flush_hears_of_puts_that_are_withdrawn_or_refused() {
+        for refused in [false, true] {
+            let (queue, link) = unsent(100);
+            let producer = queue.producer().unwrap();
+            link.tell_changes(link.changes());
+            let woken = Arc::new(Woken::default());
+            let waker = Arc::clone(&woken).into();
+            let mut put = Box::pin(producer.put("unsent".to_owned()));
+            assert!(put.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+            let mut flush = Box::pin(queue.flush());
+            assert!(flush.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+            if refused {
+                queue.shared().refuse_puts();
+            } else {
+                put.set(producer.put("another one".to_owned()));
+            }
+            assert_eq!(woken.0.load(SeqCst), 1);
+            assert_eq!(flush.poll_unpin(&mut Context::from_waker(&waker)), Poll::Ready(()));
+        }
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Outage {
         Some(Say::Lasts(self.since.map_or(Duration::ZERO, |since| now.duration_since(since))))
     }
 
+    /// One queue less sees it, and it goes on.
+    pub(super) fn is_left(&mut self) {
+        self.away -= 1;
+    }
+
     /// It is over for one queue. Returns how long it took if it is over for all, and was told of.
     pub(super) fn ends(&mut self, now: Instant) -> Option<Duration> {
         self.away -= 1;
@@ -98,6 +103,16 @@ mod tests {
         assert_eq!(said, [Some(Say::Begins), None, None]);
         let ends = [(); 3].map(|()| outage.ends(begin + SECOND));
         assert_eq!(ends, [None, None, Some(SECOND)]);
+    }
+
+    #[test]
+    fn the_end_is_said_also_if_the_queue_that_said_the_beginning_is_gone() {
+        let (mut outage, begin) = (Outage::default(), Instant::now());
+        outage.begins(begin);
+        assert_eq!(outage.because("refused", begin), Some(Say::Begins));
+        outage.is_left();
+        outage.begins(begin);
+        assert_eq!(outage.ends(begin + SECOND), Some(SECOND));
     }
 
     #[test]

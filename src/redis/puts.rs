@@ -18,6 +18,8 @@ pub(super) struct Puts<T> {
     sending: Option<Arc<Batch>>,
     /// The sequence of the next entry that is sent.
     next: u64,
+    /// The last sequence that was ever sent.
+    sent: u64,
     /// What Redis will not have, for those who wait for its confirmation.
     refused: BTreeMap<u64, T>,
     waiting: BTreeMap<u64, Waker>,
@@ -64,6 +66,7 @@ impl<T> Puts<T> {
             unsent: VecDeque::new(),
             sending: None,
             next: 1,
+            sent: 0,
             refused: BTreeMap::new(),
             waiting: BTreeMap::new(),
         }
@@ -136,6 +139,7 @@ impl<T> Puts<T> {
                 batch.numbers.push(number);
                 batch.payloads.push(payload);
             }
+            self.sent = self.sent.max(self.next - 1 + batch.numbers.len() as u64);
             self.sending = (!batch.numbers.is_empty()).then(|| Arc::new(batch));
         }
         self.sending.clone()
@@ -167,12 +171,13 @@ impl<T> Puts<T> {
 
     /// From now on Redis counts from `last`. Nothing is being sent.
     pub(super) fn restart(&mut self, last: u64) {
-        self.next = last + 1;
+        (self.next, self.sent) = (last + 1, last);
     }
 
-    /// Redis has an older copy of itself: it goes on from here.
-    pub(super) fn last_sent(&self) -> u64 {
-        self.next - 1
+    /// Whether this can be the last sequence that Redis has accepted: the last one that was confirmed, or one that was sent
+    /// after that. If not, it is another copy of itself.
+    pub(super) fn may_be_accepted(&self, last: u64) -> bool {
+        (self.next - 1..=self.sent).contains(&last)
     }
 
     /// Redis will have none of them. Those who wait are to be woken, and come for theirs; the others' items
@@ -291,7 +296,8 @@ mod tests {
         sent(&mut puts);
         assert_eq!(accepted(&mut puts, 1), [1]);
         puts.restart(0);
-        assert_eq!(puts.last_sent(), 0);
+        assert_eq!([0, 1].map(|last| puts.may_be_accepted(last)), [true, false]);
         assert_eq!(sent(&mut puts), (1, vec!["2".into(), "3".into()]));
+        assert_eq!([0, 1, 2, 3].map(|last| puts.may_be_accepted(last)), [true, true, true, false]);
     }
 }

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, Shared};
 use redis::RedisError;
-use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
-use super::address::{Address, Key};
+use super::address::{Address, Key, Node};
 use super::connection::{Doubt, Lines, Pair};
 use super::hints::{self, Hints};
 use super::outage::Outage;
+use crate::one_line::OneLine;
 
 /// Between two tries to open connections.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -34,7 +34,8 @@ const QUIET: Duration = Duration::from_secs(10);
 pub(super) struct Server {
     address: Arc<Address>,
     connections: RefCell<Connections>,
-    probe: Mutex<Option<(Instant, Arc<Lines>)>>,
+    /// When it was asked for.
+    probe: RefCell<Option<(Instant, Opening)>>,
     doubt: Doubt,
     pub(super) hints: Rc<Hints>,
     pub(super) outage: RefCell<Outage>,
@@ -45,6 +46,8 @@ type Opening = Shared<LocalBoxFuture<'static, Result<Arc<Lines>, RedisError>>>;
 
 struct Connections {
     now: Option<Arc<Lines>>,
+    /// Where those of now lead, or the last ones led, if the address names several.
+    node: Option<Node>,
     opening: Option<Opening>,
     /// When one was opened last, or was not to be had, and how long to wait then.
     tried: Option<Instant>,
@@ -57,11 +60,13 @@ thread_local! {
 }
 
 impl Server {
-    /// Returns the server of this address, which is shared by all who have the same one.
+    /// Returns the server of this address, which is shared by all who have the same one. It is as patient as the most patient
+    /// of them.
     pub(super) fn of(address: &Arc<Address>) -> Rc<Self> {
         SERVERS.with_borrow_mut(|servers| {
             servers.retain(|_, server| server.strong_count() > 0);
             if let Some(server) = servers.get(address.key()).and_then(Weak::upgrade) {
+                server.address.share_with(address);
                 return server;
             }
             let server = Self::new(Arc::clone(address));
@@ -78,11 +83,11 @@ impl Server {
                 spawn_local(keep_alive(server.clone())),
                 spawn_local(follow(Arc::clone(&address), server.clone())),
             ];
-            let connections = Connections { now: None, opening: None, tried: None, pause: Duration::ZERO };
+            let connections = Connections { now: None, node: None, opening: None, tried: None, pause: Duration::ZERO };
             Self {
                 address,
                 connections: RefCell::new(connections),
-                probe: Mutex::default(),
+                probe: RefCell::default(),
                 doubt: Doubt::default(),
                 hints,
                 outage: RefCell::default(),
@@ -93,7 +98,7 @@ impl Server {
 
     /// Returns where it is, without what it is asked for with.
     pub(super) fn place(&self) -> String {
-        self.address.place()
+        self.address.place(self.connections.borrow().node.as_ref())
     }
 
     /// Returns the connections of now; opens them, after a pause, if there are none or they are broken.
@@ -108,10 +113,10 @@ impl Server {
                 Some(opening) => opening.clone(),
                 None => {
                     let (address, doubt) = (Arc::clone(&self.address), Doubt::clone(&self.doubt));
-                    let pause = connections.pause(patience / 2);
+                    let pause = connections.pause(address.patience() / 2);
                     let lines = async move {
                         sleep(pause).await;
-                        Lines::open(&address.client().await?, patience, doubt).await
+                        Lines::open(address, doubt).await
                     };
                     connections.opening.insert(open(Rc::downgrade(self), lines).boxed_local().shared()).clone()
                 }
@@ -120,25 +125,38 @@ impl Server {
         Ok(opening.await?.with(patience))
     }
 
-    /// Returns a connection of the last few seconds: the older one may lead to where the address has led.
+    /// Returns a connection of the last few seconds: an older one may lead to where the address has led. Several queues that
+    /// ask for one share it, or why there is none.
     pub(super) async fn probe(&self, patience: Duration) -> Result<Pair, RedisError> {
-        let mut probe = self.probe.lock().await;
-        if let Some((opened, lines)) = &*probe
-            && opened.elapsed() < PROBE
-            && !lines.is_broken()
-        {
-            return Ok(lines.with(patience));
-        }
-        let lines = Arc::new(Lines::open_one(&self.address.client().await?, patience).await?);
-        *probe = Some((Instant::now(), Arc::clone(&lines)));
-        Ok(lines.with(patience))
+        let opening = {
+            let mut probe = self.probe.borrow_mut();
+            match &*probe {
+                Some((asked, opening)) if is_fresh(*asked, opening) => opening.clone(),
+                _ => {
+                    let lines = Lines::open_one(Arc::clone(&self.address));
+                    let opening = async { lines.await.map(Arc::new) }.boxed_local().shared();
+                    probe.insert((Instant::now(), opening)).1.clone()
+                }
+            }
+        };
+        Ok(opening.await?.with(patience))
     }
 
-    /// Gives the connections of now up, if there are any.
-    pub(super) fn give_up(&self, why: RedisError) {
-        if let Some(now) = self.connections.borrow_mut().now.take() {
+    /// Gives the connections of now up, if they lead to this node.
+    fn give_up(&self, node: &Node, why: RedisError) {
+        let now = self.connections.borrow().now.clone();
+        if let Some(now) = now.filter(|now| now.node() == Some(node)) {
             now.give_up(why);
         }
+    }
+}
+
+/// Whether a probe is one of now: there may be more than one who asks at a time, and who asks in turn.
+fn is_fresh(asked: Instant, probe: &Opening) -> bool {
+    match probe.peek() {
+        None => true,
+        Some(Ok(lines)) => asked.elapsed() < PROBE && !lines.is_broken(),
+        Some(Err(_)) => asked.elapsed() < LONGEST_PAUSE,
     }
 }
 
@@ -173,25 +191,45 @@ async fn open(
     connections.opening = None;
     connections.tried = Some(Instant::now());
     connections.now = opened.as_ref().ok().cloned();
+    let Ok(lines) = &opened else { return opened };
+    let before = lines.node().and_then(|node| connections.node.replace(node.clone()));
+    drop(connections);
+    // Messages are to come from there, too.
+    server.hints.listen_anew();
+    if let (Some(now), Some(before)) = (lines.node(), before.as_ref())
+        && now != before
+    {
+        let queue = server.address.queue();
+        let said = format!("{queue}: the master is now {}; it was {}", OneLine(now), OneLine(before));
+        // A logger that panics is to hit nobody who waits for these connections.
+        spawn_local(async move { log::warn!("{said}") });
+    }
     opened
 }
 
 /// The master of now may not be that of a moment ago, which may still answer.
 async fn follow(address: Arc<Address>, server: Weak<Server>) {
     loop {
-        let why = address.moved().await;
-        let Some(server) = server.upgrade() else { return };
-        server.give_up(why);
-        drop(server);
+        let Some(here) = server.upgrade().map(|server| server.connections.borrow().node.clone()) else { return };
+        if let Some(here) = here {
+            let why = address.moved(&here).await;
+            let Some(server) = server.upgrade() else { return };
+            // They may lead there by now.
+            server.give_up(&here, why);
+        }
         sleep(LONGEST_PAUSE).await;
     }
 }
 
-/// Middleboxes forget connections on which nothing comes.
+/// Middleboxes forget connections on which nothing comes; and a probe that nobody asks for any more is closed.
 async fn keep_alive(server: Weak<Server>) {
     loop {
         sleep(QUIET).await;
-        let Some(lines) = server.upgrade().map(|server| server.connections.borrow().now.clone()) else { return };
+        let lines = server.upgrade().map(|server| {
+            server.probe.borrow_mut().take_if(|(asked, probe)| !is_fresh(*asked, probe));
+            server.connections.borrow().now.clone()
+        });
+        let Some(lines) = lines else { return };
         if let Some(lines) = lines {
             // What fails gives them up.
             let _ = redis::cmd("PING").query_async::<redis::Value>(&mut lines.with(QUIET).bulk()).await;

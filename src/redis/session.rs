@@ -191,6 +191,8 @@ impl<'a, T: Payload> Session<'a, T> {
                 Ok(Put::Closed) => self.registered.set(false),
                 Ok(Put::Gap) => return Err(Stop::GoneBack),
                 Ok(Put::Ended) => return Err(Stop::Ended),
+                // Memory may never come.
+                Err(Failure::NoMemory) if shared.is_leaving() => shared.refuse_puts(),
                 Err(Failure::NoMemory) => {
                     if out_of_memory.is_none() {
                         log::warn!("{}: Redis has no memory left; puts wait until it has", shared.label());

@@ -79,9 +79,9 @@ impl Settles {
         self.known += self.sending.take().map_or(0, |sending| sending.len() as u64);
     }
 
-    /// The last batch that was carried out.
-    pub(super) fn last_done(&self) -> u64 {
-        self.batch - u64::from(self.sending.is_some())
+    /// Whether this can be the last batch that Redis has carried out. If not, it is another copy of itself.
+    pub(super) fn may_be_done(&self, last: u64) -> bool {
+        last == self.batch || self.sending.is_some() && last + 1 == self.batch
     }
 
     /// The leases are lost, and this process has a new id: whoever has the items now does all of it again.

@@ -1,7 +1,7 @@
 //! A network between a client and Redis that fails as it is told.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,6 +29,7 @@ pub(crate) struct Proxy {
 #[derive(Debug)]
 struct Shared {
     upstream: u16,
+    mislead: Option<(usize, u16)>,
     refusing: bool,
     ended: bool,
     /// How many bytes still pass that way before a connection is cut.
@@ -51,6 +52,7 @@ impl Proxy {
         let port = listener.local_addr().expect("it is bound").port();
         let shared = Arc::new(Mutex::new(Shared {
             upstream,
+            mislead: None,
             refusing: false,
             ended: false,
             tear: None,
@@ -103,6 +105,21 @@ impl Proxy {
     /// How many connections there are now.
     pub(crate) fn connections(&self) -> usize {
         locked(&self.shared).open.len()
+    }
+
+    /// The connections of now, each by a number of its own.
+    pub(crate) fn numbers(&self) -> BTreeSet<usize> {
+        locked(&self.shared).open.keys().copied().collect()
+    }
+
+    /// Of the connections to come, the one behind so many others goes to another server.
+    pub(crate) fn mislead(&self, behind: usize, upstream: u16) {
+        locked(&self.shared).mislead = Some((behind, upstream));
+    }
+
+    /// Whether a connection has gone there.
+    pub(crate) fn has_misled(&self) -> bool {
+        locked(&self.shared).mislead.is_none()
     }
 
     /// Cuts all connections.
@@ -196,14 +213,16 @@ fn shut(sides: &[TcpStream]) {
 
 /// Returns without a connection where it is refused, or the server is not there: then the client's side is dropped.
 fn connect(shared: &Arc<Mutex<Shared>>, client: TcpStream) {
-    let (upstream, refusing) = {
-        let shared = locked(shared);
-        (shared.upstream, shared.refusing)
+    let (aside, upstream, refusing) = {
+        let mut shared = locked(shared);
+        let aside = shared.mislead.take_if(|(behind, _)| *behind == 0).map(|(_, upstream)| upstream);
+        shared.mislead.iter_mut().for_each(|(behind, _)| *behind -= 1);
+        (aside, shared.upstream, shared.refusing)
     };
     if refusing {
         return;
     }
-    let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)) else { return };
+    let Ok(server) = TcpStream::connect(("127.0.0.1", aside.unwrap_or(upstream))) else { return };
     let copy = |side: &TcpStream| side.try_clone().expect("a second handle of a connection");
     for side in [&client, &server] {
         side.set_nodelay(true).expect("it is a connection");

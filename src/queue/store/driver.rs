@@ -57,12 +57,6 @@ impl<T> Shared<T> {
         control.lines.getters.len() + rows.map(|row| row.room() - 1).sum::<usize>()
     }
 
-    /// More of what was said here is known elsewhere.
-    pub(crate) fn tell_flushers(&self) {
-        let wakers: Vec<_> = self.control().lines.flushers.pop_all().collect();
-        wake(wakers);
-    }
-
     pub(crate) fn here(&self) -> Here {
         let (control, permits) = (self.control(), self.store.permits());
         let Control { life, registry, .. } = &*control;
@@ -101,6 +95,8 @@ impl<T> Shared<T> {
             self.release_putters(control, effects);
             self.refuse_unconfirmed(control, effects);
         });
+        // A flush does not wait for them any more.
+        self.tell_flushers();
     }
 
     /// The queue has ended, or this process has left it.

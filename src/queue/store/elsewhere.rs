@@ -119,11 +119,19 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Wakes flushes: more of what was said here is known elsewhere.
+    pub(crate) fn tell_flushers(&self) {
+        let wakers: Vec<_> = self.control().lines.flushers.pop_all().collect();
+        wake(wakers);
+    }
+
     /// Takes a put back if it has not been sent, or was refused.
     pub(crate) fn withdraw(&self, number: u64) -> Option<T> {
         let Store::Remote(remote) = &self.store else { return None };
         let item = remote.driver.withdraw(number)?;
         wake(self.notify_next(Line::Putters));
+        // A flush does not wait for it any more.
+        self.tell_flushers();
         Some(item)
     }
 

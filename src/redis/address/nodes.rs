@@ -9,7 +9,7 @@ use super::no_way;
 
 /// A server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
+pub(in crate::redis) struct Node {
     pub(super) host: String,
     pub(super) port: u16,
 }

@@ -74,7 +74,7 @@ impl Sentinels {
     pub(super) async fn moved(&self, address: &Address, here: &Node) -> Node {
         loop {
             for node in self.sentinels.all() {
-                let Ok(Ok(messages)) = timeout(address.patience, self.listen(&node)).await else { continue };
+                let Ok(Ok(messages)) = timeout(address.patience(), self.listen(&node)).await else { continue };
                 match self.watch(address, &node, messages, here).await {
                     Some(master) => return master,
                     None => break,

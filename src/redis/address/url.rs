@@ -35,7 +35,7 @@ impl<'a> Url<'a> {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let path = path.trim_end_matches('/');
         if url.contains('#') {
-            return Err(wrong("nothing may stand behind a #", ""));
+            return Err(wrong("nothing may stand behind a #"));
         }
         let (login, hosts) = match authority.rsplit_once('@') {
             Some((login, hosts)) => (format!("{login}@"), hosts),
@@ -46,7 +46,7 @@ impl<'a> Url<'a> {
         let servers = |login: &str, port: u16| {
             let server = |host: &str| match with_port(host.trim(), port) {
                 Some(host) => Ok(format!("{base}://{login}{host}/{protocol}")),
-                None => Err(wrong("there is a comma without a host beside it", "")),
+                None => Err(wrong("there is a comma without a host beside it")),
             };
             hosts.split(',').map(server).collect::<Result<Vec<_>, _>>()
         };
@@ -54,14 +54,14 @@ impl<'a> Url<'a> {
         if kind == "cluster" {
             if !matches!(path, "" | "0") {
                 // What stands there may be the rest of a password with a slash in it.
-                return Err(wrong("a cluster has the database 0 alone", ""));
+                return Err(wrong("a cluster has the database 0 alone"));
             }
             return Ok(Self::Cluster(Several { servers: servers(&login, 6379)?, tls }));
         }
         let (name, database) = path.split_once('/').unwrap_or((path, ""));
         // Those that sentinels take.
         if name.is_empty() || !name.chars().all(|char| char.is_ascii_alphanumeric() || ".-_".contains(char)) {
-            return Err(wrong("behind the sentinels the name of the service is missing: …/SERVICE", ""));
+            return Err(wrong("behind the sentinels the name of the service is missing: …/SERVICE"));
         }
         let servers = servers(&query.sentinel_login()?, 26379)?;
         let master = format!("{base}://{login}master/{database}{protocol}");
@@ -92,9 +92,14 @@ impl<'a> Query<'a> {
                 Some(("protocol", _)) => parsed.protocol = format!("?{pair}"),
                 Some(("sentinel_username", value)) if of_sentinels => parsed.username = value,
                 Some(("sentinel_password", value)) if of_sentinels => parsed.password = value,
-                // Its value may be a password.
-                Some((name, _)) => return Err(wrong("unknown behind the ?", name)),
-                None => return Err(wrong("behind the ? a name has no value", "")),
+                // Name and value may be pieces of a password with a ? or & in it.
+                Some(_) => {
+                    return Err(wrong(
+                        "known behind the ? are protocol and, of sentinels, sentinel_username and sentinel_password; the ? of \
+                         a password is written %3F",
+                    ));
+                }
+                None => return Err(wrong("behind the ? a name has no value")),
             }
         }
         Ok(parsed)
@@ -103,10 +108,7 @@ impl<'a> Query<'a> {
     /// What was escaped there stays so here.
     fn sentinel_login(&self) -> Result<String, RedisError> {
         if self.username.contains(['/', ':', '@']) || self.password.contains(['/', '@']) {
-            return Err(wrong(
-                "in sentinel_username and sentinel_password, / : and @ must be written %2F %3A and %40",
-                "",
-            ));
+            return Err(wrong("in sentinel_username and sentinel_password, / : and @ must be written %2F %3A and %40"));
         }
         Ok(match (self.username, self.password) {
             ("", "") => String::new(),
@@ -125,9 +127,6 @@ fn with_port(host: &str, port: u16) -> Option<String> {
     }
 }
 
-fn wrong(what: &'static str, detail: &str) -> RedisError {
-    match detail {
-        "" => RedisError::from((ErrorKind::InvalidClientConfig, what)),
-        _ => RedisError::from((ErrorKind::InvalidClientConfig, what, detail.to_owned())),
-    }
+fn wrong(what: &'static str) -> RedisError {
+    RedisError::from((ErrorKind::InvalidClientConfig, what))
 }

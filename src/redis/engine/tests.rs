@@ -10,7 +10,7 @@ mod numbers;
 mod processes;
 mod puts;
 mod random;
-mod server;
+pub(in crate::redis) mod server;
 mod suspects;
 
 use std::time::Duration;

@@ -53,6 +53,17 @@ pub(in crate::redis) enum Failure {
     Stale,
 }
 
+impl Failure {
+    /// Redis answers, and the queue is not there: it may be where the address leads by now.
+    pub(in crate::redis) fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Gone => true,
+            Self::Away(error) => matches!(error.code(), Some("MOVED" | "CLUSTERDOWN")),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,14 +13,14 @@ use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, Client, FromRedisValue};
 use tempfile::TempDir;
 
-pub(super) struct Server {
+pub(in crate::redis) struct Server {
     process: Child,
     client: Client,
     _folder: TempDir,
 }
 
 /// Runs a test with a Redis of its own.
-pub(super) fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(Server) -> F) {
+pub(in crate::redis) fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(Server) -> F) {
     with_redis_like(&[], test);
 }
 
@@ -70,7 +70,7 @@ impl Server {
         info.is_ok_and(|info| info.lines().any(|line| line == format!("process_id:{}", self.process.id())))
     }
 
-    pub(super) async fn connect(&self) -> MultiplexedConnection {
+    pub(in crate::redis) async fn connect(&self) -> MultiplexedConnection {
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         self.client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection")
     }

@@ -118,11 +118,12 @@ impl Lines {
 
     /// A small call that was made at this time is late for its queue.
     fn is_late(&self, made: Instant, patience: Duration) -> RedisError {
-        let since = *lock(&self.late_since).get_or_insert(made);
-        let error = late(patience);
-        if since.elapsed() >= self.address.patience() {
-            self.give_up(error.clone());
+        let (since, longest) = (*lock(&self.late_since).get_or_insert(made), self.address.patience());
+        if since.elapsed() < longest {
+            return late(patience);
         }
+        let error = late(longest);
+        self.give_up(error.clone());
         error
     }
 

@@ -14,7 +14,7 @@ impl<T> IterableQueue<T> {
     /// A queue that holds at most `capacity` items that nobody has been handed yet; puts wait for
     /// room. A huge capacity allocates nothing ahead.
     ///
-    /// Items that come back, and items put through a lease or a permit, may exceed it.
+    /// Items that come back, and items put through a lease, may exceed it.
     ///
     /// # Panics
     ///

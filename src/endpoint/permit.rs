@@ -14,9 +14,8 @@ use crate::queue::{Receipt, refused};
 /// Room for one item, from [`Producer::reserve`] and its kin. Dropping it gives the room back; a permit
 /// that is forgotten with [`mem::forget`](std::mem::forget) keeps it.
 ///
-/// It keeps its producer's endpoint open. Its `put` never waits: where another put overlaps with
-/// the reservation, the item goes beyond the capacity. It fails only if the queue has ended or was
-/// abandoned, or the producer was found dead; a shutdown waits for it.
+/// It keeps its producer's endpoint open. Its `put` never waits, as no other put can take its place. It fails only if the
+/// queue has ended or was abandoned, or the producer was found dead; a shutdown waits for it.
 pub struct Permit<T> {
     handle: HandleShare<T>,
     used: bool,

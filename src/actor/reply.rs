@@ -1,4 +1,6 @@
 //! Answers to messages, now or later.
+//!
+//! The types are `pub` because the `Handler` impls of the public `QueueActor` name them; their module is private.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

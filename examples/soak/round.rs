@@ -189,12 +189,7 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    fn start_puller(
-        &mut self,
-        name: &str,
-        queue: &IterableQueue<u64>,
-        common: &Common,
-    ) -> Result<(), OpenError> {
+    fn start_puller(&mut self, name: &str, queue: &IterableQueue<u64>, common: &Common) -> Result<(), OpenError> {
         let pull = (queue.consumer_named(name)?, self.rng.usize(1..5));
         self.start_worker(name, Some(pull), common);
         Ok(())

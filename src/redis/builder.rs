@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::tls::Certificates;
 use crate::config::Builder;
+use crate::redis::server::tls::Certificates;
 
 const LEASE: Duration = Duration::from_secs(15);
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -50,15 +50,15 @@ impl<T> Builder<T> {
 
 /// Describes a queue over Redis before it is connected; from [`Builder::redis`].
 pub struct RedisBuilder<T> {
-    pub(super) builder: Builder<T>,
-    pub(super) url: String,
-    pub(super) certificates: Certificates,
-    pub(super) lease: Duration,
-    pub(super) retention: Duration,
-    pub(super) deadline: Option<Duration>,
-    pub(super) seal_when_unowned: bool,
-    pub(super) abort_if_gone_for: Option<Duration>,
-    pub(super) process_name: Option<String>,
+    pub(crate) builder: Builder<T>,
+    pub(crate) url: String,
+    pub(crate) certificates: Certificates,
+    pub(crate) lease: Duration,
+    pub(crate) retention: Duration,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) seal_when_unowned: bool,
+    pub(crate) abort_if_gone_for: Option<Duration>,
+    pub(crate) process_name: Option<String>,
 }
 
 impl<T> RedisBuilder<T> {

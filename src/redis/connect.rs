@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 
-use super::address::Address;
-use super::builder::RedisBuilder;
-use super::driver;
-use super::engine::{self, Settings};
-use super::join::{Connecting, Start, went_away};
-use super::payload::Payload;
 use crate::arbiter::assert_may_block;
 use crate::error::ConnectError;
 use crate::queue::{IterableQueue, Snapshot};
+use crate::redis::builder::RedisBuilder;
+use crate::redis::client::{self, Settings};
+use crate::redis::driver::thread;
+use crate::redis::join::{Connecting, Start, went_away};
+use crate::redis::payload::Payload;
+use crate::redis::server::address::Address;
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
@@ -113,7 +113,7 @@ impl<T: Payload> RedisBuilder<T> {
                 joining.undo(&server).await;
             }
         };
-        driver::spawn(serve).map_err(ConnectError::Thread)
+        thread::spawn(serve).map_err(ConnectError::Thread)
     }
 
     /// Joins the queue as [`connect`](RedisBuilder::connect) does; the thread waits for it.
@@ -212,7 +212,7 @@ impl<T: Payload> RedisBuilder<T> {
         let inspect = move || async move {
             drop(done.send(connecting.inspect().await.map_err(|error| error.over(tls))));
         };
-        driver::spawn(inspect).map_err(ConnectError::Thread)?;
+        thread::spawn(inspect).map_err(ConnectError::Thread)?;
         inspected.await.unwrap_or_else(|_| Err(went_away()))
     }
 
@@ -233,7 +233,7 @@ impl<T: Payload> RedisBuilder<T> {
             retention: self.retention,
             seal_when_unowned: self.seal_when_unowned,
         };
-        let (pointer, patience) = (engine::pointer(name), settings.patience());
+        let (pointer, patience) = (client::pointer(name), settings.patience());
         let address = Address::check(&self.url, self.certificates, name, pointer, patience)?;
         let process_name = self.process_name.unwrap_or_else(|| {
             let host = gethostname::gethostname();

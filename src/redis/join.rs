@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 use redis::{ErrorKind, RedisError};
 use tokio::time::sleep;
 
-use super::address::Address;
-use super::bridge::Bridge;
-use super::connection::{self, Pair};
-use super::engine::{Engine, Failure, Joined, Settings};
-use super::letters;
-use super::link::Link;
-use super::news;
-use super::payload::Payload;
-use super::process_id::process_id;
-use super::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 use crate::error::ConnectError;
 use crate::one_line::OneLine;
 use crate::queue::{Config, IterableQueue, QueueId, Snapshot, Store, label};
+use crate::redis::client::process_id::process_id;
+use crate::redis::client::{Engine, Failure, Joined, Settings};
+use crate::redis::dead_letters;
+use crate::redis::driver::Bridge;
+use crate::redis::driver::report;
+use crate::redis::local::link::Link;
+use crate::redis::payload::Payload;
+use crate::redis::server::address::Address;
+use crate::redis::server::connection::{self, Pair};
+use crate::redis::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 
 /// Between two looks for a queue to join: one that lives shorter may be missed.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// What to do where there is no queue that has not ended.
-pub(super) enum Start {
+pub(crate) enum Start {
     /// Begin one.
     Begin,
     /// Wait for one, as long as somebody waits for that.
@@ -33,21 +33,21 @@ pub(super) enum Start {
 }
 
 /// All that is needed to connect.
-pub(super) struct Connecting<T> {
-    pub(super) config: Config<T>,
-    pub(super) address: Arc<Address>,
-    pub(super) settings: Settings,
-    pub(super) deadline: Option<Duration>,
-    pub(super) abort_if_gone_for: Option<Duration>,
-    pub(super) process_name: String,
+pub(crate) struct Connecting<T> {
+    pub(crate) config: Config<T>,
+    pub(crate) address: Arc<Address>,
+    pub(crate) settings: Settings,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) abort_if_gone_for: Option<Duration>,
+    pub(crate) process_name: String,
 }
 
 impl<T: Payload> Connecting<T> {
-    pub(super) fn server(&self) -> Rc<Server> {
+    pub(crate) fn server(&self) -> Rc<Server> {
         Server::of(&self.address)
     }
 
-    pub(super) async fn join(
+    pub(crate) async fn join(
         self,
         server: &Rc<Server>,
         start: &Start,
@@ -88,9 +88,9 @@ impl<T: Payload> Connecting<T> {
         let store = Store::remote(link.clone(), config.capacity);
         let queue = IterableQueue::open(id, config, store);
         let shared = Arc::clone(queue.shared());
-        let letters = letters::opener(&joining.queue, &engine, &self.address, &joining.settings, largest);
+        let letters = dead_letters::opener(&joining.queue, &engine, &self.address, &joining.settings, largest);
         link.open_letters.get_or_init(|| letters);
-        news::spread(&report, &engine, &shared, &link);
+        report::spread(&report, &engine, &shared, &link);
         let mut bridge = Bridge::new(shared, link, engine, Rc::clone(server), joining.settings);
         bridge.delays = delays;
         bridge.abort_if_gone_for = self.abort_if_gone_for;
@@ -98,16 +98,16 @@ impl<T: Payload> Connecting<T> {
         Ok((queue, bridge))
     }
 
-    pub(super) async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
+    pub(crate) async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
         let pair = self.server().pair(self.settings.patience()).await.map_err(ConnectError::Redis)?;
         let name = self.config.name.unwrap_or_default();
         let report = Engine::look(&pair, &name).await.map_err(refused)?;
-        Ok(report.map(|report| news::snapshot(&report, &name, self.config.capacity)))
+        Ok(report.map(|report| report::snapshot(&report, &name, self.config.capacity)))
     }
 }
 
 /// A process that joins a queue.
-pub(super) struct Joining {
+pub(crate) struct Joining {
     queue: String,
     settings: Settings,
     process_id: String,
@@ -150,7 +150,7 @@ impl Joining {
 
     /// Leaves the queue, as its answer to the join is not known. For as long as the lease; then the others find this
     /// process lost.
-    pub(super) async fn undo(self, server: &Rc<Server>) {
+    pub(crate) async fn undo(self, server: &Rc<Server>) {
         let since = Instant::now();
         while !self.try_undo(server).await && since.elapsed() < self.settings.lease {
             sleep(LONGEST_PAUSE.min(self.settings.lease / 3)).await;
@@ -176,9 +176,9 @@ impl Joining {
 }
 
 /// Why it did not connect, and what is left to be undone.
-pub(super) struct Failed {
-    pub(super) error: ConnectError,
-    pub(super) joining: Option<Joining>,
+pub(crate) struct Failed {
+    pub(crate) error: ConnectError,
+    pub(crate) joining: Option<Joining>,
 }
 
 impl From<ConnectError> for Failed {
@@ -194,6 +194,6 @@ fn refused(failure: Failure) -> ConnectError {
     })
 }
 
-pub(super) fn went_away() -> ConnectError {
+pub(crate) fn went_away() -> ConnectError {
     refused(Failure::Gone)
 }

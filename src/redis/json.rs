@@ -15,12 +15,12 @@ const LETTER: usize = 127;
 const ITEM: usize = LETTER - 1;
 
 /// Returns an item as JSON, or why it cannot be written.
-pub(super) fn of_item<T: Serialize>(item: &T) -> Result<Vec<u8>, String> {
+pub(crate) fn of_item<T: Serialize>(item: &T) -> Result<Vec<u8>, String> {
     write(item, ITEM)
 }
 
 /// Returns a dead letter as JSON, or why it cannot be written.
-pub(super) fn of_letter<L: Serialize>(letter: &L) -> Result<Vec<u8>, String> {
+pub(crate) fn of_letter<L: Serialize>(letter: &L) -> Result<Vec<u8>, String> {
     write(letter, LETTER)
 }
 

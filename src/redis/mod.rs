@@ -17,33 +17,16 @@
 //! Items are JSON on the way (`json.rs`), and what comes back may be of another type (`unreadable.rs`). `deadlines.rs` knows
 //! how long this process may keep them. `letters.rs` opens the queue of dead letters, `news.rs` tells what Redis reports.
 
-mod address;
-mod bridge;
 mod builder;
+mod client;
 mod connect;
-mod connection;
-mod deadlines;
+mod dead_letters;
 mod driver;
-mod engine;
-mod hints;
 mod join;
 mod json;
-mod letters;
-mod link;
-mod news;
-mod outage;
-mod outlet;
+mod local;
 mod payload;
-mod process_id;
-mod puts;
-mod scripts;
 mod server;
-mod session;
-mod settles;
-mod tls;
-mod unreadable;
 
 pub use builder::RedisBuilder;
 pub use payload::Payload;
-
-use crate::lock;

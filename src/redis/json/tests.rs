@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{of_item, of_letter};
 use crate::queue::DeadLetter;
-use crate::redis::unreadable::decode;
+use crate::redis::local::unreadable::decode;
 
 #[track_caller]
 fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(item: &T) {

@@ -1,0 +1,143 @@
+//! Every script, against a Redis of its own.
+
+mod clock;
+mod deliveries;
+mod endings;
+mod hostile;
+mod keys;
+mod limits;
+mod numbers;
+mod processes;
+mod puts;
+mod random;
+pub(crate) mod server;
+mod suspects;
+
+use std::time::Duration;
+
+use super::{
+    Attached, Claim, Engine, Entry, Failure, Joined, Key, Op, Put, Registered, Rejoined, Renewed, Report, Settings,
+};
+use super::{End, Settled};
+use server::Server;
+
+/// Consumers were handed all that was claimed.
+const HANDED: u64 = u64::MAX >> 11;
+
+/// All is accepted up to this number, of a queue that is never full.
+fn accepted(last: u64) -> Put {
+    Put::Accepted { last, room: None }
+}
+
+/// An item that comes back as it was.
+fn failed(id: u64, delay: Duration) -> Op {
+    Op::Requeue(id, delay, Vec::new())
+}
+
+/// Long enough for no process to be lost by chance; `Server::silence` makes one look lost.
+fn settings() -> Settings {
+    Settings {
+        capacity: None,
+        max_attempts: 5,
+        lease: Duration::from_secs(600),
+        retention: Duration::from_secs(3_600),
+        seal_when_unowned: false,
+    }
+}
+
+impl Server {
+    async fn join(&self, process: &str, settings: &Settings) -> Engine {
+        match Engine::join(self.connect().await, "q", settings, process, &format!("name of {process}"), true).await {
+            Ok(Joined::Ok(engine)) => engine,
+            other => panic!("{process} did not join: {other:?}"),
+        }
+    }
+
+    /// One process with one producer and one consumer.
+    async fn alone(&self, settings: &Settings) -> Engine {
+        self.alone_as("a", settings).await
+    }
+
+    async fn alone_as(&self, process: &str, settings: &Settings) -> Engine {
+        let engine = self.join(process, settings).await;
+        engine.endpoints(1, 1).await;
+        engine
+    }
+
+    /// The dead letters that nobody has read.
+    async fn letters(&self) -> Vec<serde_json::Value> {
+        let key = Key::LetterReady.of(&super::pointer("q"), "");
+        let entries: Vec<Vec<u8>> = self.command(&["LRANGE", &key, "0", "-1"]).await;
+        let letters = entries.into_iter().map(|entry| serde_json::from_slice(&Entry::parse(entry).payload));
+        letters.collect::<Result<_, _>>().expect("JSON")
+    }
+
+    /// Lets a process look as if it had been silent for longer than its lease.
+    async fn silence(&self, engine: &Engine) {
+        let changed: u64 =
+            self.command(&["ZADD", engine.process.key(Key::Procs), "CH", "1", engine.process_id()]).await;
+        assert_eq!(changed, 1, "{engine:?} is a process of the queue");
+    }
+}
+
+/// Calls that are expected to be done.
+impl Engine {
+    async fn endpoints(&self, producers: usize, consumers: usize) {
+        let registered = self.register(producers, consumers, true, &[]).await.expect("registered");
+        assert_eq!(registered, Registered::Ok);
+    }
+
+    /// Puts items that are their own numbers.
+    async fn put_numbers(&self, numbers: std::ops::RangeInclusive<u64>) {
+        for first in numbers.clone().step_by(super::MAX_BATCH) {
+            let last = numbers.end().min(&(first + super::MAX_BATCH as u64 - 1)).to_owned();
+            let items: Vec<String> = (first..=last).map(|number| number.to_string()).collect();
+            let put = self.put(first, &items).await.expect("put");
+            assert!(matches!(put, Put::Accepted { last: up_to, .. } if up_to == last), "{put:?}");
+        }
+    }
+
+    /// Claims up to `max`: delivery ids, attempts so far, and payloads.
+    async fn take(&self, max: usize) -> Vec<(u64, u32, String)> {
+        match self.claim(max, HANDED).await.expect("claimed") {
+            Claim::Items { first, entries } => (first..)
+                .zip(entries)
+                .map(|(id, entry)| (id, entry.attempts, String::from_utf8(entry.payload).expect("text")))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    async fn done(&self, batch: u64, ops: &[Op]) -> u64 {
+        match self.settle(batch, HANDED, ops, &[]).await.expect("settled") {
+            Settled::Done { late } => late,
+            Settled::Ended => panic!("ended before batch {batch}"),
+        }
+    }
+
+    async fn ack_all(&self, batch: u64, items: &[(u64, u32, String)]) {
+        let ops: Vec<Op> = items.iter().map(|(id, ..)| Op::Ack(*id)).collect();
+        assert_eq!(self.done(batch, &ops).await, 0);
+    }
+
+    /// Renews until there is nothing to clear up: how many times.
+    async fn clear_up(&self) -> usize {
+        let mut calls = 1;
+        while self.renew(HANDED).await.expect("renewed") == (Renewed::Ok { more: true }) {
+            calls += 1;
+        }
+        calls
+    }
+
+    /// How the queue is, with nothing lost and nothing doubled.
+    async fn checked(&self) -> Report {
+        let r = self.report().await.expect("a report");
+        let waiting = r.ready + r.back + r.delayed;
+        assert_eq!(r.accepted, r.acked + r.taken + r.dead + r.discarded + r.in_flight + waiting, "{r:?}");
+        r
+    }
+}
+
+fn payloads(items: &[(u64, u32, String)]) -> Vec<&str> {
+    items.iter().map(|(_, _, payload)| payload.as_str()).collect()
+}

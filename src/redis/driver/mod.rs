@@ -1,0 +1,450 @@
+//! The bridge: what moves items between this process and Redis, on the thread of all queues (`driver.rs`), so that
+//! no blocked arbiter keeps it from giving signs of life.
+
+pub(crate) mod report;
+mod session;
+pub(crate) mod thread;
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::lock::lock;
+use crate::queue::{Outcome, Shared, count, drop_quietly, wake};
+use crate::redis::client::process_id::process_id;
+use crate::redis::client::{Attached, Engine, Failure, Rejoined, Settings, Settled};
+use crate::redis::driver::session::{Session, Stop};
+use crate::redis::local::link::Link;
+use crate::redis::local::put_window::Confirmed;
+use crate::redis::payload::Payload;
+use crate::redis::server::connection::words;
+use crate::redis::server::outage::{Outage, Say};
+use crate::redis::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
+
+pub(crate) struct Bridge<T> {
+    pub(crate) shared: Arc<Shared<T>>,
+    pub(crate) link: Arc<Link<T>>,
+    pub(crate) engine: Engine,
+    pub(crate) server: Rc<Server>,
+    pub(crate) settings: Settings,
+    /// How long a failed item waits after its first attempt, its second, …
+    pub(crate) delays: Vec<Duration>,
+    /// When it was connected last, after an outage.
+    pub(crate) reconnected: Option<Instant>,
+    /// When it joined anew, after its leases were lost.
+    pub(crate) rejoined: Option<Instant>,
+    /// It is one of those that see the outage of the server.
+    pub(crate) away: bool,
+    /// Since when the queue has not been in Redis.
+    pub(crate) gone: Option<Instant>,
+    /// What the log says where the server serves others.
+    pub(crate) missed: Outage,
+    /// How long to wait for it.
+    pub(crate) abort_if_gone_for: Option<Duration>,
+    /// It has served to the end.
+    pub(crate) done: bool,
+}
+
+/// What to do next.
+enum Step {
+    Serve,
+    /// Away, or gone.
+    Reconnect(Failure),
+    Rejoin,
+    /// Redis has gone back to an older copy of itself.
+    GoneBack,
+    End,
+    Leave,
+    Done,
+}
+
+impl<T: Payload> Bridge<T> {
+    pub(crate) fn new(
+        shared: Arc<Shared<T>>,
+        link: Arc<Link<T>>,
+        engine: Engine,
+        server: Rc<Server>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            shared,
+            link,
+            engine,
+            server,
+            settings,
+            delays: Vec::new(),
+            reconnected: None,
+            rejoined: None,
+            away: false,
+            gone: None,
+            missed: Outage::default(),
+            abort_if_gone_for: None,
+            done: false,
+        }
+    }
+
+    /// Serves until the queue has ended, or nothing here needs it any more.
+    pub(crate) async fn run(mut self) {
+        let mut step = if self.engine.process_id().is_empty() { Step::Rejoin } else { Step::Serve };
+        loop {
+            let next = match step {
+                Step::Serve => Err(Session::new(&self).serve().await),
+                Step::Reconnect(failure) => self.reconnect(failure).await,
+                Step::Rejoin => self.rejoin().await,
+                Step::GoneBack => self.start_over().await,
+                Step::End => self.end().await,
+                Step::Leave => self.leave().await,
+                Step::Done => {
+                    self.done = true;
+                    return;
+                }
+            };
+            step = next.unwrap_or_else(|stop| self.after(stop));
+        }
+    }
+
+    fn after(&self, stop: Stop) -> Step {
+        match stop {
+            Stop::Ended => Step::End,
+            Stop::Leaving => Step::Leave,
+            Stop::GoneBack => Step::GoneBack,
+            Stop::Failed(Failure::Fenced) => {
+                // Nobody loses new leases so soon.
+                if self.rejoined.is_some_and(|rejoined| rejoined.elapsed() < self.settings.lease) {
+                    self.engine.pair().give_up(SPLIT);
+                }
+                Step::Rejoin
+            }
+            // They may have been deleted. Others will come.
+            Stop::Failed(Failure::Gone) if self.engine.is_of_letters() => Step::Rejoin,
+            Stop::Failed(failure) => Step::Reconnect(failure),
+        }
+    }
+
+    /// Tries again and again until Redis answers and has the queue, and takes up where it was. What has no answer is sent
+    /// again.
+    async fn reconnect(&mut self, mut failure: Failure) -> Result<Step, Stop> {
+        let since = Instant::now();
+        self.missed.begins(since);
+        if let Failure::Stale = failure {
+            // What a session says goes by the number that it has attached with.
+            self.engine.pair().give_up(SPLIT);
+            failure = Failure::Away(io::Error::other(SPLIT).into());
+        }
+        // What fails at once is not tried again at once.
+        if self.reconnected.is_some_and(|reconnected| reconnected.elapsed() < LONGEST_PAUSE) {
+            tokio::time::sleep(LONGEST_PAUSE.min(self.settings.lease / 6)).await;
+        }
+        // A lease may be short, and must outlast the last pause.
+        let (mut pause, longest) = (FIRST_PAUSE, LONGEST_PAUSE.min(self.settings.lease / 6));
+        let ended = loop {
+            self.complain(&failure).await;
+            match self.try_reconnect(&failure).await {
+                Err(Stop::Failed(Failure::Gone)) if self.engine.is_of_letters() => break Ok(Step::Rejoin),
+                Err(Stop::Failed(next @ (Failure::Away(_) | Failure::NoMemory | Failure::Stale | Failure::Gone))) => {
+                    failure = next;
+                }
+                ended => break ended,
+            }
+            if self.is_needless() && since.elapsed() > self.settings.lease {
+                log::warn!("{}: left without a word to Redis; others will find this process lost", self.shared.label());
+                // For the readers of its dead letters.
+                let totals = lock(&self.link.report).totals;
+                self.shared.end_remote(Outcome::Left, totals);
+                break Ok(Step::Done);
+            }
+            let gone = self.gone.filter(|_| matches!(failure, Failure::Gone));
+            if let (Some(gone), Some(limit)) = (gone, self.abort_if_gone_for)
+                && gone.elapsed() >= limit
+            {
+                log::error!("{}: the queue is not in Redis any more, so it is aborted here", self.shared.label());
+                // Not locked while others are told: they may ask for a report.
+                let totals = lock(&self.link.report).totals;
+                self.shared.end_remote(Outcome::Aborted, totals);
+                break Ok(Step::Done);
+            }
+            if gone.is_some() && self.shared.here().ended {
+                break Ok(Step::Leave);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        };
+        self.reconnected = Some(Instant::now());
+        self.say_the_end();
+        ended
+    }
+
+    async fn try_reconnect(&mut self, failure: &Failure) -> Result<Step, Stop> {
+        let patience = self.settings.patience();
+        if failure.is_elsewhere() && !self.engine.pair().is_broken() {
+            // Connections stay where they are, and the address may lead to another server by now.
+            let probe = self.server.probe(patience).await.map_err(Failure::Away)?;
+            self.engine.reconnected(probe);
+            self.engine.attach().await?;
+            // It is back. Where it was, or where another queue has followed it before, the others go on undisturbed.
+            let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
+            self.engine.reconnected(pair.clone());
+            if let Err(failure) = self.engine.attach_both().await
+                && (failure.is_elsewhere() || matches!(failure, Failure::Stale | Failure::Fenced))
+            {
+                pair.give_up("the address leads to another server now");
+            }
+        }
+        let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
+        self.engine.reconnected(pair);
+        let attached = self.engine.attach().await?;
+        self.gone = None;
+        // An older copy knows less; the one before it, if it is back, more than was said to the older one.
+        if !self.link.puts().may_be_accepted(attached.last_put)
+            || !self.link.settles(|settles| settles.may_be_done(attached.last_batch))
+        {
+            return Ok(Step::GoneBack);
+        }
+        let claimed = self.engine.last_claim().await?;
+        let unheard = self.link.deliver_unheard(claimed);
+        self.shared.tell_getters(unheard);
+        Ok(Step::Serve)
+    }
+
+    /// Says in the log what is waited for, as often as it helps.
+    async fn complain(&mut self, failure: &Failure) {
+        let (label, now) = (self.shared.label(), Instant::now());
+        // Others, of the same connections, say nothing. What is wrong with this queue alone, it says itself.
+        let shared = !matches!(failure, Failure::Gone) && self.engine.pair().is_broken();
+        if shared && !std::mem::replace(&mut self.away, true) {
+            self.server.outage.borrow_mut().begins(now);
+        } else if !shared {
+            self.is_served(now);
+        }
+        if let Failure::Gone = failure {
+            self.gone.get_or_insert(now);
+            let begun = match self.engine.is_superseded().await {
+                Ok(true) => "; another process has begun a new queue of this name there",
+                _ => "",
+            };
+            if self.missed.because(begun, now).is_some() {
+                log::error!(
+                    "{label}: the queue is not in Redis at {}: it was deleted, or this is an older copy, or another \
+                     server{begun}; puts and takes wait until it is back",
+                    self.server.place()
+                );
+            }
+            return;
+        }
+        let (place, reason) = (self.server.place(), reason(failure));
+        let (say, queues) = match shared {
+            true => (self.server.outage.borrow_mut().because(&reason, now), Rc::strong_count(&self.server)),
+            false => (self.missed.because(&reason, now), 1),
+        };
+        let whose = if queues > 1 { format!(" of {queues} queues") } else { String::new() };
+        match say {
+            Some(Say::Begins) if shared => {
+                log::warn!("{label} at {place}: Redis does not answer; puts and takes{whose} wait: {reason}");
+            }
+            Some(Say::Begins) => log::warn!("{label} at {place}: puts and takes wait: {reason}"),
+            Some(Say::Lasts(time)) => {
+                let time = time.as_secs_f32();
+                log::warn!("{label} at {place}: puts and takes{whose} wait for {time:.1} s now: {reason}");
+            }
+            None => {}
+        }
+    }
+
+    fn say_the_end(&mut self) {
+        let now = Instant::now();
+        if let Some(time) = self.missed.ends(now) {
+            log::warn!("{}: waited for the queue for {:.1} s", self.shared.label(), time.as_secs_f32());
+        }
+        self.is_served(now);
+    }
+
+    /// The outage of the server is over for this queue, if it saw one.
+    fn is_served(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.away) {
+            return;
+        }
+        let over = self.server.outage.borrow_mut().ends(now);
+        if let Some(time) = over {
+            let (label, place) = (self.shared.label(), self.server.place());
+            log::warn!("{label} at {place}: Redis answers again, after {:.1} s", time.as_secs_f32());
+        }
+    }
+
+    /// This process was silent for too long: others have what it held. It goes on under a new id.
+    async fn rejoin(&mut self) -> Result<Step, Stop> {
+        // Dead letters are opened with the connections of when their queue was joined.
+        let pair = self.server.pair(self.settings.patience()).await.map_err(Failure::Away)?;
+        self.engine.reconnected(pair);
+        let old = self.engine.process_id().to_owned();
+        let accepted = self.engine.last_put_of(&old).await?;
+        let id = process_id().map_err(|error| Failure::Away(error.into()))?;
+        if let Rejoined::Ended = self.engine.rejoin(&id).await? {
+            return Ok(Step::End);
+        }
+        if !old.is_empty() {
+            log::error!(
+                "{}: this process lost its leases, as it was silent for longer than {:?}; others do its items again, and \
+                 it goes on under a new id",
+                self.shared.label(),
+                self.settings.lease
+            );
+        }
+        self.link.lose_leases();
+        self.confirm_up_to(accepted.unwrap_or(0), 0);
+        self.rejoined = Some(Instant::now());
+        Ok(Step::Serve)
+    }
+
+    /// Redis has lost the last things that it confirmed. What this process holds goes back: which of it was
+    /// settled is not known there.
+    async fn start_over(&mut self) -> Result<Step, Stop> {
+        // What is under way is refused from now on.
+        self.engine.reconnected(self.engine.pair());
+        let Attached { last_put, last_batch } = self.engine.attach().await?;
+        let held = self.engine.in_flight().await?;
+        // Once it is known: a try may fail.
+        log::error!(
+            "{}: Redis has gone back to an older copy of itself: puts that were confirmed are lost, and items that \
+             were settled come again",
+            self.shared.label()
+        );
+        self.link.start_over(last_batch, held);
+        self.confirm_up_to(last_put, last_put);
+        Ok(Step::Serve)
+    }
+
+    /// From now on Redis counts from `last`.
+    fn confirm_up_to(&self, accepted: u64, last: u64) {
+        let confirmed = {
+            let mut puts = self.link.puts();
+            // What another copy has accepted tells nothing of what is being sent.
+            let accepted = if puts.may_be_accepted(accepted) { accepted } else { 0 };
+            let confirmed = puts.accepted(accepted);
+            puts.restart(last);
+            confirmed
+        };
+        self.confirm(confirmed);
+    }
+
+    /// Tells everybody here how the queue ended.
+    async fn end(&mut self) -> Result<Step, Stop> {
+        let report = self.engine.report().await?;
+        report::spread(&report, &self.engine, &self.shared, &self.link);
+        let end = match report.ended {
+            Some(end) => report::outcome(end),
+            // This process has read what there was for it.
+            None if self.engine.is_of_letters() => Outcome::Complete,
+            None => return Ok(Step::Serve),
+        };
+        self.shared.end_remote(end, report::totals(&report));
+        Ok(Step::Leave)
+    }
+
+    async fn leave(&mut self) -> Result<Step, Stop> {
+        match self.leave_in_order().await {
+            // An abort is for all, so it is told under a new id.
+            Err(Failure::Fenced) if self.is_to_abort() => return Err(Failure::Fenced.into()),
+            // It is not known there any more, which is what leaving is for.
+            Ok(()) | Err(Failure::Fenced | Failure::Gone) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Exact if there is still an answer (C6); otherwise as of a moment ago.
+        let totals = match self.engine.report().await {
+            Ok(report) => report::totals(&report),
+            Err(_) => lock(&self.link.report).totals,
+        };
+        self.shared.end_remote(Outcome::Left, totals);
+        Ok(Step::Done)
+    }
+
+    async fn leave_in_order(&mut self) -> Result<(), Failure> {
+        // What was settled before counts, also where it could not be told in time.
+        while let Sent::Some = self.send_settles().await? {}
+        if self.is_to_abort() {
+            self.engine.abort().await?;
+        }
+        while self.engine.leave().await? {}
+        Ok(())
+    }
+
+    /// A queue of dead letters has no end, but for this process.
+    fn is_to_abort(&self) -> bool {
+        let here = self.shared.here();
+        here.ended && !here.leaving && !self.engine.is_of_letters()
+    }
+
+    /// Tells what became of leases, as much as one call takes.
+    pub(crate) async fn send_settles(&self) -> Result<Sent, Failure> {
+        let (lightened, batch) = self.link.settles(|settles| (settles.lighten(), settles.next_batch()));
+        for bytes in lightened {
+            let label = self.shared.label();
+            log::error!("{label}: an item of {bytes} bytes could not be sent as it is now; it is as it was put again");
+        }
+        let Some((number, ops)) = batch else { return Ok(Sent::Nothing) };
+        let Settled::Done { late } = self.engine.settle(number, self.link.handed(), &ops, &self.delays).await? else {
+            return Ok(Sent::Ended);
+        };
+        self.link.settles(|settles| settles.done());
+        self.shared.tell_flushers();
+        if late > 0 {
+            let items = count(late, "item");
+            log::warn!("{}: {items} settled too late, to be done again by others", self.shared.label());
+        }
+        Ok(Sent::Some)
+    }
+
+    /// Nobody here can reach the queue any more but the bridge, which has nothing to tell.
+    pub(crate) fn is_needless(&self) -> bool {
+        let told = || self.link.puts().len() == 0 && self.link.settles(|settles| settles.is_empty());
+        Arc::strong_count(&self.shared) == 1 && told()
+    }
+
+    pub(crate) fn confirm(&self, confirmed: Confirmed<T>) {
+        let Confirmed { items, wakers } = confirmed;
+        let room = items.len();
+        items.into_values().for_each(drop_quietly);
+        wake(wakers.into_values());
+        self.shared.tell_putters(room);
+        self.shared.tell_flushers();
+        if self.link.puts().len() == 0 {
+            self.link.changed.notify_one();
+        }
+    }
+}
+
+fn reason(failure: &Failure) -> String {
+    match failure {
+        Failure::Away(error) => words(error),
+        _ => failure.to_string(),
+    }
+}
+
+/// Why connections are given up where Redis answers as if it had not heard what it has just confirmed.
+const SPLIT: &str = "one of the two connections leads to another server, or to an older copy";
+
+/// A panic in here would leave everybody waiting for what never comes.
+impl<T> Drop for Bridge<T> {
+    fn drop(&mut self) {
+        if !self.done {
+            log::error!("{}: the way to Redis has died, so the queue is aborted here", self.shared.label());
+            let totals = lock(&self.link.report).totals;
+            self.shared.end_remote(Outcome::Aborted, totals);
+        }
+        if std::mem::take(&mut self.away)
+            && let Ok(mut outage) = self.server.outage.try_borrow_mut()
+        {
+            outage.is_left();
+        }
+        self.link.end();
+        self.shared.tell_flushers();
+    }
+}
+
+/// What came of an attempt to tell what became of leases.
+pub(crate) enum Sent {
+    Some,
+    Nothing,
+    /// The queue has ended: nobody wants to know.
+    Ended,
+}

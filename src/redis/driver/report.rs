@@ -1,0 +1,85 @@
+//! What Redis reports of the queue, for snapshots and for what this process may do.
+
+use std::sync::Arc;
+
+use crate::lock::lock;
+use crate::queue::{self, Outcome, ProcessStatus, QueueId, Shared, Snapshot, State, Totals};
+use crate::redis::client::{End, Engine, Report};
+use crate::redis::local::link::Link;
+
+/// Tells this process of it.
+pub(crate) fn spread<T>(report: &Report, engine: &Engine, shared: &Shared<T>, link: &Arc<Link<T>>) {
+    shared.learn(report.sealed, report.sealed && report.producers == 0);
+    *lock(&link.report) = queue::Report {
+        buffered: buffered(report),
+        delayed: report.delayed as usize,
+        totals: totals(report),
+        oldest: report.oldest,
+        processes: processes(report, Some(engine.process_id())),
+    };
+}
+
+pub(crate) fn totals(report: &Report) -> Totals {
+    Totals {
+        accepted: report.accepted,
+        acked: report.acked,
+        taken: report.taken,
+        dead_lettered: report.dead,
+        discarded: report.discarded,
+        redelivered: report.redelivered,
+        lost_producers: report.lost_producers,
+    }
+}
+
+pub(crate) fn outcome(end: End) -> Outcome {
+    match end {
+        End::Complete => Outcome::Complete,
+        End::Aborted => Outcome::Aborted,
+    }
+}
+
+fn buffered(report: &Report) -> usize {
+    (report.ready + report.back + report.delayed) as usize
+}
+
+fn processes(report: &Report, but: Option<&str>) -> Vec<ProcessStatus> {
+    let others = report.processes.iter().filter(|process| Some(process.id.as_str()) != but);
+    let status = others.map(|process| ProcessStatus {
+        name: process.name.clone(),
+        can_open: process.opener,
+        producers: process.producers,
+        producer_names: process.producer_names.clone(),
+        consumers: process.consumers,
+        leased: process.in_flight,
+        last_seen: process.silent,
+    });
+    status.collect()
+}
+
+/// The queue as one sees it who has not joined it.
+pub(crate) fn snapshot(report: &Report, name: &str, capacity: Option<usize>) -> Snapshot {
+    Snapshot {
+        queue: QueueId::next(),
+        name: Some(name.to_owned()),
+        state: match report.ended {
+            Some(End::Complete) => State::Drained,
+            Some(End::Aborted) => State::Aborted,
+            None if !report.sealed => State::Open,
+            None if report.producers > 0 => State::Sealed,
+            None => State::Draining,
+        },
+        capacity,
+        buffered: buffered(report),
+        delayed: report.delayed as usize,
+        leased: report.in_flight,
+        waiting_puts: 0,
+        waiting_gets: 0,
+        totals: totals(report),
+        pools: 0,
+        producers: Vec::new(),
+        consumers: Vec::new(),
+        distributed: true,
+        oldest: report.oldest,
+        processes: processes(report, None),
+    }
+}

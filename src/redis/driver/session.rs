@@ -1,0 +1,331 @@
+//! One connection's life: a loop for each direction, each with one call under way.
+//!
+//! While a call is under way, more gathers for the next one: so batches are small when there is little to do, and
+//! large when there is much, without a timer. Messages of Redis (`hints.rs`) are hints: whoever waits for one looks
+//! again after a [`TICK`] anyway.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use crate::queue::{Here, count};
+use crate::redis::client::{Claim, Failure, Put, Registered, Renewed};
+use crate::redis::driver::report;
+use crate::redis::driver::{Bridge, Sent};
+use crate::redis::local::prefetch::STALE;
+use crate::redis::payload::Payload;
+use crate::redis::server::notifications::{self, Ears};
+
+/// How soon whoever waits looks without a hint.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+
+/// Returns the time until the next tick, which is the same for all queues: what they ask then travels together.
+pub(crate) fn until_tick() -> Duration {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = FIRST.elapsed().as_nanos() % TICK.as_nanos();
+    TICK.saturating_sub(Duration::from_nanos(since as u64))
+}
+
+/// Why a session is over.
+pub(crate) enum Stop {
+    Failed(Failure),
+    Ended,
+    Leaving,
+    GoneBack,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Does not return but to stop.
+type Loop = Result<Infallible, Stop>;
+
+pub(crate) struct Session<'a, T> {
+    bridge: &'a Bridge<T>,
+    /// What Redis was told last of this process; `None` if it must be told anew.
+    told: RefCell<Option<Here>>,
+    /// It knows of producers here, and accepts puts.
+    registered: Cell<bool>,
+    told_anew: Notify,
+    /// What Redis says: there are items, there is room, something else has changed.
+    ears: Ears,
+}
+
+impl<'a, T: Payload> Session<'a, T> {
+    pub(crate) fn new(bridge: &'a Bridge<T>) -> Self {
+        Self {
+            bridge,
+            told: RefCell::new(None),
+            registered: Cell::new(false),
+            told_anew: Notify::new(),
+            ears: Ears::default(),
+        }
+    }
+
+    pub(crate) async fn serve(self) -> Stop {
+        let Bridge { server, engine, .. } = self.bridge;
+        let hints = async { Ok(notifications::listen(&server.hints, engine.channels(), self.ears.clone()).await) };
+        let served = futures::try_join!(
+            self.register(),
+            self.put(),
+            self.settle(),
+            self.claim(),
+            self.give_back(),
+            self.keep_up(),
+            hints
+        );
+        match served {
+            Err(stop) => stop,
+        }
+    }
+
+    /// Says who is here, whenever that changes; and finds out when nobody is.
+    async fn register(&self) -> Loop {
+        let Bridge { shared, link, .. } = self.bridge;
+        let mut quiet = 0_u32;
+        loop {
+            // They are counted under the lock under which they are made: those that are counted here are seen below.
+            let changes = link.changes();
+            // Read before what is leased: whoever takes from the outlet has claimed before.
+            let leaving = shared.is_leaving();
+            if leaving {
+                self.ears.room.notify_one();
+                let unheld = link.outlet().take_all();
+                link.undo(unheld);
+            }
+            let mut here = shared.here();
+            // Read after the number of producers: what one put before it closed is seen here, and as long as it
+            // is not confirmed, a producer is open (C4).
+            let unconfirmed = link.puts().len() > 0;
+            // Otherwise a close is held back, and there is more to tell once all is confirmed.
+            let as_it_is = here.producers > 0 || !unconfirmed;
+            here.producers = here.producers.max(usize::from(unconfirmed));
+            if here.ended {
+                return Err(Stop::Leaving);
+            }
+            // And this after it: what became of a lease is reported before it counts as settled.
+            let settled = link.settles(|settles| settles.is_empty());
+            let idle = leaving && here.leased == 0 && here.permits == 0 || self.bridge.is_needless();
+            let told = !here.sealed || self.told.borrow().as_ref().is_some_and(|told| told.sealed);
+            if idle && told && !unconfirmed && settled && link.outlet().len() == 0 {
+                return Err(Stop::Leaving);
+            }
+            self.tell(&here).await?;
+            if as_it_is {
+                link.tell_changes(changes);
+                shared.tell_flushers();
+            }
+            // That the last thing that knows the queue is dropped is not told; it often follows the last close.
+            let soon = idle || !here.can_open && here.producers + here.consumers == 0 && quiet < 50;
+            let patience = if soon { SHORT } else { TICK };
+            quiet = timeout(patience, link.changed.notified()).await.map_or(quiet + 1, |()| 0);
+        }
+    }
+
+    async fn tell(&self, here: &Here) -> Result<(), Stop> {
+        let Bridge { shared, engine, .. } = self.bridge;
+        let told = self.told.borrow().clone();
+        let same = |told: &Here| {
+            (told.producers, told.consumers, told.can_open, &told.names)
+                == (here.producers, here.consumers, here.can_open, &here.names)
+        };
+        if !told.as_ref().is_some_and(same) || self.registered.get() != (here.producers > 0) {
+            match engine.register(here.producers, here.consumers, here.can_open, &here.names).await? {
+                Registered::Ended => return Err(Stop::Ended),
+                Registered::Ok => self.registered.set(here.producers > 0),
+                Registered::Sealed { producers: 0 } => shared.refuse_puts(),
+                // Some were known there before the seal. The others count from when those are closed.
+                Registered::Sealed { .. } => self.registered.set(true),
+            }
+            self.told_anew.notify_one();
+        }
+        // After those that were opened before it.
+        if here.sealed && !told.is_some_and(|told| told.sealed) && !engine.is_of_letters() {
+            engine.seal().await?;
+        }
+        *self.told.borrow_mut() = Some(here.clone());
+        Ok(())
+    }
+
+    async fn put(&self) -> Loop {
+        let Bridge { shared, link, engine, .. } = self.bridge;
+        // Between two tries.
+        let mut out_of_memory = None;
+        // As far as this process knows. One item is sent in any case, to look.
+        let mut room = usize::MAX;
+        loop {
+            let Some(batch) = link.puts().next_batch(room.max(1)) else {
+                link.put.notified().await;
+                continue;
+            };
+            if !self.registered.get() {
+                link.changed.notify_one();
+                self.told_anew.notified().await;
+                continue;
+            }
+            let answer = engine.put(batch.first, &batch.payloads).await;
+            drop(batch);
+            match answer {
+                Ok(Put::Accepted { last, room: left }) => {
+                    self.accepted(last);
+                    room = left.map_or(usize::MAX, |left| left as usize);
+                }
+                Ok(Put::Full(last)) => {
+                    self.accepted(last);
+                    room = 1;
+                    if shared.is_leaving() {
+                        // The others may never make room.
+                        shared.refuse_puts();
+                    } else if timeout(TICK, self.ears.room.notified()).await.is_ok() {
+                        room = self.ears.room_said.get() as usize;
+                    }
+                }
+                // It was told meanwhile that no producer is open.
+                Ok(Put::Closed) => self.registered.set(false),
+                Ok(Put::Gap) => return Err(Stop::GoneBack),
+                Ok(Put::Ended) => return Err(Stop::Ended),
+                // Memory may never come.
+                Err(Failure::NoMemory) if shared.is_leaving() => shared.refuse_puts(),
+                Err(Failure::NoMemory) => {
+                    if out_of_memory.is_none() {
+                        log::warn!("{}: Redis has no memory left; puts wait until it has", shared.label());
+                    }
+                    // All of the batch goes each time.
+                    let pause = out_of_memory.map_or(SHORT, |pause: Duration| (2 * pause).min(TICK));
+                    out_of_memory = Some(pause);
+                    sleep(pause).await;
+                    continue;
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+            if out_of_memory.take().is_some() {
+                log::warn!("{}: Redis has memory again", shared.label());
+            }
+        }
+    }
+
+    fn accepted(&self, last: u64) {
+        let confirmed = self.bridge.link.puts().accepted(last);
+        self.bridge.confirm(confirmed);
+    }
+
+    async fn settle(&self) -> Loop {
+        let Bridge { shared, link, .. } = self.bridge;
+        loop {
+            match self.bridge.send_settles().await? {
+                Sent::Some => {}
+                Sent::Nothing => {
+                    link.settled.notified().await;
+                    continue;
+                }
+                Sent::Ended => return Err(Stop::Ended),
+            }
+            link.wanted.notify_one();
+            if shared.is_leaving() || self.bridge.is_needless() {
+                link.changed.notify_one();
+            }
+        }
+    }
+
+    async fn claim(&self) -> Loop {
+        let Bridge { shared, link, engine, .. } = self.bridge;
+        loop {
+            let (waiting, done) = (shared.awaited_items(), link.done());
+            // What was done and not told is done again if this process dies: so it is bounded.
+            let behind = link.settles(|settles| settles.is_behind());
+            let wanted =
+                if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting, done, Instant::now()) };
+            if wanted == 0 {
+                link.wanted.notified().await;
+                continue;
+            }
+            // Before Redis is asked: all letters are there by the time that their queue has ended, so this claim sees them.
+            let ended = engine.is_of_letters() && shared.here().sealed;
+            let began = Instant::now();
+            match engine.claim(wanted, link.handed()).await? {
+                Claim::Items { first, entries } => {
+                    link.outlet().took(began.elapsed());
+                    let count = entries.len();
+                    link.deliver(first, entries);
+                    shared.tell_getters(count);
+                }
+                Claim::Empty { .. } if ended && self.has_settled_all() => return Err(Stop::Ended),
+                Claim::Empty { next_due } => {
+                    let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.ears.items.notified()).await;
+                }
+                Claim::Ended => return Err(Stop::Ended),
+            }
+        }
+    }
+
+    /// No item is with this process.
+    fn has_settled_all(&self) -> bool {
+        let Bridge { shared, link, .. } = self.bridge;
+        // In this order, as in `register`: what has left the outlet is leased, what is leased no more was reported.
+        let fetched = link.outlet().len();
+        let leased = shared.here().leased;
+        let settled = link.settles(|settles| settles.is_empty());
+        fetched == 0 && leased == 0 && settled
+    }
+
+    /// Gives back what lies here for nobody.
+    async fn give_back(&self) -> Loop {
+        let Bridge { link, .. } = self.bridge;
+        loop {
+            let due = link.outlet().due();
+            match due {
+                None => link.fetched.notified().await,
+                Some(due) => {
+                    let now = Instant::now();
+                    let due_back = link.outlet().take_due(now);
+                    link.undo(due_back);
+                    // Not longer: what is fetched meanwhile may be due before.
+                    sleep(due.saturating_duration_since(now).min(STALE)).await;
+                }
+            }
+        }
+    }
+
+    /// Signs of life, news of the others, and what is done from time to time.
+    async fn keep_up(&self) -> Loop {
+        let Bridge { shared, link, engine, settings, .. } = self.bridge;
+        let renewal = settings.lease / 3;
+        let mut due = Instant::now();
+        loop {
+            // What was handed out is told with claims and settles; where there are none, so that it counts if this process dies.
+            if Instant::now() >= due || !engine.has_told(link.handed()) {
+                loop {
+                    due = Instant::now() + renewal;
+                    match engine.renew(link.handed()).await? {
+                        Renewed::Ok { more: true } => {}
+                        Renewed::Ok { more: false } => break,
+                        Renewed::Ended => return Err(Stop::Ended),
+                    }
+                }
+            }
+            let report = engine.report().await?;
+            if report.ended.is_some() {
+                return Err(Stop::Ended);
+            }
+            report::spread(&report, engine, shared, link);
+            let late = link.take_late();
+            if late > 0 {
+                let leases = count(late, "lease");
+                log::warn!("{}: {leases} ended after the loss; others do those items again", shared.label());
+            }
+            let overdue = link.give_up_overdue().unwrap_or(due);
+            let rest = due.min(overdue).saturating_duration_since(Instant::now());
+            let _ = timeout(rest.min(until_tick()), self.ears.state.notified()).await;
+        }
+    }
+}
+
+/// Where there is nothing to wait for but time.
+const SHORT: Duration = Duration::from_millis(20);

@@ -1,0 +1,515 @@
+//! What the endpoints of this process and the bridge hand to each other.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::backoff::Backoff;
+use crate::endpoint::OpenDeadLetters;
+use crate::lock::lock;
+use crate::one_line::OneLine;
+use crate::queue::{
+    Config, DeadLetter, DeadLetterQueue, Delivery, IterableQueue, LeaseLost, Mark, Remote, Report, Settled, Unsendable,
+    quietly,
+};
+use crate::redis::client::{Entry, Op};
+use crate::redis::json;
+use crate::redis::local::deadlines::Deadlines;
+use crate::redis::local::prefetch::Outlet;
+use crate::redis::local::put_window::Puts;
+use crate::redis::local::settle_log::Settles;
+use crate::redis::local::unreadable;
+use crate::redis::payload::Payload;
+
+/// The most puts that wait for their confirmation; fewer if the capacity is smaller.
+const WINDOW: usize = 2048;
+
+/// An item that cannot be read here waits at least this long before it is handed out again; twice as long after each
+/// further attempt, up to a minute.
+const UNREADABLE: Duration = Duration::from_secs(1);
+const MOST_DOUBLED: u32 = 6;
+
+/// Opens the dead letters of a queue. It is no trait: that would be about dead letters of dead letters, and so on.
+pub(crate) type OpenLetters<T> =
+    Box<dyn Fn() -> IterableQueue<DeadLetter<T>> + Send + Sync + UnwindSafe + RefUnwindSafe>;
+
+pub(crate) struct Link<T> {
+    /// The queue's name for the log.
+    label: String,
+    window: usize,
+    /// How long the longest item may be.
+    largest: usize,
+    max_attempts: u32,
+    backoff: Option<Backoff>,
+    has_deadline: bool,
+    puts: Mutex<Puts<T>>,
+    outlet: Mutex<Outlet>,
+    leases: Mutex<Leases>,
+    pub(crate) report: Mutex<Report>,
+    /// See `letters.rs`; a queue of dead letters has none of its own.
+    pub(crate) open_letters: OnceLock<OpenLetters<T>>,
+    /// How often something was opened, closed, sealed or ended here, and how much of it Redis was told.
+    changes: AtomicU64,
+    told: AtomicU64,
+    /// Nothing can be told any more.
+    over: AtomicBool,
+    /// One for each loop of the bridge: there is something to do.
+    pub(crate) put: Notify,
+    pub(crate) settled: Notify,
+    pub(crate) wanted: Notify,
+    pub(crate) fetched: Notify,
+    pub(crate) changed: Notify,
+}
+
+/// Leases of this process, by number. A number is used once, so that what is said of a lease never hits another
+/// one of the same item.
+#[derive(Debug, Default)]
+struct Leases {
+    /// The last that was delivered.
+    last: u64,
+    /// Those up to here are lost: other processes have the items.
+    lost: u64,
+    settles: Settles,
+    /// How many were settled after they were lost.
+    late: u64,
+    /// How many of those that consumers were handed have ended.
+    done: u64,
+    deadlines: Option<Deadlines>,
+}
+
+impl<T> Link<T> {
+    pub(crate) fn new(label: String, config: &Config<T>, largest: usize, deadline: Option<Duration>) -> Self {
+        Self {
+            label,
+            window: config.capacity.unwrap_or(WINDOW).min(WINDOW),
+            largest,
+            max_attempts: config.max_attempts,
+            backoff: config.redelivery.as_ref().map(|redelivery| redelivery.backoff),
+            has_deadline: deadline.is_some(),
+            puts: Mutex::new(Puts::new()),
+            outlet: Mutex::new(Outlet::new(Instant::now())),
+            leases: Mutex::new(Leases { deadlines: deadline.map(Deadlines::new), ..Leases::default() }),
+            report: Mutex::default(),
+            open_letters: OnceLock::new(),
+            changes: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            put: Notify::new(),
+            settled: Notify::new(),
+            wanted: Notify::new(),
+            fetched: Notify::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(crate) fn puts(&self) -> MutexGuard<'_, Puts<T>> {
+        lock(&self.puts)
+    }
+
+    pub(crate) fn outlet(&self) -> MutexGuard<'_, Outlet> {
+        lock(&self.outlet)
+    }
+
+    /// The highest delivery id that a consumer here was handed. Higher ones were only fetched.
+    pub(crate) fn handed(&self) -> u64 {
+        self.outlet().handed()
+    }
+
+    pub(crate) fn settles<R>(&self, change: impl FnOnce(&mut Settles) -> R) -> R {
+        change(&mut lock(&self.leases).settles)
+    }
+
+    /// Returns how often something has changed here. What is read afterwards has these changes in it.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(SeqCst)
+    }
+
+    /// Redis knows of so many changes.
+    pub(crate) fn tell_changes(&self, told: u64) {
+        self.told.store(told, SeqCst);
+    }
+
+    /// The queue is left or gone: nothing can be told any more.
+    pub(crate) fn end(&self) {
+        self.over.store(true, SeqCst);
+    }
+
+    /// How many of those that consumers were handed have ended.
+    pub(crate) fn done(&self) -> u64 {
+        lock(&self.leases).done
+    }
+
+    /// How many settles came too late since the last question.
+    pub(crate) fn take_late(&self) -> u64 {
+        std::mem::take(&mut lock(&self.leases).late)
+    }
+
+    /// Hands items to the consumers, under the numbers from `first` on.
+    pub(crate) fn deliver(&self, first: u64, entries: Vec<Entry>) {
+        let now = Instant::now();
+        let last = first + entries.len() as u64 - 1;
+        lock(&self.leases).last = last;
+        self.outlet().fill(first, entries, now);
+        self.fetched.notify_one();
+    }
+
+    /// Delivers those of the items that this process holds, as Redis says, whose delivery was never heard of.
+    pub(crate) fn deliver_unheard(&self, mut held: Vec<(u64, Entry)>) -> usize {
+        let last = lock(&self.leases).last;
+        held.retain(|(lease, _)| *lease > last);
+        let count = held.len();
+        held.into_iter().for_each(|(lease, entry)| self.deliver(lease, vec![entry]));
+        count
+    }
+
+    /// From now on a consumer has it.
+    fn hand_out(&self, lease: u64) {
+        let mut leases = lock(&self.leases);
+        if lease > leases.lost {
+            leases.deadlines.iter_mut().for_each(|deadlines| deadlines.begin(lease, Instant::now()));
+        }
+    }
+
+    /// Gives up what has been here for too long. Returns when the next is due.
+    pub(crate) fn give_up_overdue(&self) -> Option<Instant> {
+        let mut leases = lock(&self.leases);
+        let Leases { deadlines, settles, .. } = &mut *leases;
+        let deadlines = deadlines.as_mut()?;
+        for ids in deadlines.take_due(Instant::now()) {
+            settles.push(Op::Overdue(ids));
+            self.settled.notify_one();
+        }
+        deadlines.next()
+    }
+
+    /// Gives back what nobody has been handed.
+    pub(crate) fn undo(&self, items: impl IntoIterator<Item = (u64, Entry)>) {
+        let mut leases = lock(&self.leases);
+        // Those that were lost are with others already.
+        let held = items.into_iter().map(|(lease, _)| lease).filter(|lease| *lease > leases.lost);
+        let ops: Vec<_> = held.map(Op::Undo).collect();
+        ops.into_iter().for_each(|op| leases.settles.push(op));
+        drop(leases);
+        self.settled.notify_one();
+    }
+
+    /// All leases are lost: the items are with others.
+    pub(crate) fn lose_leases(&self) {
+        let mut leases = lock(&self.leases);
+        leases.lost = leases.last;
+        leases.settles.forget();
+        leases.deadlines.iter_mut().for_each(Deadlines::clear);
+        drop(leases);
+        self.outlet().take_all();
+    }
+
+    /// What Redis believes to be held here goes back; its last settle was `last_batch`.
+    pub(crate) fn start_over(&self, last_batch: u64, held: Vec<u64>) {
+        if let Some(lease) = held.last() {
+            let mut leases = lock(&self.leases);
+            leases.last = leases.last.max(*lease);
+        }
+        self.lose_leases();
+        self.settles(|settles| {
+            settles.restart(last_batch);
+            held.into_iter().for_each(|lease| settles.push(Op::Undo(lease)));
+        });
+    }
+
+    /// Refuses what Redis would not take.
+    fn fitting(&self, encoded: Result<Vec<u8>, String>) -> Result<Vec<u8>, Unsendable> {
+        let encoded = encoded.map_err(Unsendable::NoJson)?;
+        let (bytes, most) = (encoded.len(), self.largest);
+        if bytes > most { Err(Unsendable::TooLarge { bytes, most }) } else { Ok(encoded) }
+    }
+
+    /// An item is not of the type that this process knows. Others may know it, a later release of this program for
+    /// instance: so this attempt counts and the item goes back, and not at once, or it came here again and again.
+    fn give_up_reading(&self, lease: u64, attempts: u32, payload: &[u8], error: &str) {
+        let (label, bytes) = (&self.label, payload.len());
+        if attempts >= self.max_attempts {
+            log::error!("{label}: an item of {bytes} bytes cannot be read, and is a dead letter: {}", OneLine(error));
+            let letter = unreadable::letter(payload, attempts, error);
+            return self.tell(lease, |lease| Op::Dead(lease, letter));
+        }
+        log::error!("{label}: an item of {bytes} bytes cannot be read here, and goes back: {}", OneLine(error));
+        let at_least = UNREADABLE * (1 << (attempts - 1).min(MOST_DOUBLED));
+        let delay = self.backoff.map_or(at_least, |backoff| backoff.delay(attempts).max(at_least));
+        self.tell(lease, |lease| Op::Requeue(lease, delay, Vec::new()));
+    }
+
+    /// Reports the end of a lease, unless that is lost.
+    fn tell(&self, lease: u64, op: impl FnOnce(u64) -> Op) {
+        let mut leases = lock(&self.leases);
+        leases.done += 1;
+        leases.deadlines.iter_mut().for_each(|deadlines| deadlines.end(lease));
+        if lease <= leases.lost {
+            leases.late += 1;
+            return;
+        }
+        leases.settles.push(op(lease));
+        drop(leases);
+        self.settled.notify_one();
+    }
+}
+
+impl<T: Payload> Remote<T> for Link<T> {
+    fn encode(&self, item: &T) -> Result<Vec<u8>, Unsendable> {
+        self.fitting(json::of_item(item))
+    }
+
+    fn window(&self) -> (usize, usize) {
+        (self.puts().len(), self.window)
+    }
+
+    fn put(&self, item: T, encoded: Vec<u8>) -> u64 {
+        let number = self.puts().push(item, encoded);
+        self.put.notify_one();
+        number
+    }
+
+    fn confirmed(&self, put: u64, waker: &mut Option<Waker>) -> Option<Result<(), T>> {
+        self.puts().confirmed(put, waker)
+    }
+
+    fn withdraw(&self, put: u64) -> Option<T> {
+        let (item, waker) = self.puts().withdraw(put);
+        drop(waker);
+        self.changed.notify_one();
+        item
+    }
+
+    fn detach(&self, put: u64) -> Option<T> {
+        self.puts().detach(put)
+    }
+
+    fn try_take(&self) -> Option<Delivery<T>> {
+        loop {
+            let (taken, fetch) = self.outlet().take();
+            if fetch {
+                self.wanted.notify_one();
+            }
+            let (lease, Entry { attempts, payload }) = taken?;
+            if self.has_deadline {
+                self.hand_out(lease);
+            }
+            if attempts == Entry::FOREIGN {
+                let (label, bytes) = (&self.label, payload.len());
+                log::error!("{label}: {bytes} bytes in the queue are no item that it has put, and are a dead letter");
+                self.tell(lease, |lease| Op::Requeue(lease, Duration::ZERO, Vec::new()));
+                continue;
+            }
+            match unreadable::decode(&payload) {
+                Ok(item) => return Some(Delivery { item, lease, attempts }),
+                Err(error) => self.give_up_reading(lease, attempts + 1, &payload, &error),
+            }
+        }
+    }
+
+    fn has_fetched(&self) -> bool {
+        self.outlet().len() > 0
+    }
+
+    fn put_child(&self, lease: u64, encoded: Vec<u8>) -> Result<(), LeaseLost> {
+        let mut leases = lock(&self.leases);
+        // An overdue item goes to others, who put its children, too.
+        if lease <= leases.lost || leases.deadlines.as_ref().is_some_and(|deadlines| !deadlines.has(lease)) {
+            return Err(LeaseLost);
+        }
+        leases.settles.push(Op::Child(encoded));
+        drop(leases);
+        self.settled.notify_one();
+        Ok(())
+    }
+
+    fn settle(&self, lease: u64, settled: Settled) {
+        self.tell(lease, |lease| match settled {
+            Settled::Acked => Op::Ack(lease),
+            Settled::Taken => Op::Taken(lease),
+            Settled::Failed(delay, encoded) => Op::Requeue(lease, delay, encoded),
+            Settled::Undone => Op::Undo(lease),
+            // A dead letter that is given up is done with.
+            Settled::Dead(_) if self.open_letters.get().is_none() => Op::Ack(lease),
+            Settled::Dead(letter) => Op::Dead(lease, letter),
+        });
+    }
+
+    fn open_letters(&self) -> Arc<dyn DeadLetterQueue<T>> {
+        let letters = self.open_letters.get().unwrap_or_else(|| unreachable!("dead letters have none of their own"));
+        Arc::new(OpenDeadLetters::elsewhere(letters()))
+    }
+
+    fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8> {
+        // The item could be written when it was put; if it cannot any more, the letter has it as it was then. Writing
+        // it is foreign code, and this may run in a drop.
+        let mut encoded = Err("it panicked".to_owned());
+        quietly("writing a dead letter", || encoded = json::of_letter(letter));
+        self.fitting(encoded).unwrap_or_else(|error| {
+            // It has no place for what the letter says, so that is here.
+            let label = &self.label;
+            log::error!("{label}: a dead letter's item cannot be written as it is now: {error}; {letter}");
+            Vec::new()
+        })
+    }
+
+    fn encode_again(&self, item: &T) -> Vec<u8> {
+        // As above.
+        let mut encoded = Err("it panicked".to_owned());
+        quietly("writing an item that failed", || encoded = json::of_item(item));
+        self.fitting(encoded).unwrap_or_else(|error| {
+            let label = &self.label;
+            log::error!("{label}: an item cannot be written as it is now, and comes back as it was put: {error}");
+            Vec::new()
+        })
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, SeqCst);
+        self.changed.notify_one();
+    }
+
+    fn mark(&self) -> Mark {
+        let puts = self.puts().last();
+        Mark { puts, settles: self.settles(|settles| settles.said()), changes: self.changes() }
+    }
+
+    fn is_known(&self, mark: Mark) -> bool {
+        self.over.load(SeqCst)
+            || self.told.load(SeqCst) >= mark.changes
+                && self.settles(|settles| settles.known()) >= mark.settles
+                && !self.puts().has_up_to(mark.puts)
+    }
+
+    fn refuse(&self) -> (Vec<T>, Vec<Waker>) {
+        self.puts().refuse()
+    }
+
+    fn report(&self) -> Report {
+        let mut report = lock(&self.report).clone();
+        // What is on its way to Redis, and what has come from there.
+        report.buffered += self.puts().len() + self.outlet().len();
+        report
+    }
+}
+
+impl<T> fmt::Debug for Link<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("window", &self.window).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::time::{Duration, Instant};
+
+    use futures::FutureExt;
+
+    use super::{Entry, Link};
+    use crate::config::Builder;
+    use crate::error::{PutError, Refusal, TryPutError};
+    use crate::queue::{IterableQueue, QueueId, Store};
+    use crate::redis::client::Op;
+
+    /// A queue with a way to Redis, and nobody who sends anything.
+    fn unsent(largest: usize) -> (IterableQueue<String>, Arc<Link<String>>) {
+        unsent_with(largest, None)
+    }
+
+    fn unsent_with(largest: usize, deadline: Option<Duration>) -> (IterableQueue<String>, Arc<Link<String>>) {
+        let config = Builder::default().max_attempts(2).check().unwrap();
+        let link = Arc::new(Link::new("q".to_owned(), &config, largest, deadline));
+        let store = Store::remote(link.clone(), config.capacity);
+        (IterableQueue::open(QueueId::next(), config, store), link)
+    }
+
+    #[test]
+    fn d12_an_item_that_redis_would_not_take_is_refused_at_once() {
+        let (queue, link) = unsent(10);
+        let (fits, large) = (|| "a".repeat(8), || "a".repeat(9));
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        let refused = PutError::new(large(), Refusal::TooLarge);
+        assert_eq!(producer.try_put(large()), Err(TryPutError::Refused(refused.clone())));
+        assert_eq!(producer.blocking_put(large()), Err(refused.clone()));
+        assert_eq!(producer.put(large()).now_or_never(), Some(Err(refused.clone())));
+        assert_eq!(producer.reserve().now_or_never().unwrap().unwrap().put(large()), Err(refused.clone()));
+        link.deliver(1, vec![Entry { attempts: 0, payload: b"\"\"".to_vec() }]);
+        let item = consumer.try_lease().unwrap();
+        assert_eq!(item.put_child(large()), Err(refused));
+        assert_eq!((link.puts().len(), link.settles(|settles| settles.said())), (0, 0));
+
+        assert_eq!(producer.try_put(fits()), Ok(()));
+        assert_eq!(item.put_child(fits()), Ok(()));
+        assert_eq!((link.puts().len(), link.settles(|settles| settles.said())), (1, 1));
+        drop(item);
+    }
+
+    #[test]
+    fn d3_only_what_a_consumer_was_handed_and_still_has_is_overdue() {
+        let (queue, link) = unsent_with(100, Some(Duration::from_nanos(1)));
+        let mut consumer = queue.consumer().unwrap();
+        link.deliver(1, vec![Entry { attempts: 0, payload: b"\"\"".to_vec() }; 4]);
+        let [done, stuck] = [(); 2].map(|()| consumer.try_lease().unwrap());
+        done.ack();
+        let handed_out = Instant::now();
+        while handed_out.elapsed().is_zero() {}
+        assert_eq!(link.give_up_overdue(), None);
+        let (_, sent) = link.settles(|settles| settles.next_batch()).unwrap();
+        assert!(matches!(&sent[..], [Op::Ack(1), Op::Overdue(ids)] if *ids == (2..=2)), "{sent:?}");
+        // Who has the item now puts its children.
+        assert_eq!(stuck.put_child("child".to_owned()), Err(PutError::new("child".to_owned(), Refusal::Fenced)));
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_flush_hears_of_puts_that_are_withdrawn_or_refused() {
+        for refused in [false, true] {
+            let (queue, link) = unsent(100);
+            let producer = queue.producer().unwrap();
+            link.tell_changes(link.changes());
+            let woken = Arc::new(Woken::default());
+            let waker = Arc::clone(&woken).into();
+            let mut put = Box::pin(producer.put("unsent".to_owned()));
+            assert!(put.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+            let mut flush = Box::pin(queue.flush());
+            assert!(flush.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+            if refused {
+                queue.shared().refuse_puts();
+            } else {
+                put.set(producer.put("another one".to_owned()));
+            }
+            assert_eq!(woken.0.load(SeqCst), 1);
+            assert_eq!(flush.poll_unpin(&mut Context::from_waker(&waker)), Poll::Ready(()));
+        }
+    }
+
+    #[test]
+    fn d3_what_was_changed_and_redis_would_not_take_is_as_it_was_put() {
+        let (queue, link) = unsent(10);
+        let mut consumer = queue.consumer().unwrap();
+        for attempts in [0, 1] {
+            link.deliver(1 + u64::from(attempts), vec![Entry { attempts, payload: b"\"\"".to_vec() }]);
+            let mut item = consumer.try_lease().unwrap();
+            *item = "a".repeat(9);
+            item.requeue(); // and the second time it is a dead letter
+        }
+        let (_, sent) = link.settles(|settles| settles.next_batch()).unwrap();
+        assert_eq!(sent.iter().map(|op| op.bytes()).collect::<Vec<_>>(), [0, 0]);
+    }
+}

@@ -101,10 +101,10 @@ impl<T: Payload> RedisBuilder<T> {
             let tls = connecting.address.is_tls();
             let server = connecting.server();
             let failed = match connecting.join(&server, &start).await {
-                Ok((queue, bridge)) => {
+                Ok((queue, driver)) => {
                     drop(server);
                     tell(Ok(queue));
-                    return bridge.run().await;
+                    return driver.run().await;
                 }
                 Err(failed) => failed,
             };

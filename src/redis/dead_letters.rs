@@ -5,18 +5,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use crate::queue::{Config, IterableQueue, Outcome, QueueId, Store, Totals, label};
-use crate::redis::client::{Engine, Settings};
-use crate::redis::driver::Bridge;
+use crate::redis::client::{QueueClient, Settings};
+use crate::redis::driver::QueueDriver;
 use crate::redis::driver::thread;
 use crate::redis::local::link::{Link, OpenLetters};
 use crate::redis::payload::Payload;
 use crate::redis::server::Server;
 use crate::redis::server::address::Address;
 
-/// Returns what opens the dead letters of the queue of this engine. It is made where the items are known to be payloads.
+/// Returns what opens the dead letters of the queue of this client. It is made where the items are known to be payloads.
 pub(crate) fn opener<T: Payload>(
     name: &str,
-    engine: &Engine,
+    client: &QueueClient,
     address: &Arc<Address>,
     settings: &Settings,
     largest: usize,
@@ -25,11 +25,11 @@ pub(crate) fn opener<T: Payload>(
     // They are never given up, and outlive all that read them.
     let (capacity, max_attempts) = (None, u32::MAX);
     let settings = Settings { capacity, max_attempts, seal_when_unowned: false, ..settings.clone() };
-    let parts = (engine.letters(&settings), Arc::clone(address), settings);
+    let parts = (client.letters(&settings), Arc::clone(address), settings);
     // All of it is made anew for each call.
     let parts = AssertUnwindSafe(parts);
     Box::new(move || {
-        let (engine, address, settings) = parts.clone();
+        let (client, address, settings) = parts.clone();
         let config = Config { name: Some(Arc::clone(&name)), capacity, max_attempts, redelivery: None };
         let id = QueueId::next();
         let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
@@ -37,7 +37,7 @@ pub(crate) fn opener<T: Payload>(
         let (shared, served) = (Arc::clone(queue.shared()), Arc::clone(&link));
         let serve = move || {
             let server = Server::of(&address);
-            Bridge::new(shared, served, engine, server, settings).run()
+            QueueDriver::new(shared, served, client, server, settings).run()
         };
         if let Err(error) = thread::spawn(serve) {
             log::error!("{}: they cannot be read: {error}", queue.shared().label());

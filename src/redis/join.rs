@@ -11,9 +11,9 @@ use crate::error::ConnectError;
 use crate::one_line::OneLine;
 use crate::queue::{Config, IterableQueue, QueueId, Snapshot, Store, label};
 use crate::redis::client::process_id::process_id;
-use crate::redis::client::{Engine, Failure, Joined, Settings};
+use crate::redis::client::{Failure, Joined, QueueClient, Settings};
 use crate::redis::dead_letters;
-use crate::redis::driver::Bridge;
+use crate::redis::driver::QueueDriver;
 use crate::redis::driver::report;
 use crate::redis::local::link::Link;
 use crate::redis::payload::Payload;
@@ -51,7 +51,7 @@ impl<T: Payload> Connecting<T> {
         self,
         server: &Rc<Server>,
         start: &Start,
-    ) -> Result<(IterableQueue<T>, Bridge<T>), Failed> {
+    ) -> Result<(IterableQueue<T>, QueueDriver<T>), Failed> {
         let Self { config, settings, process_name, .. } = self;
         let pair = server.pair(settings.patience()).await.map_err(ConnectError::Redis)?;
         let joining = Joining {
@@ -60,8 +60,8 @@ impl<T: Payload> Connecting<T> {
             process_id: process_id().map_err(ConnectError::Random)?,
             process_name,
         };
-        let engine = match joining.start(server, &pair, start).await {
-            Ok(Joined::Ok(engine)) => engine,
+        let client = match joining.start(server, &pair, start).await {
+            Ok(Joined::Ok(client)) => client,
             Ok(Joined::Mismatch { field, theirs, ours }) => {
                 return Err(ConnectError::Mismatch { setting: field, theirs, ours }.into());
             }
@@ -70,7 +70,7 @@ impl<T: Payload> Connecting<T> {
             Err(Failure::Away(error)) if error.code().is_some() => return Err(ConnectError::Redis(error).into()),
             Err(failure) => return Err(Failed { error: refused(failure), joining: Some(joining) }),
         };
-        let report = match engine.report().await {
+        let report = match client.report().await {
             Ok(report) => report,
             Err(failure) => return Err(Failed { error: refused(failure), joining: Some(joining) }),
         };
@@ -81,27 +81,27 @@ impl<T: Payload> Connecting<T> {
             None => Vec::new(),
         };
         // Those of now: to wait for a queue may outlast those of before.
-        let pair = engine.pair();
+        let pair = client.pair();
         let largest = connection::largest_item(&pair).await;
         let id = QueueId::next();
         let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, self.deadline));
         let store = Store::remote(link.clone(), config.capacity);
         let queue = IterableQueue::open(id, config, store);
         let shared = Arc::clone(queue.shared());
-        let letters = dead_letters::opener(&joining.queue, &engine, &self.address, &joining.settings, largest);
+        let letters = dead_letters::opener(&joining.queue, &client, &self.address, &joining.settings, largest);
         link.open_letters.get_or_init(|| letters);
-        report::spread(&report, &engine, &shared, &link);
-        let mut bridge = Bridge::new(shared, link, engine, Rc::clone(server), joining.settings);
-        bridge.delays = delays;
-        bridge.abort_if_gone_for = self.abort_if_gone_for;
-        connection::look_for_eviction(&pair, &bridge.shared.label()).await;
-        Ok((queue, bridge))
+        report::spread(&report, &client, &shared, &link);
+        let mut driver = QueueDriver::new(shared, link, client, Rc::clone(server), joining.settings);
+        driver.delays = delays;
+        driver.abort_if_gone_for = self.abort_if_gone_for;
+        connection::look_for_eviction(&pair, &driver.shared.label()).await;
+        Ok((queue, driver))
     }
 
     pub(crate) async fn inspect(self) -> Result<Option<Snapshot>, ConnectError> {
         let pair = self.server().pair(self.settings.patience()).await.map_err(ConnectError::Redis)?;
         let name = self.config.name.unwrap_or_default();
-        let report = Engine::look(&pair, &name).await.map_err(refused)?;
+        let report = QueueClient::look(&pair, &name).await.map_err(refused)?;
         Ok(report.map(|report| report::snapshot(&report, &name, self.config.capacity)))
     }
 }
@@ -116,7 +116,7 @@ pub(crate) struct Joining {
 
 impl Joining {
     async fn join(&self, pair: &Pair, begin: bool) -> Result<Joined, Failure> {
-        Engine::join(pair.clone(), &self.queue, &self.settings, &self.process_id, &self.process_name, begin).await
+        QueueClient::join(pair.clone(), &self.queue, &self.settings, &self.process_id, &self.process_name, begin).await
     }
 
     /// Joins the queue, when there is one.
@@ -162,8 +162,8 @@ impl Joining {
     async fn try_undo(&self, server: &Rc<Server>) -> bool {
         let Ok(pair) = server.pair(self.settings.patience()).await else { return false };
         match self.join(&pair, false).await {
-            Ok(Joined::Ok(engine)) => loop {
-                match engine.leave().await {
+            Ok(Joined::Ok(client)) => loop {
+                match client.leave().await {
                     Ok(true) => {}
                     Ok(false) | Err(Failure::Fenced | Failure::Gone) => return true,
                     Err(_) => return false,

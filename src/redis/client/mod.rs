@@ -1,6 +1,6 @@
 //! One queue in Redis as one process sees it: a call for each script, and nothing that decides.
 //!
-//! Every call may be repeated as it was when its answer was lost, after [`Engine::attach`] where the
+//! Every call may be repeated as it was when its answer was lost, after [`QueueClient::attach`] where the
 //! connection is a new one.
 
 use std::fmt;
@@ -39,7 +39,7 @@ const MAX_NAMES: usize = 20;
 
 /// One queue in Redis as one process sees it: a call for each script.
 #[derive(Clone)]
-pub(crate) struct Engine {
+pub(crate) struct QueueClient {
     pair: Pair,
     /// Their number. Calls that arrive through earlier connections do nothing.
     conn: u64,
@@ -82,9 +82,9 @@ pub(crate) fn pointer(name: &str) -> String {
     format!("{{aiq{FORMAT}:{name}}}")
 }
 
-impl fmt::Debug for Engine {
+impl fmt::Debug for QueueClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine")
+        f.debug_struct("QueueClient")
             .field("meta", &self.process.key(Key::Meta))
             .field("process", &self.process.id)
             .field("conn", &self.conn)
@@ -92,7 +92,7 @@ impl fmt::Debug for Engine {
     }
 }
 
-impl Engine {
+impl QueueClient {
     /// Joins the queue of that name. If there is none, or if it has ended, it is begun, or [`Joined::None`] if `begin` is
     /// false. `process_id` must be one that nobody has used.
     pub(crate) async fn join(
@@ -109,11 +109,11 @@ impl Engine {
             let current: Option<String> = redis::cmd("GET").arg(&name.pointer).query_async(&mut pair.control()).await?;
             let current = current.unwrap_or_default();
             let process = Process::new(name.clone(), &current, process_id, settings.encode());
-            let engine = Self { pair: pair.clone(), conn: 1, process: Arc::new(process) };
+            let client = Self { pair: pair.clone(), conn: 1, process: Arc::new(process) };
             // With no pointer there is nothing to join.
-            let joined = if current.is_empty() { Joined::None } else { engine.try_join(&current).await? };
+            let joined = if current.is_empty() { Joined::None } else { client.try_join(&current).await? };
             match joined {
-                Joined::None if begin => engine.begin(&current).await?,
+                Joined::None if begin => client.begin(&current).await?,
                 // Another queue has begun meanwhile.
                 Joined::Again => {}
                 joined => return Ok(joined),
@@ -121,7 +121,7 @@ impl Engine {
         }
     }
 
-    /// The queue of the dead letters of this one, to be joined with [`Engine::rejoin`]. It keeps no connection.
+    /// The queue of the dead letters of this one, to be joined with [`QueueClient::rejoin`]. It keeps no connection.
     pub(crate) fn letters(&self, settings: &Settings) -> Self {
         let process = Process::new(self.process.name.clone(), LETTERS, "", settings.encode());
         Self { pair: self.pair.none(), conn: self.conn, process: Arc::new(process) }
@@ -188,14 +188,14 @@ impl Engine {
         let old = &self.process;
         let process = Process::new(old.name.clone(), &old.generation, process_id, old.settings.clone());
         process.next_id.store(old.next_id.load(Ordering::Relaxed), Ordering::Relaxed);
-        let engine = Self { process: Arc::new(process), ..self.clone() };
+        let client = Self { process: Arc::new(process), ..self.clone() };
         let current = if self.is_of_letters() { LETTERS } else { "" };
         if self.is_of_letters() {
-            engine.call(&SCRIPTS.begin, |cmd| _ = cmd.arg("").arg("")).await?.done()?;
+            client.call(&SCRIPTS.begin, |cmd| _ = cmd.arg("").arg("")).await?.done()?;
         }
-        match engine.try_join(current).await? {
-            Joined::Ok(engine) => {
-                *self = engine;
+        match client.try_join(current).await? {
+            Joined::Ok(client) => {
+                *self = client;
                 Ok(Rejoined::Ok)
             }
             Joined::Ended => Ok(Rejoined::Ended),
@@ -203,7 +203,7 @@ impl Engine {
         }
     }
 
-    /// All further calls go through these connections, the first of which must be [`Engine::attach`]. What was asked
+    /// All further calls go through these connections, the first of which must be [`QueueClient::attach`]. What was asked
     /// before counts as asked through earlier ones, also if these are the same: answers that nobody waited for may be
     /// to come, and large calls do not keep the order of small ones.
     pub(crate) fn reconnected(&mut self, pair: impl Into<Pair>) {
@@ -224,7 +224,7 @@ impl Engine {
     }
 
     /// The Pub/Sub channels with the messages for all (`end`, `state`), and for this process (`items`,
-    /// `room`). They are hints.
+    /// `room`). They are notifications.
     pub(crate) fn channels(&self) -> [String; 2] {
         let Process { name, generation, id, .. } = &*self.process;
         let prefix = format!("{}:{generation}", name.pointer);
@@ -311,7 +311,7 @@ impl Engine {
         }
     }
 
-    /// Puts items (JSON), at most [`MAX_BATCH`]. The first has the number `first`, counted from 1; what
+    /// PutWindow items (JSON), at most [`MAX_BATCH`]. The first has the number `first`, counted from 1; what
     /// was accepted before is skipped.
     pub(crate) async fn put(&self, first: u64, payloads: &[impl AsRef<[u8]>]) -> Result<Put, Failure> {
         let head = wire::fresh(self.process.time());
@@ -337,7 +337,7 @@ impl Engine {
     }
 
     /// Claims up to `max` items, at most [`MAX_BATCH`]. `handed` is the last delivery that a consumer here was handed. After
-    /// a lost answer, [`Engine::attach`] through a new connection and [`Engine::last_claim`] tell what came of it.
+    /// a lost answer, [`QueueClient::attach`] through a new connection and [`QueueClient::last_claim`] tell what came of it.
     pub(crate) async fn claim(&self, max: usize, handed: u64) -> Result<Claim, Failure> {
         let max = max.clamp(1, MAX_BATCH);
         let next_id = &self.process.next_id;
@@ -366,8 +366,8 @@ impl Engine {
         }
     }
 
-    /// Settles deliveries and puts children, at most [`MAX_BATCH`] together. Batches are numbered from 1,
-    /// and each is done once. `handed` is as in [`Engine::claim`]; `delays` are those before the redelivery after attempt 1,
+    /// SettleLog deliveries and puts children, at most [`MAX_BATCH`] together. Batches are numbered from 1,
+    /// and each is done once. `handed` is as in [`QueueClient::claim`]; `delays` are those before the redelivery after attempt 1,
     /// 2, …, for what is overdue; the last is that of all further ones.
     pub(crate) async fn settle(
         &self,
@@ -405,7 +405,7 @@ impl Engine {
         self.process.told_handed.load(Ordering::Relaxed) >= handed
     }
 
-    /// Says that this process lives, and clears up after others. `handed` is as in [`Engine::claim`].
+    /// Says that this process lives, and clears up after others. `handed` is as in [`QueueClient::claim`].
     pub(crate) async fn renew(&self, handed: u64) -> Result<Renewed, Failure> {
         let mut reply = self.call(&SCRIPTS.renew, |cmd| _ = cmd.arg(handed)).await?;
         match reply.word() {

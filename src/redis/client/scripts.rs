@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use redis::Script as RedisScript;
 
-/// The format of the keys and entries. Releases that differ in it do not meet; see `pointer` in `engine.rs`.
+/// The format of the keys and entries. Releases that differ in it do not meet; see `pointer` in `client/`.
 pub(crate) const FORMAT: &str = "3";
 
 /// Names the keys: a variant for each, and its name in Redis, which is also its name in the scripts.
@@ -89,7 +89,7 @@ const GUARD: &str = include_str!("tests/guard.lua");
 #[cfg(not(test))]
 const GUARD: &str = "";
 
-/// Puts a script together: its flags, its keys, what it shares with others, and its own text.
+/// PutWindow a script together: its flags, its keys, what it shares with others, and its own text.
 macro_rules! script {
     ($flags:literal, $keys:expr, $($part:literal),+) => {
         Script::new($flags, $keys, &[include_str!("scripts/prelude.lua"), GUARD, $(include_str!(concat!("scripts/", $part, ".lua"))),+])
@@ -120,17 +120,17 @@ const CLAIM: &[Key] =
 
 // What may free memory, or ends something, must run although no memory is left: so must a consumer that joins.
 pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    abort: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "abort"),
+    abort: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "ending", "abort"),
     attach: script!("flags=allow-oom", Key::ALL, "attach"),
     begin: script!("flags=allow-oom", Key::ALL, "begin"),
-    claim: script!("flags=allow-oom", CLAIM, "clock", "hints", "items", "claim"),
-    join: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "join"),
-    leave: script!("flags=allow-oom", Key::ALL, "clock", "hints", "items", "ending", "removal", "leave"),
-    put: script!("", PUT, "hints", "put"),
-    register: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "register"),
-    renew: script!("flags=allow-oom", Key::ALL, "clock", "hints", "items", "ending", "removal", "renew"),
+    claim: script!("flags=allow-oom", CLAIM, "clock", "notifications", "items", "claim"),
+    join: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "ending", "join"),
+    leave: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "items", "ending", "removal", "leave"),
+    put: script!("", PUT, "notifications", "put"),
+    register: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "ending", "register"),
+    renew: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "items", "ending", "removal", "renew"),
     // Before 7.0.1 reading alone was no reason to be let.
     report: script!("flags=no-writes,allow-oom", Key::ALL, "clock", "report"),
-    seal: script!("flags=allow-oom", Key::ALL, "clock", "hints", "ending", "seal"),
-    settle: script!("flags=allow-oom", Key::ALL, "clock", "hints", "items", "ending", "settle"),
+    seal: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "ending", "seal"),
+    settle: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "items", "ending", "settle"),
 });

@@ -16,7 +16,7 @@ mod suspects;
 use std::time::Duration;
 
 use super::{
-    Attached, Claim, Engine, Entry, Failure, Joined, Key, Op, Put, Registered, Rejoined, Renewed, Report, Settings,
+    Attached, Claim, Entry, Failure, Joined, Key, Op, Put, QueueClient, Registered, Rejoined, Renewed, Report, Settings,
 };
 use super::{End, Settled};
 use server::Server;
@@ -46,22 +46,23 @@ fn settings() -> Settings {
 }
 
 impl Server {
-    async fn join(&self, process: &str, settings: &Settings) -> Engine {
-        match Engine::join(self.connect().await, "q", settings, process, &format!("name of {process}"), true).await {
-            Ok(Joined::Ok(engine)) => engine,
+    async fn join(&self, process: &str, settings: &Settings) -> QueueClient {
+        match QueueClient::join(self.connect().await, "q", settings, process, &format!("name of {process}"), true).await
+        {
+            Ok(Joined::Ok(client)) => client,
             other => panic!("{process} did not join: {other:?}"),
         }
     }
 
     /// One process with one producer and one consumer.
-    async fn alone(&self, settings: &Settings) -> Engine {
+    async fn alone(&self, settings: &Settings) -> QueueClient {
         self.alone_as("a", settings).await
     }
 
-    async fn alone_as(&self, process: &str, settings: &Settings) -> Engine {
-        let engine = self.join(process, settings).await;
-        engine.endpoints(1, 1).await;
-        engine
+    async fn alone_as(&self, process: &str, settings: &Settings) -> QueueClient {
+        let client = self.join(process, settings).await;
+        client.endpoints(1, 1).await;
+        client
     }
 
     /// The dead letters that nobody has read.
@@ -73,21 +74,21 @@ impl Server {
     }
 
     /// Lets a process look as if it had been silent for longer than its lease.
-    async fn silence(&self, engine: &Engine) {
+    async fn silence(&self, client: &QueueClient) {
         let changed: u64 =
-            self.command(&["ZADD", engine.process.key(Key::Procs), "CH", "1", engine.process_id()]).await;
-        assert_eq!(changed, 1, "{engine:?} is a process of the queue");
+            self.command(&["ZADD", client.process.key(Key::Procs), "CH", "1", client.process_id()]).await;
+        assert_eq!(changed, 1, "{client:?} is a process of the queue");
     }
 }
 
 /// Calls that are expected to be done.
-impl Engine {
+impl QueueClient {
     async fn endpoints(&self, producers: usize, consumers: usize) {
         let registered = self.register(producers, consumers, true, &[]).await.expect("registered");
         assert_eq!(registered, Registered::Ok);
     }
 
-    /// Puts items that are their own numbers.
+    /// PutWindow items that are their own numbers.
     async fn put_numbers(&self, numbers: std::ops::RangeInclusive<u64>) {
         for first in numbers.clone().step_by(super::MAX_BATCH) {
             let last = numbers.end().min(&(first + super::MAX_BATCH as u64 - 1)).to_owned();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::RedisError;
 
-use super::Engine;
+use super::QueueClient;
 use super::wire::millis;
 use crate::redis::server::connection::LONGEST_PATIENCE;
 
@@ -49,7 +49,7 @@ pub(crate) enum Failure {
     Gone,
     /// This process was found silent for longer than its lease, or has left.
     Fenced,
-    /// It came through a connection that is not the one of the last [`Engine::attach`].
+    /// It came through a connection that is not the one of the last [`QueueClient::attach`].
     Stale,
 }
 
@@ -86,7 +86,7 @@ impl From<RedisError> for Failure {
 #[derive(Debug)]
 pub(crate) enum Joined {
     /// This process is one of its processes. It has one opener, and no endpoint yet.
-    Ok(Engine),
+    Ok(QueueClient),
     /// There is none that has not ended.
     None,
     /// Another one is the current one now.

@@ -1,4 +1,4 @@
-//! The bridge: what moves items between this process and Redis, on the thread of all queues (`driver.rs`), so that
+//! The driver: what moves items between this process and Redis, on the thread of all queues (`driver/thread.rs`), so that
 //! no blocked arbiter keeps it from giving signs of life.
 
 pub(crate) mod report;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::lock::lock;
 use crate::queue::{Outcome, Shared, count, drop_quietly, wake};
 use crate::redis::client::process_id::process_id;
-use crate::redis::client::{Attached, Engine, Failure, Rejoined, Settings, Settled};
+use crate::redis::client::{Attached, Failure, QueueClient, Rejoined, Settings, Settled};
 use crate::redis::driver::session::{Session, Stop};
 use crate::redis::local::link::Link;
 use crate::redis::local::put_window::Confirmed;
@@ -22,10 +22,10 @@ use crate::redis::server::connection::words;
 use crate::redis::server::outage::{Outage, Say};
 use crate::redis::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 
-pub(crate) struct Bridge<T> {
+pub(crate) struct QueueDriver<T> {
     pub(crate) shared: Arc<Shared<T>>,
     pub(crate) link: Arc<Link<T>>,
-    pub(crate) engine: Engine,
+    pub(crate) client: QueueClient,
     pub(crate) server: Rc<Server>,
     pub(crate) settings: Settings,
     /// How long a failed item waits after its first attempt, its second, …
@@ -59,18 +59,18 @@ enum Step {
     Done,
 }
 
-impl<T: Payload> Bridge<T> {
+impl<T: Payload> QueueDriver<T> {
     pub(crate) fn new(
         shared: Arc<Shared<T>>,
         link: Arc<Link<T>>,
-        engine: Engine,
+        client: QueueClient,
         server: Rc<Server>,
         settings: Settings,
     ) -> Self {
         Self {
             shared,
             link,
-            engine,
+            client,
             server,
             settings,
             delays: Vec::new(),
@@ -86,7 +86,7 @@ impl<T: Payload> Bridge<T> {
 
     /// Serves until the queue has ended, or nothing here needs it any more.
     pub(crate) async fn run(mut self) {
-        let mut step = if self.engine.process_id().is_empty() { Step::Rejoin } else { Step::Serve };
+        let mut step = if self.client.process_id().is_empty() { Step::Rejoin } else { Step::Serve };
         loop {
             let next = match step {
                 Step::Serve => Err(Session::new(&self).serve().await),
@@ -112,12 +112,12 @@ impl<T: Payload> Bridge<T> {
             Stop::Failed(Failure::Fenced) => {
                 // Nobody loses new leases so soon.
                 if self.rejoined.is_some_and(|rejoined| rejoined.elapsed() < self.settings.lease) {
-                    self.engine.pair().give_up(SPLIT);
+                    self.client.pair().give_up(SPLIT);
                 }
                 Step::Rejoin
             }
             // They may have been deleted. Others will come.
-            Stop::Failed(Failure::Gone) if self.engine.is_of_letters() => Step::Rejoin,
+            Stop::Failed(Failure::Gone) if self.client.is_of_letters() => Step::Rejoin,
             Stop::Failed(failure) => Step::Reconnect(failure),
         }
     }
@@ -129,7 +129,7 @@ impl<T: Payload> Bridge<T> {
         self.missed.begins(since);
         if let Failure::Stale = failure {
             // What a session says goes by the number that it has attached with.
-            self.engine.pair().give_up(SPLIT);
+            self.client.pair().give_up(SPLIT);
             failure = Failure::Away(io::Error::other(SPLIT).into());
         }
         // What fails at once is not tried again at once.
@@ -141,7 +141,7 @@ impl<T: Payload> Bridge<T> {
         let ended = loop {
             self.complain(&failure).await;
             match self.try_reconnect(&failure).await {
-                Err(Stop::Failed(Failure::Gone)) if self.engine.is_of_letters() => break Ok(Step::Rejoin),
+                Err(Stop::Failed(Failure::Gone)) if self.client.is_of_letters() => break Ok(Step::Rejoin),
                 Err(Stop::Failed(next @ (Failure::Away(_) | Failure::NoMemory | Failure::Stale | Failure::Gone))) => {
                     failure = next;
                 }
@@ -177,31 +177,31 @@ impl<T: Payload> Bridge<T> {
 
     async fn try_reconnect(&mut self, failure: &Failure) -> Result<Step, Stop> {
         let patience = self.settings.patience();
-        if failure.is_elsewhere() && !self.engine.pair().is_broken() {
+        if failure.is_elsewhere() && !self.client.pair().is_broken() {
             // Connections stay where they are, and the address may lead to another server by now.
             let probe = self.server.probe(patience).await.map_err(Failure::Away)?;
-            self.engine.reconnected(probe);
-            self.engine.attach().await?;
+            self.client.reconnected(probe);
+            self.client.attach().await?;
             // It is back. Where it was, or where another queue has followed it before, the others go on undisturbed.
             let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
-            self.engine.reconnected(pair.clone());
-            if let Err(failure) = self.engine.attach_both().await
+            self.client.reconnected(pair.clone());
+            if let Err(failure) = self.client.attach_both().await
                 && (failure.is_elsewhere() || matches!(failure, Failure::Stale | Failure::Fenced))
             {
                 pair.give_up("the address leads to another server now");
             }
         }
         let pair = self.server.pair(patience).await.map_err(Failure::Away)?;
-        self.engine.reconnected(pair);
-        let attached = self.engine.attach().await?;
+        self.client.reconnected(pair);
+        let attached = self.client.attach().await?;
         self.gone = None;
         // An older copy knows less; the one before it, if it is back, more than was said to the older one.
         if !self.link.puts().may_be_accepted(attached.last_put)
-            || !self.link.settles(|settles| settles.may_be_done(attached.last_batch))
+            || !self.link.settle_log(|log| log.may_be_done(attached.last_batch))
         {
             return Ok(Step::GoneBack);
         }
-        let claimed = self.engine.last_claim().await?;
+        let claimed = self.client.last_claim().await?;
         let unheard = self.link.deliver_unheard(claimed);
         self.shared.tell_getters(unheard);
         Ok(Step::Serve)
@@ -211,7 +211,7 @@ impl<T: Payload> Bridge<T> {
     async fn complain(&mut self, failure: &Failure) {
         let (label, now) = (self.shared.label(), Instant::now());
         // Others, of the same connections, say nothing. What is wrong with this queue alone, it says itself.
-        let shared = !matches!(failure, Failure::Gone) && self.engine.pair().is_broken();
+        let shared = !matches!(failure, Failure::Gone) && self.client.pair().is_broken();
         if shared && !std::mem::replace(&mut self.away, true) {
             self.server.outage.borrow_mut().begins(now);
         } else if !shared {
@@ -219,7 +219,7 @@ impl<T: Payload> Bridge<T> {
         }
         if let Failure::Gone = failure {
             self.gone.get_or_insert(now);
-            let begun = match self.engine.is_superseded().await {
+            let begun = match self.client.is_superseded().await {
                 Ok(true) => "; another process has begun a new queue of this name there",
                 _ => "",
             };
@@ -275,11 +275,11 @@ impl<T: Payload> Bridge<T> {
     async fn rejoin(&mut self) -> Result<Step, Stop> {
         // Dead letters are opened with the connections of when their queue was joined.
         let pair = self.server.pair(self.settings.patience()).await.map_err(Failure::Away)?;
-        self.engine.reconnected(pair);
-        let old = self.engine.process_id().to_owned();
-        let accepted = self.engine.last_put_of(&old).await?;
+        self.client.reconnected(pair);
+        let old = self.client.process_id().to_owned();
+        let accepted = self.client.last_put_of(&old).await?;
         let id = process_id().map_err(|error| Failure::Away(error.into()))?;
-        if let Rejoined::Ended = self.engine.rejoin(&id).await? {
+        if let Rejoined::Ended = self.client.rejoin(&id).await? {
             return Ok(Step::End);
         }
         if !old.is_empty() {
@@ -300,9 +300,9 @@ impl<T: Payload> Bridge<T> {
     /// settled is not known there.
     async fn start_over(&mut self) -> Result<Step, Stop> {
         // What is under way is refused from now on.
-        self.engine.reconnected(self.engine.pair());
-        let Attached { last_put, last_batch } = self.engine.attach().await?;
-        let held = self.engine.in_flight().await?;
+        self.client.reconnected(self.client.pair());
+        let Attached { last_put, last_batch } = self.client.attach().await?;
+        let held = self.client.in_flight().await?;
         // Once it is known: a try may fail.
         log::error!(
             "{}: Redis has gone back to an older copy of itself: puts that were confirmed are lost, and items that \
@@ -329,12 +329,12 @@ impl<T: Payload> Bridge<T> {
 
     /// Tells everybody here how the queue ended.
     async fn end(&mut self) -> Result<Step, Stop> {
-        let report = self.engine.report().await?;
-        report::spread(&report, &self.engine, &self.shared, &self.link);
+        let report = self.client.report().await?;
+        report::spread(&report, &self.client, &self.shared, &self.link);
         let end = match report.ended {
             Some(end) => report::outcome(end),
             // This process has read what there was for it.
-            None if self.engine.is_of_letters() => Outcome::Complete,
+            None if self.client.is_of_letters() => Outcome::Complete,
             None => return Ok(Step::Serve),
         };
         self.shared.end_remote(end, report::totals(&report));
@@ -350,7 +350,7 @@ impl<T: Payload> Bridge<T> {
             Err(error) => return Err(error.into()),
         }
         // Exact if there is still an answer (C6); otherwise as of a moment ago.
-        let totals = match self.engine.report().await {
+        let totals = match self.client.report().await {
             Ok(report) => report::totals(&report),
             Err(_) => lock(&self.link.report).totals,
         };
@@ -362,30 +362,30 @@ impl<T: Payload> Bridge<T> {
         // What was settled before counts, also where it could not be told in time.
         while let Sent::Some = self.send_settles().await? {}
         if self.is_to_abort() {
-            self.engine.abort().await?;
+            self.client.abort().await?;
         }
-        while self.engine.leave().await? {}
+        while self.client.leave().await? {}
         Ok(())
     }
 
     /// A queue of dead letters has no end, but for this process.
     fn is_to_abort(&self) -> bool {
         let here = self.shared.here();
-        here.ended && !here.leaving && !self.engine.is_of_letters()
+        here.ended && !here.leaving && !self.client.is_of_letters()
     }
 
     /// Tells what became of leases, as much as one call takes.
     pub(crate) async fn send_settles(&self) -> Result<Sent, Failure> {
-        let (lightened, batch) = self.link.settles(|settles| (settles.lighten(), settles.next_batch()));
+        let (lightened, batch) = self.link.settle_log(|log| (log.lighten(), log.next_batch()));
         for bytes in lightened {
             let label = self.shared.label();
             log::error!("{label}: an item of {bytes} bytes could not be sent as it is now; it is as it was put again");
         }
         let Some((number, ops)) = batch else { return Ok(Sent::Nothing) };
-        let Settled::Done { late } = self.engine.settle(number, self.link.handed(), &ops, &self.delays).await? else {
+        let Settled::Done { late } = self.client.settle(number, self.link.handed(), &ops, &self.delays).await? else {
             return Ok(Sent::Ended);
         };
-        self.link.settles(|settles| settles.done());
+        self.link.settle_log(|log| log.done());
         self.shared.tell_flushers();
         if late > 0 {
             let items = count(late, "item");
@@ -394,9 +394,9 @@ impl<T: Payload> Bridge<T> {
         Ok(Sent::Some)
     }
 
-    /// Nobody here can reach the queue any more but the bridge, which has nothing to tell.
+    /// Nobody here can reach the queue any more but the driver, which has nothing to tell.
     pub(crate) fn is_needless(&self) -> bool {
-        let told = || self.link.puts().len() == 0 && self.link.settles(|settles| settles.is_empty());
+        let told = || self.link.puts().len() == 0 && self.link.settle_log(|log| log.is_empty());
         Arc::strong_count(&self.shared) == 1 && told()
     }
 
@@ -424,7 +424,7 @@ fn reason(failure: &Failure) -> String {
 const SPLIT: &str = "one of the two connections leads to another server, or to an older copy";
 
 /// A panic in here would leave everybody waiting for what never comes.
-impl<T> Drop for Bridge<T> {
+impl<T> Drop for QueueDriver<T> {
     fn drop(&mut self) {
         if !self.done {
             log::error!("{}: the way to Redis has died, so the queue is aborted here", self.shared.label());

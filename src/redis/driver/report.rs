@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use crate::lock::lock;
 use crate::queue::{self, Outcome, ProcessStatus, QueueId, Shared, Snapshot, State, Totals};
-use crate::redis::client::{End, Engine, Report};
+use crate::redis::client::{End, QueueClient, Report};
 use crate::redis::local::link::Link;
 
 /// Tells this process of it.
-pub(crate) fn spread<T>(report: &Report, engine: &Engine, shared: &Shared<T>, link: &Arc<Link<T>>) {
+pub(crate) fn spread<T>(report: &Report, client: &QueueClient, shared: &Shared<T>, link: &Arc<Link<T>>) {
     shared.learn(report.sealed, report.sealed && report.producers == 0);
     *lock(&link.report) = queue::Report {
         buffered: buffered(report),
         delayed: report.delayed as usize,
         totals: totals(report),
         oldest: report.oldest,
-        processes: processes(report, Some(engine.process_id())),
+        processes: processes(report, Some(client.process_id())),
     };
 }
 

@@ -1,7 +1,7 @@
 //! One connection's life: a loop for each direction, each with one call under way.
 //!
 //! While a call is under way, more gathers for the next one: so batches are small when there is little to do, and
-//! large when there is much, without a timer. Messages of Redis (`hints.rs`) are hints: whoever waits for one looks
+//! large when there is much, without a timer. Messages of Redis (`notifications.rs`) are notifications: whoever waits for one looks
 //! again after a [`TICK`] anyway.
 
 use std::cell::{Cell, RefCell};
@@ -15,12 +15,12 @@ use tokio::time::{sleep, timeout};
 use crate::queue::{Here, count};
 use crate::redis::client::{Claim, Failure, Put, Registered, Renewed};
 use crate::redis::driver::report;
-use crate::redis::driver::{Bridge, Sent};
+use crate::redis::driver::{QueueDriver, Sent};
 use crate::redis::local::prefetch::STALE;
 use crate::redis::payload::Payload;
-use crate::redis::server::notifications::{self, Ears};
+use crate::redis::server::notifications::{self, Listener};
 
-/// How soon whoever waits looks without a hint.
+/// How soon whoever waits looks without a notification.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 
 /// Returns the time until the next tick, which is the same for all queues: what they ask then travels together.
@@ -48,30 +48,31 @@ impl From<Failure> for Stop {
 type Loop = Result<Infallible, Stop>;
 
 pub(crate) struct Session<'a, T> {
-    bridge: &'a Bridge<T>,
+    driver: &'a QueueDriver<T>,
     /// What Redis was told last of this process; `None` if it must be told anew.
     told: RefCell<Option<Here>>,
     /// It knows of producers here, and accepts puts.
     registered: Cell<bool>,
     told_anew: Notify,
     /// What Redis says: there are items, there is room, something else has changed.
-    ears: Ears,
+    listener: Listener,
 }
 
 impl<'a, T: Payload> Session<'a, T> {
-    pub(crate) fn new(bridge: &'a Bridge<T>) -> Self {
+    pub(crate) fn new(driver: &'a QueueDriver<T>) -> Self {
         Self {
-            bridge,
+            driver,
             told: RefCell::new(None),
             registered: Cell::new(false),
             told_anew: Notify::new(),
-            ears: Ears::default(),
+            listener: Listener::default(),
         }
     }
 
     pub(crate) async fn serve(self) -> Stop {
-        let Bridge { server, engine, .. } = self.bridge;
-        let hints = async { Ok(notifications::listen(&server.hints, engine.channels(), self.ears.clone()).await) };
+        let QueueDriver { server, client, .. } = self.driver;
+        let notifications =
+            async { Ok(notifications::listen(&server.notifications, client.channels(), self.listener.clone()).await) };
         let served = futures::try_join!(
             self.register(),
             self.put(),
@@ -79,7 +80,7 @@ impl<'a, T: Payload> Session<'a, T> {
             self.claim(),
             self.give_back(),
             self.keep_up(),
-            hints
+            notifications
         );
         match served {
             Err(stop) => stop,
@@ -88,16 +89,16 @@ impl<'a, T: Payload> Session<'a, T> {
 
     /// Says who is here, whenever that changes; and finds out when nobody is.
     async fn register(&self) -> Loop {
-        let Bridge { shared, link, .. } = self.bridge;
+        let QueueDriver { shared, link, .. } = self.driver;
         let mut quiet = 0_u32;
         loop {
             // They are counted under the lock under which they are made: those that are counted here are seen below.
             let changes = link.changes();
-            // Read before what is leased: whoever takes from the outlet has claimed before.
+            // Read before what is leased: whoever takes from the prefetch has claimed before.
             let leaving = shared.is_leaving();
             if leaving {
-                self.ears.room.notify_one();
-                let unheld = link.outlet().take_all();
+                self.listener.room.notify_one();
+                let unheld = link.prefetch().take_all();
                 link.undo(unheld);
             }
             let mut here = shared.here();
@@ -111,10 +112,10 @@ impl<'a, T: Payload> Session<'a, T> {
                 return Err(Stop::Leaving);
             }
             // And this after it: what became of a lease is reported before it counts as settled.
-            let settled = link.settles(|settles| settles.is_empty());
-            let idle = leaving && here.leased == 0 && here.permits == 0 || self.bridge.is_needless();
+            let settled = link.settle_log(|log| log.is_empty());
+            let idle = leaving && here.leased == 0 && here.permits == 0 || self.driver.is_needless();
             let told = !here.sealed || self.told.borrow().as_ref().is_some_and(|told| told.sealed);
-            if idle && told && !unconfirmed && settled && link.outlet().len() == 0 {
+            if idle && told && !unconfirmed && settled && link.prefetch().len() == 0 {
                 return Err(Stop::Leaving);
             }
             self.tell(&here).await?;
@@ -130,14 +131,14 @@ impl<'a, T: Payload> Session<'a, T> {
     }
 
     async fn tell(&self, here: &Here) -> Result<(), Stop> {
-        let Bridge { shared, engine, .. } = self.bridge;
+        let QueueDriver { shared, client, .. } = self.driver;
         let told = self.told.borrow().clone();
         let same = |told: &Here| {
             (told.producers, told.consumers, told.can_open, &told.names)
                 == (here.producers, here.consumers, here.can_open, &here.names)
         };
         if !told.as_ref().is_some_and(same) || self.registered.get() != (here.producers > 0) {
-            match engine.register(here.producers, here.consumers, here.can_open, &here.names).await? {
+            match client.register(here.producers, here.consumers, here.can_open, &here.names).await? {
                 Registered::Ended => return Err(Stop::Ended),
                 Registered::Ok => self.registered.set(here.producers > 0),
                 Registered::Sealed { producers: 0 } => shared.refuse_puts(),
@@ -147,15 +148,15 @@ impl<'a, T: Payload> Session<'a, T> {
             self.told_anew.notify_one();
         }
         // After those that were opened before it.
-        if here.sealed && !told.is_some_and(|told| told.sealed) && !engine.is_of_letters() {
-            engine.seal().await?;
+        if here.sealed && !told.is_some_and(|told| told.sealed) && !client.is_of_letters() {
+            client.seal().await?;
         }
         *self.told.borrow_mut() = Some(here.clone());
         Ok(())
     }
 
     async fn put(&self) -> Loop {
-        let Bridge { shared, link, engine, .. } = self.bridge;
+        let QueueDriver { shared, link, client, .. } = self.driver;
         // Between two tries.
         let mut out_of_memory = None;
         // As far as this process knows. One item is sent in any case, to look.
@@ -170,7 +171,7 @@ impl<'a, T: Payload> Session<'a, T> {
                 self.told_anew.notified().await;
                 continue;
             }
-            let answer = engine.put(batch.first, &batch.payloads).await;
+            let answer = client.put(batch.first, &batch.payloads).await;
             drop(batch);
             match answer {
                 Ok(Put::Accepted { last, room: left }) => {
@@ -183,8 +184,8 @@ impl<'a, T: Payload> Session<'a, T> {
                     if shared.is_leaving() {
                         // The others may never make room.
                         shared.refuse_puts();
-                    } else if timeout(TICK, self.ears.room.notified()).await.is_ok() {
-                        room = self.ears.room_said.get() as usize;
+                    } else if timeout(TICK, self.listener.room.notified()).await.is_ok() {
+                        room = self.listener.room_said.get() as usize;
                     }
                 }
                 // It was told meanwhile that no producer is open.
@@ -212,14 +213,14 @@ impl<'a, T: Payload> Session<'a, T> {
     }
 
     fn accepted(&self, last: u64) {
-        let confirmed = self.bridge.link.puts().accepted(last);
-        self.bridge.confirm(confirmed);
+        let confirmed = self.driver.link.puts().accepted(last);
+        self.driver.confirm(confirmed);
     }
 
     async fn settle(&self) -> Loop {
-        let Bridge { shared, link, .. } = self.bridge;
+        let QueueDriver { shared, link, .. } = self.driver;
         loop {
-            match self.bridge.send_settles().await? {
+            match self.driver.send_settles().await? {
                 Sent::Some => {}
                 Sent::Nothing => {
                     link.settled.notified().await;
@@ -228,37 +229,37 @@ impl<'a, T: Payload> Session<'a, T> {
                 Sent::Ended => return Err(Stop::Ended),
             }
             link.wanted.notify_one();
-            if shared.is_leaving() || self.bridge.is_needless() {
+            if shared.is_leaving() || self.driver.is_needless() {
                 link.changed.notify_one();
             }
         }
     }
 
     async fn claim(&self) -> Loop {
-        let Bridge { shared, link, engine, .. } = self.bridge;
+        let QueueDriver { shared, link, client, .. } = self.driver;
         loop {
             let (waiting, done) = (shared.awaited_items(), link.done());
             // What was done and not told is done again if this process dies: so it is bounded.
-            let behind = link.settles(|settles| settles.is_behind());
+            let behind = link.settle_log(|log| log.is_behind());
             let wanted =
-                if behind || shared.is_leaving() { 0 } else { link.outlet().wanted(waiting, done, Instant::now()) };
+                if behind || shared.is_leaving() { 0 } else { link.prefetch().wanted(waiting, done, Instant::now()) };
             if wanted == 0 {
                 link.wanted.notified().await;
                 continue;
             }
             // Before Redis is asked: all letters are there by the time that their queue has ended, so this claim sees them.
-            let ended = engine.is_of_letters() && shared.here().sealed;
+            let ended = client.is_of_letters() && shared.here().sealed;
             let began = Instant::now();
-            match engine.claim(wanted, link.handed()).await? {
+            match client.claim(wanted, link.handed()).await? {
                 Claim::Items { first, entries } => {
-                    link.outlet().took(began.elapsed());
+                    link.prefetch().took(began.elapsed());
                     let count = entries.len();
                     link.deliver(first, entries);
                     shared.tell_getters(count);
                 }
                 Claim::Empty { .. } if ended && self.has_settled_all() => return Err(Stop::Ended),
                 Claim::Empty { next_due } => {
-                    let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.ears.items.notified()).await;
+                    let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.listener.items.notified()).await;
                 }
                 Claim::Ended => return Err(Stop::Ended),
             }
@@ -267,24 +268,24 @@ impl<'a, T: Payload> Session<'a, T> {
 
     /// No item is with this process.
     fn has_settled_all(&self) -> bool {
-        let Bridge { shared, link, .. } = self.bridge;
-        // In this order, as in `register`: what has left the outlet is leased, what is leased no more was reported.
-        let fetched = link.outlet().len();
+        let QueueDriver { shared, link, .. } = self.driver;
+        // In this order, as in `register`: what has left the prefetch is leased, what is leased no more was reported.
+        let fetched = link.prefetch().len();
         let leased = shared.here().leased;
-        let settled = link.settles(|settles| settles.is_empty());
+        let settled = link.settle_log(|log| log.is_empty());
         fetched == 0 && leased == 0 && settled
     }
 
     /// Gives back what lies here for nobody.
     async fn give_back(&self) -> Loop {
-        let Bridge { link, .. } = self.bridge;
+        let QueueDriver { link, .. } = self.driver;
         loop {
-            let due = link.outlet().due();
+            let due = link.prefetch().due();
             match due {
                 None => link.fetched.notified().await,
                 Some(due) => {
                     let now = Instant::now();
-                    let due_back = link.outlet().take_due(now);
+                    let due_back = link.prefetch().take_due(now);
                     link.undo(due_back);
                     // Not longer: what is fetched meanwhile may be due before.
                     sleep(due.saturating_duration_since(now).min(STALE)).await;
@@ -295,26 +296,26 @@ impl<'a, T: Payload> Session<'a, T> {
 
     /// Signs of life, news of the others, and what is done from time to time.
     async fn keep_up(&self) -> Loop {
-        let Bridge { shared, link, engine, settings, .. } = self.bridge;
+        let QueueDriver { shared, link, client, settings, .. } = self.driver;
         let renewal = settings.lease / 3;
         let mut due = Instant::now();
         loop {
             // What was handed out is told with claims and settles; where there are none, so that it counts if this process dies.
-            if Instant::now() >= due || !engine.has_told(link.handed()) {
+            if Instant::now() >= due || !client.has_told(link.handed()) {
                 loop {
                     due = Instant::now() + renewal;
-                    match engine.renew(link.handed()).await? {
+                    match client.renew(link.handed()).await? {
                         Renewed::Ok { more: true } => {}
                         Renewed::Ok { more: false } => break,
                         Renewed::Ended => return Err(Stop::Ended),
                     }
                 }
             }
-            let report = engine.report().await?;
+            let report = client.report().await?;
             if report.ended.is_some() {
                 return Err(Stop::Ended);
             }
-            report::spread(&report, engine, shared, link);
+            report::spread(&report, client, shared, link);
             let late = link.take_late();
             if late > 0 {
                 let leases = count(late, "lease");
@@ -322,7 +323,7 @@ impl<'a, T: Payload> Session<'a, T> {
             }
             let overdue = link.give_up_overdue().unwrap_or(due);
             let rest = due.min(overdue).saturating_duration_since(Instant::now());
-            let _ = timeout(rest.min(until_tick()), self.ears.state.notified()).await;
+            let _ = timeout(rest.min(until_tick()), self.listener.state.notified()).await;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::lock::lock;
 
 type Job = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
-struct Driver {
+struct DriverThread {
     /// The process that has started it: after a fork the child has none.
     process: u32,
     number: u64,
@@ -25,7 +25,7 @@ struct Driver {
     running: usize,
 }
 
-static DRIVER: Mutex<Option<Driver>> = Mutex::new(None);
+static DRIVER: Mutex<Option<DriverThread>> = Mutex::new(None);
 
 /// Runs what `make` returns on the thread of all queues.
 pub(crate) fn spawn<F>(make: impl FnOnce() -> F + Send + 'static) -> io::Result<()>
@@ -41,7 +41,7 @@ where
     let last = driver.as_ref().map_or(0, |driver| driver.number);
     // Closed: the thread has died.
     if driver.as_ref().is_none_or(|driver| driver.jobs.is_closed()) {
-        *driver = Some(Driver { process, number: last + 1, jobs: start()?, running: 0 });
+        *driver = Some(DriverThread { process, number: last + 1, jobs: start()?, running: 0 });
     }
     let current = driver.as_mut().unwrap_or_else(|| unreachable!("just started"));
     current.running += 1;

@@ -1,4 +1,4 @@
-//! What the endpoints of this process and the bridge hand to each other.
+//! What the endpoints of this process and the driver hand to each other.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -20,9 +20,9 @@ use crate::queue::{
 use crate::redis::client::{Entry, Op};
 use crate::redis::json;
 use crate::redis::local::deadlines::Deadlines;
-use crate::redis::local::prefetch::Outlet;
-use crate::redis::local::put_window::Puts;
-use crate::redis::local::settle_log::Settles;
+use crate::redis::local::prefetch::Prefetch;
+use crate::redis::local::put_window::PutWindow;
+use crate::redis::local::settle_log::SettleLog;
 use crate::redis::local::unreadable;
 use crate::redis::payload::Payload;
 
@@ -47,18 +47,18 @@ pub(crate) struct Link<T> {
     max_attempts: u32,
     backoff: Option<Backoff>,
     has_deadline: bool,
-    puts: Mutex<Puts<T>>,
-    outlet: Mutex<Outlet>,
+    puts: Mutex<PutWindow<T>>,
+    prefetch: Mutex<Prefetch>,
     leases: Mutex<Leases>,
     pub(crate) report: Mutex<Report>,
-    /// See `letters.rs`; a queue of dead letters has none of its own.
+    /// See `dead_letters.rs`; a queue of dead letters has none of its own.
     pub(crate) open_letters: OnceLock<OpenLetters<T>>,
     /// How often something was opened, closed, sealed or ended here, and how much of it Redis was told.
     changes: AtomicU64,
     told: AtomicU64,
     /// Nothing can be told any more.
     over: AtomicBool,
-    /// One for each loop of the bridge: there is something to do.
+    /// One for each loop of the driver: there is something to do.
     pub(crate) put: Notify,
     pub(crate) settled: Notify,
     pub(crate) wanted: Notify,
@@ -74,7 +74,7 @@ struct Leases {
     last: u64,
     /// Those up to here are lost: other processes have the items.
     lost: u64,
-    settles: Settles,
+    settle_log: SettleLog,
     /// How many were settled after they were lost.
     late: u64,
     /// How many of those that consumers were handed have ended.
@@ -91,8 +91,8 @@ impl<T> Link<T> {
             max_attempts: config.max_attempts,
             backoff: config.redelivery.as_ref().map(|redelivery| redelivery.backoff),
             has_deadline: deadline.is_some(),
-            puts: Mutex::new(Puts::new()),
-            outlet: Mutex::new(Outlet::new(Instant::now())),
+            puts: Mutex::new(PutWindow::new()),
+            prefetch: Mutex::new(Prefetch::new(Instant::now())),
             leases: Mutex::new(Leases { deadlines: deadline.map(Deadlines::new), ..Leases::default() }),
             report: Mutex::default(),
             open_letters: OnceLock::new(),
@@ -107,21 +107,21 @@ impl<T> Link<T> {
         }
     }
 
-    pub(crate) fn puts(&self) -> MutexGuard<'_, Puts<T>> {
+    pub(crate) fn puts(&self) -> MutexGuard<'_, PutWindow<T>> {
         lock(&self.puts)
     }
 
-    pub(crate) fn outlet(&self) -> MutexGuard<'_, Outlet> {
-        lock(&self.outlet)
+    pub(crate) fn prefetch(&self) -> MutexGuard<'_, Prefetch> {
+        lock(&self.prefetch)
     }
 
     /// The highest delivery id that a consumer here was handed. Higher ones were only fetched.
     pub(crate) fn handed(&self) -> u64 {
-        self.outlet().handed()
+        self.prefetch().handed()
     }
 
-    pub(crate) fn settles<R>(&self, change: impl FnOnce(&mut Settles) -> R) -> R {
-        change(&mut lock(&self.leases).settles)
+    pub(crate) fn settle_log<R>(&self, change: impl FnOnce(&mut SettleLog) -> R) -> R {
+        change(&mut lock(&self.leases).settle_log)
     }
 
     /// Returns how often something has changed here. What is read afterwards has these changes in it.
@@ -154,7 +154,7 @@ impl<T> Link<T> {
         let now = Instant::now();
         let last = first + entries.len() as u64 - 1;
         lock(&self.leases).last = last;
-        self.outlet().fill(first, entries, now);
+        self.prefetch().fill(first, entries, now);
         self.fetched.notify_one();
     }
 
@@ -178,10 +178,10 @@ impl<T> Link<T> {
     /// Gives up what has been here for too long. Returns when the next is due.
     pub(crate) fn give_up_overdue(&self) -> Option<Instant> {
         let mut leases = lock(&self.leases);
-        let Leases { deadlines, settles, .. } = &mut *leases;
+        let Leases { deadlines, settle_log, .. } = &mut *leases;
         let deadlines = deadlines.as_mut()?;
         for ids in deadlines.take_due(Instant::now()) {
-            settles.push(Op::Overdue(ids));
+            settle_log.push(Op::Overdue(ids));
             self.settled.notify_one();
         }
         deadlines.next()
@@ -193,7 +193,7 @@ impl<T> Link<T> {
         // Those that were lost are with others already.
         let held = items.into_iter().map(|(lease, _)| lease).filter(|lease| *lease > leases.lost);
         let ops: Vec<_> = held.map(Op::Undo).collect();
-        ops.into_iter().for_each(|op| leases.settles.push(op));
+        ops.into_iter().for_each(|op| leases.settle_log.push(op));
         drop(leases);
         self.settled.notify_one();
     }
@@ -202,10 +202,10 @@ impl<T> Link<T> {
     pub(crate) fn lose_leases(&self) {
         let mut leases = lock(&self.leases);
         leases.lost = leases.last;
-        leases.settles.forget();
+        leases.settle_log.forget();
         leases.deadlines.iter_mut().for_each(Deadlines::clear);
         drop(leases);
-        self.outlet().take_all();
+        self.prefetch().take_all();
     }
 
     /// What Redis believes to be held here goes back; its last settle was `last_batch`.
@@ -215,9 +215,9 @@ impl<T> Link<T> {
             leases.last = leases.last.max(*lease);
         }
         self.lose_leases();
-        self.settles(|settles| {
-            settles.restart(last_batch);
-            held.into_iter().for_each(|lease| settles.push(Op::Undo(lease)));
+        self.settle_log(|log| {
+            log.restart(last_batch);
+            held.into_iter().for_each(|lease| log.push(Op::Undo(lease)));
         });
     }
 
@@ -252,7 +252,7 @@ impl<T> Link<T> {
             leases.late += 1;
             return;
         }
-        leases.settles.push(op(lease));
+        leases.settle_log.push(op(lease));
         drop(leases);
         self.settled.notify_one();
     }
@@ -290,7 +290,7 @@ impl<T: Payload> Remote<T> for Link<T> {
 
     fn try_take(&self) -> Option<Delivery<T>> {
         loop {
-            let (taken, fetch) = self.outlet().take();
+            let (taken, fetch) = self.prefetch().take();
             if fetch {
                 self.wanted.notify_one();
             }
@@ -312,7 +312,7 @@ impl<T: Payload> Remote<T> for Link<T> {
     }
 
     fn has_fetched(&self) -> bool {
-        self.outlet().len() > 0
+        self.prefetch().len() > 0
     }
 
     fn put_child(&self, lease: u64, encoded: Vec<u8>) -> Result<(), LeaseLost> {
@@ -321,7 +321,7 @@ impl<T: Payload> Remote<T> for Link<T> {
         if lease <= leases.lost || leases.deadlines.as_ref().is_some_and(|deadlines| !deadlines.has(lease)) {
             return Err(LeaseLost);
         }
-        leases.settles.push(Op::Child(encoded));
+        leases.settle_log.push(Op::Child(encoded));
         drop(leases);
         self.settled.notify_one();
         Ok(())
@@ -375,13 +375,13 @@ impl<T: Payload> Remote<T> for Link<T> {
 
     fn mark(&self) -> Mark {
         let puts = self.puts().last();
-        Mark { puts, settles: self.settles(|settles| settles.said()), changes: self.changes() }
+        Mark { puts, settles: self.settle_log(|log| log.said()), changes: self.changes() }
     }
 
     fn is_known(&self, mark: Mark) -> bool {
         self.over.load(SeqCst)
             || self.told.load(SeqCst) >= mark.changes
-                && self.settles(|settles| settles.known()) >= mark.settles
+                && self.settle_log(|log| log.known()) >= mark.settles
                 && !self.puts().has_up_to(mark.puts)
     }
 
@@ -392,7 +392,7 @@ impl<T: Payload> Remote<T> for Link<T> {
     fn report(&self) -> Report {
         let mut report = lock(&self.report).clone();
         // What is on its way to Redis, and what has come from there.
-        report.buffered += self.puts().len() + self.outlet().len();
+        report.buffered += self.puts().len() + self.prefetch().len();
         report
     }
 }
@@ -443,11 +443,11 @@ mod tests {
         link.deliver(1, vec![Entry { attempts: 0, payload: b"\"\"".to_vec() }]);
         let item = consumer.try_lease().unwrap();
         assert_eq!(item.put_child(large()), Err(refused));
-        assert_eq!((link.puts().len(), link.settles(|settles| settles.said())), (0, 0));
+        assert_eq!((link.puts().len(), link.settle_log(|log| log.said())), (0, 0));
 
         assert_eq!(producer.try_put(fits()), Ok(()));
         assert_eq!(item.put_child(fits()), Ok(()));
-        assert_eq!((link.puts().len(), link.settles(|settles| settles.said())), (1, 1));
+        assert_eq!((link.puts().len(), link.settle_log(|log| log.said())), (1, 1));
         drop(item);
     }
 
@@ -461,7 +461,7 @@ mod tests {
         let handed_out = Instant::now();
         while handed_out.elapsed().is_zero() {}
         assert_eq!(link.give_up_overdue(), None);
-        let (_, sent) = link.settles(|settles| settles.next_batch()).unwrap();
+        let (_, sent) = link.settle_log(|log| log.next_batch()).unwrap();
         assert!(matches!(&sent[..], [Op::Ack(1), Op::Overdue(ids)] if *ids == (2..=2)), "{sent:?}");
         // Who has the item now puts its children.
         assert_eq!(stuck.put_child("child".to_owned()), Err(PutError::new("child".to_owned(), Refusal::Fenced)));
@@ -509,7 +509,7 @@ mod tests {
             *item = "a".repeat(9);
             item.requeue(); // and the second time it is a dead letter
         }
-        let (_, sent) = link.settles(|settles| settles.next_batch()).unwrap();
+        let (_, sent) = link.settle_log(|log| log.next_batch()).unwrap();
         assert_eq!(sent.iter().map(|op| op.bytes()).collect::<Vec<_>>(), [0, 0]);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const STALE: Duration = Duration::from_millis(250);
 const POLLED: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct Prefetch {
     /// In the order in which they are handed out, which is that of their delivery ids. None is empty.
     fetched: VecDeque<Batch>,
     len: usize,
@@ -90,7 +90,7 @@ impl Pace {
     }
 }
 
-impl Outlet {
+impl Prefetch {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             fetched: VecDeque::new(),

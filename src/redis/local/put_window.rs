@@ -1,4 +1,4 @@
-//! Puts on their way to Redis: the window.
+//! PutWindow on their way to Redis: the window.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -10,7 +10,7 @@ use std::task::Waker;
 /// Each put has a number in this process. What is sent has a sequence besides, without gaps, by which Redis
 /// drops what it has accepted already: puts that were withdrawn have none.
 #[derive(Debug)]
-pub(crate) struct Puts<T> {
+pub(crate) struct PutWindow<T> {
     last: u64,
     /// By number, all that is not confirmed.
     items: BTreeMap<u64, Unconfirmed<T>>,
@@ -58,7 +58,7 @@ pub(crate) struct Confirmed<T> {
 pub(crate) const MOST_ENTRIES: usize = 512;
 const MOST_BYTES: usize = 1 << 20;
 
-impl<T> Puts<T> {
+impl<T> PutWindow<T> {
     pub(crate) fn new() -> Self {
         Self {
             last: 0,
@@ -210,22 +210,22 @@ fn take_up_to<V>(map: &mut BTreeMap<u64, V>, number: u64) -> BTreeMap<u64, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_ENTRIES, Puts};
+    use super::{MOST_ENTRIES, PutWindow};
 
-    fn puts(items: std::ops::RangeInclusive<u64>) -> Puts<u64> {
-        let mut puts = Puts::new();
+    fn puts(items: std::ops::RangeInclusive<u64>) -> PutWindow<u64> {
+        let mut puts = PutWindow::new();
         for item in items {
             assert_eq!(puts.push(item, item.to_string().into_bytes()), item);
         }
         puts
     }
 
-    fn sent(puts: &mut Puts<u64>) -> (u64, Vec<String>) {
+    fn sent(puts: &mut PutWindow<u64>) -> (u64, Vec<String>) {
         let batch = puts.next_batch(MOST_ENTRIES).unwrap();
         (batch.first, batch.payloads.iter().map(|payload| String::from_utf8_lossy(payload).into_owned()).collect())
     }
 
-    fn accepted(puts: &mut Puts<u64>, last: u64) -> Vec<u64> {
+    fn accepted(puts: &mut PutWindow<u64>, last: u64) -> Vec<u64> {
         puts.accepted(last).items.into_keys().collect()
     }
 

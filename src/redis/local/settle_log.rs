@@ -7,7 +7,7 @@ use crate::redis::client::{MAX_BATCH, Op};
 
 /// Reports in their order: a child comes before the end of the lease that it was put through.
 #[derive(Debug, Default)]
-pub(crate) struct Settles {
+pub(crate) struct SettleLog {
     unsent: VecDeque<Op>,
     sending: Option<Arc<Vec<Op>>>,
     /// The number of what is being sent, or was sent last: Redis carries each out once.
@@ -23,7 +23,7 @@ const MOST: usize = MAX_BATCH;
 /// Of the items that go along, the most that one call sends, and one more.
 const MOST_BYTES: usize = 1 << 20;
 
-impl Settles {
+impl SettleLog {
     pub(crate) fn push(&mut self, op: Op) {
         self.unsent.push_back(op);
     }
@@ -99,10 +99,10 @@ impl Settles {
 mod tests {
     use std::time::Duration;
 
-    use super::{MOST, MOST_BYTES, Op, Settles};
+    use super::{MOST, MOST_BYTES, Op, SettleLog};
 
     fn batches(ops: impl IntoIterator<Item = Op>) -> Vec<usize> {
-        let mut settles = Settles::default();
+        let mut settles = SettleLog::default();
         ops.into_iter().for_each(|op| settles.push(op));
         let mut batches = Vec::new();
         while let Some((_, batch)) = settles.next_batch() {
@@ -114,12 +114,12 @@ mod tests {
 
     #[test]
     fn a_large_changed_item_is_sent_once() {
-        let mut settles = Settles::default();
+        let mut settles = SettleLog::default();
         let large = || vec![b' '; MOST_BYTES + 1];
         for op in [Op::Requeue(1, Duration::ZERO, large()), Op::Dead(2, large()), Op::Child(large()), Op::Ack(3)] {
             settles.push(op);
         }
-        let sizes = |settles: &mut Settles| -> Vec<_> {
+        let sizes = |log: &mut SettleLog| -> Vec<_> {
             let again = settles.sending.is_some();
             assert_eq!(settles.lighten().len(), usize::from(again && settles.batch < 3));
             let (number, batch) = settles.next_batch().unwrap();

@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use crate::one_line::OneLine;
 use crate::redis::server::address::{Address, Key, Node};
 use crate::redis::server::connection::{Doubt, Lines, Pair};
-use crate::redis::server::notifications::Hints;
+use crate::redis::server::notifications::Notifications;
 use crate::redis::server::outage::Outage;
 
 /// Between two tries to open connections.
@@ -43,7 +43,7 @@ pub(crate) struct Server {
     /// When it was asked for.
     probe: RefCell<Option<(Instant, Opening)>>,
     doubt: Doubt,
-    pub(crate) hints: Rc<Hints>,
+    pub(crate) notifications: Rc<Notifications>,
     pub(crate) outage: RefCell<Outage>,
     tasks: [JoinHandle<()>; 3],
 }
@@ -83,9 +83,9 @@ impl Server {
 
     fn new(address: Arc<Address>) -> Rc<Self> {
         Rc::new_cyclic(|server: &Weak<Self>| {
-            let hints = Rc::new(Hints::default());
+            let notifications = Rc::new(Notifications::default());
             let tasks = [
-                spawn_local(notifications::route(Rc::clone(&hints), Arc::clone(&address))),
+                spawn_local(notifications::route(Rc::clone(&notifications), Arc::clone(&address))),
                 spawn_local(keep_alive(server.clone())),
                 spawn_local(follow(Arc::clone(&address), server.clone())),
             ];
@@ -95,7 +95,7 @@ impl Server {
                 connections: RefCell::new(connections),
                 probe: RefCell::default(),
                 doubt: Doubt::default(),
-                hints,
+                notifications,
                 outage: RefCell::default(),
                 tasks,
             }
@@ -201,7 +201,7 @@ async fn open(
     let before = lines.node().and_then(|node| connections.node.replace(node.clone()));
     drop(connections);
     // Messages are to come from there, too.
-    server.hints.listen_anew();
+    server.notifications.listen_anew();
     if let (Some(now), Some(before)) = (lines.node(), before.as_ref())
         && now != before
     {

@@ -35,7 +35,7 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// What a queue is told.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ears {
+pub(crate) struct Listener {
     pub(crate) items: Rc<Notify>,
     pub(crate) room: Rc<Notify>,
     /// How much of it there was when that was said last.
@@ -43,7 +43,7 @@ pub(crate) struct Ears {
     pub(crate) state: Rc<Notify>,
 }
 
-impl Ears {
+impl Listener {
     fn all(&self) {
         for one in [&self.items, &self.room, &self.state] {
             one.notify_one();
@@ -53,8 +53,8 @@ impl Ears {
 
 /// Who listens to which channel.
 #[derive(Debug, Default)]
-pub(crate) struct Hints {
-    channels: RefCell<HashMap<String, Vec<Ears>>>,
+pub(crate) struct Notifications {
+    channels: RefCell<HashMap<String, Vec<Listener>>>,
     changed: Notify,
     anew: Notify,
     /// How often listening failed since it last worked.
@@ -63,7 +63,7 @@ pub(crate) struct Hints {
     warned: Cell<bool>,
 }
 
-impl Hints {
+impl Notifications {
     /// There are new connections: what comes on an old one may be of another server.
     pub(crate) fn listen_anew(&self) {
         self.anew.notify_one();
@@ -86,48 +86,48 @@ impl Hints {
 }
 
 /// Has messages passed on for as long as the session lasts.
-pub(crate) async fn listen(hints: &Hints, channels: [String; 2], ears: Ears) -> Infallible {
+pub(crate) async fn listen(notifications: &Notifications, channels: [String; 2], listener: Listener) -> Infallible {
     for channel in &channels {
-        hints.channels.borrow_mut().entry(channel.clone()).or_default().push(ears.clone());
+        notifications.channels.borrow_mut().entry(channel.clone()).or_default().push(listener.clone());
     }
-    hints.changed.notify_one();
-    let _listening = Listening { hints, channels, ears };
+    notifications.changed.notify_one();
+    let _listening = Listening { notifications, channels, listener };
     pending().await
 }
 
 struct Listening<'a> {
-    hints: &'a Hints,
+    notifications: &'a Notifications,
     channels: [String; 2],
-    ears: Ears,
+    listener: Listener,
 }
 
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
-        let mut channels = self.hints.channels.borrow_mut();
+        let mut channels = self.notifications.channels.borrow_mut();
         for channel in &self.channels {
             let Some(all) = channels.get_mut(channel) else { continue };
-            all.retain(|ears| !Rc::ptr_eq(&ears.items, &self.ears.items));
+            all.retain(|listener| !Rc::ptr_eq(&listener.items, &self.listener.items));
             if all.is_empty() {
                 channels.remove(channel);
             }
         }
-        self.hints.changed.notify_one();
+        self.notifications.changed.notify_one();
     }
 }
 
 /// Passes messages on to those who listen.
-pub(crate) async fn route(hints: Rc<Hints>, address: Arc<Address>) {
+pub(crate) async fn route(notifications: Rc<Notifications>, address: Arc<Address>) {
     loop {
-        if hints.channels.borrow().is_empty() {
-            hints.changed.notified().await;
+        if notifications.channels.borrow().is_empty() {
+            notifications.changed.notified().await;
             continue;
         }
         // What is opened from now on leads to where the address leads now.
-        let _ = hints.anew.notified().now_or_never();
+        let _ = notifications.anew.notified().now_or_never();
         if let Either::Left((Err(error), _)) =
-            select(pin!(listen_to(&address, &hints)), pin!(hints.anew.notified())).await
+            select(pin!(listen_to(&address, &notifications)), pin!(notifications.anew.notified())).await
         {
-            let (pause, warn) = hints.fails(&error);
+            let (pause, warn) = notifications.fails(&error);
             let (queue, why) = (address.queue().to_owned(), words(&error));
             // A logger that panics is not to end this.
             spawn_local(async move {
@@ -140,21 +140,21 @@ pub(crate) async fn route(hints: Rc<Hints>, address: Arc<Address>) {
                     log::debug!("no messages from Redis: {why}");
                 }
             });
-            select(pin!(sleep(pause)), pin!(hints.anew.notified())).await;
+            select(pin!(sleep(pause)), pin!(notifications.anew.notified())).await;
         }
     }
 }
 
-async fn listen_to(address: &Address, hints: &Hints) -> Result<Infallible, RedisError> {
+async fn listen_to(address: &Address, notifications: &Notifications) -> Result<Infallible, RedisError> {
     let messages = within(async { address.client().await?.0.get_async_pubsub().await }).await?;
     let (mut sink, mut messages) = messages.split();
     let mut known = HashSet::new();
     loop {
-        follow(hints, &mut sink, &mut known).await?;
-        hints.works();
-        let changed = pin!(hints.changed.notified());
+        follow(notifications, &mut sink, &mut known).await?;
+        notifications.works();
+        let changed = pin!(notifications.changed.notified());
         match timeout(QUIET, select(messages.next(), changed)).await {
-            Ok(Either::Left((Some(message), _))) => tell(hints, &message),
+            Ok(Either::Left((Some(message), _))) => tell(notifications, &message),
             Ok(Either::Left((None, _))) => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
             Ok(Either::Right(_)) => {}
             Err(_) => drop(within(sink.ping::<redis::Value>()).await?),
@@ -163,16 +163,20 @@ async fn listen_to(address: &Address, hints: &Hints) -> Result<Infallible, Redis
 }
 
 /// Subscribes to what is listened to, and to nothing else.
-async fn follow(hints: &Hints, sink: &mut PubSubSink, known: &mut HashSet<String>) -> Result<(), RedisError> {
+async fn follow(
+    notifications: &Notifications,
+    sink: &mut PubSubSink,
+    known: &mut HashSet<String>,
+) -> Result<(), RedisError> {
     let (new, old): (Vec<String>, Vec<String>) = {
-        let channels = hints.channels.borrow();
+        let channels = notifications.channels.borrow();
         let new = channels.keys().filter(|channel| !known.contains(*channel)).cloned();
         (new.collect(), known.iter().filter(|channel| !channels.contains_key(*channel)).cloned().collect())
     };
     if !new.is_empty() {
         within(sink.subscribe(&new)).await?;
-        let channels = hints.channels.borrow();
-        new.iter().filter_map(|channel| channels.get(channel)).flatten().for_each(Ears::all);
+        let channels = notifications.channels.borrow();
+        new.iter().filter_map(|channel| channels.get(channel)).flatten().for_each(Listener::all);
     }
     if !old.is_empty() {
         within(sink.unsubscribe(&old)).await?;
@@ -182,17 +186,17 @@ async fn follow(hints: &Hints, sink: &mut PubSubSink, known: &mut HashSet<String
     Ok(())
 }
 
-fn tell(hints: &Hints, message: &Msg) {
-    let channels = hints.channels.borrow();
-    let ears = channels.get(message.get_channel_name()).into_iter().flatten();
+fn tell(notifications: &Notifications, message: &Msg) {
+    let channels = notifications.channels.borrow();
+    let listener = channels.get(message.get_channel_name()).into_iter().flatten();
     let text = message.get_payload::<String>().unwrap_or_default();
     match text.split_once(' ').unwrap_or((&text, "")) {
-        ("items", _) => ears.for_each(|ears| ears.items.notify_one()),
-        ("room", room) => ears.for_each(|ears| {
-            ears.room_said.set(room.parse().unwrap_or(1));
-            ears.room.notify_one();
+        ("items", _) => listener.for_each(|listener| listener.items.notify_one()),
+        ("room", room) => listener.for_each(|listener| {
+            listener.room_said.set(room.parse().unwrap_or(1));
+            listener.room.notify_one();
         }),
-        _ => ears.for_each(|ears| ears.state.notify_one()),
+        _ => listener.for_each(|listener| listener.state.notify_one()),
     }
 }
 
@@ -208,21 +212,21 @@ fn silent() -> RedisError {
 mod tests {
     use std::io;
 
-    use super::{FIRST_PAUSE, Hints, LONGEST_PAUSE, LONGEST_PAUSE_IF_REFUSED};
+    use super::{FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE_IF_REFUSED, Notifications};
 
     #[test]
     fn what_fails_again_and_again_is_tried_less_and_less_often() {
         let refused = redis::make_extension_error("NOPERM".to_owned(), None);
         let cut = io::Error::from(io::ErrorKind::BrokenPipe).into();
         for (error, longest) in [(refused, LONGEST_PAUSE_IF_REFUSED), (cut, LONGEST_PAUSE)] {
-            let hints = Hints::default();
-            let (pauses, warned): (Vec<_>, Vec<_>) = (0..99).map(|_| hints.fails(&error)).unzip();
+            let notifications = Notifications::default();
+            let (pauses, warned): (Vec<_>, Vec<_>) = (0..99).map(|_| notifications.fails(&error)).unzip();
             assert_eq!((pauses[0], pauses[1], pauses[98]), (FIRST_PAUSE, 2 * FIRST_PAUSE, longest));
             assert!(pauses.is_sorted());
             let is_refused = error.code().is_some();
             assert_eq!(warned.iter().filter(|warned| **warned).count(), usize::from(is_refused));
-            hints.works();
-            assert_eq!(hints.fails(&error), (FIRST_PAUSE, is_refused));
+            notifications.works();
+            assert_eq!(notifications.fails(&error), (FIRST_PAUSE, is_refused));
         }
     }
 }

@@ -64,7 +64,7 @@ for i = 1, n do
 end
 each('HSET', inf, held, 1, 2 * n)
 set(me, 'held', int(num(p[2]) + n), 'handed', later(handed, p[4]))
--- Others may need the hints more, and some may be for what is left.
+-- Others may need the notifications more, and some may be for what is left.
 redis.pcall('HDEL', wc, me)
 wake_for_items(fresh - taken + (waiting > 0 and call('LLEN', back) or 0))
 local cap = num(m[2])

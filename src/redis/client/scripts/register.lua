@@ -15,7 +15,7 @@ set(me, 'producers', int(producers), 'consumers', int(consumers), 'opener', int(
 count('producers', producers - num(p[2]))
 count('consumers', consumers - num(p[3]))
 count('openers', opener - num(p[4]))
--- A hint that this process would not follow is for others.
+-- A notification that this process would not follow is for others.
 if consumers == 0 then redis.pcall('HDEL', wc, me) end
 seal_if_unowned()
 finish()

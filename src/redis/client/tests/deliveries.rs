@@ -112,12 +112,12 @@ fn whoever_waits_hears_of_items() {
         let b = server.join("b", &settings()).await;
         b.endpoints(0, 1).await;
         let [_, to_b] = b.channels();
-        let mut hints = server.listen(std::slice::from_ref(&to_b)).await;
+        let mut notifications = server.listen(std::slice::from_ref(&to_b)).await;
         let mut number = 1;
-        let mut hints_of = async |server: &Server| server.heard(&mut hints, &to_b).await;
+        let mut notified = async |server: &Server| server.heard(&mut notifications, &to_b).await;
 
         a.put_numbers(1..=1).await;
-        assert_eq!(hints_of(&server).await, [""; 0], "b does not wait");
+        assert_eq!(notified(&server).await, [""; 0], "b does not wait");
         let id = a.take(1).await[0].0;
         let mut batch = async |op: Op| {
             assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
@@ -125,27 +125,27 @@ fn whoever_waits_hears_of_items() {
             number += 1;
         };
         batch(Op::Child(b"2".to_vec())).await;
-        assert_eq!(hints_of(&server).await, ["items"]);
+        assert_eq!(notified(&server).await, ["items"]);
         let item = b.take(1).await;
         batch(failed(id, Duration::ZERO)).await;
-        assert_eq!(hints_of(&server).await, ["items"]);
+        assert_eq!(notified(&server).await, ["items"]);
         b.ack_all(1, &item).await;
 
         // Of delayed ones, too, so that it comes when they are due.
         let id = a.take(1).await[0].0;
         assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
         assert_eq!(a.done(3, &[failed(id, Duration::from_secs(600))]).await, 0);
-        assert_eq!(hints_of(&server).await, ["items"]);
+        assert_eq!(notified(&server).await, ["items"]);
         assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: Some(_) }));
         assert_eq!(a.put(2, &["3"]).await.expect("put"), accepted(2));
-        assert_eq!(hints_of(&server).await, ["items"]);
+        assert_eq!(notified(&server).await, ["items"]);
 
-        // A process that has no consumer any more must not use up a hint that others need.
+        // A process that has no consumer any more must not use up a notification that others need.
         assert_eq!(payloads(&b.take(1).await), ["3"]);
         assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { .. }));
         b.endpoints(0, 0).await;
         assert_eq!(a.put(3, &["4"]).await.expect("put"), accepted(3));
-        assert_eq!(hints_of(&server).await, [""; 0]);
+        assert_eq!(notified(&server).await, [""; 0]);
     });
 }
 
@@ -255,23 +255,23 @@ fn a_claim_is_bounded_in_bytes() {
     });
 }
 
-/// A hint is for as many processes as there are items for; where the first ones leave some, others hear of them.
+/// A notification is for as many processes as there are items for; where the first ones leave some, others hear of them.
 #[test]
-fn hints_are_for_as_many_processes_as_items_are_for() {
+fn notifications_are_for_as_many_processes_as_items_are_for() {
     with_redis(|server| async move {
         let a = server.alone(&settings()).await;
         let mut waiting = Vec::new();
         for (name, wanted) in [("b", 10), ("c", 10), ("d", 10)] {
-            let engine = server.join(name, &settings()).await;
-            engine.endpoints(0, 1).await;
-            assert_eq!(engine.claim(wanted, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
-            let channels = engine.channels();
-            waiting.push((engine, server.listen(&channels[1..]).await, channels[1].clone()));
+            let client = server.join(name, &settings()).await;
+            client.endpoints(0, 1).await;
+            assert_eq!(client.claim(wanted, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
+            let channels = client.channels();
+            waiting.push((client, server.listen(&channels[1..]).await, channels[1].clone()));
         }
         let mut woken = async || {
             let mut woken = Vec::new();
-            for (index, (_, hints, channel)) in waiting.iter_mut().enumerate() {
-                if !server.heard(hints, channel).await.is_empty() {
+            for (index, (_, notifications, channel)) in waiting.iter_mut().enumerate() {
+                if !server.heard(notifications, channel).await.is_empty() {
                     woken.push(index);
                 }
             }
@@ -289,9 +289,9 @@ fn hints_are_for_as_many_processes_as_items_are_for() {
         e.endpoints(0, 1).await;
         while !e.take(1_000).await.is_empty() {}
         let [_, to_e] = e.channels();
-        let mut hints = server.listen(std::slice::from_ref(&to_e)).await;
+        let mut notifications = server.listen(std::slice::from_ref(&to_e)).await;
         a.put_numbers(31..=32).await;
-        assert_eq!(server.heard(&mut hints, &to_e).await, ["items"]);
+        assert_eq!(server.heard(&mut notifications, &to_e).await, ["items"]);
         // One that takes less than it was woken for leaves the rest to others.
         assert!(matches!(waiting[0].0.claim(10, HANDED).await.expect("claimed"), Claim::Items { .. }));
     });
@@ -307,10 +307,10 @@ fn what_a_process_leaves_of_the_items_it_was_woken_for_is_for_others() {
         let mut heard = server.listen(std::slice::from_ref(&channel)).await;
         assert!(matches!(a.claim(1_000, HANDED).await.expect("claimed"), Claim::Empty { .. }));
         a.put_numbers(1..=3).await;
-        for (claimed, hints) in [(2, vec!["items"]), (1, vec![])] {
+        for (claimed, notifications) in [(2, vec!["items"]), (1, vec![])] {
             let () = server.command(&["HSET", a.process.key(Key::Wc), "b", "1"]).await;
             assert_eq!(a.take(2).await.len(), claimed);
-            assert_eq!(server.heard(&mut heard, &channel).await, hints);
+            assert_eq!(server.heard(&mut heard, &channel).await, notifications);
         }
     });
 }

@@ -168,7 +168,8 @@ fn a_queue_with_nobody_and_nothing_in_it_takes_other_settings() {
         c.endpoints(1, 1).await;
         c.put_numbers(1..=1).await;
         while c.leave().await.expect("left") {}
-        let joined = Engine::join(server.connect().await, "q", &settings(), "d", "d", true).await.expect("an answer");
+        let joined =
+            QueueClient::join(server.connect().await, "q", &settings(), "d", "d", true).await.expect("an answer");
         assert!(matches!(joined, Joined::Mismatch { .. }), "it holds an item");
     });
 }
@@ -261,12 +262,13 @@ fn settings_must_agree() {
             ("seal_when_unowned", "0", "1", Settings { seal_when_unowned: true, ..settings() }),
         ];
         for (name, is, wanted, settings) in others {
-            let joined = Engine::join(server.connect().await, "q", &settings, "b", "b", true).await.expect("an answer");
+            let joined =
+                QueueClient::join(server.connect().await, "q", &settings, "b", "b", true).await.expect("an answer");
             let Joined::Mismatch { field, theirs, ours } = joined else { panic!("joined in spite of {name}") };
             assert_eq!((&field[..], &theirs[..], &ours[..]), (name, is, wanted));
         }
         assert!(matches!(
-            Engine::join(server.connect().await, "other", &settings(), "b", "b", true).await,
+            QueueClient::join(server.connect().await, "other", &settings(), "b", "b", true).await,
             Ok(Joined::Ok(_))
         ));
     });

@@ -4,7 +4,7 @@ use super::server::with_redis;
 use super::*;
 
 /// Processes that hold something, wait, and are about to be lost; items everywhere.
-async fn everywhere(server: &Server) -> [Engine; 2] {
+async fn everywhere(server: &Server) -> [QueueClient; 2] {
     let a = server.alone(&settings()).await;
     let b = server.join("b", &settings()).await;
     b.endpoints(1, 1).await;
@@ -22,34 +22,34 @@ async fn everywhere(server: &Server) -> [Engine; 2] {
 }
 
 /// Does all that is left, and says what came out.
-async fn drain(server: &Server, engine: &Engine, mut batch: u64) -> Vec<String> {
+async fn drain(server: &Server, client: &QueueClient, mut batch: u64) -> Vec<String> {
     let mut out = Vec::new();
-    for id in engine.in_flight().await.expect("what it holds") {
-        engine.done(batch, &[Op::Undo(id)]).await;
+    for id in client.in_flight().await.expect("what it holds") {
+        client.done(batch, &[Op::Undo(id)]).await;
         batch += 1;
     }
-    engine.seal().await.expect("sealed");
-    engine.endpoints(0, 1).await;
+    client.seal().await.expect("sealed");
+    client.endpoints(0, 1).await;
     loop {
-        let delayed = engine.process.key(Key::Delayed);
+        let delayed = client.process.key(Key::Delayed);
         for member in server.command::<Vec<String>>(&["ZRANGE", delayed, "0", "-1"]).await {
             let () = server.command(&["ZADD", delayed, "1", &member]).await;
         }
-        engine.clear_up_or_end().await;
-        match engine.claim(9, HANDED).await.expect("claimed") {
+        client.clear_up_or_end().await;
+        match client.claim(9, HANDED).await.expect("claimed") {
             Claim::Items { first, entries } => {
                 let ops: Vec<Op> = (first..first + entries.len() as u64).map(Op::Ack).collect();
                 out.extend(entries.into_iter().map(|entry| String::from_utf8(entry.payload).expect("text")));
-                assert_eq!(engine.done(batch, &ops).await, 0);
+                assert_eq!(client.done(batch, &ops).await, 0);
                 batch += 1;
             }
-            Claim::Empty { .. } => panic!("nothing comes, and no end: {:?}", engine.report().await),
+            Claim::Empty { .. } => panic!("nothing comes, and no end: {:?}", client.report().await),
             Claim::Ended => return out,
         }
     }
 }
 
-impl Engine {
+impl QueueClient {
     async fn clear_up_or_end(&self) {
         while self.renew(HANDED).await.expect("renewed") == (Renewed::Ok { more: true }) {}
     }

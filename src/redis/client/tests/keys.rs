@@ -32,7 +32,7 @@ async fn all_expire(server: &Server) {
 }
 
 /// Makes keys of all kinds.
-async fn everything(server: &Server) -> [Engine; 4] {
+async fn everything(server: &Server) -> [QueueClient; 4] {
     let settings = Settings { capacity: Some(1_600), ..settings() };
     let a = server.alone(&settings).await;
     let b = server.join("b", &settings).await;
@@ -84,8 +84,8 @@ fn no_key_of_an_open_queue_has_an_expiry_and_all_of_one_that_was_aborted_have() 
         none_expires(&server).await;
         a.abort().await.expect("aborted");
         all_expire(&server).await;
-        for engine in [a, c] {
-            while engine.leave().await.expect("left") {}
+        for client in [a, c] {
+            while client.leave().await.expect("left") {}
             all_expire(&server).await;
         }
     });

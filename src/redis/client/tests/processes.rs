@@ -6,14 +6,14 @@ use super::server::with_redis;
 use super::*;
 
 /// Suspects come one at a time.
-async fn claim_all(engine: &Engine) -> Vec<String> {
+async fn claim_all(client: &QueueClient) -> Vec<String> {
     let mut all = Vec::new();
     for batch in 1.. {
-        let items = engine.take(1).await;
+        let items = client.take(1).await;
         if items.is_empty() {
             break;
         }
-        engine.ack_all(batch, &items).await;
+        client.ack_all(batch, &items).await;
         all.extend(items.into_iter().map(|(_, _, payload)| payload));
     }
     all
@@ -173,8 +173,8 @@ fn what_several_processes_held_that_go_at_a_time_is_not_mixed_up() {
         }
         let items = vec!["null"; 800];
         assert_eq!(a.put(1, &items).await.expect("put"), accepted(800));
-        for engine in &gone {
-            assert_eq!(engine.take(200).await.len(), 200);
+        for client in &gone {
+            assert_eq!(client.take(200).await.len(), 200);
         }
         server.silence(&gone[0]).await;
         assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ok { more: true });
@@ -183,8 +183,8 @@ fn what_several_processes_held_that_go_at_a_time_is_not_mixed_up() {
         // Step by step, beside each other.
         let mut leaving = vec![true; 3];
         while leaving.contains(&true) {
-            for (engine, leaves) in gone[1..].iter().zip(&mut leaving) {
-                *leaves = *leaves && engine.leave().await.expect("left");
+            for (client, leaves) in gone[1..].iter().zip(&mut leaving) {
+                *leaves = *leaves && client.leave().await.expect("left");
                 a.checked().await;
             }
         }
@@ -206,17 +206,17 @@ fn whoever_waits_hears_of_what_lost_processes_held() {
         let a = server.alone(&settings()).await;
         let (b, c) = (server.join("b", &settings()).await, server.join("c", &settings()).await);
         let [_, channel] = c.channels();
-        let mut hints = server.listen(std::slice::from_ref(&channel)).await;
+        let mut notifications = server.listen(std::slice::from_ref(&channel)).await;
         a.put_numbers(1..=2).await;
         b.take(2).await;
         assert_eq!(c.take(9).await, []);
         server.silence(&b).await;
         a.clear_up().await;
-        assert_eq!(server.heard(&mut hints, &channel).await, ["items"]);
+        assert_eq!(server.heard(&mut notifications, &channel).await, ["items"]);
     });
 }
 
-/// Hints for it would be lost.
+/// Notifications for it would be lost.
 #[test]
 fn whoever_is_lost_waits_for_nothing() {
     with_redis(|server| async move {

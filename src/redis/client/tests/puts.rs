@@ -50,14 +50,14 @@ fn a_full_queue_takes_what_it_has_room_for_and_says_when_there_is_more() {
         let b = server.join("b", &Settings { capacity: Some(3), ..settings() }).await;
         b.endpoints(0, 1).await;
         let [_, to_a] = a.channels();
-        let mut hints = server.listen(std::slice::from_ref(&to_a)).await;
+        let mut notifications = server.listen(std::slice::from_ref(&to_a)).await;
 
         assert_eq!(a.put(1, &["1", "2", "3", "4", "5"]).await.expect("put"), Put::Full(3));
         assert_eq!(a.put(4, &["4", "5"]).await.expect("put"), Put::Full(3));
-        assert_eq!(server.heard(&mut hints, &to_a).await, [""; 0]);
+        assert_eq!(server.heard(&mut notifications, &to_a).await, [""; 0]);
 
         let held = b.take(2).await;
-        assert_eq!(server.heard(&mut hints, &to_a).await, ["room 2"]);
+        assert_eq!(server.heard(&mut notifications, &to_a).await, ["room 2"]);
         assert_eq!(a.put(4, &["4"]).await.expect("put"), Put::Accepted { last: 4, room: Some(1) });
         assert_eq!(a.put(5, &["5"]).await.expect("put"), Put::Accepted { last: 5, room: Some(0) });
 
@@ -65,7 +65,7 @@ fn a_full_queue_takes_what_it_has_room_for_and_says_when_there_is_more() {
         assert_eq!(b.done(1, &[Op::Undo(held[0].0), Op::Child(b"6".to_vec())]).await, 0);
         assert_eq!(a.put(6, &["7"]).await.expect("put"), Put::Full(5));
         assert_eq!(payloads(&b.take(2).await), ["1", "3"]);
-        assert_eq!(server.heard(&mut hints, &to_a).await, [""; 0], "there were 4, now there are 3");
+        assert_eq!(server.heard(&mut notifications, &to_a).await, [""; 0], "there were 4, now there are 3");
         assert_eq!(a.checked().await.ready, 3);
     });
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::server::with_redis;
 use super::*;
 
-/// One process as its bridge would keep it.
+/// One process as its driver would keep it.
 struct Peer {
-    engine: Engine,
+    client: QueueClient,
     next_put: u64,
     next_batch: u64,
     /// Delivery id to item.
@@ -41,13 +41,13 @@ impl Run {
 
     async fn join(&mut self) {
         self.processes += 1;
-        let engine = self.server.join(&format!("p{}", self.processes), &self.settings).await;
+        let client = self.server.join(&format!("p{}", self.processes), &self.settings).await;
         // The first one stays, and keeps its producer: the queue is not to end before the test does.
         let producers = if self.processes == 1 { 1 } else { self.random.usize(0..3) };
-        let registered = engine.register(producers, 1, true, &[]).await.expect("registered");
+        let registered = client.register(producers, 1, true, &[]).await.expect("registered");
         assert_eq!(registered == Registered::Sealed { producers: 0 }, self.sealed && producers > 0);
         let producers = if registered == Registered::Ok { producers } else { 0 };
-        self.peers.push(Peer { engine, next_put: 1, next_batch: 1, held: BTreeMap::new(), producers });
+        self.peers.push(Peer { client, next_put: 1, next_batch: 1, held: BTreeMap::new(), producers });
     }
 
     async fn step(&mut self) {
@@ -56,34 +56,34 @@ impl Run {
             0..25 => self.put(index).await,
             25..50 => self.claim(index).await,
             50..85 => self.settle(index).await,
-            85..90 => drop(self.peers[index].engine.renew(HANDED).await.expect("renewed")),
+            85..90 => drop(self.peers[index].client.renew(HANDED).await.expect("renewed")),
             90..93 => {
                 let server = &self.server;
                 let peer = &mut self.peers[index];
-                peer.engine.reconnected(server.connect().await);
-                let attached = peer.engine.attach().await.expect("attached");
+                peer.client.reconnected(server.connect().await);
+                let attached = peer.client.attach().await.expect("attached");
                 assert_eq!((attached.last_put, attached.last_batch), (peer.next_put - 1, peer.next_batch - 1));
-                let held = peer.engine.in_flight().await.expect("what it holds");
+                let held = peer.client.in_flight().await.expect("what it holds");
                 assert!(held.iter().eq(peer.held.keys()));
             }
             93..95 if self.peers.len() < 6 => self.join().await,
             95..97 if index > 0 => {
                 let peer = self.peers.swap_remove(index);
-                while peer.engine.leave().await.expect("left") {}
+                while peer.client.leave().await.expect("left") {}
             }
             97..99 if index > 0 => {
                 let peer = self.peers.swap_remove(index);
-                self.server.silence(&peer.engine).await;
-                self.peers[0].engine.clear_up().await;
-                assert!(matches!(peer.engine.claim(1, HANDED).await, Err(Failure::Fenced)));
+                self.server.silence(&peer.client).await;
+                self.peers[0].client.clear_up().await;
+                assert!(matches!(peer.client.claim(1, HANDED).await, Err(Failure::Fenced)));
             }
             99 if !self.sealed && self.chance(4) => {
-                self.peers[index].engine.seal().await.expect("sealed");
+                self.peers[index].client.seal().await.expect("sealed");
                 self.sealed = true;
             }
             _ => {}
         }
-        self.peers[0].engine.checked().await;
+        self.peers[0].client.checked().await;
         let keys: String = self.server.command(&["INFO", "keyspace"]).await;
         assert!(keys.contains(",expires=0,"), "the queue is open: {keys}");
     }
@@ -93,11 +93,11 @@ impl Run {
         let twice = self.chance(4);
         let peer = &mut self.peers[index];
         let items: Vec<String> = (peer.next_put..peer.next_put + count)
-            .map(|number| format!("\"{}-{number}\"", peer.engine.process_id()))
+            .map(|number| format!("\"{}-{number}\"", peer.client.process_id()))
             .collect();
         let first = peer.next_put;
         for _ in 0..=u8::from(twice) {
-            let last = match peer.engine.put(first, &items).await.expect("put") {
+            let last = match peer.client.put(first, &items).await.expect("put") {
                 Put::Accepted { last, .. } | Put::Full(last) if peer.producers > 0 => last,
                 Put::Closed if peer.producers == 0 => return,
                 other => panic!("{other:?} for {} producers", peer.producers),
@@ -110,7 +110,7 @@ impl Run {
     async fn claim(&mut self, index: usize) {
         let max = self.random.usize(1..30);
         let peer = &mut self.peers[index];
-        for (id, attempts, item) in peer.engine.take(max).await {
+        for (id, attempts, item) in peer.client.take(max).await {
             assert!(attempts < self.settings.max_attempts);
             assert_eq!(self.ledger.settled.get(&item), None, "{item} was settled and came again");
             assert_eq!(peer.held.insert(id, item), None);
@@ -141,10 +141,10 @@ impl Run {
         }
         if random.u32(0..5) == 0 && !peer.held.is_empty() {
             ledger.confirmed += 1;
-            ops.push(Op::Child(format!("\"child {} {}\"", peer.engine.process_id(), peer.next_batch).into_bytes()));
+            ops.push(Op::Child(format!("\"child {} {}\"", peer.client.process_id(), peer.next_batch).into_bytes()));
         }
         for _ in 0..random.u32(1..3) {
-            assert_eq!(peer.engine.done(peer.next_batch, &ops).await, 0);
+            assert_eq!(peer.client.done(peer.next_batch, &ops).await, 0);
         }
         peer.next_batch += 1;
     }
@@ -165,13 +165,13 @@ async fn run(server: Server, seed: u64) {
     // The end: nothing more comes, and one process does what is left.
     let first = run.peers.swap_remove(0);
     for peer in run.peers.drain(..) {
-        while peer.engine.leave().await.expect("left") {}
+        while peer.client.leave().await.expect("left") {}
     }
-    first.engine.seal().await.expect("sealed");
-    first.engine.endpoints(0, 1).await;
+    first.client.seal().await.expect("sealed");
+    first.client.endpoints(0, 1).await;
     run.peers.push(first);
     loop {
-        match run.peers[0].engine.claim(1, HANDED).await.expect("claimed") {
+        match run.peers[0].client.claim(1, HANDED).await.expect("claimed") {
             Claim::Items { first, entries } => {
                 for (id, entry) in (first..).zip(entries) {
                     run.peers[0].held.insert(id, String::from_utf8(entry.payload).expect("text"));
@@ -182,7 +182,7 @@ async fn run(server: Server, seed: u64) {
             Claim::Ended => break,
         }
     }
-    let r = run.peers[0].engine.checked().await;
+    let r = run.peers[0].client.checked().await;
     assert_eq!((r.ended, r.accepted), (Some(End::Complete), run.ledger.confirmed));
     assert_eq!(r.dead, run.ledger.dead);
     assert_eq!(run.ledger.settled.len() as u64, run.ledger.confirmed, "every item came out");

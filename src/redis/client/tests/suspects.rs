@@ -75,9 +75,9 @@ fn the_attempts_of_items_whose_processes_die_are_bounded() {
         for (process, attempts) in [("b", 0), ("c", 1)] {
             let doomed = server.join(process, &settings).await;
             let other = server.join(&format!("{process}2"), &settings).await;
-            for engine in [&doomed, &other] {
+            for client in [&doomed, &other] {
                 let most = if attempts == 0 { 1 } else { 9 };
-                assert_eq!(engine.take(most).await.iter().map(|item| item.1).collect::<Vec<_>>(), [attempts]);
+                assert_eq!(client.take(most).await.iter().map(|item| item.1).collect::<Vec<_>>(), [attempts]);
             }
             server.silence(&other).await;
             server.silence(&doomed).await;
@@ -98,7 +98,7 @@ fn when_a_suspect_is_settled_others_hear_of_the_next_one() {
         let a = server.alone(&settings()).await;
         let (b, c) = (server.join("b", &settings()).await, server.join("c", &settings()).await);
         let [_, channel] = c.channels();
-        let mut hints = server.listen(std::slice::from_ref(&channel)).await;
+        let mut notifications = server.listen(std::slice::from_ref(&channel)).await;
         a.put_numbers(1..=2).await;
         b.take(2).await;
         server.silence(&b).await;
@@ -106,7 +106,7 @@ fn when_a_suspect_is_settled_others_hear_of_the_next_one() {
         let first = a.take(9).await;
         let () = server.command(&["HSET", a.process.key(Key::Wc), "c", "1"]).await;
         a.ack_all(1, &first).await;
-        assert_eq!(server.heard(&mut hints, &channel).await, ["items"]);
+        assert_eq!(server.heard(&mut notifications, &channel).await, ["items"]);
     });
 }
 

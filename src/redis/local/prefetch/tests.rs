@@ -1,14 +1,14 @@
 use std::time::{Duration, Instant};
 
-use super::{AHEAD, Entry, MOST, Outlet, POLLED, STALE};
+use super::{AHEAD, Entry, MOST, POLLED, Prefetch, STALE};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// An outlet at instants that the test gives.
+/// An prefetch at instants that the test gives.
 struct Scene {
-    outlet: Outlet,
+    prefetch: Prefetch,
     now: Instant,
     next: u64,
     /// How many of those that were taken are done.
@@ -18,7 +18,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let now = Instant::now();
-        Self { outlet: Outlet::new(now), now, next: 1, done: 0 }
+        Self { prefetch: Prefetch::new(now), now, next: 1, done: 0 }
     }
 
     fn after(&mut self, time: Duration) -> &mut Self {
@@ -28,39 +28,39 @@ impl Scene {
 
     /// Asks how many to fetch, and fetches them.
     fn fetch(&mut self, waiting: usize) -> usize {
-        let wanted = self.outlet.wanted(waiting, self.done, self.now);
+        let wanted = self.prefetch.wanted(waiting, self.done, self.now);
         self.fill(wanted);
         wanted
     }
 
     fn fill(&mut self, count: usize) {
         let entry = Entry { attempts: 0, payload: Vec::new() };
-        self.outlet.fill(self.next, vec![entry; count], self.now);
+        self.prefetch.fill(self.next, vec![entry; count], self.now);
         self.next += count as u64;
     }
 
     /// Takes so many, and returns how often that called for more.
     fn take(&mut self, count: usize) -> usize {
-        (0..count).filter(|_| self.outlet.take().1).count()
+        (0..count).filter(|_| self.prefetch.take().1).count()
     }
 
     /// Works with one consumer: so many jobs of this length. Returns the most that was here ahead of it.
     fn work(&mut self, jobs: usize, length: Duration) -> usize {
         let mut most = 0;
         for _ in 0..jobs {
-            if self.outlet.len() == 0 {
+            if self.prefetch.len() == 0 {
                 self.fetch(1);
             }
-            assert!(self.outlet.take().0.is_some());
+            assert!(self.prefetch.take().0.is_some());
             self.fetch(0);
-            most = most.max(self.outlet.len());
+            most = most.max(self.prefetch.len());
             self.after(length).done += 1;
         }
         most
     }
 
     fn back(&mut self) -> Vec<u64> {
-        self.outlet.take_due(self.now).into_iter().map(|(id, _)| id).collect()
+        self.prefetch.take_due(self.now).into_iter().map(|(id, _)| id).collect()
     }
 }
 
@@ -73,13 +73,13 @@ fn as_many_are_fetched_as_consumers_wait_for() {
 #[test]
 fn a_consumer_that_finds_nothing_has_one_fetched_and_says_so_once() {
     let mut scene = Scene::new();
-    assert_eq!((scene.outlet.take(), scene.outlet.take()), ((None, true), (None, false)));
+    assert_eq!((scene.prefetch.take(), scene.prefetch.take()), ((None, true), (None, false)));
     assert_eq!(scene.fetch(0), 1);
-    assert_eq!(scene.outlet.take().0.map(|(id, _)| id), Some(1));
-    assert_eq!(scene.outlet.take(), (None, true));
+    assert_eq!(scene.prefetch.take().0.map(|(id, _)| id), Some(1));
+    assert_eq!(scene.prefetch.take(), (None, true));
     scene.now = Instant::now() + 2 * POLLED;
     assert_eq!(scene.fetch(0), 0, "it has not asked again");
-    assert_eq!(scene.outlet.take(), (None, true), "now it has");
+    assert_eq!(scene.prefetch.take(), (None, true), "now it has");
 }
 
 #[test]
@@ -94,13 +94,13 @@ fn before_the_pace_is_known_nothing_is_fetched_ahead() {
 #[test]
 fn what_quick_consumers_use_in_a_moment_is_fetched_ahead() {
     let mut scene = Scene::new();
-    scene.outlet.target = MOST;
+    scene.prefetch.target = MOST;
     scene.fill(100);
     scene.take(100);
     let wanted = scene.after(2 * AHEAD).fetch(0);
     assert_eq!(wanted, 50, "as many as in half of that time");
     assert_eq!(scene.take(wanted), 1, "called for more once on the way down");
-    scene.outlet.target = MOST;
+    scene.prefetch.target = MOST;
     scene.fill(100_000);
     scene.take(100_000);
     assert_eq!(scene.after(2 * AHEAD).fetch(0), MOST);
@@ -109,7 +109,7 @@ fn what_quick_consumers_use_in_a_moment_is_fetched_ahead() {
 #[test]
 fn while_a_window_is_young_the_last_pace_counts() {
     let mut scene = Scene::new();
-    scene.outlet.target = MOST;
+    scene.prefetch.target = MOST;
     scene.fill(40);
     scene.take(40);
     assert_eq!(scene.after(2 * AHEAD).fetch(0), 20);
@@ -133,7 +133,7 @@ fn the_pace_of_a_moment_of_work_counts_when_it_is_done() {
     }
     assert_eq!(wanted, [1, 3, 7, 15, 31]);
     // There is nothing for a minute.
-    assert_eq!(scene.outlet.wanted(1, scene.done, scene.now), 63);
+    assert_eq!(scene.prefetch.wanted(1, scene.done, scene.now), 63);
     assert_eq!(scene.after(Duration::from_secs(60)).fetch(1), 127);
     // Slow jobs are heard of with the first.
     scene.take(1);
@@ -150,9 +150,9 @@ fn nothing_is_fetched_ahead_of_slow_jobs() {
     assert!(Scene::new().work(50, ms(1)) > 0);
     // Nor where the way is long, unless that is so again and again.
     let mut scene = Scene::new();
-    scene.outlet.took(ms(500));
+    scene.prefetch.took(ms(500));
     assert_eq!(scene.work(50, ms(200)), 0);
-    scene.outlet.took(ms(500));
+    scene.prefetch.took(ms(500));
     assert!(scene.work(50, ms(200)) > 0, "5 are used on it");
 }
 
@@ -172,29 +172,29 @@ fn what_was_fetched_goes_back_by_its_age_whatever_is_taken() {
     scene.fill(5);
     scene.after(ms(100)).fill(5);
     let begin = scene.now - ms(100);
-    assert_eq!(scene.outlet.due(), Some(begin + STALE));
+    assert_eq!(scene.prefetch.due(), Some(begin + STALE));
     scene.take(3);
     assert_eq!(scene.after(ms(149)).back(), [0; 0]);
     scene.take(1);
     // What stands behind it would be taken later still.
     assert_eq!(scene.after(ms(1)).back(), [5, 6, 7, 8, 9, 10]);
-    assert_eq!((scene.outlet.due(), scene.outlet.len(), scene.outlet.handed()), (None, 0, 4));
+    assert_eq!((scene.prefetch.due(), scene.prefetch.len(), scene.prefetch.handed()), (None, 0, 4));
 }
 
 #[test]
 fn a_consumer_that_polls_finds_an_item_for_a_second() {
     let mut scene = Scene::new();
-    scene.outlet.take();
+    scene.prefetch.take();
     assert_eq!(scene.fetch(0), 1);
     // Others are for consumers that wait.
     scene.after(ms(10)).fill(3);
     assert_eq!(scene.after(STALE).back(), [2, 3, 4]);
-    assert_eq!(scene.outlet.handed(), 0);
+    assert_eq!(scene.prefetch.handed(), 0);
     assert_eq!(scene.after(ms(700)).back(), [0; 0]);
-    assert_eq!(scene.outlet.take().0.map(|(id, _)| id), Some(1));
+    assert_eq!(scene.prefetch.take().0.map(|(id, _)| id), Some(1));
     // With more than one, only the first is for it.
-    scene.outlet.take();
-    scene.outlet.wanted(0, scene.done, scene.now);
+    scene.prefetch.take();
+    scene.prefetch.wanted(0, scene.done, scene.now);
     scene.fill(2);
     assert_eq!(scene.after(STALE).back(), [6]);
     assert_eq!(scene.after(POLLED - STALE).back(), [5]);
@@ -204,12 +204,12 @@ fn a_consumer_that_polls_finds_an_item_for_a_second() {
 fn what_was_handed_out_has_the_lowest_ids() {
     let mut scene = Scene::new();
     scene.fill(3);
-    assert_eq!(scene.outlet.handed(), 0);
+    assert_eq!(scene.prefetch.handed(), 0);
     scene.take(2);
-    assert_eq!(scene.outlet.handed(), 2);
-    scene.outlet.take_all();
-    assert_eq!((scene.outlet.handed(), scene.outlet.len()), (2, 0));
+    assert_eq!(scene.prefetch.handed(), 2);
+    scene.prefetch.take_all();
+    assert_eq!((scene.prefetch.handed(), scene.prefetch.len()), (2, 0));
     scene.fill(2);
     scene.take(1);
-    assert_eq!(scene.outlet.handed(), 4);
+    assert_eq!(scene.prefetch.handed(), 4);
 }

@@ -1,4 +1,4 @@
--- Messages for those who wait. They are hints: a process that misses one looks again after a moment. So nothing
+-- Messages for those who wait. They are notifications: a process that misses one looks again after a moment. So nothing
 -- in here may raise.
 local channel = meta:sub(1, -5) .. 'to:'
 

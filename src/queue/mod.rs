@@ -51,9 +51,9 @@ pub use report::snapshot::{
 pub(crate) use report::units::{Age, count};
 pub(crate) use shared::{Config, Redelivery, Shared};
 #[cfg(feature = "redis")]
-pub(crate) use store::driver::Here;
+pub(crate) use store::driver::LocalStatus;
 #[cfg(feature = "redis")]
-pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Report, Settled, Unsendable};
+pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
 pub(crate) use store::take::{Take, Taken};
 pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused};
 pub(crate) use waiting::lines::{Line, Place};

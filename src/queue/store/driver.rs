@@ -12,7 +12,7 @@ use crate::queue::waiting::lines::Line;
 
 /// What the other side is to know of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Here {
+pub(crate) struct LocalStatus {
     /// Somebody said `seal` here.
     pub(crate) sealed: bool,
     /// Endpoints may be opened here.
@@ -32,12 +32,12 @@ pub(crate) struct Here {
 
 impl<T> Shared<T> {
     /// Items came for `count` waiting getters.
-    pub(crate) fn tell_getters(&self, count: usize) {
+    pub(crate) fn notify_getters(&self, count: usize) {
         self.tell(Line::Getters, count);
     }
 
     /// There is room for `count` waiting puts.
-    pub(crate) fn tell_putters(&self, count: usize) {
+    pub(crate) fn notify_putters(&self, count: usize) {
         self.tell(Line::Putters, count);
     }
 
@@ -57,11 +57,11 @@ impl<T> Shared<T> {
         control.lines.getters.len() + rows.map(|row| row.room() - 1).sum::<usize>()
     }
 
-    pub(crate) fn here(&self) -> Here {
+    pub(crate) fn local_status(&self) -> LocalStatus {
         let (control, permits) = (self.control(), self.store.permits());
         let Control { life, registry, .. } = &*control;
         let (producers, leaving) = (registry.producers(), life.shut_down);
-        Here {
+        LocalStatus {
             sealed: life.seal_said,
             can_open: registry.openers > 0 && !leaving,
             producers: match () {
@@ -96,7 +96,7 @@ impl<T> Shared<T> {
             self.refuse_unconfirmed(control, effects);
         });
         // A flush does not wait for them any more.
-        self.tell_flushers();
+        self.notify_flushers();
     }
 
     /// The queue has ended, or this process has left it.

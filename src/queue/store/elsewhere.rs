@@ -120,7 +120,7 @@ impl<T> Shared<T> {
     }
 
     /// Wakes flushes: more of what was said here is known elsewhere.
-    pub(crate) fn tell_flushers(&self) {
+    pub(crate) fn notify_flushers(&self) {
         let wakers: Vec<_> = self.control().lines.flushers.pop_all().collect();
         wake(wakers);
     }
@@ -131,7 +131,7 @@ impl<T> Shared<T> {
         let item = remote.driver.withdraw(number)?;
         wake(self.notify_next(Line::Putters));
         // A flush does not wait for it any more.
-        self.tell_flushers();
+        self.notify_flushers();
         Some(item)
     }
 

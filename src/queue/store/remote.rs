@@ -77,7 +77,7 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     fn refuse(&self) -> (Vec<T>, Vec<Waker>);
 
     /// What is known of the whole queue.
-    fn report(&self) -> Report;
+    fn report(&self) -> StoreReport;
 
     /// Opens the queue of the dead letters, which is elsewhere, too. Once its handle is sealed here, it ends when it has
     /// no more for this process.
@@ -141,7 +141,7 @@ pub(crate) struct Mark {
 
 /// What is known of the items of the whole queue, maybe of a moment ago.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Report {
+pub(crate) struct StoreReport {
     pub(crate) buffered: usize,
     pub(crate) delayed: usize,
     pub(crate) totals: Totals,

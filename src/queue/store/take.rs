@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::boxes::{Boxes, Closed};
-use super::remote::Report;
+use super::remote::StoreReport;
 use crate::error::TryGetError;
 use crate::queue::effects::{Effects, wake};
 use crate::queue::flags::{DRAINING, ENDED, RETURNED};
@@ -236,18 +236,18 @@ impl<T> Shared<T> {
     }
 
     /// Describes the items of the queue, and what became of all others.
-    pub(crate) fn stock(&self, control: &Control<T>) -> Report {
+    pub(crate) fn stock(&self, control: &Control<T>) -> StoreReport {
         match &self.store {
-            Store::Plain(_) => Report {
+            Store::Plain(_) => StoreReport {
                 buffered: self.buffered(control),
                 delayed: control.delayed.len(),
                 totals: control.totals(),
-                ..Report::default()
+                ..StoreReport::default()
             },
             Store::Remote(remote) => {
                 let report = remote.driver.report();
                 match control.ended() {
-                    Some(drained) => Report { buffered: 0, totals: drained.totals, ..report },
+                    Some(drained) => StoreReport { buffered: 0, totals: drained.totals, ..report },
                     None => report,
                 }
             }

@@ -13,7 +13,7 @@ use redis::Cmd;
 
 use crate::lock::lock;
 use crate::redis::client::scripts::{FORMAT, Key, LETTERS, SCRIPTS, Script};
-use crate::redis::server::connection::{Line, Pair};
+use crate::redis::server::connection::{Connection, Pair};
 
 pub(crate) mod process_id;
 mod reply;
@@ -24,10 +24,10 @@ pub(crate) mod tests;
 mod types;
 mod wire;
 
-use reply::Reply;
-pub(crate) use report::{End, Report};
+use reply::ScriptReply;
+pub(crate) use report::{QueueEnd, QueueReport};
 pub(crate) use types::{
-    Attached, Claim, Entry, Failure, Joined, Op, Put, Registered, Rejoined, Renewed, Settings, Settled,
+    Attached, ClaimReply, Entry, Failure, Joined, Op, PutReply, Registered, Rejoined, Renewed, Settings, SettleReply,
 };
 use wire::{Encoder, Fresh, foreign};
 
@@ -169,7 +169,7 @@ impl QueueClient {
     }
 
     /// A look from outside at the queue of that name, as it was last begun.
-    pub(crate) async fn look(pair: &Pair, name: &str) -> Result<Option<Report>, Failure> {
+    pub(crate) async fn look(pair: &Pair, name: &str) -> Result<Option<QueueReport>, Failure> {
         let name = Name { pointer: pointer(name), process: String::new() };
         let generation: Option<String> = redis::cmd("GET").arg(&name.pointer).query_async(&mut pair.control()).await?;
         let Some(generation) = generation else { return Ok(None) };
@@ -248,7 +248,7 @@ impl QueueClient {
         self.attach_through(self.pair.bulk()).await
     }
 
-    async fn attach_through(&self, line: Line) -> Result<Attached, Failure> {
+    async fn attach_through(&self, line: Connection) -> Result<Attached, Failure> {
         let mut reply = self.call_through(line, &SCRIPTS.attach, |_| {}).await?;
         match reply.word() {
             "OK" => Ok(Attached { last_put: reply.next()?, last_batch: reply.next()? }),
@@ -313,7 +313,7 @@ impl QueueClient {
 
     /// PutWindow items (JSON), at most [`MAX_BATCH`]. The first has the number `first`, counted from 1; what
     /// was accepted before is skipped.
-    pub(crate) async fn put(&self, first: u64, payloads: &[impl AsRef<[u8]>]) -> Result<Put, Failure> {
+    pub(crate) async fn put(&self, first: u64, payloads: &[impl AsRef<[u8]>]) -> Result<PutReply, Failure> {
         let head = wire::fresh(self.process.time());
         let mut reply = self
             .call_through(self.pair.bulk(), &SCRIPTS.put, |cmd| {
@@ -326,19 +326,19 @@ impl QueueClient {
         match reply.word() {
             "OK" => {
                 let last = reply.next()?;
-                Ok(Put::Accepted { last, room: u64::try_from(reply.next::<i64>()?).ok() })
+                Ok(PutReply::Accepted { last, room: u64::try_from(reply.next::<i64>()?).ok() })
             }
-            "FULL" => Ok(Put::Full(reply.next()?)),
-            "GAP" => Ok(Put::Gap),
-            "CLOSED" => Ok(Put::Closed),
-            "ENDED" => Ok(Put::Ended),
+            "FULL" => Ok(PutReply::Full(reply.next()?)),
+            "GAP" => Ok(PutReply::Gap),
+            "CLOSED" => Ok(PutReply::Closed),
+            "ENDED" => Ok(PutReply::Ended),
             _ => Err(reply.failure()),
         }
     }
 
     /// Claims up to `max` items, at most [`MAX_BATCH`]. `handed` is the last delivery that a consumer here was handed. After
     /// a lost answer, [`QueueClient::attach`] through a new connection and [`QueueClient::last_claim`] tell what came of it.
-    pub(crate) async fn claim(&self, max: usize, handed: u64) -> Result<Claim, Failure> {
+    pub(crate) async fn claim(&self, max: usize, handed: u64) -> Result<ClaimReply, Failure> {
         let max = max.clamp(1, MAX_BATCH);
         let next_id = &self.process.next_id;
         let first = next_id.fetch_add(max as u64, Ordering::Relaxed);
@@ -354,14 +354,14 @@ impl QueueClient {
                 let entries: Vec<Vec<u8>> = reply.next()?;
                 // One claim is under way at a time, and it has used no more: so ids have no gaps.
                 next_id.store(first + entries.len() as u64, Ordering::Relaxed);
-                Ok(Claim::Items { first, entries: entries.into_iter().map(Entry::parse).collect() })
+                Ok(ClaimReply::Items { first, entries: entries.into_iter().map(Entry::parse).collect() })
             }
             "EMPTY" => {
                 let next_due = u64::try_from(reply.next::<i64>()?).ok();
                 next_id.store(first, Ordering::Relaxed);
-                Ok(Claim::Empty { next_due: next_due.map(Duration::from_millis) })
+                Ok(ClaimReply::Empty { next_due: next_due.map(Duration::from_millis) })
             }
-            "ENDED" => Ok(Claim::Ended),
+            "ENDED" => Ok(ClaimReply::Ended),
             _ => Err(reply.failure()),
         }
     }
@@ -375,7 +375,7 @@ impl QueueClient {
         handed: u64,
         ops: &[Op],
         delays: &[Duration],
-    ) -> Result<Settled, Failure> {
+    ) -> Result<SettleReply, Failure> {
         let to = Encoder { head: wire::fresh(self.process.time()), prefix: self.process.field("") };
         let mut reply = self
             .call_through(self.pair.bulk(), &SCRIPTS.settle, |cmd| to.encode(cmd, batch, handed, ops, delays))
@@ -383,9 +383,9 @@ impl QueueClient {
         match reply.word() {
             "OK" => {
                 self.process.told_handed.fetch_max(handed, Ordering::Relaxed);
-                Ok(Settled::Done { late: reply.next()? })
+                Ok(SettleReply::Done { late: reply.next()? })
             }
-            "ENDED" => Ok(Settled::Ended),
+            "ENDED" => Ok(SettleReply::Ended),
             _ => Err(reply.failure()),
         }
     }
@@ -432,24 +432,24 @@ impl QueueClient {
     }
 
     /// How the queue is.
-    pub(crate) async fn report(&self) -> Result<Report, Failure> {
+    pub(crate) async fn report(&self) -> Result<QueueReport, Failure> {
         let reply = self.call(&SCRIPTS.report, |_| {}).await?;
         match reply.word() {
-            "OK" => Report::parse(reply),
+            "OK" => QueueReport::parse(reply),
             _ => Err(reply.failure()),
         }
     }
 
-    async fn call(&self, script: &Script, args: impl FnOnce(&mut Cmd)) -> Result<Reply, Failure> {
+    async fn call(&self, script: &Script, args: impl FnOnce(&mut Cmd)) -> Result<ScriptReply, Failure> {
         self.call_through(self.pair.control(), script, args).await
     }
 
     async fn call_through(
         &self,
-        mut line: Line,
+        mut line: Connection,
         script: &Script,
         args: impl FnOnce(&mut Cmd),
-    ) -> Result<Reply, Failure> {
+    ) -> Result<ScriptReply, Failure> {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(script.script.get_hash()).arg(script.keys.len());
         script.keys.iter().for_each(|key| _ = cmd.arg(self.process.key(*key)));
@@ -457,7 +457,7 @@ impl QueueClient {
         args(&mut cmd);
         loop {
             match cmd.query_async(&mut line).await {
-                Ok(value) => return Reply::new(value),
+                Ok(value) => return ScriptReply::new(value),
                 // Redis forgets scripts when it restarts. A call of one that it does not know did nothing.
                 Err(error) if error.code() == Some("NOSCRIPT") => script.script.load_async(&mut line).await?,
                 Err(error) => return Err(error.into()),

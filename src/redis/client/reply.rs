@@ -7,12 +7,12 @@ use redis::{FromRedisValue, Value};
 use super::types::Failure;
 use super::wire::foreign;
 
-pub(crate) struct Reply {
+pub(crate) struct ScriptReply {
     word: String,
     rest: vec::IntoIter<Value>,
 }
 
-impl Reply {
+impl ScriptReply {
     pub(crate) fn new(value: Value) -> Result<Self, Failure> {
         let Value::Array(values) = value else { return Err(foreign("not an answer of a script")) };
         let mut rest = values.into_iter();

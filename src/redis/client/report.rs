@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::reply::{Reply, convert};
+use super::reply::{ScriptReply, convert};
 use super::types::Failure;
 use super::wire::foreign;
 
 /// How a queue ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum QueueEnd {
     Complete,
     Aborted,
 }
@@ -19,8 +19,8 @@ pub(crate) enum End {
 ///
 /// `accepted` = `acked` + `taken` + `dead` + `discarded` + `in_flight` + `ready` + `back` + `delayed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Report {
-    pub(crate) ended: Option<End>,
+pub(crate) struct QueueReport {
+    pub(crate) ended: Option<QueueEnd>,
     pub(crate) sealed: bool,
     pub(crate) in_flight: u64,
     pub(crate) producers: u64,
@@ -66,8 +66,8 @@ pub(crate) struct ProcessReport {
     pub(crate) silent: Duration,
 }
 
-impl Report {
-    pub(crate) fn parse(mut reply: Reply) -> Result<Self, Failure> {
+impl QueueReport {
+    pub(crate) fn parse(mut reply: ScriptReply) -> Result<Self, Failure> {
         let fields: Vec<String> = reply.next()?;
         let (in_flight, ready, back, delayed) = reply.next()?;
         let letters = reply.next()?;
@@ -96,8 +96,8 @@ impl Report {
         Ok(Self {
             ended: match ended.as_str() {
                 "" => None,
-                "complete" => Some(End::Complete),
-                _ => Some(End::Aborted),
+                "complete" => Some(QueueEnd::Complete),
+                _ => Some(QueueEnd::Aborted),
             },
             sealed: sealed == "1",
             in_flight,

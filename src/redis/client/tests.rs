@@ -16,17 +16,18 @@ mod suspects;
 use std::time::Duration;
 
 use super::{
-    Attached, Claim, Entry, Failure, Joined, Key, Op, Put, QueueClient, Registered, Rejoined, Renewed, Report, Settings,
+    Attached, ClaimReply, Entry, Failure, Joined, Key, Op, PutReply, QueueClient, QueueReport, Registered, Rejoined,
+    Renewed, Settings,
 };
-use super::{End, Settled};
-use server::Server;
+use super::{QueueEnd, SettleReply};
+use server::TestServer;
 
 /// Consumers were handed all that was claimed.
 const HANDED: u64 = u64::MAX >> 11;
 
 /// All is accepted up to this number, of a queue that is never full.
-fn accepted(last: u64) -> Put {
-    Put::Accepted { last, room: None }
+fn accepted(last: u64) -> PutReply {
+    PutReply::Accepted { last, room: None }
 }
 
 /// An item that comes back as it was.
@@ -45,7 +46,7 @@ fn settings() -> Settings {
     }
 }
 
-impl Server {
+impl TestServer {
     async fn join(&self, process: &str, settings: &Settings) -> QueueClient {
         match QueueClient::join(self.connect().await, "q", settings, process, &format!("name of {process}"), true).await
         {
@@ -94,14 +95,14 @@ impl QueueClient {
             let last = numbers.end().min(&(first + super::MAX_BATCH as u64 - 1)).to_owned();
             let items: Vec<String> = (first..=last).map(|number| number.to_string()).collect();
             let put = self.put(first, &items).await.expect("put");
-            assert!(matches!(put, Put::Accepted { last: up_to, .. } if up_to == last), "{put:?}");
+            assert!(matches!(put, PutReply::Accepted { last: up_to, .. } if up_to == last), "{put:?}");
         }
     }
 
     /// Claims up to `max`: delivery ids, attempts so far, and payloads.
     async fn take(&self, max: usize) -> Vec<(u64, u32, String)> {
         match self.claim(max, HANDED).await.expect("claimed") {
-            Claim::Items { first, entries } => (first..)
+            ClaimReply::Items { first, entries } => (first..)
                 .zip(entries)
                 .map(|(id, entry)| (id, entry.attempts, String::from_utf8(entry.payload).expect("text")))
                 .collect(),
@@ -111,8 +112,8 @@ impl QueueClient {
 
     async fn done(&self, batch: u64, ops: &[Op]) -> u64 {
         match self.settle(batch, HANDED, ops, &[]).await.expect("settled") {
-            Settled::Done { late } => late,
-            Settled::Ended => panic!("ended before batch {batch}"),
+            SettleReply::Done { late } => late,
+            SettleReply::Ended => panic!("ended before batch {batch}"),
         }
     }
 
@@ -131,7 +132,7 @@ impl QueueClient {
     }
 
     /// How the queue is, with nothing lost and nothing doubled.
-    async fn checked(&self) -> Report {
+    async fn checked(&self) -> QueueReport {
         let r = self.report().await.expect("a report");
         let waiting = r.ready + r.back + r.delayed;
         assert_eq!(r.accepted, r.acked + r.taken + r.dead + r.discarded + r.in_flight + waiting, "{r:?}");

@@ -124,7 +124,7 @@ pub(crate) enum Registered {
 
 /// What came of a put. The number is that of the last item that was accepted.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Put {
+pub(crate) enum PutReply {
     Accepted {
         last: u64,
         /// How much is left; `None` if there is no end of it.
@@ -141,7 +141,7 @@ pub(crate) enum Put {
 
 /// What came of a claim.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
+pub(crate) enum ClaimReply {
     /// Deliveries `first`, `first` + 1, ….
     Items {
         first: u64,
@@ -212,7 +212,7 @@ impl Op {
 
 /// What came of a batch.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum SettleReply {
     /// Done; so many of its deliveries were not this process's any more.
     Done { late: u64 },
     /// The queue had ended: nothing was done.

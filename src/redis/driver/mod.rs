@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::lock::lock;
 use crate::queue::{Outcome, Shared, count, drop_quietly, wake};
 use crate::redis::client::process_id::process_id;
-use crate::redis::client::{Attached, Failure, QueueClient, Rejoined, Settings, Settled};
+use crate::redis::client::{Attached, Failure, QueueClient, Rejoined, Settings, SettleReply};
 use crate::redis::driver::session::{Session, Stop};
 use crate::redis::local::link::Link;
 use crate::redis::local::put_window::Confirmed;
@@ -164,7 +164,7 @@ impl<T: Payload> QueueDriver<T> {
                 self.shared.end_remote(Outcome::Aborted, totals);
                 break Ok(Step::Done);
             }
-            if gone.is_some() && self.shared.here().ended {
+            if gone.is_some() && self.shared.local_status().ended {
                 break Ok(Step::Leave);
             }
             tokio::time::sleep(pause).await;
@@ -203,7 +203,7 @@ impl<T: Payload> QueueDriver<T> {
         }
         let claimed = self.client.last_claim().await?;
         let unheard = self.link.deliver_unheard(claimed);
-        self.shared.tell_getters(unheard);
+        self.shared.notify_getters(unheard);
         Ok(Step::Serve)
     }
 
@@ -370,7 +370,7 @@ impl<T: Payload> QueueDriver<T> {
 
     /// A queue of dead letters has no end, but for this process.
     fn is_to_abort(&self) -> bool {
-        let here = self.shared.here();
+        let here = self.shared.local_status();
         here.ended && !here.leaving && !self.client.is_of_letters()
     }
 
@@ -382,11 +382,12 @@ impl<T: Payload> QueueDriver<T> {
             log::error!("{label}: an item of {bytes} bytes could not be sent as it is now; it is as it was put again");
         }
         let Some((number, ops)) = batch else { return Ok(Sent::Nothing) };
-        let Settled::Done { late } = self.client.settle(number, self.link.handed(), &ops, &self.delays).await? else {
+        let SettleReply::Done { late } = self.client.settle(number, self.link.handed(), &ops, &self.delays).await?
+        else {
             return Ok(Sent::Ended);
         };
         self.link.settle_log(|log| log.done());
-        self.shared.tell_flushers();
+        self.shared.notify_flushers();
         if late > 0 {
             let items = count(late, "item");
             log::warn!("{}: {items} settled too late, to be done again by others", self.shared.label());
@@ -405,8 +406,8 @@ impl<T: Payload> QueueDriver<T> {
         let room = items.len();
         items.into_values().for_each(drop_quietly);
         wake(wakers.into_values());
-        self.shared.tell_putters(room);
-        self.shared.tell_flushers();
+        self.shared.notify_putters(room);
+        self.shared.notify_flushers();
         if self.link.puts().len() == 0 {
             self.link.changed.notify_one();
         }
@@ -437,7 +438,7 @@ impl<T> Drop for QueueDriver<T> {
             outage.is_left();
         }
         self.link.end();
-        self.shared.tell_flushers();
+        self.shared.notify_flushers();
     }
 }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::lock::lock;
 use crate::queue::{self, Outcome, ProcessStatus, QueueId, Shared, Snapshot, State, Totals};
-use crate::redis::client::{End, QueueClient, Report};
+use crate::redis::client::{QueueClient, QueueEnd, QueueReport};
 use crate::redis::local::link::Link;
 
 /// Tells this process of it.
-pub(crate) fn spread<T>(report: &Report, client: &QueueClient, shared: &Shared<T>, link: &Arc<Link<T>>) {
+pub(crate) fn spread<T>(report: &QueueReport, client: &QueueClient, shared: &Shared<T>, link: &Arc<Link<T>>) {
     shared.learn(report.sealed, report.sealed && report.producers == 0);
-    *lock(&link.report) = queue::Report {
+    *lock(&link.report) = queue::StoreReport {
         buffered: buffered(report),
         delayed: report.delayed as usize,
         totals: totals(report),
@@ -19,7 +19,7 @@ pub(crate) fn spread<T>(report: &Report, client: &QueueClient, shared: &Shared<T
     };
 }
 
-pub(crate) fn totals(report: &Report) -> Totals {
+pub(crate) fn totals(report: &QueueReport) -> Totals {
     Totals {
         accepted: report.accepted,
         acked: report.acked,
@@ -31,19 +31,19 @@ pub(crate) fn totals(report: &Report) -> Totals {
     }
 }
 
-pub(crate) fn outcome(end: End) -> Outcome {
+pub(crate) fn outcome(end: QueueEnd) -> Outcome {
     match end {
-        End::Complete => Outcome::Complete,
-        End::Aborted => Outcome::Aborted,
+        QueueEnd::Complete => Outcome::Complete,
+        QueueEnd::Aborted => Outcome::Aborted,
     }
 }
 
-fn buffered(report: &Report) -> usize {
+fn buffered(report: &QueueReport) -> usize {
     (report.ready + report.back + report.delayed) as usize
 }
 
-fn processes(report: &Report, but: Option<&str>) -> Vec<ProcessStatus> {
-    let others = report.processes.iter().filter(|process| Some(process.id.as_str()) != but);
+fn processes(report: &QueueReport, except: Option<&str>) -> Vec<ProcessStatus> {
+    let others = report.processes.iter().filter(|process| Some(process.id.as_str()) != except);
     let status = others.map(|process| ProcessStatus {
         name: process.name.clone(),
         can_open: process.opener,
@@ -57,13 +57,13 @@ fn processes(report: &Report, but: Option<&str>) -> Vec<ProcessStatus> {
 }
 
 /// The queue as one sees it who has not joined it.
-pub(crate) fn snapshot(report: &Report, name: &str, capacity: Option<usize>) -> Snapshot {
+pub(crate) fn snapshot(report: &QueueReport, name: &str, capacity: Option<usize>) -> Snapshot {
     Snapshot {
         queue: QueueId::next(),
         name: Some(name.to_owned()),
         state: match report.ended {
-            Some(End::Complete) => State::Drained,
-            Some(End::Aborted) => State::Aborted,
+            Some(QueueEnd::Complete) => State::Drained,
+            Some(QueueEnd::Aborted) => State::Aborted,
             None if !report.sealed => State::Open,
             None if report.producers > 0 => State::Sealed,
             None => State::Draining,

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use crate::queue::{Here, count};
-use crate::redis::client::{Claim, Failure, Put, Registered, Renewed};
+use crate::queue::{LocalStatus, count};
+use crate::redis::client::{ClaimReply, Failure, PutReply, Registered, Renewed};
 use crate::redis::driver::report;
 use crate::redis::driver::{QueueDriver, Sent};
 use crate::redis::local::prefetch::STALE;
@@ -50,7 +50,7 @@ type Loop = Result<Infallible, Stop>;
 pub(crate) struct Session<'a, T> {
     driver: &'a QueueDriver<T>,
     /// What Redis was told last of this process; `None` if it must be told anew.
-    told: RefCell<Option<Here>>,
+    told: RefCell<Option<LocalStatus>>,
     /// It knows of producers here, and accepts puts.
     registered: Cell<bool>,
     told_anew: Notify,
@@ -101,7 +101,7 @@ impl<'a, T: Payload> Session<'a, T> {
                 let unheld = link.prefetch().take_all();
                 link.undo(unheld);
             }
-            let mut here = shared.here();
+            let mut here = shared.local_status();
             // Read after the number of producers: what one put before it closed is seen here, and as long as it
             // is not confirmed, a producer is open (C4).
             let unconfirmed = link.puts().len() > 0;
@@ -121,7 +121,7 @@ impl<'a, T: Payload> Session<'a, T> {
             self.tell(&here).await?;
             if as_it_is {
                 link.tell_changes(changes);
-                shared.tell_flushers();
+                shared.notify_flushers();
             }
             // That the last thing that knows the queue is dropped is not told; it often follows the last close.
             let soon = idle || !here.can_open && here.producers + here.consumers == 0 && quiet < 50;
@@ -130,10 +130,10 @@ impl<'a, T: Payload> Session<'a, T> {
         }
     }
 
-    async fn tell(&self, here: &Here) -> Result<(), Stop> {
+    async fn tell(&self, here: &LocalStatus) -> Result<(), Stop> {
         let QueueDriver { shared, client, .. } = self.driver;
         let told = self.told.borrow().clone();
-        let same = |told: &Here| {
+        let same = |told: &LocalStatus| {
             (told.producers, told.consumers, told.can_open, &told.names)
                 == (here.producers, here.consumers, here.can_open, &here.names)
         };
@@ -174,11 +174,11 @@ impl<'a, T: Payload> Session<'a, T> {
             let answer = client.put(batch.first, &batch.payloads).await;
             drop(batch);
             match answer {
-                Ok(Put::Accepted { last, room: left }) => {
+                Ok(PutReply::Accepted { last, room: left }) => {
                     self.accepted(last);
                     room = left.map_or(usize::MAX, |left| left as usize);
                 }
-                Ok(Put::Full(last)) => {
+                Ok(PutReply::Full(last)) => {
                     self.accepted(last);
                     room = 1;
                     if shared.is_leaving() {
@@ -189,9 +189,9 @@ impl<'a, T: Payload> Session<'a, T> {
                     }
                 }
                 // It was told meanwhile that no producer is open.
-                Ok(Put::Closed) => self.registered.set(false),
-                Ok(Put::Gap) => return Err(Stop::GoneBack),
-                Ok(Put::Ended) => return Err(Stop::Ended),
+                Ok(PutReply::Closed) => self.registered.set(false),
+                Ok(PutReply::Gap) => return Err(Stop::GoneBack),
+                Ok(PutReply::Ended) => return Err(Stop::Ended),
                 // Memory may never come.
                 Err(Failure::NoMemory) if shared.is_leaving() => shared.refuse_puts(),
                 Err(Failure::NoMemory) => {
@@ -248,20 +248,20 @@ impl<'a, T: Payload> Session<'a, T> {
                 continue;
             }
             // Before Redis is asked: all letters are there by the time that their queue has ended, so this claim sees them.
-            let ended = client.is_of_letters() && shared.here().sealed;
+            let ended = client.is_of_letters() && shared.local_status().sealed;
             let began = Instant::now();
             match client.claim(wanted, link.handed()).await? {
-                Claim::Items { first, entries } => {
+                ClaimReply::Items { first, entries } => {
                     link.prefetch().took(began.elapsed());
                     let count = entries.len();
                     link.deliver(first, entries);
-                    shared.tell_getters(count);
+                    shared.notify_getters(count);
                 }
-                Claim::Empty { .. } if ended && self.has_settled_all() => return Err(Stop::Ended),
-                Claim::Empty { next_due } => {
+                ClaimReply::Empty { .. } if ended && self.has_settled_all() => return Err(Stop::Ended),
+                ClaimReply::Empty { next_due } => {
                     let _ = timeout(next_due.unwrap_or(TICK).min(TICK), self.listener.items.notified()).await;
                 }
-                Claim::Ended => return Err(Stop::Ended),
+                ClaimReply::Ended => return Err(Stop::Ended),
             }
         }
     }
@@ -271,7 +271,7 @@ impl<'a, T: Payload> Session<'a, T> {
         let QueueDriver { shared, link, .. } = self.driver;
         // In this order, as in `register`: what has left the prefetch is leased, what is leased no more was reported.
         let fetched = link.prefetch().len();
-        let leased = shared.here().leased;
+        let leased = shared.local_status().leased;
         let settled = link.settle_log(|log| log.is_empty());
         fetched == 0 && leased == 0 && settled
     }

@@ -14,8 +14,8 @@ use crate::endpoint::OpenDeadLetters;
 use crate::lock::lock;
 use crate::one_line::OneLine;
 use crate::queue::{
-    Config, DeadLetter, DeadLetterQueue, Delivery, IterableQueue, LeaseLost, Mark, Remote, Report, Settled, Unsendable,
-    quietly,
+    Config, DeadLetter, DeadLetterQueue, Delivery, IterableQueue, LeaseLost, Mark, Remote, Settled, StoreReport,
+    Unsendable, quietly,
 };
 use crate::redis::client::{Entry, Op};
 use crate::redis::json;
@@ -49,8 +49,8 @@ pub(crate) struct Link<T> {
     has_deadline: bool,
     puts: Mutex<PutWindow<T>>,
     prefetch: Mutex<Prefetch>,
-    leases: Mutex<Leases>,
-    pub(crate) report: Mutex<Report>,
+    leases: Mutex<HeldLeases>,
+    pub(crate) report: Mutex<StoreReport>,
     /// See `dead_letters.rs`; a queue of dead letters has none of its own.
     pub(crate) open_letters: OnceLock<OpenLetters<T>>,
     /// How often something was opened, closed, sealed or ended here, and how much of it Redis was told.
@@ -69,7 +69,7 @@ pub(crate) struct Link<T> {
 /// Leases of this process, by number. A number is used once, so that what is said of a lease never hits another
 /// one of the same item.
 #[derive(Debug, Default)]
-struct Leases {
+struct HeldLeases {
     /// The last that was delivered.
     last: u64,
     /// Those up to here are lost: other processes have the items.
@@ -93,7 +93,7 @@ impl<T> Link<T> {
             has_deadline: deadline.is_some(),
             puts: Mutex::new(PutWindow::new()),
             prefetch: Mutex::new(Prefetch::new(Instant::now())),
-            leases: Mutex::new(Leases { deadlines: deadline.map(Deadlines::new), ..Leases::default() }),
+            leases: Mutex::new(HeldLeases { deadlines: deadline.map(Deadlines::new), ..HeldLeases::default() }),
             report: Mutex::default(),
             open_letters: OnceLock::new(),
             changes: AtomicU64::new(0),
@@ -178,7 +178,7 @@ impl<T> Link<T> {
     /// Gives up what has been here for too long. Returns when the next is due.
     pub(crate) fn give_up_overdue(&self) -> Option<Instant> {
         let mut leases = lock(&self.leases);
-        let Leases { deadlines, settle_log, .. } = &mut *leases;
+        let HeldLeases { deadlines, settle_log, .. } = &mut *leases;
         let deadlines = deadlines.as_mut()?;
         for ids in deadlines.take_due(Instant::now()) {
             settle_log.push(Op::Overdue(ids));
@@ -389,7 +389,7 @@ impl<T: Payload> Remote<T> for Link<T> {
         self.puts().refuse()
     }
 
-    fn report(&self) -> Report {
+    fn report(&self) -> StoreReport {
         let mut report = lock(&self.report).clone();
         // What is on its way to Redis, and what has come from there.
         report.buffered += self.puts().len() + self.prefetch().len();

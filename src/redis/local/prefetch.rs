@@ -22,7 +22,7 @@ const POLLED: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Prefetch {
     /// In the order in which they are handed out, which is that of their delivery ids. None is empty.
-    fetched: VecDeque<Batch>,
+    fetched: VecDeque<FetchedBatch>,
     len: usize,
     /// The highest delivery id that a consumer was handed.
     handed: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Prefetch {
 
 /// What came in one fetch.
 #[derive(Debug)]
-struct Batch {
+struct FetchedBatch {
     entries: VecDeque<(u64, Entry)>,
     /// When what is left of it goes back.
     due: Instant,
@@ -123,10 +123,10 @@ impl Prefetch {
         if std::mem::take(&mut self.polled)
             && let Some(kept) = entries.pop_front()
         {
-            self.fetched.push_back(Batch { entries: [kept].into(), due: now + POLLED });
+            self.fetched.push_back(FetchedBatch { entries: [kept].into(), due: now + POLLED });
         }
         if !entries.is_empty() {
-            self.fetched.push_back(Batch { entries, due: now + STALE });
+            self.fetched.push_back(FetchedBatch { entries, due: now + STALE });
         }
     }
 

@@ -14,8 +14,8 @@ pub(crate) struct PutWindow<T> {
     last: u64,
     /// By number, all that is not confirmed.
     items: BTreeMap<u64, Unconfirmed<T>>,
-    unsent: VecDeque<Entry>,
-    sending: Option<Arc<Batch>>,
+    unsent: VecDeque<UnsentPut>,
+    sending: Option<Arc<PutBatch>>,
     /// The sequence of the next entry that is sent.
     next: u64,
     /// The last sequence that was ever sent.
@@ -33,14 +33,14 @@ pub(crate) struct Unconfirmed<T> {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct UnsentPut {
     number: u64,
     payload: Vec<u8>,
 }
 
 /// What is sent in one call, again and again until there is an answer.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct PutBatch {
     pub(crate) first: u64,
     numbers: Vec<u64>,
     pub(crate) payloads: Vec<Vec<u8>>,
@@ -90,7 +90,7 @@ impl<T> PutWindow<T> {
     pub(crate) fn push(&mut self, item: T, payload: Vec<u8>) -> u64 {
         self.last += 1;
         self.items.insert(self.last, Unconfirmed { item, awaited: true });
-        self.unsent.push_back(Entry { number: self.last, payload });
+        self.unsent.push_back(UnsentPut { number: self.last, payload });
         self.last
     }
 
@@ -127,13 +127,13 @@ impl<T> PutWindow<T> {
     }
 
     /// What is to be sent next, at most so many; the same as before until it is answered.
-    pub(crate) fn next_batch(&mut self, most: usize) -> Option<Arc<Batch>> {
+    pub(crate) fn next_batch(&mut self, most: usize) -> Option<Arc<PutBatch>> {
         if self.sending.is_none() {
-            let mut batch = Batch { first: self.next, numbers: Vec::new(), payloads: Vec::new() };
+            let mut batch = PutBatch { first: self.next, numbers: Vec::new(), payloads: Vec::new() };
             let mut bytes = 0;
             while batch.numbers.len() < most.min(MOST_ENTRIES)
                 && bytes < MOST_BYTES
-                && let Some(Entry { number, payload }) = self.unsent.pop_front()
+                && let Some(UnsentPut { number, payload }) = self.unsent.pop_front()
             {
                 bytes += payload.len();
                 batch.numbers.push(number);
@@ -150,7 +150,7 @@ impl<T> PutWindow<T> {
         let Some(batch) = self.sending.take() else { return Confirmed::nothing() };
         let accepted = ((last + 1).saturating_sub(batch.first) as usize).min(batch.numbers.len());
         self.next = batch.first + accepted as u64;
-        let batch = Arc::try_unwrap(batch).unwrap_or_else(|shared| Batch {
+        let batch = Arc::try_unwrap(batch).unwrap_or_else(|shared| PutBatch {
             first: shared.first,
             numbers: shared.numbers.clone(),
             payloads: shared.payloads.clone(),
@@ -158,7 +158,7 @@ impl<T> PutWindow<T> {
         let confirmed = accepted.checked_sub(1).and_then(|last| batch.numbers.get(last).copied());
         let rest = batch.numbers.into_iter().zip(batch.payloads).skip(accepted);
         for (number, payload) in rest.rev() {
-            self.unsent.push_front(Entry { number, payload });
+            self.unsent.push_front(UnsentPut { number, payload });
         }
         match confirmed {
             // No number up to this one is waiting to be sent: they are sent in their order.

@@ -102,37 +102,37 @@ mod tests {
     use super::{MOST, MOST_BYTES, Op, SettleLog};
 
     fn batches(ops: impl IntoIterator<Item = Op>) -> Vec<usize> {
-        let mut settles = SettleLog::default();
-        ops.into_iter().for_each(|op| settles.push(op));
+        let mut log = SettleLog::default();
+        ops.into_iter().for_each(|op| log.push(op));
         let mut batches = Vec::new();
-        while let Some((_, batch)) = settles.next_batch() {
+        while let Some((_, batch)) = log.next_batch() {
             batches.push(batch.len());
-            settles.done();
+            log.done();
         }
         batches
     }
 
     #[test]
     fn a_large_changed_item_is_sent_once() {
-        let mut settles = SettleLog::default();
+        let mut log = SettleLog::default();
         let large = || vec![b' '; MOST_BYTES + 1];
         for op in [Op::Requeue(1, Duration::ZERO, large()), Op::Dead(2, large()), Op::Child(large()), Op::Ack(3)] {
-            settles.push(op);
+            log.push(op);
         }
         let sizes = |log: &mut SettleLog| -> Vec<_> {
-            let again = settles.sending.is_some();
-            assert_eq!(settles.lighten().len(), usize::from(again && settles.batch < 3));
-            let (number, batch) = settles.next_batch().unwrap();
+            let again = log.sending.is_some();
+            assert_eq!(log.lighten().len(), usize::from(again && log.batch < 3));
+            let (number, batch) = log.next_batch().unwrap();
             std::iter::once(number as usize).chain(batch.iter().map(Op::bytes)).collect()
         };
-        assert_eq!(sizes(&mut settles), [1, MOST_BYTES + 1]);
-        assert_eq!(sizes(&mut settles), [1, 0]);
-        settles.done();
-        assert_eq!(sizes(&mut settles), [2, MOST_BYTES + 1]);
-        assert_eq!(sizes(&mut settles), [2, 0]);
-        settles.done();
+        assert_eq!(sizes(&mut log), [1, MOST_BYTES + 1]);
+        assert_eq!(sizes(&mut log), [1, 0]);
+        log.done();
+        assert_eq!(sizes(&mut log), [2, MOST_BYTES + 1]);
+        assert_eq!(sizes(&mut log), [2, 0]);
+        log.done();
         // There is nothing else of a child.
-        assert_eq!((sizes(&mut settles), sizes(&mut settles)), (vec![3, MOST_BYTES + 1], vec![3, MOST_BYTES + 1]));
+        assert_eq!((sizes(&mut log), sizes(&mut log)), (vec![3, MOST_BYTES + 1], vec![3, MOST_BYTES + 1]));
     }
 
     #[test]

@@ -37,17 +37,17 @@ use url::{Several, Url};
 pub(crate) struct Address {
     /// How to connect to a server, and to which one unless others know better.
     server: ConnectionInfo,
-    way: Way,
+    way: Route,
     /// The queue, for the log.
     queue: String,
     /// No answer for so long (in ms) is as good as none: the longest patience of the queues that share it.
     patience: AtomicU64,
-    key: Key,
+    key: ServerKey,
 }
 
 /// What was given. Queues with the same share their connections.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct ServerKey {
     url: String,
     certificates: Certificates,
     /// Each queue of a cluster may be on another node.
@@ -55,7 +55,7 @@ pub(crate) struct Key {
 }
 
 /// Who knows where it is.
-enum Way {
+enum Route {
     Fixed,
     Sentinels(Box<Sentinels>),
     Cluster(Cluster),
@@ -83,23 +83,23 @@ impl Address {
         let node = |url: &String| Ok(Node::of(&url.as_str().into_connection_info().map_err(ConnectError::Url)?));
         let nodes = |several: &Several| several.servers.iter().map(node).collect::<Result<Vec<_>, ConnectError>>();
         let (server, way) = match url {
-            Url::One(url) => (info(url)?, Way::Fixed),
+            Url::One(url) => (info(url)?, Route::Fixed),
             Url::Sentinels(several, service) => {
                 let sentinel = info(&several.servers[0])?;
                 let sentinels = Sentinels::new(nodes(&several)?, sentinel, service.name);
-                (info(&service.master)?, Way::Sentinels(Box::new(sentinels)))
+                (info(&service.master)?, Route::Sentinels(Box::new(sentinels)))
             }
             Url::Cluster(several) => {
-                (info(&several.servers[0])?, Way::Cluster(Cluster::new(nodes(&several)?, pointer.clone())))
+                (info(&several.servers[0])?, Route::Cluster(Cluster::new(nodes(&several)?, pointer.clone())))
             }
         };
-        let of_queue = matches!(way, Way::Cluster(_)).then_some(pointer);
-        let key = Key { url: given.to_owned(), certificates, queue: of_queue };
+        let of_queue = matches!(way, Route::Cluster(_)).then_some(pointer);
+        let key = ServerKey { url: given.to_owned(), certificates, queue: of_queue };
         let patience = AtomicU64::new(patience.as_millis() as u64);
         Ok(Self { server, way, queue: OneLine(queue).to_string(), patience, key })
     }
 
-    pub(crate) fn key(&self) -> &Key {
+    pub(crate) fn key(&self) -> &ServerKey {
         &self.key
     }
 
@@ -139,16 +139,16 @@ impl Address {
     /// asked anew for each connection.
     pub(crate) async fn client(&self) -> Result<(Client, Option<Node>), RedisError> {
         let node = match &self.way {
-            Way::Fixed => return Ok((Client::open(self.server.clone())?, None)),
-            Way::Sentinels(sentinels) => sentinels.master(self).await?,
-            Way::Cluster(cluster) => cluster.node(self).await?,
+            Route::Fixed => return Ok((Client::open(self.server.clone())?, None)),
+            Route::Sentinels(sentinels) => sentinels.master(self).await?,
+            Route::Cluster(cluster) => cluster.node(self).await?,
         };
         Ok((Client::open(node.like(&self.server))?, Some(node)))
     }
 
     /// Waits until it is known that the queue is not on this node any more, although that may still answer.
     pub(crate) async fn moved(&self, here: &Node) -> RedisError {
-        let Way::Sentinels(sentinels) = &self.way else {
+        let Route::Sentinels(sentinels) = &self.way else {
             // A node of a cluster says so itself.
             return pending().await;
         };

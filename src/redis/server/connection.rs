@@ -42,12 +42,12 @@ pub(crate) type Doubt = Arc<AtomicU32>;
 #[derive(Clone)]
 pub(crate) struct Pair {
     /// `None`: there are none yet.
-    lines: Option<Arc<Lines>>,
+    lines: Option<Arc<ConnectionPair>>,
     patience: Duration,
 }
 
 /// Two connections to one server.
-pub(crate) struct Lines {
+pub(crate) struct ConnectionPair {
     address: Arc<Address>,
     /// Where they lead, if the address names several.
     node: Option<Node>,
@@ -63,7 +63,7 @@ pub(crate) struct Lines {
     breaks: Notify,
 }
 
-impl Lines {
+impl ConnectionPair {
     /// Opens both, as patiently as the most patient queue waits for them.
     pub(crate) async fn open(address: Arc<Address>, doubt: Doubt) -> Result<Self, RedisError> {
         let ((client, node), patience) = (address.client().await?, address.patience());
@@ -170,18 +170,18 @@ impl Pair {
     }
 
     /// For calls that are small both ways.
-    pub(crate) fn control(&self) -> Line {
-        Line { pair: self.clone(), way: Way::Control }
+    pub(crate) fn control(&self) -> Connection {
+        Connection { pair: self.clone(), way: Role::Control }
     }
 
     /// For calls that carry items to Redis.
-    pub(crate) fn bulk(&self) -> Line {
-        Line { pair: self.clone(), way: Way::Bulk { answer: 0 } }
+    pub(crate) fn bulk(&self) -> Connection {
+        Connection { pair: self.clone(), way: Role::Bulk { answer: 0 } }
     }
 
     /// For calls whose answer carries items.
-    pub(crate) fn bulk_answer(&self) -> Line {
-        Line { pair: self.clone(), way: Way::Bulk { answer: LARGE_ANSWER } }
+    pub(crate) fn bulk_answer(&self) -> Connection {
+        Connection { pair: self.clone(), way: Role::Bulk { answer: LARGE_ANSWER } }
     }
 }
 
@@ -198,23 +198,23 @@ impl From<MultiplexedConnection> for Pair {
         let patience = Duration::from_secs(60);
         let address = Address::check("redis://127.0.0.1/", Default::default(), "q", String::new(), patience);
         let (address, lines) = (Arc::new(address.expect("an address")), [connection.clone(), connection]);
-        Arc::new(Lines::new(address, None, lines, Doubt::default())).with(patience)
+        Arc::new(ConnectionPair::new(address, None, lines, Doubt::default())).with(patience)
     }
 }
 
 /// One of the two connections.
-pub(crate) struct Line {
+pub(crate) struct Connection {
     pair: Pair,
-    way: Way,
+    way: Role,
 }
 
 #[derive(Clone, Copy)]
-enum Way {
+enum Role {
     Control,
     Bulk { answer: usize },
 }
 
-impl Line {
+impl Connection {
     async fn ask(&mut self, cmd: &Cmd) -> Result<Value, RedisError> {
         let Self { pair: Pair { lines: Some(lines), patience }, way } = self else {
             return Err(io::Error::from(io::ErrorKind::NotConnected).into());
@@ -226,7 +226,7 @@ impl Line {
         }
         let made = Instant::now();
         let (mut connection, mut patience, mut _under_way) = (lines.control.clone(), *patience, None);
-        if let Way::Bulk { answer } = *way {
+        if let Role::Bulk { answer } = *way {
             let bytes: usize = answer + cmd.args_iter().map(|arg| length(&arg)).sum::<usize>();
             let ahead = lines.under_way.fetch_add(bytes, Relaxed);
             _under_way = Some(UnderWay { lines, bytes });
@@ -244,7 +244,7 @@ impl Line {
         };
         let answer = match (answer, way) {
             (Ok(answer), way) => {
-                if let Way::Control = way {
+                if let Role::Control = way {
                     *lock(&lines.late_since) = None;
                 }
                 match answer {
@@ -253,8 +253,8 @@ impl Line {
                     answer => answer,
                 }
             }
-            (Err(_), Way::Control) => return Err(lines.is_late(made, patience)),
-            (Err(_), Way::Bulk { .. }) => {
+            (Err(_), Role::Control) => return Err(lines.is_late(made, patience)),
+            (Err(_), Role::Bulk { .. }) => {
                 lines.doubt.fetch_add(1, Relaxed);
                 Err(late(patience))
             }
@@ -288,7 +288,7 @@ pub(crate) fn words(error: &RedisError) -> String {
 }
 
 struct UnderWay<'a> {
-    lines: &'a Lines,
+    lines: &'a ConnectionPair,
     bytes: usize,
 }
 
@@ -298,7 +298,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl ConnectionLike for Line {
+impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         self.ask(cmd).boxed()
     }

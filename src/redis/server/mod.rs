@@ -21,8 +21,8 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
 use crate::one_line::OneLine;
-use crate::redis::server::address::{Address, Key, Node};
-use crate::redis::server::connection::{Doubt, Lines, Pair};
+use crate::redis::server::address::{Address, Node, ServerKey};
+use crate::redis::server::connection::{ConnectionPair, Doubt, Pair};
 use crate::redis::server::notifications::Notifications;
 use crate::redis::server::outage::Outage;
 
@@ -48,10 +48,10 @@ pub(crate) struct Server {
     tasks: [JoinHandle<()>; 3],
 }
 
-type Opening = Shared<LocalBoxFuture<'static, Result<Arc<Lines>, RedisError>>>;
+type Opening = Shared<LocalBoxFuture<'static, Result<Arc<ConnectionPair>, RedisError>>>;
 
 struct Connections {
-    now: Option<Arc<Lines>>,
+    now: Option<Arc<ConnectionPair>>,
     /// Where those of now lead, or the last ones led, if the address names several.
     node: Option<Node>,
     opening: Option<Opening>,
@@ -62,7 +62,7 @@ struct Connections {
 
 thread_local! {
     /// By what they were asked for with. Only the thread of the queues has any.
-    static SERVERS: RefCell<HashMap<Key, Weak<Server>>> = RefCell::default();
+    static SERVERS: RefCell<HashMap<ServerKey, Weak<Server>>> = RefCell::default();
 }
 
 impl Server {
@@ -122,7 +122,7 @@ impl Server {
                     let pause = connections.pause(address.patience() / 2);
                     let lines = async move {
                         sleep(pause).await;
-                        Lines::open(address, doubt).await
+                        ConnectionPair::open(address, doubt).await
                     };
                     connections.opening.insert(open(Rc::downgrade(self), lines).boxed_local().shared()).clone()
                 }
@@ -139,7 +139,7 @@ impl Server {
             match &*probe {
                 Some((asked, opening)) if is_fresh(*asked, opening) => opening.clone(),
                 _ => {
-                    let lines = Lines::open_one(Arc::clone(&self.address));
+                    let lines = ConnectionPair::open_one(Arc::clone(&self.address));
                     let opening = async { lines.await.map(Arc::new) }.boxed_local().shared();
                     probe.insert((Instant::now(), opening)).1.clone()
                 }
@@ -189,8 +189,8 @@ impl Connections {
 /// Has the server use these, if it is still there: it is not kept by what it waits for.
 async fn open(
     server: Weak<Server>,
-    lines: impl Future<Output = Result<Lines, RedisError>>,
-) -> Result<Arc<Lines>, RedisError> {
+    lines: impl Future<Output = Result<ConnectionPair, RedisError>>,
+) -> Result<Arc<ConnectionPair>, RedisError> {
     let opened = lines.await.map(Arc::new);
     let Some(server) = server.upgrade() else { return opened };
     let mut connections = server.connections.borrow_mut();

@@ -73,12 +73,12 @@ fn a_clock_that_was_set_back_holds_up_nothing() {
         let mut again = Vec::new();
         while again.is_empty() {
             match a.claim(1, HANDED).await.expect("claimed") {
-                Claim::Items { entries, .. } => again = entries,
-                Claim::Empty { next_due } => {
+                ClaimReply::Items { entries, .. } => again = entries,
+                ClaimReply::Empty { next_due } => {
                     assert!(next_due.expect("it is delayed") <= Duration::from_millis(20));
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
-                Claim::Ended => panic!("ended with an item"),
+                ClaimReply::Ended => panic!("ended with an item"),
             }
         }
         assert_eq!(again[0].attempts, 1);

@@ -89,19 +89,19 @@ fn delayed_items_come_when_they_are_due() {
         let mut again = Vec::new();
         while again.len() < 12 {
             match a.claim(5, HANDED).await.expect("claimed") {
-                Claim::Items { entries, .. } => again.extend(entries),
-                Claim::Empty { next_due } => {
+                ClaimReply::Items { entries, .. } => again.extend(entries),
+                ClaimReply::Empty { next_due } => {
                     let wait = next_due.expect("a time when something is due");
                     assert!(wait <= delay);
                     tokio::time::sleep(wait).await;
                 }
-                Claim::Ended => panic!("ended with items"),
+                ClaimReply::Ended => panic!("ended with items"),
             }
         }
         let expected: Vec<_> =
             (1..=12).map(|number| Entry { attempts: 1, payload: number.to_string().into_bytes() }).collect();
         assert_eq!(again, expected);
-        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), ClaimReply::Empty { next_due: None });
     });
 }
 
@@ -114,13 +114,13 @@ fn whoever_waits_hears_of_items() {
         let [_, to_b] = b.channels();
         let mut notifications = server.listen(std::slice::from_ref(&to_b)).await;
         let mut number = 1;
-        let mut notified = async |server: &Server| server.heard(&mut notifications, &to_b).await;
+        let mut notified = async |server: &TestServer| server.heard(&mut notifications, &to_b).await;
 
         a.put_numbers(1..=1).await;
         assert_eq!(notified(&server).await, [""; 0], "b does not wait");
         let id = a.take(1).await[0].0;
         let mut batch = async |op: Op| {
-            assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
+            assert_eq!(b.claim(1, HANDED).await.expect("claimed"), ClaimReply::Empty { next_due: None });
             assert_eq!(a.done(number, &[op]).await, 0);
             number += 1;
         };
@@ -133,16 +133,16 @@ fn whoever_waits_hears_of_items() {
 
         // Of delayed ones, too, so that it comes when they are due.
         let id = a.take(1).await[0].0;
-        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), ClaimReply::Empty { next_due: None });
         assert_eq!(a.done(3, &[failed(id, Duration::from_secs(600))]).await, 0);
         assert_eq!(notified(&server).await, ["items"]);
-        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: Some(_) }));
+        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), ClaimReply::Empty { next_due: Some(_) }));
         assert_eq!(a.put(2, &["3"]).await.expect("put"), accepted(2));
         assert_eq!(notified(&server).await, ["items"]);
 
         // A process that has no consumer any more must not use up a notification that others need.
         assert_eq!(payloads(&b.take(1).await), ["3"]);
-        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { .. }));
+        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), ClaimReply::Empty { .. }));
         b.endpoints(0, 0).await;
         assert_eq!(a.put(3, &["4"]).await.expect("put"), accepted(3));
         assert_eq!(notified(&server).await, [""; 0]);
@@ -221,7 +221,10 @@ fn an_item_past_its_deadline_comes_back_until_its_attempts_are_used_up() {
         let again = b.take(2).await;
         assert_eq!((payloads(&again), again[0].1), (vec!["1", "3"], 1));
         let delays = [Duration::ZERO, Duration::from_secs(600)];
-        assert_eq!(b.settle(1, HANDED, &overdue(&again), &delays).await.expect("settled"), Settled::Done { late: 0 });
+        assert_eq!(
+            b.settle(1, HANDED, &overdue(&again), &delays).await.expect("settled"),
+            SettleReply::Done { late: 0 }
+        );
         assert_eq!(a.checked().await.delayed, 2);
         let delayed = a.process.key(Key::Delayed);
         for member in server.command::<Vec<String>>(&["ZRANGE", delayed, "0", "-1"]).await {
@@ -264,7 +267,7 @@ fn notifications_are_for_as_many_processes_as_items_are_for() {
         for (name, wanted) in [("b", 10), ("c", 10), ("d", 10)] {
             let client = server.join(name, &settings()).await;
             client.endpoints(0, 1).await;
-            assert_eq!(client.claim(wanted, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
+            assert_eq!(client.claim(wanted, HANDED).await.expect("claimed"), ClaimReply::Empty { next_due: None });
             let channels = client.channels();
             waiting.push((client, server.listen(&channels[1..]).await, channels[1].clone()));
         }
@@ -293,7 +296,7 @@ fn notifications_are_for_as_many_processes_as_items_are_for() {
         a.put_numbers(31..=32).await;
         assert_eq!(server.heard(&mut notifications, &to_e).await, ["items"]);
         // One that takes less than it was woken for leaves the rest to others.
-        assert!(matches!(waiting[0].0.claim(10, HANDED).await.expect("claimed"), Claim::Items { .. }));
+        assert!(matches!(waiting[0].0.claim(10, HANDED).await.expect("claimed"), ClaimReply::Items { .. }));
     });
 }
 
@@ -305,7 +308,7 @@ fn what_a_process_leaves_of_the_items_it_was_woken_for_is_for_others() {
         let b = server.join("b", &settings()).await;
         let [_, channel] = b.channels();
         let mut heard = server.listen(std::slice::from_ref(&channel)).await;
-        assert!(matches!(a.claim(1_000, HANDED).await.expect("claimed"), Claim::Empty { .. }));
+        assert!(matches!(a.claim(1_000, HANDED).await.expect("claimed"), ClaimReply::Empty { .. }));
         a.put_numbers(1..=3).await;
         for (claimed, notifications) in [(2, vec!["items"]), (1, vec![])] {
             let () = server.command(&["HSET", a.process.key(Key::Wc), "b", "1"]).await;

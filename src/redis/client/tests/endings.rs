@@ -38,13 +38,13 @@ fn it_ends_once_and_only_when_all_is_done() {
         // …, and with the last one it ends.
         a.ack_all(5, &rest[1..]).await;
         let r = a.checked().await;
-        assert_eq!((r.ended, r.accepted, r.acked, r.taken), (Some(End::Complete), 5, 4, 1));
+        assert_eq!((r.ended, r.accepted, r.acked, r.taken), (Some(QueueEnd::Complete), 5, 4, 1));
 
         // Nothing changes it, and nobody hears of it again.
         a.ack_all(5, &rest[1..]).await;
-        assert_eq!(a.settle(6, HANDED, &[Op::Child(b"6".to_vec())], &[]).await.expect("settled"), Settled::Ended);
-        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), Claim::Ended);
-        assert_eq!(a.put(5, &["7"]).await.expect("put"), Put::Ended);
+        assert_eq!(a.settle(6, HANDED, &[Op::Child(b"6".to_vec())], &[]).await.expect("settled"), SettleReply::Ended);
+        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), ClaimReply::Ended);
+        assert_eq!(a.put(5, &["7"]).await.expect("put"), PutReply::Ended);
         assert_eq!(a.put(3, &["3", "4"]).await.expect("put"), accepted(4));
         assert_eq!(a.register(1, 1, true, &[]).await.expect("registered"), Registered::Ended);
         assert_eq!(a.renew(HANDED).await.expect("renewed"), Renewed::Ended);
@@ -52,7 +52,7 @@ fn it_ends_once_and_only_when_all_is_done() {
         a.abort().await.expect("done");
         assert!(!a.leave().await.expect("left"));
         assert!(!b.leave().await.expect("left"));
-        assert_eq!(b.checked().await, Report { openers: 0, consumers: 0, processes: vec![], ..r });
+        assert_eq!(b.checked().await, QueueReport { openers: 0, consumers: 0, processes: vec![], ..r });
         let heard = server.heard(&mut messages, &all).await;
         assert_eq!(heard.iter().filter(|message| *message == "end").count(), 1);
     });
@@ -90,7 +90,7 @@ fn it_ends_with_the_last_producer() {
         a.seal().await.expect("sealed");
         assert_eq!(a.checked().await.ended, None);
         a.endpoints(0, 1).await;
-        assert_eq!(a.checked().await.ended, Some(End::Complete));
+        assert_eq!(a.checked().await.ended, Some(QueueEnd::Complete));
     });
 }
 
@@ -101,7 +101,7 @@ fn it_ends_with_the_seal() {
         a.endpoints(0, 1).await;
         assert_eq!(a.checked().await.ended, None);
         a.seal().await.expect("sealed");
-        assert_eq!(a.checked().await.ended, Some(End::Complete));
+        assert_eq!(a.checked().await.ended, Some(QueueEnd::Complete));
     });
 }
 
@@ -121,7 +121,7 @@ fn it_ends_when_the_last_producer_leaves_or_is_lost() {
                 assert!(!b.leave().await.expect("left"));
             }
             let r = a.checked().await;
-            assert_eq!((r.ended, r.lost_producers), (Some(End::Complete), u64::from(lost)));
+            assert_eq!((r.ended, r.lost_producers), (Some(QueueEnd::Complete), u64::from(lost)));
         });
     }
 }
@@ -208,11 +208,11 @@ fn an_abort_discards_all_that_is_not_settled() {
         b.abort().await.expect("aborted");
         b.abort().await.expect("aborted");
         let r = a.checked().await;
-        assert_eq!((r.ended, r.accepted, r.acked, r.discarded), (Some(End::Aborted), 10, 1, 9));
+        assert_eq!((r.ended, r.accepted, r.acked, r.discarded), (Some(QueueEnd::Aborted), 10, 1, 9));
         assert_eq!((r.ready, r.back, r.delayed, r.in_flight), (0, 0, 0, 0));
         assert_eq!(server.heard(&mut messages, &all).await, ["end"]);
-        assert_eq!(a.settle(3, HANDED, &[Op::Ack(items[3].0)], &[]).await.expect("settled"), Settled::Ended);
-        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), Claim::Ended);
+        assert_eq!(a.settle(3, HANDED, &[Op::Ack(items[3].0)], &[]).await.expect("settled"), SettleReply::Ended);
+        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), ClaimReply::Ended);
         assert!(!a.leave().await.expect("left"));
         assert!(!b.leave().await.expect("left"));
         assert_eq!(a.checked().await.discarded, 9);
@@ -242,8 +242,8 @@ fn after_the_end_a_new_one_begins() {
         assert_eq!((r.ended, r.accepted, r.openers), (None, 0, 1));
         new.put_numbers(1..=1).await;
         // Those of the old one stay there: they must hear of its end.
-        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), Claim::Ended);
-        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Ended);
+        assert_eq!(a.claim(1, HANDED).await.expect("claimed"), ClaimReply::Ended);
+        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), ClaimReply::Ended);
         assert_eq!(b.rejoin("b2").await.expect("answered"), Rejoined::Ended);
         assert!(!a.leave().await.expect("left"));
         assert_eq!(new.take(9).await.len(), 1);
@@ -285,7 +285,7 @@ fn what_was_deleted_by_hand_is_no_completion() {
         a.endpoints(0, 1).await;
         a.ack_all(1, &items).await;
         let r = a.checked().await;
-        assert_eq!((r.ended, r.acked, r.discarded), (Some(End::Aborted), 1, 3));
+        assert_eq!((r.ended, r.acked, r.discarded), (Some(QueueEnd::Aborted), 1, 3));
     });
 }
 

@@ -4,7 +4,7 @@ use super::server::with_redis;
 use super::*;
 
 /// Processes that hold something, wait, and are about to be lost; items everywhere.
-async fn everywhere(server: &Server) -> [QueueClient; 2] {
+async fn everywhere(server: &TestServer) -> [QueueClient; 2] {
     let a = server.alone(&settings()).await;
     let b = server.join("b", &settings()).await;
     b.endpoints(1, 1).await;
@@ -22,7 +22,7 @@ async fn everywhere(server: &Server) -> [QueueClient; 2] {
 }
 
 /// Does all that is left, and says what came out.
-async fn drain(server: &Server, client: &QueueClient, mut batch: u64) -> Vec<String> {
+async fn drain(server: &TestServer, client: &QueueClient, mut batch: u64) -> Vec<String> {
     let mut out = Vec::new();
     for id in client.in_flight().await.expect("what it holds") {
         client.done(batch, &[Op::Undo(id)]).await;
@@ -37,14 +37,14 @@ async fn drain(server: &Server, client: &QueueClient, mut batch: u64) -> Vec<Str
         }
         client.clear_up_or_end().await;
         match client.claim(9, HANDED).await.expect("claimed") {
-            Claim::Items { first, entries } => {
+            ClaimReply::Items { first, entries } => {
                 let ops: Vec<Op> = (first..first + entries.len() as u64).map(Op::Ack).collect();
                 out.extend(entries.into_iter().map(|entry| String::from_utf8(entry.payload).expect("text")));
                 assert_eq!(client.done(batch, &ops).await, 0);
                 batch += 1;
             }
-            Claim::Empty { .. } => panic!("nothing comes, and no end: {:?}", client.report().await),
-            Claim::Ended => return out,
+            ClaimReply::Empty { .. } => panic!("nothing comes, and no end: {:?}", client.report().await),
+            ClaimReply::Ended => return out,
         }
     }
 }
@@ -120,7 +120,7 @@ fn a_key_of_a_foreign_type_loses_nothing() {
             out.sort_by_key(|item| item.parse::<u64>().expect("a number"));
             assert_eq!(out, ["1", "2", "3", "5", "6", "7", "8", "9", "10", "11"], "{}", key.name());
             let r = a.checked().await;
-            assert_eq!((r.ended, r.accepted, r.dead), (Some(End::Complete), 11, 1), "{}", key.name());
+            assert_eq!((r.ended, r.accepted, r.dead), (Some(QueueEnd::Complete), 11, 1), "{}", key.name());
         });
     }
 }
@@ -163,7 +163,7 @@ fn an_entry_of_another_hand_is_put_aside() {
         // One that nobody holds is a loss that the end tells of, or keeps it open; it can be deleted.
         let () = server.command(&["HDEL", a.process.key(Key::Inf), "nobody.1"]).await;
         assert_eq!(drain(&server, &a, batch + 1).await, ["5", "2"]);
-        assert_eq!(a.checked().await.ended, Some(End::Complete), "there was more than was accepted");
+        assert_eq!(a.checked().await.ended, Some(QueueEnd::Complete), "there was more than was accepted");
     });
 }
 
@@ -187,7 +187,7 @@ fn what_is_missing_or_damaged_of_a_process_stops_nobody() {
             let mut out = drain(&server, &a, 2).await;
             out.sort();
             assert_eq!(out, ["1", "2", "3", "5", "6", "7", "8", "9"]);
-            assert_eq!(a.checked().await.ended, Some(End::Complete));
+            assert_eq!(a.checked().await.ended, Some(QueueEnd::Complete));
         });
     }
 }

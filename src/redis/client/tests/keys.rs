@@ -4,7 +4,7 @@ use super::server::{with_redis, with_redis_like};
 use super::*;
 
 /// All keys, each with the milliseconds that it has left (-1: for ever).
-async fn keys(server: &Server) -> Vec<(String, i64)> {
+async fn keys(server: &TestServer) -> Vec<(String, i64)> {
     let mut keys = Vec::new();
     for key in server.command::<Vec<String>>(&["KEYS", "*"]).await {
         let left = server.command(&["PTTL", &key]).await;
@@ -14,14 +14,14 @@ async fn keys(server: &Server) -> Vec<(String, i64)> {
 }
 
 /// While the queue is open.
-async fn none_expires(server: &Server) {
+async fn none_expires(server: &TestServer) {
     for (key, left) in keys(server).await {
         assert_eq!(left, -1, "{key} would go");
     }
 }
 
 /// After the end, and where nobody and nothing is left.
-async fn all_expire(server: &Server) {
+async fn all_expire(server: &TestServer) {
     for (key, left) in keys(server).await {
         if key.contains(":dead:") {
             assert_eq!(left, -1, "letters stay until they are read");
@@ -32,7 +32,7 @@ async fn all_expire(server: &Server) {
 }
 
 /// Makes keys of all kinds.
-async fn everything(server: &Server) -> [QueueClient; 4] {
+async fn everything(server: &TestServer) -> [QueueClient; 4] {
     let settings = Settings { capacity: Some(1_600), ..settings() };
     let a = server.alone(&settings).await;
     let b = server.join("b", &settings).await;
@@ -41,7 +41,7 @@ async fn everything(server: &Server) -> [QueueClient; 4] {
     none_expires(server).await;
     a.put_numbers(1..=1_500).await;
     c.claim(1, HANDED).await.expect("claimed");
-    assert!(matches!(a.put(1_501, &["1"; 200]).await.expect("put"), Put::Full(_)));
+    assert!(matches!(a.put(1_501, &["1"; 200]).await.expect("put"), PutReply::Full(_)));
     let items = a.take(5).await;
     b.take(1_000).await;
     b.take(200).await;
@@ -171,7 +171,7 @@ fn hardly_anything_is_left_after_the_end() {
         let a = server.alone(&settings).await;
         let b = server.join("b", &settings).await;
         b.endpoints(0, 1).await;
-        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(b.claim(1, HANDED).await.expect("claimed"), ClaimReply::Empty { next_due: None });
         a.put_numbers(1..=3).await;
         let items = a.take(3).await;
         assert_eq!(
@@ -182,7 +182,7 @@ fn hardly_anything_is_left_after_the_end() {
         a.seal().await.expect("sealed");
         a.endpoints(0, 1).await;
         b.ack_all(1, &undone).await;
-        assert_eq!(a.checked().await.ended, Some(End::Complete));
+        assert_eq!(a.checked().await.ended, Some(QueueEnd::Complete));
         assert!(!a.leave().await.expect("left"));
         assert!(!b.leave().await.expect("left"));
         all_expire(&server).await;

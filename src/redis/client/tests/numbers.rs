@@ -17,7 +17,7 @@ fn large_numbers_are_exact() {
     }
 }
 
-async fn count_from(server: &Server, number: u64) {
+async fn count_from(server: &TestServer, number: u64) {
     let settings = settings();
     let a = server.alone(&settings).await;
     let text = number.to_string();
@@ -48,7 +48,7 @@ async fn count_from(server: &Server, number: u64) {
     // And what a lost process held keeps its order by them, and counts by them.
     let b = server.join("b", &settings).await;
     b.process.next_id.store(number, Relaxed);
-    let Claim::Items { first, .. } = b.claim(9, 0).await.expect("claimed") else { panic!("there are two") };
+    let ClaimReply::Items { first, .. } = b.claim(9, 0).await.expect("claimed") else { panic!("there are two") };
     assert_eq!(first, number);
     b.renew(number).await.expect("renewed");
     server.silence(&b).await;

@@ -103,7 +103,7 @@ fn whoever_leaves_gives_everything_back_uncounted() {
             b.take(1_000).await;
         }
         // It waits as well, and will not do so any more.
-        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), Claim::Empty { .. }));
+        assert!(matches!(b.claim(1, HANDED).await.expect("claimed"), ClaimReply::Empty { .. }));
         let mut steps = 1;
         while b.leave().await.expect("left") {
             a.checked().await;
@@ -223,7 +223,7 @@ fn whoever_is_lost_waits_for_nothing() {
         let a = server.alone(&Settings { capacity: Some(1), ..settings() }).await;
         let b = server.alone_as("b", &Settings { capacity: Some(1), ..settings() }).await;
         assert_eq!(b.take(1).await, []);
-        assert_eq!(b.put(1, &["1", "2"]).await.expect("put"), Put::Full(1));
+        assert_eq!(b.put(1, &["1", "2"]).await.expect("put"), PutReply::Full(1));
         let () = server.command(&["HSET", a.process.key(Key::Wc), "b", "1"]).await;
         server.silence(&b).await;
         a.clear_up().await;
@@ -248,6 +248,6 @@ fn it_does_not_end_while_items_are_on_their_way_back() {
         assert_eq!(a.checked().await.ended, None);
         a.clear_up().await;
         assert_eq!(claim_all(&a).await, ["1", "2"]);
-        assert_eq!(a.checked().await.ended, Some(End::Complete));
+        assert_eq!(a.checked().await.ended, Some(QueueEnd::Complete));
     });
 }

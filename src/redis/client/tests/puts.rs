@@ -21,11 +21,11 @@ fn a_put_that_is_repeated_is_accepted_once() {
 fn puts_need_a_producer() {
     with_redis(|server| async move {
         let a = server.join("a", &settings()).await;
-        assert_eq!(a.put(1, &["1"]).await.expect("put"), Put::Closed);
+        assert_eq!(a.put(1, &["1"]).await.expect("put"), PutReply::Closed);
         a.endpoints(1, 0).await;
         a.put_numbers(1..=1).await;
         a.endpoints(0, 0).await;
-        assert_eq!(a.put(2, &["2"]).await.expect("put"), Put::Closed);
+        assert_eq!(a.put(2, &["2"]).await.expect("put"), PutReply::Closed);
         // What was accepted is, also when it is asked for late.
         assert_eq!(a.put(1, &["1"]).await.expect("put"), accepted(1));
         assert_eq!(a.checked().await.ready, 1);
@@ -37,7 +37,7 @@ fn an_older_copy_of_redis_is_noticed() {
     with_redis(|server| async move {
         let a = server.alone(&settings()).await;
         a.put_numbers(1..=3).await;
-        assert_eq!(a.put(6, &["6", "7"]).await.expect("put"), Put::Gap);
+        assert_eq!(a.put(6, &["6", "7"]).await.expect("put"), PutReply::Gap);
         assert_eq!(a.checked().await.accepted, 3);
         assert_eq!(payloads(&a.take(10).await), ["1", "2", "3"]);
     });
@@ -52,18 +52,18 @@ fn a_full_queue_takes_what_it_has_room_for_and_says_when_there_is_more() {
         let [_, to_a] = a.channels();
         let mut notifications = server.listen(std::slice::from_ref(&to_a)).await;
 
-        assert_eq!(a.put(1, &["1", "2", "3", "4", "5"]).await.expect("put"), Put::Full(3));
-        assert_eq!(a.put(4, &["4", "5"]).await.expect("put"), Put::Full(3));
+        assert_eq!(a.put(1, &["1", "2", "3", "4", "5"]).await.expect("put"), PutReply::Full(3));
+        assert_eq!(a.put(4, &["4", "5"]).await.expect("put"), PutReply::Full(3));
         assert_eq!(server.heard(&mut notifications, &to_a).await, [""; 0]);
 
         let held = b.take(2).await;
         assert_eq!(server.heard(&mut notifications, &to_a).await, ["room 2"]);
-        assert_eq!(a.put(4, &["4"]).await.expect("put"), Put::Accepted { last: 4, room: Some(1) });
-        assert_eq!(a.put(5, &["5"]).await.expect("put"), Put::Accepted { last: 5, room: Some(0) });
+        assert_eq!(a.put(4, &["4"]).await.expect("put"), PutReply::Accepted { last: 4, room: Some(1) });
+        assert_eq!(a.put(5, &["5"]).await.expect("put"), PutReply::Accepted { last: 5, room: Some(0) });
 
         // What comes back, and children, may exceed it; then there is no room.
         assert_eq!(b.done(1, &[Op::Undo(held[0].0), Op::Child(b"6".to_vec())]).await, 0);
-        assert_eq!(a.put(6, &["7"]).await.expect("put"), Put::Full(5));
+        assert_eq!(a.put(6, &["7"]).await.expect("put"), PutReply::Full(5));
         assert_eq!(payloads(&b.take(2).await), ["1", "3"]);
         assert_eq!(server.heard(&mut notifications, &to_a).await, [""; 0], "there were 4, now there are 3");
         assert_eq!(a.checked().await.ready, 3);

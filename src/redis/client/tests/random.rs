@@ -17,7 +17,7 @@ struct Peer {
 
 /// What is known from outside.
 #[derive(Default)]
-struct Ledger {
+struct Books {
     confirmed: u64,
     /// How many times each item was settled for good.
     settled: BTreeMap<String, u32>,
@@ -25,11 +25,11 @@ struct Ledger {
 }
 
 struct Run {
-    server: Server,
+    server: TestServer,
     random: fastrand::Rng,
     settings: Settings,
     peers: Vec<Peer>,
-    ledger: Ledger,
+    ledger: Books,
     processes: u32,
     sealed: bool,
 }
@@ -98,8 +98,8 @@ impl Run {
         let first = peer.next_put;
         for _ in 0..=u8::from(twice) {
             let last = match peer.client.put(first, &items).await.expect("put") {
-                Put::Accepted { last, .. } | Put::Full(last) if peer.producers > 0 => last,
-                Put::Closed if peer.producers == 0 => return,
+                PutReply::Accepted { last, .. } | PutReply::Full(last) if peer.producers > 0 => last,
+                PutReply::Closed if peer.producers == 0 => return,
                 other => panic!("{other:?} for {} producers", peer.producers),
             };
             self.ledger.confirmed += last + 1 - peer.next_put;
@@ -150,12 +150,12 @@ impl Run {
     }
 }
 
-async fn run(server: Server, seed: u64) {
+async fn run(server: TestServer, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let capacity = random.bool().then(|| random.usize(1..60));
     // Redelivered too often for a bound of attempts to be out of the way.
     let settings = Settings { capacity, max_attempts: 1_000_000, ..settings() };
-    let ledger = Ledger::default();
+    let ledger = Books::default();
     let mut run = Run { server, random, settings, peers: vec![], ledger, processes: 0, sealed: false };
     run.join().await;
     run.join().await;
@@ -172,18 +172,18 @@ async fn run(server: Server, seed: u64) {
     run.peers.push(first);
     loop {
         match run.peers[0].client.claim(1, HANDED).await.expect("claimed") {
-            Claim::Items { first, entries } => {
+            ClaimReply::Items { first, entries } => {
                 for (id, entry) in (first..).zip(entries) {
                     run.peers[0].held.insert(id, String::from_utf8(entry.payload).expect("text"));
                 }
             }
-            Claim::Empty { .. } if run.peers[0].held.is_empty() => {}
-            Claim::Empty { .. } => run.settle(0).await,
-            Claim::Ended => break,
+            ClaimReply::Empty { .. } if run.peers[0].held.is_empty() => {}
+            ClaimReply::Empty { .. } => run.settle(0).await,
+            ClaimReply::Ended => break,
         }
     }
     let r = run.peers[0].client.checked().await;
-    assert_eq!((r.ended, r.accepted), (Some(End::Complete), run.ledger.confirmed));
+    assert_eq!((r.ended, r.accepted), (Some(QueueEnd::Complete), run.ledger.confirmed));
     assert_eq!(r.dead, run.ledger.dead);
     assert_eq!(run.ledger.settled.len() as u64, run.ledger.confirmed, "every item came out");
     assert!(run.ledger.settled.values().all(|times| *times == 1), "and once");

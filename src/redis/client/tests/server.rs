@@ -13,28 +13,28 @@ use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, Client, FromRedisValue};
 use tempfile::TempDir;
 
-pub(crate) struct Server {
+pub(crate) struct TestServer {
     process: Child,
     client: Client,
     _folder: TempDir,
 }
 
 /// Runs a test with a Redis of its own.
-pub(crate) fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(Server) -> F) {
+pub(crate) fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(TestServer) -> F) {
     with_redis_like(&[], test);
 }
 
 /// The same, with further arguments for the server.
-pub(crate) fn with_redis_like<F: Future<Output = ()>>(args: &[&str], test: impl FnOnce(Server) -> F) {
+pub(crate) fn with_redis_like<F: Future<Output = ()>>(args: &[&str], test: impl FnOnce(TestServer) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let server = Server::start(args).await;
+        let server = TestServer::start(args).await;
         // Against hangs only.
         tokio::time::timeout(Duration::from_secs(120), test(server)).await.expect("the test ends");
     });
 }
 
-impl Server {
+impl TestServer {
     async fn start(args: &[&str]) -> Self {
         // Another process may take the port before the server does.
         for _ in 0..10 {
@@ -100,7 +100,7 @@ async fn until_all(texts: impl Stream<Item = String>) -> Vec<String> {
     texts.take_while(|text| std::future::ready(text != "that is all")).collect().await
 }
 
-impl Drop for Server {
+impl Drop for TestServer {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.process.kill();

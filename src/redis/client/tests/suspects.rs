@@ -10,7 +10,7 @@ fn what_nobody_was_handed_counts_no_attempt_and_suspects_come_one_at_a_time() {
         let a = server.alone(&settings()).await;
         let b = server.join("b", &settings()).await;
         a.put_numbers(1..=5).await;
-        let Claim::Items { first, .. } = b.claim(4, 0).await.expect("claimed") else { panic!("there are items") };
+        let ClaimReply::Items { first, .. } = b.claim(4, 0).await.expect("claimed") else { panic!("there are items") };
         // It heard of two.
         b.renew(first + 1).await.expect("renewed");
         server.silence(&b).await;
@@ -22,7 +22,7 @@ fn what_nobody_was_handed_counts_no_attempt_and_suspects_come_one_at_a_time() {
         assert_eq!((payloads(&x), x[0].1), (vec!["1", "5"], 1));
         let y = c.take(9).await;
         assert_eq!((payloads(&y), y[0].1), (vec!["2"], 1));
-        assert_eq!(a.claim(9, 0).await.expect("claimed"), Claim::Empty { next_due: None });
+        assert_eq!(a.claim(9, 0).await.expect("claimed"), ClaimReply::Empty { next_due: None });
         assert_eq!(c.done(1, &[Op::Undo(y[0].0)]).await, 0);
         a.ack_all(1, &x).await;
         let mut rest = a.take(9).await;
@@ -32,7 +32,7 @@ fn what_nobody_was_handed_counts_no_attempt_and_suspects_come_one_at_a_time() {
         assert_eq!((payloads(&rest), rest[0].1), (vec!["3"], 0), "that one had only been fetched");
         // A suspect counts when it was given, whether Redis heard that a consumer was handed it or not.
         let d = server.join("d", &settings()).await;
-        let Claim::Items { entries, .. } = d.claim(9, 0).await.expect("claimed") else { panic!("there is one") };
+        let ClaimReply::Items { entries, .. } = d.claim(9, 0).await.expect("claimed") else { panic!("there is one") };
         assert_eq!(entries[0].attempts, 0);
         server.silence(&d).await;
         a.clear_up().await;
@@ -49,9 +49,9 @@ fn what_was_handed_out_stays_so_when_an_earlier_call_comes_late() {
         let a = server.alone(&settings()).await;
         let b = server.join("b", &settings()).await;
         a.put_numbers(1..=4).await;
-        assert!(matches!(b.claim(2, 0).await.expect("claimed"), Claim::Items { first: 1, .. }));
+        assert!(matches!(b.claim(2, 0).await.expect("claimed"), ClaimReply::Items { first: 1, .. }));
         b.renew(2).await.expect("renewed");
-        assert!(matches!(b.claim(1, 0).await.expect("claimed"), Claim::Items { first: 3, .. }));
+        assert!(matches!(b.claim(1, 0).await.expect("claimed"), ClaimReply::Items { first: 3, .. }));
         b.settle(1, 1, &[], &[]).await.expect("settled");
         b.renew(1).await.expect("renewed");
         server.silence(&b).await;

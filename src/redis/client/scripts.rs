@@ -89,7 +89,7 @@ const GUARD: &str = include_str!("tests/guard.lua");
 #[cfg(not(test))]
 const GUARD: &str = "";
 
-/// PutWindow a script together: its flags, its keys, what it shares with others, and its own text.
+/// Puts a script together: its flags, its keys, what it shares with others, and its own text.
 macro_rules! script {
     ($flags:literal, $keys:expr, $($part:literal),+) => {
         Script::new($flags, $keys, &[include_str!("scripts/prelude.lua"), GUARD, $(include_str!(concat!("scripts/", $part, ".lua"))),+])

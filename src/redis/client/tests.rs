@@ -15,8 +15,9 @@ mod suspects;
 
 use std::time::Duration;
 
+use super::scripts::Key;
 use super::{
-    Attached, ClaimReply, Entry, Failure, Joined, Key, Op, PutReply, QueueClient, QueueReport, Registered, Rejoined,
+    Attached, ClaimReply, Entry, Failure, Joined, Op, PutReply, QueueClient, QueueReport, Registered, Rejoined,
     Renewed, Settings,
 };
 use super::{QueueEnd, SettleReply};
@@ -89,7 +90,7 @@ impl QueueClient {
         assert_eq!(registered, Registered::Ok);
     }
 
-    /// PutWindow items that are their own numbers.
+    /// Puts items that are their own numbers.
     async fn put_numbers(&self, numbers: std::ops::RangeInclusive<u64>) {
         for first in numbers.clone().step_by(super::MAX_BATCH) {
             let last = numbers.end().min(&(first + super::MAX_BATCH as u64 - 1)).to_owned();

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use redis::RedisError;
 
-use super::QueueClient;
-use super::wire::millis;
 use crate::redis::server::connection::LONGEST_PATIENCE;
+
+/// How much one call may carry: items of a put or a claim, operations of a settle.
+pub(crate) const MAX_BATCH: usize = 1_000;
 
 /// What all processes of a queue must agree on.
 #[derive(Debug, Clone)]
@@ -49,7 +50,7 @@ pub(crate) enum Failure {
     Gone,
     /// This process was found silent for longer than its lease, or has left.
     Fenced,
-    /// It came through a connection that is not the one of the last [`QueueClient::attach`].
+    /// It came through a connection that is not the one of the last [`attach`](super::QueueClient::attach).
     Stale,
 }
 
@@ -80,35 +81,6 @@ impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
         if error.code() == Some("OOM") { Self::NoMemory } else { Self::Away(error) }
     }
-}
-
-/// What came of joining a queue.
-#[derive(Debug)]
-pub(crate) enum Joined {
-    /// This process is one of its processes. It has one opener, and no endpoint yet.
-    Ok(QueueClient),
-    /// There is none that has not ended.
-    None,
-    /// Another one is the current one now.
-    Again,
-    /// It has ended: that of a process that came back.
-    Ended,
-    /// The queue is there with another setting.
-    Mismatch { field: String, theirs: String, ours: String },
-}
-
-/// What came of joining again after [`Failure::Fenced`].
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Rejoined {
-    Ok,
-    Ended,
-}
-
-/// What Redis knows of this process.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Attached {
-    pub(crate) last_put: u64,
-    pub(crate) last_batch: u64,
 }
 
 /// What came of registering endpoints.
@@ -227,4 +199,11 @@ pub(crate) enum Renewed {
         more: bool,
     },
     Ended,
+}
+
+/// Rounded up: nothing comes before its time, and a short delay is not none. Bounded, as Lua's numbers
+/// are exact up to 2^53: a hundred years.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    const CENTURY: u128 = 100 * 366 * 24 * 3_600 * 1_000;
+    duration.as_nanos().div_ceil(1_000_000).min(CENTURY) as u64
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{Cmd, ErrorKind, RedisError, RedisWrite, ToRedisArgs};
 
-use super::types::{Entry, Failure, Op};
+use super::types::{Entry, Failure, Op, millis};
 
 /// A payload as the entry of an item that was never handed out.
 pub(crate) struct Fresh<'a> {
@@ -119,13 +119,6 @@ impl ToRedisArgs for Field<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         out.write_arg_fmt(format_args!("{}{}", self.prefix, self.delivery));
     }
-}
-
-/// Rounded up: nothing comes before its time, and a short delay is not none. Bounded, as Lua's numbers
-/// are exact up to 2^53: a hundred years.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    const CENTURY: u128 = 100 * 366 * 24 * 3_600 * 1_000;
-    duration.as_nanos().div_ceil(1_000_000).min(CENTURY) as u64
 }
 
 /// Redis holds what none of our scripts has put there.

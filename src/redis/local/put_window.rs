@@ -1,4 +1,4 @@
-//! PutWindow on their way to Redis: the window.
+//! The window: puts on their way to Redis.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;

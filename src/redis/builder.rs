@@ -208,6 +208,57 @@ impl<T> RedisBuilder<T> {
     }
 }
 
+#[cfg(any(feature = "redis-rustls", feature = "redis-native-tls"))]
+impl<T> RedisBuilder<T> {
+    /// Trusts servers whose certificate one of these authorities has signed, and no others. Only with the features
+    /// `redis-rustls` and `redis-native-tls`.
+    ///
+    /// `pem` is one certificate or several, in PEM. Without this call, the authorities are those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn connect() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("rediss://redis.internal:6380/");
+    /// let queue = builder.tls_ca(std::fs::read("ca.crt")?).blocking_connect()?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn tls_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.authorities = Some(pem.into());
+        self
+    }
+
+    /// Shows the server this certificate, which is what `tls-auth-clients yes` of Redis asks for. Only with the features
+    /// `redis-rustls` and `redis-native-tls`.
+    ///
+    /// Both are PEM; the key is one of PKCS #8, which begins with `BEGIN PRIVATE KEY`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn connect() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_iterable_queue::IterableQueue;
+    /// use std::fs::read;
+    ///
+    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("rediss://redis.internal:6380/");
+    /// let builder = builder.tls_ca(read("ca.crt")?).tls_identity(read("client.crt")?, read("client.key")?);
+    /// let queue = builder.blocking_connect()?;
+    /// # drop(queue);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn tls_identity(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates.identity = Some((certificate.into(), key.into()));
+        self
+    }
+}
+
 impl<T> fmt::Debug for RedisBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The address may hold a password.

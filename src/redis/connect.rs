@@ -12,7 +12,7 @@ use crate::redis::builder::RedisBuilder;
 use crate::redis::client::{self, Settings};
 use crate::redis::driver::thread;
 use crate::redis::join::{Connecting, Start, went_away};
-use crate::redis::payload::Payload;
+use crate::redis::json::Payload;
 use crate::redis::server::address::Address;
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);

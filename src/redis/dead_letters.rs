@@ -8,8 +8,8 @@ use crate::queue::{Config, IterableQueue, Outcome, QueueId, Store, Totals, label
 use crate::redis::client::{QueueClient, Settings};
 use crate::redis::driver::QueueDriver;
 use crate::redis::driver::thread;
+use crate::redis::json::Payload;
 use crate::redis::local::link::{Link, OpenLetters};
-use crate::redis::payload::Payload;
 use crate::redis::server::Server;
 use crate::redis::server::address::Address;
 

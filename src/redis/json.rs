@@ -3,10 +3,21 @@
 //! `serde_json` writes NaN and infinities as `null`, `Some` of what is `null` like `None`, and any depth, of which it
 //! reads 127 levels. [`Guarded`] stands between a value and its serializer and refuses these.
 
+use serde::de::DeserializeOwned;
 use serde::ser::{
     self, Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
+
+/// An item that can be written as JSON and read elsewhere. Every type that fits is one.
+///
+/// A put whose value JSON cannot hold is refused with
+/// [`Refusal::Unserializable`](crate::error::Refusal::Unserializable): one with a float that is not finite, with `Some` of
+/// what is written as `null`, or with more than 126 levels of nesting. What is accepted is read back equal, if the
+/// type's `Serialize` and `Deserialize` agree.
+pub trait Payload: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {}
 
 /// How deep a dead letter may be nested: as deep as can be read.
 const LETTER: usize = 127;

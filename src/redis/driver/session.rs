@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::queue_driver::{QueueDriver, Sent};
+use super::report;
 use crate::queue::{LocalStatus, count};
 use crate::redis::client::{ClaimReply, Failure, PutReply, Registered, Renewed};
-use crate::redis::driver::report;
-use crate::redis::driver::{QueueDriver, Sent};
+use crate::redis::json::Payload;
 use crate::redis::local::prefetch::STALE;
-use crate::redis::payload::Payload;
 use crate::redis::server::notifications::{self, Listener};
 
 /// How soon whoever waits looks without a notification.

@@ -5,8 +5,6 @@ use redis::ConnectionInfo;
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ErrorKind, RedisError, TlsCertificates};
 
 use crate::error::ConnectError;
-#[cfg(any(feature = "redis-rustls", feature = "redis-native-tls"))]
-use crate::redis::builder::RedisBuilder;
 
 #[cfg(feature = "redis-rustls")]
 mod with_rustls;
@@ -15,61 +13,10 @@ mod with_rustls;
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Certificates {
     #[cfg(any(feature = "redis-rustls", feature = "redis-native-tls"))]
-    authorities: Option<Vec<u8>>,
+    pub(crate) authorities: Option<Vec<u8>>,
     /// A certificate and its key.
     #[cfg(any(feature = "redis-rustls", feature = "redis-native-tls"))]
-    identity: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-#[cfg(any(feature = "redis-rustls", feature = "redis-native-tls"))]
-impl<T> RedisBuilder<T> {
-    /// Trusts servers whose certificate one of these authorities has signed, and no others. Only with the features
-    /// `redis-rustls` and `redis-native-tls`.
-    ///
-    /// `pem` is one certificate or several, in PEM. Without this call, the authorities are those of the system.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # fn connect() -> Result<(), Box<dyn std::error::Error>> {
-    /// use actix_iterable_queue::IterableQueue;
-    ///
-    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("rediss://redis.internal:6380/");
-    /// let queue = builder.tls_ca(std::fs::read("ca.crt")?).blocking_connect()?;
-    /// # drop(queue);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn tls_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.certificates.authorities = Some(pem.into());
-        self
-    }
-
-    /// Shows the server this certificate, which is what `tls-auth-clients yes` of Redis asks for. Only with the features
-    /// `redis-rustls` and `redis-native-tls`.
-    ///
-    /// Both are PEM; the key is one of PKCS #8, which begins with `BEGIN PRIVATE KEY`.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # fn connect() -> Result<(), Box<dyn std::error::Error>> {
-    /// use actix_iterable_queue::IterableQueue;
-    /// use std::fs::read;
-    ///
-    /// let builder = IterableQueue::<u64>::builder().name("jobs").redis("rediss://redis.internal:6380/");
-    /// let builder = builder.tls_ca(read("ca.crt")?).tls_identity(read("client.crt")?, read("client.key")?);
-    /// let queue = builder.blocking_connect()?;
-    /// # drop(queue);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn tls_identity(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.certificates.identity = Some((certificate.into(), key.into()));
-        self
-    }
+    pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Certificates {

@@ -45,10 +45,10 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Nobody will ask whether a put is confirmed. Its item comes back if it was refused.
     fn detach(&self, put: u64) -> Option<T>;
 
-    /// The next item of the outlet.
+    /// Takes the next item of the prefetch.
     fn try_take(&self) -> Option<Delivery<T>>;
 
-    /// Whether the outlet has an item.
+    /// Returns whether the prefetch has an item.
     fn has_fetched(&self) -> bool;
 
     /// Puts through a lease, unless that is lost.

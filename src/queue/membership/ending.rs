@@ -32,6 +32,15 @@ impl<T> Control<T> {
         self.life.ended.as_ref()
     }
 
+    /// Returns the totals of a queue in which everything is settled and nobody can put.
+    ///
+    /// A take without a lease may be between its pop and its count. What was accepted and is nowhere else was taken.
+    fn settled_totals(&self) -> Totals {
+        let totals = self.totals();
+        let elsewhere = totals.acked + totals.dead_lettered + totals.discarded;
+        Totals { taken: totals.accepted.saturating_sub(elsewhere), ..totals }
+    }
+
     /// Returns whether the queue is abandoned, and nobody is left who could ask for what is buffered.
     pub(crate) fn is_lost(&self) -> bool {
         self.life.abandoned && self.registry.openers == 0 && !self.life.shut_down
@@ -187,20 +196,12 @@ impl<T> Shared<T> {
         if empty {
             let lost = control.life.abandoned && control.counts.discarded > 0;
             let outcome = if lost { Outcome::Abandoned } else { Outcome::Complete };
-            let mut totals = control.totals();
-            if !lost && control.registry.no_producer_open() {
-                // A take without a lease may be between its pop and its count. All else is settled
-                // and closed, so what was accepted and is not elsewhere was taken.
-                let elsewhere = totals.acked + totals.dead_lettered + totals.discarded;
-                totals.taken = totals.accepted.saturating_sub(elsewhere);
-            }
-            self.end(control, effects, outcome, totals);
+            self.end(control, effects, outcome, control.settled_totals());
         } else if control.life.abandoned {
             let left = self.take_all(control, effects);
             let keeper = if control.life.shut_down { &mut control.left } else { &mut effects.discard };
             *keeper = left;
-            let totals = control.totals();
-            self.end(control, effects, Outcome::Abandoned, totals);
+            self.end(control, effects, Outcome::Abandoned, control.settled_totals());
         }
     }
 

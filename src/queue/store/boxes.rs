@@ -205,8 +205,8 @@ impl<T> Boxes<T> {
         taken
     }
 
-    /// Appends an item beyond the capacity.
-    pub(crate) fn push_beyond(&self, put: &mut Option<T>) -> Result<(), PushError> {
+    /// Appends an item beyond the capacity, and has it `counted` before a consumer or an abort can take it.
+    pub(crate) fn push_beyond(&self, put: &mut Option<T>, counted: impl FnOnce()) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
         if inbox.closed == Closed::Everybody {
             return Err(PushError::Closed);
@@ -221,6 +221,7 @@ impl<T> Boxes<T> {
         inbox.limit = inbox.limit.saturating_add(1);
         inbox.kept_from = inbox.kept_from.saturating_add(1);
         self.append(&mut inbox, put);
+        counted();
         Ok(())
     }
 

@@ -168,8 +168,7 @@ impl<T> Shared<T> {
             Store::Plain(boxes) => boxes,
             Store::Remote(remote) => return self.put_child_elsewhere(remote, row, lease, put),
         };
-        boxes.push_beyond(put).map_err(|_| self.refusal())?;
-        row.count_child();
+        boxes.push_beyond(put, || row.count_child()).map_err(|_| self.refusal())?;
         if self.getters_wait.load(SeqCst) {
             wake(self.notify_next(Line::Getters));
         }

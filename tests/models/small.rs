@@ -10,7 +10,7 @@ use model::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use model::sync::thread::{JoinHandle, spawn};
 use model::{
     Claim, Consumer, Drained, Item, IterableQueue, Next, Outcome, Producer, PutError, PutMessage, Refusal, State,
-    Worker, block_on, check, close_from_outside, watched,
+    Worker, block_on, check, close_from_outside, shut_down, watched,
 };
 
 type Queue = IterableQueue<u8>;
@@ -605,6 +605,8 @@ fn child_against_abort(queue: Queue) {
     let left = queue.abort();
     assert_eq!(left, if join(working) { vec![2] } else { vec![] });
     assert_conserved(&queue);
+    let totals = queue.blocking_drained().totals;
+    assert_eq!((totals.accepted, totals.discarded), (1 + left.len() as u64, left.len() as u64));
 }
 
 #[test]
@@ -634,6 +636,167 @@ fn d8_abort_wakes_everybody() {
         join(failing);
         assert!(left == [1, 2] || left == [2], "{left:?}");
         while waiting.blocking_get().is_some() {}
+        assert_conserved(&queue);
+    });
+}
+
+/// A shutdown does not close producers, but nobody can put any more: what was accepted is known at its end.
+#[test]
+fn c6_a_take_without_a_lease_against_the_end_of_a_shutdown() {
+    check(|| {
+        let (queue, producer, mut consumer) = unbounded();
+        producer.try_put(1).unwrap();
+        let taking = spawn(move || consumer.blocking_get());
+        shut_down(&queue);
+        assert_eq!(join(taking), Some(1));
+        let Drained { outcome, totals, .. } = queue.blocking_drained();
+        assert_eq!((outcome, totals.accepted, totals.taken), (Outcome::Complete, 1, 1));
+    });
+}
+
+/// The end waits for what was promised, and for what was put.
+#[test]
+fn d6_a_permit_against_a_shutdown() {
+    check(|| {
+        let (queue, producer, consumer) = opened(Queue::bounded(1));
+        let permit = block_on(producer.reserve()).unwrap();
+        let putting = spawn(move || permit.put(1).unwrap());
+        shut_down(&queue);
+        assert_eq!(ack_all(consumer), [1]);
+        join(putting);
+        assert_drained(&queue, 1);
+    });
+}
+
+/// Of a permit that is given back nothing comes, and the end hears of it.
+#[test]
+fn d6_a_permit_that_is_dropped_against_a_shutdown() {
+    check(|| {
+        let (queue, producer, consumer) = opened(Queue::bounded(1));
+        let permit = block_on(producer.reserve()).unwrap();
+        let dropping = spawn(move || drop(permit));
+        shut_down(&queue);
+        assert!(ack_all(consumer).is_empty());
+        join(dropping);
+        assert_drained(&queue, 0);
+    });
+}
+
+#[test]
+fn d6_a_reservation_against_a_shutdown() {
+    check(|| {
+        let (queue, producer, consumer) = opened(Queue::bounded(1));
+        let putting = spawn(move || {
+            let permit = block_on(producer.reserve());
+            permit.map(|permit| permit.put(1).unwrap()).is_ok()
+        });
+        shut_down(&queue);
+        let acked = ack_all(consumer).len();
+        assert_eq!(acked, usize::from(join(putting)));
+        assert_drained(&queue, acked as u64);
+    });
+}
+
+#[test]
+fn d8_abort_against_a_permits_put() {
+    check(|| {
+        let (queue, producer, _consumer) = opened(Queue::bounded(1));
+        let permit = block_on(producer.reserve()).unwrap();
+        let putting = spawn(move || permit.put(1).is_ok());
+        let left = queue.abort();
+        assert_eq!(left, if join(putting) { vec![1] } else { vec![] });
+        assert_conserved(&queue);
+        let totals = queue.blocking_drained().totals;
+        assert_eq!((totals.accepted, totals.discarded), (left.len() as u64, left.len() as u64));
+    });
+}
+
+/// An item of a producer that is taken beside a child leaves room, and the child none: the put that waits hears of it.
+#[test]
+fn d6_a_put_waits_while_a_child_and_an_item_are_taken() {
+    check(|| {
+        let (_queue, producer, mut taker) = opened(Queue::bounded(1));
+        producer.try_put(0).unwrap();
+        let parent = taker.try_lease().unwrap();
+        parent.put_child(1).unwrap();
+        producer.try_put(2).unwrap();
+        let putting = spawn(move || producer.blocking_put(3).unwrap());
+        assert_eq!((taker.try_get(), taker.try_get()), (Ok(1), Ok(2)));
+        join(putting);
+        assert_eq!(taker.try_get(), Ok(3));
+        parent.ack();
+    });
+}
+
+/// The only room is a permit's, beside a child that stays.
+#[test]
+fn d6_a_permit_that_is_dropped_beside_a_child_makes_room() {
+    check(|| {
+        let (_queue, producer, mut consumer) = opened(Queue::bounded(1));
+        producer.try_put(0).unwrap();
+        let parent = consumer.try_lease().unwrap();
+        let permit = block_on(producer.reserve()).unwrap();
+        parent.put_child(1).unwrap();
+        let putting = spawn({
+            let producer = producer.clone();
+            move || producer.blocking_put(2).unwrap()
+        });
+        drop(permit);
+        join(putting);
+        assert_eq!((consumer.try_get(), consumer.try_get()), (Ok(1), Ok(2)));
+        parent.ack();
+    });
+}
+
+/// The last consumer leaves its lease behind: with it nobody can take, and what it put is discarded, or refused.
+#[test]
+fn d7_a_child_against_the_last_consumer() {
+    check(|| {
+        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        producer.try_put(1).unwrap();
+        queue.seal();
+        drop(producer);
+        let item = consumer.try_lease().unwrap();
+        let working = spawn(move || {
+            let put = item.put_child(2);
+            item.ack();
+            put
+        });
+        drop(consumer);
+        let put = join(working);
+        let Drained { outcome, totals, .. } = queue.blocking_drained();
+        match put {
+            Ok(()) => assert_eq!((outcome, totals.accepted, totals.discarded), (Outcome::Abandoned, 2, 1)),
+            Err(error) => {
+                assert_eq!((error.reason(), outcome), (Refusal::Abandoned, Outcome::Complete));
+                assert_eq!((totals.accepted, totals.discarded), (1, 0));
+            }
+        }
+        assert_eq!(totals.acked, 1);
+        assert_conserved(&queue);
+    });
+}
+
+/// Its place is free again, and the put of another endpoint that waits for it hears of that.
+#[test]
+fn a3_a_permit_against_a_close_from_outside() {
+    check(|| {
+        let queue = Queue::bounded(1);
+        let (dead, other, mut consumer) = (watched(&queue), queue.producer().unwrap(), queue.consumer().unwrap());
+        let permit = block_on(dead.reserve()).unwrap();
+        queue.seal();
+        let putting = spawn(move || other.blocking_put(2).unwrap());
+        let closing = spawn({
+            let queue = queue.clone();
+            move || close_from_outside(&queue, &dead)
+        });
+        let put = permit.put(1);
+        let mut got: Vec<_> = std::iter::from_fn(|| consumer.blocking_get()).collect();
+        got.sort_unstable();
+        assert_eq!(got, if put.is_ok() { vec![1, 2] } else { vec![2] });
+        join(putting);
+        join(closing);
+        assert_eq!(queue.state(), State::Drained);
         assert_conserved(&queue);
     });
 }

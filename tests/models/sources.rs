@@ -154,6 +154,11 @@ pub fn close_from_outside<T>(queue: &IterableQueue<T>, producer: &Producer<T>) {
     queue.shared().close_endpoints(&[Arc::clone(producer.endpoint())]);
 }
 
+/// Begins a shutdown whose grace has no end.
+pub fn shut_down<T>(queue: &IterableQueue<T>) {
+    queue.shared().shut_down();
+}
+
 /// What the watch does with the consumers of an actor that died; all clones of this one.
 pub fn shut_consumer<T>(queue: &WeakQueue<T>, shut: &Shut) {
     queue.shared.shut_consumers([&*shut.0]);

@@ -14,7 +14,7 @@
 //! # The capacity belongs to producers
 //!
 //! Items of producers and permits count against it. Items put through leases do not: their numbers are listed
-//! (`Inbox::overflow`), and as many places are added. An item's number is how many were put before it; as items leave
+//! (`overflow.rs`), and as many places are added. An item's number is how many were put before it; as items leave
 //! in the order of their numbers, the count of taken items says which of the listed ones have left.
 //!
 //! # A waiting put has its turn
@@ -31,6 +31,7 @@ use std::mem::{self, size_of};
 
 use crossbeam_utils::CachePadded;
 
+use super::overflow::Overflow;
 use crate::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -94,8 +95,8 @@ struct Inbox<T> {
     kept_from: u64,
     /// Places that are promised to puts.
     permits: u64,
-    /// The numbers of the items beyond the capacity, some of which may have been taken.
-    overflow: VecDeque<u64>,
+    /// The items beyond the capacity, some of which may have been taken.
+    overflow: Overflow,
     closed: Closed,
 }
 
@@ -129,7 +130,7 @@ impl<T> Boxes<T> {
             limit: capacity.map_or(u64::MAX, |capacity| capacity as u64),
             kept_from: u64::MAX,
             permits: 0,
-            overflow: VecDeque::new(),
+            overflow: Overflow::default(),
             closed: Closed::Nobody,
         };
         Self {
@@ -183,7 +184,8 @@ impl<T> Boxes<T> {
         let Some(capacity) = self.capacity else { return u64::MAX };
         let taken = self.forget_taken(inbox);
         // Permits are part of the capacity, so this does not go below zero.
-        let full = taken.saturating_add(capacity as u64 - inbox.permits + inbox.overflow.len() as u64);
+        let places = capacity as u64 - inbox.permits;
+        let full = taken.saturating_add(places).saturating_add(inbox.overflow.len());
         let limit = match count < inbox.kept_from {
             _ if by_right => full,
             true => full.min(inbox.kept_from),
@@ -195,10 +197,9 @@ impl<T> Boxes<T> {
     /// Takes items that have left off the list of those beyond the capacity. Returns how many items were taken.
     fn forget_taken(&self, inbox: &mut Inbox<T>) -> u64 {
         let taken = self.outbox.count();
-        while inbox.overflow.front().is_some_and(|number| *number < taken) {
-            inbox.overflow.pop_front();
-            if inbox.overflow.is_empty() {
-                inbox.overflow.shrink_to(kept::<u64>());
+        if inbox.overflow.len() > 0 {
+            inbox.overflow.forget(taken);
+            if inbox.overflow.len() == 0 {
                 self.overflows.store(false, Relaxed);
             }
         }
@@ -214,7 +215,7 @@ impl<T> Boxes<T> {
         if self.capacity.is_some() {
             let number = self.inbox.count();
             self.forget_taken(&mut inbox);
-            inbox.overflow.push_back(number);
+            inbox.overflow.push(number);
             self.overflows.store(true, Relaxed);
         }
         // It takes nobody's place, and is no put that passed the line.

@@ -1,7 +1,8 @@
 //! Where items are. A queue's store is chosen when the queue is built, and nothing outside of this folder asks
 //! which one it is.
 //!
-//! - `boxes.rs`: the plain store, two boxes in memory; `returned.rs` and `delayed.rs`: what came back to it
+//! - `boxes.rs`: the plain store, two boxes in memory; `overflow.rs`: which items there are beyond the capacity;
+//!   `returned.rs` and `delayed.rs`: what came back to it
 //! - `remote.rs`: items elsewhere, and the interface that a driver implements; `elsewhere.rs`: puts and takes there;
 //!   `driver.rs`: what the driver asks of the queue and tells it
 //! - `put.rs`, `take.rs`, `give_back.rs`: an item's way in, out and back, whatever the store is
@@ -14,6 +15,7 @@ pub(crate) mod delayed;
 pub(crate) mod driver;
 mod elsewhere;
 pub(crate) mod give_back;
+mod overflow;
 mod put;
 pub(crate) mod remote;
 pub(crate) mod returned;

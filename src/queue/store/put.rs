@@ -205,6 +205,20 @@ mod tests {
     }
 
     #[test]
+    fn d5_the_largest_capacity_has_room_beside_children() {
+        let queue = IterableQueue::bounded(usize::MAX);
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        producer.try_put(1).unwrap();
+        let parent = consumer.try_lease().unwrap();
+        parent.put_child(2).unwrap();
+        assert!(!queue.is_full());
+        drop(producer.try_reserve().unwrap());
+        producer.try_put(3).unwrap();
+        parent.ack();
+        assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
     fn d5_a_put_waits_beside_children_that_are_taken_until_there_is_room() {
         let queue = IterableQueue::bounded(1);
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());

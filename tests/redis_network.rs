@@ -60,9 +60,9 @@ fn what_was_asked_and_not_heard_is_asked_again() {
     torn(Way::Requests, 2000);
 }
 
-/// Without the hints everybody has to ask.
+/// Without notifications everybody has to ask.
 #[test]
-fn hints_that_are_lost_again_and_again_delay_nothing_for_good() {
+fn notifications_that_are_lost_again_and_again_delay_nothing_for_good() {
     let server = Server::start();
     let mut killed = 0;
     let role = Role { capacity: Some(3), batch: 7, ..Role::new(&server.url()) };

@@ -85,7 +85,7 @@ impl QueueClient {
     }
 
     /// The Pub/Sub channels with the messages for all (`end`, `state`), and for this process (`items`,
-    /// `room`). They are notifications.
+    /// `room`). They may be lost.
     pub(crate) fn channels(&self) -> [String; 2] {
         let Process { name, generation, id, .. } = &*self.process;
         let prefix = format!("{}:{generation}", name.pointer);

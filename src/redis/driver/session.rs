@@ -1,8 +1,8 @@
 //! One connection's life: a loop for each direction, each with one call under way.
 //!
 //! While a call is under way, more gathers for the next one: so batches are small when there is little to do, and
-//! large when there is much, without a timer. Messages of Redis (`notifications.rs`) are notifications: whoever waits for one looks
-//! again after a [`TICK`] anyway.
+//! large when there is much, without a timer. A notification from Redis (`notifications.rs`) may be lost: a loop that waits
+//! for one looks again after a [`TICK`] anyway.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

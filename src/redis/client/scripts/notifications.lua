@@ -1,5 +1,5 @@
--- Messages for those who wait. They are notifications: a process that misses one looks again after a moment. So nothing
--- in here may raise.
+-- Notifications for processes that wait: one that misses a message looks again after a moment. So nothing in here may
+-- raise.
 local channel = meta:sub(1, -5) .. 'to:'
 
 -- Wakes processes that wait for items, as many as n items are for. Where they take fewer, `claim` wakes others.

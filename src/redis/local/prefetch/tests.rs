@@ -6,7 +6,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// An prefetch at instants that the test gives.
+/// A prefetch at instants that the test gives.
 struct Scene {
     prefetch: Prefetch,
     now: Instant,

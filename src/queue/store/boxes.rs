@@ -387,40 +387,4 @@ impl<T> Boxes<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Boxes, KEPT_BYTES};
-
-    const KEPT: usize = KEPT_BYTES / size_of::<usize>();
-
-    fn pass(boxes: &Boxes<usize>, items: usize) {
-        (0..items).for_each(|item| boxes.push(&mut Some(item), false, || ()).unwrap());
-        let mut popped = None;
-        for item in 0..items {
-            assert!(boxes.pop(&mut popped));
-            assert_eq!(popped.take(), Some(item));
-        }
-        assert!(!boxes.pop(&mut popped));
-    }
-
-    /// For how many items there is memory.
-    fn memory(boxes: &Boxes<usize>) -> usize {
-        boxes.inbox.lock().items.capacity() + boxes.outbox.lock().capacity()
-    }
-
-    #[test]
-    fn memory_that_is_needed_no_more_is_given_back() {
-        let boxes = Boxes::new(None);
-        pass(&boxes, 100 * KEPT);
-        assert!(memory(&boxes) >= 100 * KEPT);
-        pass(&boxes, 1);
-        assert!(memory(&boxes) <= 2 * KEPT);
-    }
-
-    #[test]
-    fn memory_that_is_needed_again_is_kept() {
-        let boxes = Boxes::new(None);
-        pass(&boxes, 10 * KEPT);
-        pass(&boxes, 10 * KEPT);
-        assert!(memory(&boxes) >= 2 * 10 * KEPT, "both boxes are in use");
-    }
-}
+mod tests;

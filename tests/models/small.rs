@@ -777,6 +777,26 @@ fn d7_a_child_against_the_last_consumer() {
     });
 }
 
+/// A shutdown waits for the permit, and hears also of one whose put is refused, as nobody is left to take it.
+#[test]
+fn d7_a_permit_of_a_shutdown_against_the_last_consumer() {
+    check(|| {
+        let (queue, producer, consumer) = opened(Queue::bounded(1));
+        let permit = block_on(producer.reserve()).unwrap();
+        shut_down(&queue);
+        let putting = spawn(move || permit.put(1));
+        drop(consumer);
+        let Drained { outcome, totals, .. } = queue.blocking_drained();
+        match join(putting) {
+            Ok(()) => assert_eq!((outcome, totals.accepted, totals.discarded), (Outcome::Abandoned, 1, 1)),
+            Err(error) => {
+                assert_eq!((error.reason(), outcome, totals.accepted), (Refusal::Abandoned, Outcome::Complete, 0));
+            }
+        }
+        assert_conserved(&queue);
+    });
+}
+
 /// Its place is free again, and the put of another endpoint that waits for it hears of that.
 #[test]
 fn a3_a_permit_against_a_close_from_outside() {

@@ -78,9 +78,9 @@ impl Counted {
 fn d5_d11_a_put_finds_room_exactly_where_there_is_some() {
     for seed in 0..500 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let capacity = [1, 2, 3, 40][random.usize(..4)];
-        let boxes = Boxes::new(Some(capacity));
-        let (items, capacity) = (VecDeque::new(), capacity as u64);
+        let capacity = [Some(1), Some(2), Some(3), Some(40), Some(usize::MAX), None][random.usize(..6)];
+        let boxes = Boxes::new(capacity);
+        let (items, capacity) = (VecDeque::new(), capacity.map_or(u64::MAX, |capacity| capacity as u64));
         let mut model = Counted { capacity, items, permits: 0, passed: None, closed: Closed::Nobody };
         for number in 0..1500 {
             let (mut put, by_right, step) = (Some(number), random.u8(..4) == 0, random.u32(..1010));

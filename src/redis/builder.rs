@@ -88,7 +88,7 @@ impl<T> RedisBuilder<T> {
 
     /// How long a consumer of this process may have an item before it goes to another process, which uses one attempt up: for
     /// workers that live and are stuck. After that, nothing can be put through its lease
-    /// ([`PutError::Fenced`](crate::PutError::Fenced)). Without it there is no such limit. Each process of a queue has its own.
+    /// ([`Refusal::Fenced`](crate::error::Refusal::Fenced)). Without it there is no such limit. Each process of a queue has its own.
     ///
     /// # Examples
     ///

@@ -1,11 +1,12 @@
 //! How a queue is made.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::backoff::Backoff;
-use crate::endpoint::start_timer;
 use crate::error::BuildError;
-use crate::queue::{Config, IterableQueue, Redelivery, name};
+use crate::queue::{Config, IterableQueue, Redelivery, Shared, name};
+use crate::sync::thread;
 
 /// How often an item is handed out unless the builder says otherwise.
 const MAX_ATTEMPTS: u32 = 5;
@@ -202,6 +203,28 @@ impl<T> Builder<T> {
             return Err(BuildError::ZeroMaxAttempts);
         }
         Ok(self.config)
+    }
+}
+
+/// Starts the thread that brings failed items back when they are due. It needs no runtime, and ends when no item waits
+/// any more.
+fn start_timer<T: Send + 'static>(shared: &Arc<Shared<T>>) {
+    let timer = thread::Builder::new().name("queue-redelivery".to_owned());
+    let spawned = timer.spawn({
+        let shared = Arc::clone(shared);
+        move || {
+            // It is unparked for an item that is due earlier, and at the end.
+            while let Some(sleep) = shared.release_due() {
+                thread::park_timeout(sleep);
+            }
+        }
+    });
+    if let Err(error) = spawned {
+        log::error!(
+            "{}: no thread for the redelivery backoff, so failed items come back at once: {error}",
+            shared.label()
+        );
+        shared.release_all();
     }
 }
 

@@ -1,11 +1,12 @@
 //! Waiting until every put is refused.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 
+use super::block::Operation;
+use super::line_wait::LineWait;
 use super::producer::Producer;
 use crate::error::Refusal;
-use crate::queue::{Line, Waiting};
+use crate::queue::Line;
 
 impl<T> Producer<T> {
     /// Waits until every further put through this handle would be refused, and returns why: the queue was abandoned,
@@ -43,12 +44,9 @@ impl<T> Producer<T> {
     /// ```
     pub async fn closed(&self) -> Refusal {
         let Some(handle) = self.open_handle() else { return Refusal::Closed };
-        // Whatever refuses puts wakes this line, under the lock or after it: a waker that is parked after that finds
-        // the refusal when it looks again.
-        let mut waiting = Waiting::new(&handle.shared, Line::Refused);
-        let refused = |_| handle.shared.refusal_of(&handle.row).map(Ok::<_, Infallible>);
-        let Ok(reason) = poll_fn(|cx| handle.shared.wait(&mut waiting.place, cx, refused)).await;
-        reason
+        // What refuses puts wakes this line afterwards, so a waker that parks later finds the refusal at its second look.
+        let mut waiting = LineWait::new(&handle.shared, Line::Refused, |shared| shared.refusal_of(&handle.row));
+        poll_fn(|cx| waiting.wait(cx)).await
     }
 
     /// Returns whether every further put through this handle would be refused, as [`closed`](Producer::closed) waits

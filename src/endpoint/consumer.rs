@@ -5,11 +5,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::operation::Operation;
-use super::producer::Producer;
+use super::block::Operation;
 use crate::coop;
 use crate::error::{OpenError, TryGetError};
-use crate::queue::{ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, Taken, name};
+use crate::queue::{ConsumerRow, Item, Place, Shared, Slot, Take, Taken};
 
 /// Takes items out of a queue, until the queue has ended.
 ///
@@ -32,72 +31,6 @@ pub struct Consumer<T> {
     returned_none: bool,
     /// Its last poll as a stream let other tasks run.
     pub(super) has_yielded: bool,
-}
-
-impl<T> IterableQueue<T> {
-    /// Opens a consumer.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError::Sealed`] if the queue is sealed: clone a consumer that is open instead.
-    /// [`OpenError::Ended`] if it has ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// # use actix_iterable_queue::error::TryGetError;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// let mut consumer = queue.consumer()?;
-    /// assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
-    /// ```
-    #[doc(alias = "get_consumer")]
-    pub fn consumer(&self) -> Result<Consumer<T>, OpenError> {
-        Consumer::open(self.shared(), None)
-    }
-
-    /// Opens a consumer whose name shows in snapshots and in the log.
-    ///
-    /// # Errors
-    ///
-    /// As [`consumer`](IterableQueue::consumer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// let _consumer = queue.consumer_named("worker-1")?;
-    /// assert_eq!(queue.snapshot().consumers[0].name, "worker-1");
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
-    /// ```
-    pub fn consumer_named(&self, consumer_name: impl Into<String>) -> Result<Consumer<T>, OpenError> {
-        Consumer::open(self.shared(), name(consumer_name))
-    }
-
-    /// Opens the usual pair and gives this handle up, so that the queue is sealed if this was the
-    /// last one.
-    ///
-    /// A queue over Redis stays open, and its consumers wait for more: connect it with `seal_when_unowned()`, or call
-    /// `producer()`, `consumer()` and then `seal()`.
-    ///
-    /// # Errors
-    ///
-    /// As [`producer`](IterableQueue::producer) and [`consumer`](IterableQueue::consumer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let (producer, consumer) = IterableQueue::bounded(16).split()?;
-    /// std::thread::spawn(move || (0..100).try_for_each(|n| producer.blocking_put(n)));
-    /// assert_eq!(consumer.into_iter().count(), 100);
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
-    /// ```
-    pub fn split(self) -> Result<(Producer<T>, Consumer<T>), OpenError> {
-        Ok((self.producer()?, self.consumer()?))
-    }
 }
 
 impl<T> Consumer<T> {
@@ -315,8 +248,8 @@ impl<T> Operation for Taking<'_, T> {
         Consumer::attempt(&self.consumer.slot, self.take, self.taken).map(Result::ok)
     }
 
-    fn slack(&self) -> usize {
-        self.consumer.slot.shared.slack()
+    fn max_lead(&self) -> usize {
+        self.consumer.slot.shared.max_lead()
     }
 
     fn may_succeed(&self) -> bool {

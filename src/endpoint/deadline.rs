@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::block::Limit;
 use super::blocking::await_drained;
 use super::consumer::Consumer;
-use super::operation::Limit;
 use super::producer::Producer;
 use crate::error::{GetTimeoutError, PutTimeoutError};
 use crate::queue::{Drained, Item, IterableQueue, Take, Taken, WeakQueue};

@@ -1,14 +1,12 @@
 //! Waiting until what was said here is known elsewhere.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::blocking::block;
-use super::operation::{Limit, Operation};
-use crate::queue::{IterableQueue, Line, Mark, Shared, Waiting};
+use super::block::{Limit, Operation, block};
+use super::line_wait::LineWait;
+use crate::queue::{IterableQueue, Line, Mark, Shared};
 use crate::sync::Instant;
 
 impl<T> IterableQueue<T> {
@@ -50,7 +48,7 @@ impl<T> IterableQueue<T> {
         let mark = shared.store.mark();
         async move {
             let Some(mark) = mark else { return };
-            let mut flushing = Flushing::new(&shared, mark);
+            let mut flushing = flushing(&shared, mark);
             if flushing.attempt().is_none() {
                 poll_fn(|cx| flushing.wait(cx)).await;
             }
@@ -124,42 +122,12 @@ impl<T> IterableQueue<T> {
     fn flush_within(&self, limit: Limit) -> bool {
         let shared = self.shared();
         let Some(mark) = shared.store.mark() else { return true };
-        let mut flushing = Flushing::new(shared, mark);
+        let mut flushing = flushing(shared, mark);
         flushing.attempt().is_some() || block(&mut flushing, limit, "use flush().await").is_some()
     }
 }
 
-/// All until a mark is on its way.
-struct Flushing<'a, T> {
-    waiting: Waiting<'a, T>,
-    mark: Mark,
-}
-
-impl<'a, T> Flushing<'a, T> {
-    fn new(shared: &'a Shared<T>, mark: Mark) -> Self {
-        Self { waiting: Waiting::new(shared, Line::Flushers), mark }
-    }
-}
-
-impl<T> Operation for Flushing<'_, T> {
-    type Output = ();
-
-    fn attempt(&mut self) -> Option<()> {
-        self.waiting.shared.store.is_known(self.mark).then_some(())
-    }
-
-    fn may_succeed(&self) -> bool {
-        true
-    }
-
-    /// It takes a way to Redis: to spin is of no use.
-    fn slack(&self) -> usize {
-        0
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { waiting, mark } = self;
-        let known = |_| waiting.shared.store.is_known(*mark).then_some(Ok::<_, Infallible>(()));
-        waiting.shared.wait(&mut waiting.place, cx, known).map(|Ok(())| ())
-    }
+/// Waits until everything up to the mark is known elsewhere.
+fn flushing<T>(shared: &Shared<T>, mark: Mark) -> impl Operation<Output = ()> {
+    LineWait::new(shared, Line::Flushers, move |shared| shared.store.is_known(mark).then_some(()))
 }

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use futures::stream::FusedStream;
 use futures::{Sink, Stream};
 
-use super::ahead::Ahead;
+use super::block::Operation;
 use super::consumer::Consumer;
 use super::handle::{HandleShare, InLine};
-use super::operation::Operation;
 use super::permit::Permit;
 use super::producer::Producer;
+use super::unconfirmed::Unconfirmed;
 use crate::coop;
 use crate::error::{Refusal, SinkError};
 use crate::queue::{Item, Shared, Take, Taken};
@@ -172,7 +172,7 @@ pub struct PutSink<T> {
     /// `None` once closed.
     line: Option<InLine<T, HandleShare<T>>>,
     permit: Option<Permit<T>>,
-    ahead: Ahead<T, Arc<Shared<T>>>,
+    unconfirmed: Unconfirmed<T, Arc<Shared<T>>>,
 }
 
 impl<T> Producer<T> {
@@ -215,7 +215,7 @@ impl<T> Producer<T> {
     /// ```
     pub fn into_sink(mut self) -> PutSink<T> {
         let (shared, handle) = (Arc::clone(self.shared()), self.take());
-        PutSink { line: handle.map(InLine::new), permit: None, ahead: Ahead::new(shared) }
+        PutSink { line: handle.map(InLine::new), permit: None, unconfirmed: Unconfirmed::new(shared) }
     }
 }
 
@@ -241,13 +241,13 @@ impl<T> Sink<T> for PutSink<T> {
         let this = self.get_mut();
         let mut put = Some(item);
         let result = match this.permit.take() {
-            Some(permit) => permit.put_ahead(&mut put),
+            Some(permit) => permit.put_unconfirmed(&mut put),
             None if this.line.is_none() => Err(Refusal::Closed),
             None => panic!("PutSink::start_send: call poll_ready first, until it is ready"),
         };
         match result {
             Ok(receipt) => {
-                this.ahead.push(receipt);
+                this.unconfirmed.push(receipt);
                 Ok(())
             }
             Err(reason) => Err(SinkError::new(put, reason)),
@@ -257,7 +257,7 @@ impl<T> Sink<T> for PutSink<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
         let mut put = None;
-        match ready!(this.ahead.confirming(&mut put).wait(cx)) {
+        match ready!(this.unconfirmed.confirming(&mut put).wait(cx)) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(reason) => Poll::Ready(Err(SinkError::new(put, reason))),
         }

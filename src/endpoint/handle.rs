@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::operation::Operation;
+use super::block::Operation;
 use crate::coop;
 use crate::error::{OpenError, PutError, Refusal};
 use crate::queue::{HandleKey, Line, NotPut, Place, ProducerRow, Receipt, Shared, Turn, drop_quietly, refused};
@@ -99,7 +99,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
 
     /// Polls a put whose first attempt found no room, until the item is accepted.
     pub(super) fn put(&mut self, cx: &mut Context<'_>, put: &mut Option<T>) -> Poll<Result<Receipt, Refusal>> {
-        self.wait(cx, |handle, by_right| accepted(handle.shared.try_put(&handle.row, put, by_right)))
+        self.wait(cx, |handle, entitled| accepted(handle.shared.try_put(&handle.row, put, entitled)))
     }
 
     /// Polls an operation whose first attempt had no result.
@@ -114,7 +114,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         if turns.poll(turn, cx).is_pending() && !handle.shared.refuses(&handle.row) {
             return Poll::Pending;
         }
-        let result = ready!(handle.shared.wait(place, cx, |by_right| attempt(handle, by_right)));
+        let result = ready!(handle.shared.wait(place, cx, |entitled| attempt(handle, entitled)));
         turns.leave(turn);
         Poll::Ready(result)
     }
@@ -124,6 +124,48 @@ impl<T, H: Deref<Target = Handle<T>>> Drop for InLine<T, H> {
     fn drop(&mut self) {
         self.handle.shared.leave(&mut self.place, false);
         self.handle.row.turns.leave(&mut self.turn);
+    }
+}
+
+/// An operation on an open handle that waits for room, as a thread.
+pub(super) struct PutLineWait<T, H: Deref<Target = Handle<T>>, A> {
+    line: InLine<T, H>,
+    /// Is told whether it is entitled to the room that is kept for the line. `None` if there is no room.
+    attempt: A,
+}
+
+impl<T, R, H, A> PutLineWait<T, H, A>
+where
+    H: Deref<Target = Handle<T>>,
+    A: FnMut(&Handle<T>, bool) -> Option<R>,
+{
+    pub(super) fn new(handle: H, attempt: A) -> Self {
+        Self { line: InLine::new(handle), attempt }
+    }
+}
+
+impl<T, R, E, H, A> Operation for PutLineWait<T, H, A>
+where
+    H: Deref<Target = Handle<T>>,
+    A: FnMut(&Handle<T>, bool) -> Option<Result<R, E>>,
+{
+    type Output = Result<R, E>;
+
+    fn attempt(&mut self) -> Option<Self::Output> {
+        let handle = &*self.line.handle;
+        if handle.is_behind_others() { None } else { (self.attempt)(handle, false) }
+    }
+
+    fn may_succeed(&self) -> bool {
+        self.line.handle.shared.may_put()
+    }
+
+    fn max_lead(&self) -> usize {
+        self.line.handle.shared.max_lead()
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.line.wait(cx, &mut self.attempt)
     }
 }
 
@@ -233,8 +275,8 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Operation for Put
         self.confirmed(None)
     }
 
-    fn slack(&self) -> usize {
-        self.shared().slack()
+    fn max_lead(&self) -> usize {
+        self.shared().max_lead()
     }
 
     fn may_succeed(&self) -> bool {

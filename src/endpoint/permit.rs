@@ -4,9 +4,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::blocking::block;
-use super::handle::{HandleShare, InLine, accepted};
-use super::operation::{Limit, Operation};
+use super::block::{Operation, block_without_limit};
+use super::handle::{Handle, HandleShare, InLine, PutLineWait, accepted};
 use super::producer::Producer;
 use crate::error::{PutError, Refusal, TryReserveError};
 use crate::queue::{Receipt, refused};
@@ -24,17 +23,8 @@ pub struct Permit<T> {
 impl<T> Permit<T> {
     /// One poll of a reservation that waits for room.
     pub(super) fn poll(line: &mut InLine<T, HandleShare<T>>, cx: &mut Context<'_>) -> Poll<Result<Permit<T>, Refusal>> {
-        line.poll(cx, |handle, by_right| accepted(handle.shared.try_reserve(&handle.row, by_right)))
+        line.poll(cx, |handle, entitled| accepted(handle.shared.try_reserve(&handle.row, entitled)))
             .map_ok(|()| Permit::of(HandleShare::clone(&line.handle)))
-    }
-
-    /// Reserves room if there is some now, and no earlier put through this handle waits. `None` if there is none.
-    fn attempt(handle: &HandleShare<T>) -> Option<Result<Permit<T>, Refusal>> {
-        if handle.is_behind_others() {
-            return None;
-        }
-        let reserved = accepted(handle.shared.try_reserve(&handle.row, false))?;
-        Some(reserved.map(|()| Permit::of(HandleShare::clone(handle))))
     }
 
     fn of(handle: HandleShare<T>) -> Self {
@@ -63,7 +53,7 @@ impl<T> Permit<T> {
     pub fn put(self, item: T) -> Result<(), PutError<T>> {
         let handle = HandleShare::clone(&self.handle);
         let mut put = Some(item);
-        match self.put_ahead(&mut put) {
+        match self.put_unconfirmed(&mut put) {
             Ok(receipt) => {
                 handle.shared.detach(receipt);
                 Ok(())
@@ -73,7 +63,7 @@ impl<T> Permit<T> {
     }
 
     /// Puts, and leaves the confirmation for later.
-    pub(super) fn put_ahead(mut self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
+    pub(super) fn put_unconfirmed(mut self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let result = self.handle.shared.put_reserved(&self.handle.row, put);
         // After it, as writing the item may panic: then the room comes back.
         self.used = true;
@@ -154,12 +144,13 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_reserve(&self) -> Result<Permit<T>, Refusal> {
         let Some(handle) = self.share() else { return Err(Refusal::Closed) };
-        let mut reserving = Reserving(InLine::new(handle));
-        if let Some(reserved) = reserving.attempt() {
-            return reserved;
-        }
-        let reserved = block(&mut reserving, Limit::Endless, "use reserve().await, or try_reserve");
-        reserved.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
+        let mut reserving = PutLineWait::new(HandleShare::clone(&handle), |handle: &Handle<T>, entitled| {
+            accepted(handle.shared.try_reserve(&handle.row, entitled))
+        });
+        let reserved = reserving
+            .attempt()
+            .unwrap_or_else(|| block_without_limit(&mut reserving, "use reserve().await, or try_reserve"));
+        reserved.map(|()| Permit::of(handle))
     }
 
     /// Keeps room for one item if there is some now, and no earlier put through this handle waits for room.
@@ -181,32 +172,10 @@ impl<T> Producer<T> {
     /// ```
     pub fn try_reserve(&self) -> Result<Permit<T>, TryReserveError> {
         let Some(handle) = self.share() else { return Err(Refusal::Closed.into()) };
-        match Permit::attempt(&handle) {
-            Some(reserved) => Ok(reserved?),
-            None => Err(TryReserveError::Full),
+        if handle.is_behind_others() {
+            return Err(TryReserveError::Full);
         }
-    }
-}
-
-/// A reservation that may have to wait.
-struct Reserving<T>(InLine<T, HandleShare<T>>);
-
-impl<T> Operation for Reserving<T> {
-    type Output = Result<Permit<T>, Refusal>;
-
-    fn attempt(&mut self) -> Option<Self::Output> {
-        Permit::attempt(&self.0.handle)
-    }
-
-    fn slack(&self) -> usize {
-        self.0.handle.shared.slack()
-    }
-
-    fn may_succeed(&self) -> bool {
-        self.0.handle.shared.may_put()
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Permit::poll(&mut self.0, cx)
+        handle.shared.try_reserve(&handle.row, false)?;
+        Ok(Permit::of(handle))
     }
 }

@@ -5,12 +5,11 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 
-use super::ahead::Ahead;
-use super::handle::{Handle, HandleShare, InLine, Putting};
-use super::operation::Operation;
+use super::block::Operation;
+use super::handle::{Handle, HandleShare, Putting};
 use crate::coop;
 use crate::error::{OpenError, PutError, Refusal, TryPutError};
-use crate::queue::{IterableQueue, NotPut, ProducerEndpoint, Receipt, Shared, name, not_put, refused};
+use crate::queue::{NotPut, ProducerEndpoint, Receipt, Shared, not_put, refused};
 
 /// Puts items into a queue, which does not end while it is open.
 ///
@@ -41,48 +40,6 @@ async fn finish_put<T>(
 ) -> Result<(), Refusal> {
     let mut putting = Putting::accepted(handle, put, receipt);
     poll_fn(|cx| if mem::take(&mut yields) { putting.yield_in_turn(cx) } else { putting.wait(cx) }).await
-}
-
-impl<T> IterableQueue<T> {
-    /// Opens a producer.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError::Sealed`] if the queue is sealed: clone a producer that is open instead.
-    /// [`OpenError::Ended`] if it has ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// let producer = queue.producer()?;
-    /// producer.try_put(1)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "get_producer")]
-    pub fn producer(&self) -> Result<Producer<T>, OpenError> {
-        Producer::open(self.shared(), None, false)
-    }
-
-    /// Opens a producer whose name shows in snapshots.
-    ///
-    /// # Errors
-    ///
-    /// As [`producer`](IterableQueue::producer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// let _producer = queue.producer_named("http")?;
-    /// assert!(queue.snapshot().blockers().to_string().contains("producer http is open"));
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
-    /// ```
-    pub fn producer_named(&self, producer_name: impl Into<String>) -> Result<Producer<T>, OpenError> {
-        Producer::open(self.shared(), name(producer_name), false)
-    }
 }
 
 impl<T> Producer<T> {
@@ -169,24 +126,6 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
-    async fn put_ahead(&self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
-        let Some(handle) = self.open_handle() else { return Err(Refusal::Closed) };
-        let mut yields = coop::is_due();
-        let tried = if yields { Err(NotPut::Full) } else { handle.try_put(put) };
-        match tried {
-            Err(NotPut::Full) => {
-                let mut line = InLine::new(handle);
-                poll_fn(|cx| if mem::take(&mut yields) { line.yield_in_turn(cx) } else { line.put(cx, put) }).await
-            }
-            Err(NotPut::Refused(reason)) => Err(reason),
-            Ok(receipt) => {
-                coop::count();
-                Ok(receipt)
-            }
-        }
-    }
-
     /// Puts an item if there is room now, and no earlier put through this handle waits for room. Over Redis it
     /// does not wait for Redis to have the item: a later [`put`](Producer::put) through this handle does.
     ///
@@ -216,50 +155,6 @@ impl<T> Producer<T> {
                 Ok(())
             }
             Err(error) => Err(not_put(put, error)),
-        }
-    }
-
-    /// Puts all items of an iterator, waiting for room as needed, and returns how many. Over Redis they travel in
-    /// batches, and all are confirmed when it is ready.
-    ///
-    /// # Errors
-    ///
-    /// As [`put`](Producer::put), at the first item that is refused. With `put_all(&mut iterator)`
-    /// the iterator keeps what comes after it. Over Redis several may be on their way when that happens: the error
-    /// has the last one, and the others are among those that nobody waits for.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the one item that was waiting; what was put before stays put.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// # actix_rt::System::new().block_on(async {
-    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
-    /// assert_eq!(producer.put_all(1..=4).await?, 4);
-    /// # drop(producer);
-    /// # assert_eq!(consumer.into_iter().sum::<i32>(), 10);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
-        let mut count = 0;
-        let mut ahead = Ahead::new(&**self.shared());
-        for item in items {
-            let mut put = Some(item);
-            match self.put_ahead(&mut put).await {
-                Ok(receipt) => ahead.push(receipt),
-                Err(error) => return Err(refused(put, error)),
-            }
-            count += 1;
-        }
-        let mut put = None;
-        let mut confirming = ahead.confirming(&mut put);
-        match poll_fn(|cx| confirming.wait(cx)).await {
-            Ok(()) => Ok(count),
-            Err(reason) => Err(refused(put, reason)),
         }
     }
 

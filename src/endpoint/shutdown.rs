@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 
+use super::block::Limit;
 use super::blocking::await_end;
-use super::operation::Limit;
 use crate::queue::{IterableQueue, Shared, ShutdownReport, drained};
 use crate::sync::{Instant, thread};
 
@@ -144,8 +144,8 @@ fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
         None => None,
     };
     // It may have ended between the two: then there is nothing to abort, but something left.
-    let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_and_tell() };
-    left.append(&mut shared.take_left());
+    let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_with_holders() };
+    left.append(&mut shared.take_leftovers());
     let drained = in_time.or_else(|| shared.ended()).unwrap_or_else(|| unreachable!("abort ends the queue"));
     ShutdownReport { drained, left, holders }
 }

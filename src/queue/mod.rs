@@ -366,7 +366,7 @@ impl<T> Shared<T> {
     }
 
     /// By how many items one side can get ahead of the other.
-    pub(crate) fn slack(&self) -> usize {
+    pub(crate) fn max_lead(&self) -> usize {
         self.store.capacity().unwrap_or(usize::MAX)
     }
 

@@ -45,8 +45,8 @@ pub(crate) struct Control<T> {
     pub(crate) lines: Lines,
     pub(crate) returned: Returned<T>,
     pub(crate) delayed: Delayed<T>,
-    /// What a shutdown left when there was nobody to take it, for its report.
-    pub(crate) left: Vec<T>,
+    /// Items that a shutdown left and no caller could be given, for its report.
+    pub(crate) leftovers: Vec<T>,
     pub(crate) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
     pub(crate) counts: Counts,
 }
@@ -94,7 +94,7 @@ impl<T> Shared<T> {
                 lines: Lines::default(),
                 returned: Returned::new(),
                 delayed: Delayed::new(),
-                left: Vec::new(),
+                leftovers: Vec::new(),
                 dead_letters: None,
                 counts: Counts::default(),
             }),

@@ -95,11 +95,11 @@ impl<T> Shared<T> {
 
     /// D8: everybody ends, and the caller gets what was left, in order.
     pub(crate) fn abort(&self) -> Vec<T> {
-        self.abort_and_tell().0
+        self.abort_with_holders().0
     }
 
     /// Aborts, and returns also the consumers that hold items.
-    pub(crate) fn abort_and_tell(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
+    pub(crate) fn abort_with_holders(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
         self.change(|control, effects| {
             if control.life.ended.is_some() {
                 return (Vec::new(), Vec::new());
@@ -127,8 +127,8 @@ impl<T> Shared<T> {
     }
 
     /// Takes what a shutdown left when there was nobody to take it.
-    pub(crate) fn take_left(&self) -> Vec<T> {
-        std::mem::take(&mut self.control().left)
+    pub(crate) fn take_leftovers(&self) -> Vec<T> {
+        std::mem::take(&mut self.control().leftovers)
     }
 
     /// Looks whether this was the last settle. Kept out of the fast paths.
@@ -175,7 +175,7 @@ impl<T> Shared<T> {
         // Two shortcuts: the consumer that takes what is still there, or ends the claim that is seen, looks
         // again, for DRAINING is up.
         let something_to_take = !self.is_empty(control);
-        if (something_to_take && !control.life.abandoned) || control.registry.somebody_is_busy() {
+        if (something_to_take && !control.life.abandoned) || control.registry.any_consumer_busy() {
             return;
         }
         let settled: u64 = control.registry.consumers().map(ConsumerRow::settled).sum();
@@ -197,7 +197,7 @@ impl<T> Shared<T> {
             self.end(control, effects, outcome, totals);
         } else if control.life.abandoned {
             let left = self.take_all(control, effects);
-            let keeper = if control.life.shut_down { &mut control.left } else { &mut effects.discard };
+            let keeper = if control.life.shut_down { &mut control.leftovers } else { &mut effects.discard };
             *keeper = left;
             let totals = control.totals();
             self.end(control, effects, Outcome::Abandoned, totals);

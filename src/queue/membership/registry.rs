@@ -155,7 +155,7 @@ impl Registry {
 
     /// Whether some consumer has a claim that is not settled. Starts with the one that had last
     /// time, so that a long end does not go through all consumers at every settle.
-    pub(crate) fn somebody_is_busy(&mut self) -> bool {
+    pub(crate) fn any_consumer_busy(&mut self) -> bool {
         if self.last_busy().is_some_and(|row| row.in_flight() > 0) {
             return true;
         }
@@ -166,7 +166,7 @@ impl Registry {
 
     /// Whether a consumer other than this one has, and will come for more: it is open, may take, and
     /// is not stuck. It may miss one where there are many: nobody waits for the answer to be right.
-    pub(crate) fn somebody_else_is_at_work(&self, than: ConsumerId) -> bool {
+    pub(crate) fn another_consumer_works(&self, than: ConsumerId) -> bool {
         let at_work = |row: &Arc<ConsumerRow>| {
             row.id != than && row.in_flight() > 0 && !row.is_closed() && row.is_free() && !row.is_stuck()
         };

@@ -145,13 +145,13 @@ impl<T> Boxes<T> {
         self.capacity
     }
 
-    /// Appends an item, and has it `counted` before a consumer can take it. Only `by_right` it may use
+    /// Appends an item, and has it `counted` before a consumer can take it. Only `entitled` it may use
     /// the place that is kept.
     #[inline]
-    pub(crate) fn push(&self, put: &mut Option<T>, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError> {
+    pub(crate) fn push(&self, put: &mut Option<T>, entitled: bool, counted: impl FnOnce()) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();
-        if count == inbox.limit && !self.raise_limit(&mut inbox, count, by_right) {
+        if count == inbox.limit && !self.raise_limit(&mut inbox, count, entitled) {
             return Err(inbox.refusal());
         }
         self.append(&mut inbox, put);
@@ -168,24 +168,24 @@ impl<T> Boxes<T> {
 
     /// Sets the limit anew. Returns whether there is room.
     #[inline(never)]
-    fn raise_limit(&self, inbox: &mut Inbox<T>, count: u64, by_right: bool) -> bool {
+    fn raise_limit(&self, inbox: &mut Inbox<T>, count: u64, entitled: bool) -> bool {
         if inbox.closed != Closed::Nobody {
             return false;
         }
-        let limit = self.limit(inbox, count, by_right);
+        let limit = self.limit(inbox, count, entitled);
         // Never more than the one place of the line: the next put is another's.
-        inbox.limit = if by_right { limit.min(count + 1) } else { limit };
+        inbox.limit = if entitled { limit.min(count + 1) } else { limit };
         count < limit
     }
 
     /// Up to which count a put may be made now, and never below the count.
-    fn limit(&self, inbox: &mut Inbox<T>, count: u64, by_right: bool) -> u64 {
+    fn limit(&self, inbox: &mut Inbox<T>, count: u64, entitled: bool) -> u64 {
         let Some(capacity) = self.capacity else { return u64::MAX };
         let taken = self.forget_taken(inbox);
         // Permits are part of the capacity, so this does not go below zero.
         let full = taken.saturating_add(capacity as u64 - inbox.permits + inbox.overflow.len() as u64);
         let limit = match count < inbox.kept_from {
-            _ if by_right => full,
+            _ if entitled => full,
             true => full.min(inbox.kept_from),
             false => full.saturating_sub(1),
         };
@@ -225,10 +225,10 @@ impl<T> Boxes<T> {
     }
 
     /// Promises a place to a put.
-    pub(crate) fn reserve(&self, by_right: bool) -> Result<(), PushError> {
+    pub(crate) fn reserve(&self, entitled: bool) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();
-        if count == inbox.limit && !self.raise_limit(&mut inbox, count, by_right) {
+        if count == inbox.limit && !self.raise_limit(&mut inbox, count, entitled) {
             return Err(inbox.refusal());
         }
         inbox.permits += 1;
@@ -260,10 +260,10 @@ impl<T> Boxes<T> {
     }
 
     /// Returns whether there is room for a put, be it refused or not.
-    pub(crate) fn has_room(&self, by_right: bool) -> bool {
+    pub(crate) fn has_room(&self, entitled: bool) -> bool {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();
-        count < self.limit(&mut inbox, count, by_right)
+        count < self.limit(&mut inbox, count, entitled)
     }
 
     /// Returns whether there may be room for a put, after an item was taken or a promise taken back.

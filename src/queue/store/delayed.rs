@@ -27,10 +27,10 @@ enum Timer {
 
 /// What the timer of a queue must be told.
 #[must_use]
-pub(crate) enum Call {
+pub(crate) enum TimerAction {
     Nothing,
     Start,
-    LookAgain(Thread),
+    Wake(Thread),
 }
 
 impl<T> Delayed<T> {
@@ -46,17 +46,17 @@ impl<T> Delayed<T> {
         self.items.is_empty()
     }
 
-    pub(crate) fn insert(&mut self, due: Ticks, returned: ReturnedItem<T>) -> Call {
+    pub(crate) fn insert(&mut self, due: Ticks, returned: ReturnedItem<T>) -> TimerAction {
         let earliest = self.items.first_key_value().is_none_or(|((first, _), _)| due < *first);
         self.count += 1;
         self.items.insert((due, self.count), returned);
         match &self.timer {
             Timer::Off => {
                 self.timer = Timer::Starting;
-                Call::Start
+                TimerAction::Start
             }
-            Timer::Sleeping(thread) if earliest => Call::LookAgain(thread.clone()),
-            Timer::Starting | Timer::Sleeping(_) => Call::Nothing,
+            Timer::Sleeping(thread) if earliest => TimerAction::Wake(thread.clone()),
+            Timer::Starting | Timer::Sleeping(_) => TimerAction::Nothing,
         }
     }
 

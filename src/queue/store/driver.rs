@@ -53,7 +53,8 @@ impl<T> Shared<T> {
     pub(crate) fn awaited_items(&self) -> usize {
         let control = self.control();
         // Where many wait, one for each is enough to begin with.
-        let rows = control.lines.getters.consumers().take(FEW).filter_map(|id| control.registry.consumer(id));
+        let rows =
+            control.lines.getters.consumers().take(MAX_CONSUMERS_ASKED).filter_map(|id| control.registry.consumer(id));
         control.lines.getters.len() + rows.map(|row| row.room() - 1).sum::<usize>()
     }
 
@@ -69,7 +70,7 @@ impl<T> Shared<T> {
                 () if leaving => permits.min(1),
                 () => producers.len(),
             },
-            names: producers.iter().take(NAMES).map(|open| open.endpoint.name.to_string()).collect(),
+            names: producers.iter().take(MAX_PRODUCER_NAMES).map(|open| open.endpoint.name.to_string()).collect(),
             consumers: registry.open_consumers() + registry.pools,
             permits,
             leased: registry.consumers().map(ConsumerRow::in_flight).sum(),
@@ -115,7 +116,7 @@ impl<T> Shared<T> {
         effects.wake.extend(wakers);
         if control.life.shut_down {
             // For its report.
-            control.left.extend(detached);
+            control.leftovers.extend(detached);
         } else if !detached.is_empty() {
             let puts = count(detached.len() as u64, "put");
             effects.error =
@@ -126,7 +127,7 @@ impl<T> Shared<T> {
 }
 
 /// How many of the waiting consumers are asked how many items they wait for; of the others, one each.
-const FEW: usize = 64;
+const MAX_CONSUMERS_ASKED: usize = 64;
 
 /// So many producers are told by name.
-const NAMES: usize = 20;
+const MAX_PRODUCER_NAMES: usize = 20;

@@ -19,11 +19,11 @@ impl<T> Shared<T> {
         &self,
         row: &ProducerRow,
         put: &mut Option<T>,
-        by_right: bool,
+        entitled: bool,
     ) -> Result<Receipt, NotPut> {
         let Store::Remote(remote) = &self.store else { unreachable!("the only other one") };
         // Where there is no room, nothing need be encoded. That is foreign code, so it runs under no lock.
-        if !self.has_room(&self.control(), by_right) && !self.refuses(row) {
+        if !self.has_room(&self.control(), entitled) && !self.refuses(row) {
             return Err(NotPut::Full);
         }
         let encoded = self.encode(&*remote.driver, put)?;
@@ -32,7 +32,7 @@ impl<T> Shared<T> {
         if control.life.refuses_puts() {
             return Err(control.life.refusal().into());
         }
-        if !self.has_room(&control, by_right) {
+        if !self.has_room(&control, entitled) {
             return Err(NotPut::Full);
         }
         Ok(self.accept(remote, row, put, encoded))
@@ -64,12 +64,12 @@ impl<T> Shared<T> {
     }
 
     /// Permits count as room taken; their puts never wait.
-    pub(super) fn reserve_elsewhere(&self, remote: &RemoteStore<T>, by_right: bool) -> Result<(), NotPut> {
+    pub(super) fn reserve_elsewhere(&self, remote: &RemoteStore<T>, entitled: bool) -> Result<(), NotPut> {
         let control = self.control();
         if control.life.refuses_puts() {
             return Err(control.life.refusal().into());
         }
-        if !self.has_room(&control, by_right) {
+        if !self.has_room(&control, entitled) {
             return Err(NotPut::Full);
         }
         remote.add_permit();

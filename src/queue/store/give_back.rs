@@ -5,7 +5,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::Store;
-use super::delayed::Call;
+use super::delayed::TimerAction;
 use super::remote::{RemoteStore, Settled};
 use super::returned::ReturnedItem;
 use crate::queue::effects::{drop_quietly, log_lost, wake};
@@ -93,7 +93,7 @@ impl<T> Shared<T> {
         let redelivery = self.redelivery.as_ref().filter(|_| failed);
         let delay = redelivery.map(|redelivery| redelivery.backoff.delay(returned.attempts));
         let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.now() + delay);
-        let (waker, call) = {
+        let (waker, action) = {
             let mut control = self.control();
             let lost = control.is_lost() && control.ended().is_none();
             if lost || control.ended().is_some() {
@@ -104,15 +104,15 @@ impl<T> Shared<T> {
             }
             control.counts.redelivered += 1;
             match due {
-                None => (self.put_back(&mut control, returned), Call::Nothing),
+                None => (self.put_back(&mut control, returned), TimerAction::Nothing),
                 Some(due) => (None, control.delayed.insert(due, returned)),
             }
         };
         wake(waker);
-        match (call, redelivery) {
-            (Call::LookAgain(timer), _) => timer.unpark(),
-            (Call::Start, Some(redelivery)) => (redelivery.start_timer)(self),
-            (Call::Start, None) | (Call::Nothing, _) => {}
+        match (action, redelivery) {
+            (TimerAction::Wake(timer), _) => timer.unpark(),
+            (TimerAction::Start, Some(redelivery)) => (redelivery.start_timer)(self),
+            (TimerAction::Start, None) | (TimerAction::Nothing, _) => {}
         }
     }
 

@@ -32,7 +32,10 @@ pub(crate) use self::remote::{Mark, Receipt};
 ///
 /// What the queue's mutex guards of the plain store, the items that came back, is in
 /// [`Control`](super::shared::Control).
-#[expect(clippy::large_enum_variant, reason = "most queues are plain, and get at their boxes without a pointer between")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most queues are plain, and get at their boxes without a pointer between"
+)]
 pub(crate) enum Store<T> {
     Plain(Boxes<T>),
     Remote(RemoteStore<T>),

@@ -39,13 +39,13 @@ pub(crate) fn refused<T>(put: Option<T>, reason: Refusal) -> PutError<T> {
 }
 
 impl<T> Shared<T> {
-    /// Puts an item if there is room now, and takes it out of `put`; `by_right` also into the room that is kept for
+    /// Puts an item if there is room now, and takes it out of `put`; `entitled` also into the room that is kept for
     /// the line.
     #[inline]
-    pub(crate) fn try_put(&self, row: &ProducerRow, put: &mut Option<T>, by_right: bool) -> Result<Receipt, NotPut> {
-        let Store::Plain(boxes) = &self.store else { return self.put_elsewhere(row, put, by_right) };
+    pub(crate) fn try_put(&self, row: &ProducerRow, put: &mut Option<T>, entitled: bool) -> Result<Receipt, NotPut> {
+        let Store::Plain(boxes) = &self.store else { return self.put_elsewhere(row, put, entitled) };
         let waker = match row.endpoint.hold_open() {
-            Some(_held) => match boxes.push(put, by_right, || row.count_put()) {
+            Some(_held) => match boxes.push(put, entitled, || row.count_put()) {
                 Ok(()) => self.notify_of_put(row),
                 Err(error) => return Err(self.not_put(error)),
             },
@@ -82,23 +82,23 @@ impl<T> Shared<T> {
 
     /// Returns whether a producer may put now. Permits that are out count as used, and so does the place that is kept
     /// for the line, unless the put has a right to that.
-    pub(crate) fn has_room(&self, control: &Control<T>, by_right: bool) -> bool {
+    pub(crate) fn has_room(&self, control: &Control<T>, entitled: bool) -> bool {
         match &self.store {
-            Store::Plain(boxes) => boxes.has_room(by_right),
+            Store::Plain(boxes) => boxes.has_room(entitled),
             Store::Remote(remote) => {
                 let (puts, window) = remote.driver.window();
-                let kept = usize::from(!by_right && !control.lines.putters.is_idle());
+                let kept = usize::from(!entitled && !control.lines.putters.is_idle());
                 puts + remote.permits() + kept < window
             }
         }
     }
 
     /// Reserves room for one put.
-    pub(crate) fn try_reserve(&self, row: &ProducerRow, by_right: bool) -> Result<(), NotPut> {
+    pub(crate) fn try_reserve(&self, row: &ProducerRow, entitled: bool) -> Result<(), NotPut> {
         let Some(_held) = row.endpoint.hold_open() else { return Err(Refusal::Closed.into()) };
         match &self.store {
-            Store::Plain(boxes) => boxes.reserve(by_right).map_err(|error| self.not_put(error)),
-            Store::Remote(remote) => self.reserve_elsewhere(remote, by_right),
+            Store::Plain(boxes) => boxes.reserve(entitled).map_err(|error| self.not_put(error)),
+            Store::Remote(remote) => self.reserve_elsewhere(remote, entitled),
         }
     }
 

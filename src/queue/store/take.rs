@@ -188,11 +188,7 @@ impl<T> Shared<T> {
             let returned = match control.returned.pop_other(row.id) {
                 Some(returned) => returned,
                 None if leave && control.returned.is_promised_to_another(row.id) => return TakeReturned::Nothing,
-                None if leave
-                    && spare
-                    && !self.store.is_empty()
-                    && control.registry.somebody_else_is_at_work(row.id) =>
-                {
+                None if leave && spare && !self.store.is_empty() && control.registry.another_consumer_works(row.id) => {
                     return TakeReturned::NewFirst;
                 }
                 None => match control.returned.pop() {

@@ -113,7 +113,7 @@ impl<T> Shared<T> {
             let mut control = self.control();
             let line = control.lines.of(place.line);
             let at_front = line.is_at_front(&place.ticket);
-            let first = at_front && line.nobody_is_notified();
+            let first = at_front && line.none_notified();
             let listed = line.leave(&mut place.ticket);
             let notified = listed.is_none();
             if notified {

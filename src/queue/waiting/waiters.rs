@@ -73,7 +73,7 @@ impl Waiters {
         match self.place_of(ticket) {
             Ok(place) => Some(mem::replace(&mut self.parked[place].waker, waker)),
             Err(place) => {
-                self.one_has_come();
+                self.forget_notified();
                 self.parked.insert(place, Parked { ticket, waker, consumer });
                 None
             }
@@ -89,7 +89,7 @@ impl Waiters {
     /// notified.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
         let Ok(place) = self.place_of(ticket.0.take()?) else {
-            self.one_has_come();
+            self.forget_notified();
             return None;
         };
         self.parked.remove(place).map(|parked| parked.waker)
@@ -98,7 +98,7 @@ impl Waiters {
     /// Takes the first waiter out of the line, to be woken outside of the lock.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
         let first = self.parked.pop_front()?;
-        self.are_notified(1);
+        self.count_notified(1);
         Some(first.waker)
     }
 
@@ -108,13 +108,13 @@ impl Waiters {
         let (place, other) =
             self.parked.iter().enumerate().find_map(|(place, parked)| Some((place, others(parked)?)))?;
         let parked = self.parked.remove(place)?;
-        self.are_notified(1);
+        self.count_notified(1);
         Some((other, parked.waker))
     }
 
     /// Takes everybody out of the line, in turn.
     pub(crate) fn pop_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        self.are_notified(self.parked.len());
+        self.count_notified(self.parked.len());
         mem::take(&mut self.parked).into_iter().map(|parked| parked.waker)
     }
 
@@ -132,12 +132,12 @@ impl Waiters {
         self.parked.is_empty()
     }
 
-    fn are_notified(&mut self, count: usize) {
+    fn count_notified(&mut self, count: usize) {
         self.notified += count;
         self.patience = LOOKS_BESIDE_NOTIFIED;
     }
 
-    fn one_has_come(&mut self) {
+    fn forget_notified(&mut self) {
         self.notified -= 1;
         self.patience = LOOKS_BESIDE_NOTIFIED;
     }
@@ -148,7 +148,7 @@ impl Waiters {
     }
 
     /// Whether nobody was notified and is still to look.
-    pub(crate) fn nobody_is_notified(&self) -> bool {
+    pub(crate) fn none_notified(&self) -> bool {
         self.notified == 0
     }
 

@@ -3,17 +3,17 @@
 use std::ops::Deref;
 use std::task::{Context, Poll, Waker};
 
-use super::operation::Operation;
+use super::block::Operation;
 use crate::error::Refusal;
 use crate::queue::{Receipt, Shared};
 
 /// The last of several puts that are not confirmed. They are confirmed in order, so only the last is asked for.
-pub(super) struct Ahead<T, S: Deref<Target = Shared<T>>> {
+pub(super) struct Unconfirmed<T, S: Deref<Target = Shared<T>>> {
     shared: S,
     last: Receipt,
 }
 
-impl<T, S: Deref<Target = Shared<T>>> Ahead<T, S> {
+impl<T, S: Deref<Target = Shared<T>>> Unconfirmed<T, S> {
     pub(super) fn new(shared: S) -> Self {
         Self { shared, last: Receipt::Confirmed }
     }
@@ -26,20 +26,20 @@ impl<T, S: Deref<Target = Shared<T>>> Ahead<T, S> {
 
     /// Waits until all of them are confirmed. A refusal hands the last item back, into `put`.
     pub(super) fn confirming<'a>(&'a mut self, put: &'a mut Option<T>) -> Confirming<'a, T, S> {
-        Confirming { ahead: self, put }
+        Confirming { unconfirmed: self, put }
     }
 }
 
 pub(super) struct Confirming<'a, T, S: Deref<Target = Shared<T>>> {
-    ahead: &'a mut Ahead<T, S>,
+    unconfirmed: &'a mut Unconfirmed<T, S>,
     put: &'a mut Option<T>,
 }
 
 impl<T, S: Deref<Target = Shared<T>>> Confirming<'_, T, S> {
     fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), Refusal>> {
-        let Receipt::Unconfirmed(number) = self.ahead.last else { return Some(Ok(())) };
-        let confirmed = self.ahead.shared.confirmed(number, self.put, waker)?;
-        self.ahead.last = Receipt::Confirmed;
+        let Receipt::Unconfirmed(number) = self.unconfirmed.last else { return Some(Ok(())) };
+        let confirmed = self.unconfirmed.shared.confirmed(number, self.put, waker)?;
+        self.unconfirmed.last = Receipt::Confirmed;
         Some(confirmed)
     }
 }
@@ -51,21 +51,12 @@ impl<T, S: Deref<Target = Shared<T>>> Operation for Confirming<'_, T, S> {
         self.confirmed(None)
     }
 
-    fn may_succeed(&self) -> bool {
-        true
-    }
-
-    /// It takes a way to the store: to spin is of no use.
-    fn slack(&self) -> usize {
-        0
-    }
-
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.confirmed(Some(cx.waker().clone())).map_or(Poll::Pending, Poll::Ready)
     }
 }
 
-impl<T, S: Deref<Target = Shared<T>>> Drop for Ahead<T, S> {
+impl<T, S: Deref<Target = Shared<T>>> Drop for Unconfirmed<T, S> {
     fn drop(&mut self) {
         self.shared.detach(self.last);
     }

@@ -1,9 +1,9 @@
 //! Items that will not be delivered again.
 
-use std::any::Any;
 use std::fmt;
 
 use crate::one_line::OneLine;
+use crate::queue::IterableQueue;
 
 /// An item that used up its attempts or was rejected.
 ///
@@ -36,14 +36,17 @@ impl<T> fmt::Display for DeadLetter<T> {
     }
 }
 
-/// Where dead letters go once somebody has asked for them: itself a queue, whose item type must
-/// not appear in the type of the queue that it belongs to.
+/// The queue that dead letters go to, once a reader has asked for them.
+///
+/// A trait, so that the type of a queue does not contain that of the queue of its dead letters, which would contain that
+/// of the queue of *their* dead letters, and so on.
 pub(crate) trait DeadLetterQueue<T>: Send + Sync {
-    /// Accepts the letter if somebody reads them.
+    /// Accepts the letter, if there is a reader.
     fn put(&self, letter: &mut Option<DeadLetter<T>>);
 
-    /// The main queue has ended.
-    fn close(&self);
+    /// Returns a handle to open readers with. `None` once the main queue has ended.
+    fn handle(&self) -> Option<IterableQueue<DeadLetter<T>>>;
 
-    fn as_any(&self) -> &dyn Any;
+    /// Ends it, as the main queue has ended.
+    fn close(&self);
 }

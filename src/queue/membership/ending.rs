@@ -18,7 +18,7 @@
 //!
 //! *Once*: the state changes under the mutex.
 
-use super::counters::ConsumerRow;
+use super::consumer_row::ConsumerRow;
 use crate::queue::effects::Effects;
 use crate::queue::flags::{DRAINING, ENDED, RETURNED};
 use crate::queue::report::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};

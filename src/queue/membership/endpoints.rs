@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
+use super::consumer_row::ConsumerRow;
+use super::producer_row::{ProducerEndpoint, ProducerRow};
 use super::registry::HandleKey;
 use crate::error::{OpenError, Refusal};
 use crate::queue::shared::Shared;
@@ -94,12 +95,10 @@ impl<T> Shared<T> {
         self.control().registry.open_consumer(Some(name))
     }
 
-    /// Opens another consumer beside one that is open, also after seal.
+    /// Opens another consumer beside one that is open, also after seal. It has the same name, if that was given.
     pub(crate) fn add_consumer(&self, beside: &ConsumerRow) -> Arc<ConsumerRow> {
         self.change(|control, _| {
-            // A name that was given stays; one that is only the id does not.
-            let named = *beside.name != *beside.id.to_string();
-            let name = named.then(|| Arc::clone(&beside.name));
+            let name = beside.given_name().cloned();
             let row = control.registry.add_consumer(name, Arc::clone(&beside.shut));
             if beside.is_shut() {
                 control.registry.close_shut_consumers();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::queue::ids::{ConsumerId, ProducerId, QueueId};
-use crate::queue::membership::counters::{ConsumerRow, LastPut, ProducerEndpoint, ProducerRow};
+use crate::queue::membership::consumer_row::ConsumerRow;
+use crate::queue::membership::producer_row::{LastPut, ProducerEndpoint, ProducerRow};
 use crate::sync::atomic::AtomicBool;
 
 /// What closed endpoints leave behind.
@@ -112,7 +113,7 @@ impl Registry {
     pub(crate) fn add_consumer(&mut self, name: Option<Arc<str>>, shut: Arc<AtomicBool>) -> Arc<ConsumerRow> {
         self.last_consumer += 1;
         let id = ConsumerId { queue: self.queue, number: self.last_consumer };
-        let row = Arc::new(ConsumerRow::new(id, name.unwrap_or_else(|| id.to_string().into()), shut));
+        let row = Arc::new(ConsumerRow::new(id, name, shut));
         self.consumers.insert(id, Arc::clone(&row));
         self.open_consumers += 1;
         row

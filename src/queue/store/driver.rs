@@ -3,7 +3,7 @@
 use super::Store;
 use super::boxes::Closed;
 use crate::queue::effects::{Effects, wake};
-use crate::queue::membership::counters::ConsumerRow;
+use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::membership::lifecycle::RemoteStatus;
 use crate::queue::report::snapshot::{Outcome, Totals};
 use crate::queue::report::units::count;

@@ -9,7 +9,8 @@ use super::take::{Take, Taken};
 use crate::error::{Refusal, TryGetError};
 use crate::queue::effects::{drop_quietly, wake};
 use crate::queue::flags::ENDED;
-use crate::queue::membership::counters::{ConsumerRow, ProducerRow};
+use crate::queue::membership::consumer_row::ConsumerRow;
+use crate::queue::membership::producer_row::ProducerRow;
 use crate::queue::shared::Shared;
 use crate::queue::waiting::lines::Line;
 

@@ -6,7 +6,7 @@ use super::remote::Report;
 use crate::error::TryGetError;
 use crate::queue::effects::{Effects, wake};
 use crate::queue::flags::{DRAINING, ENDED, RETURNED};
-use crate::queue::membership::counters::ConsumerRow;
+use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::{Control, Shared};
 
 /// How a consumer takes.

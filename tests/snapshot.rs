@@ -37,7 +37,7 @@ fn it_reads_as_in_the_readme() {
             "jobs ({}): sealed, 0 buffered of 100, 1 leased; \
              103 accepted, 102 acked, 0 taken, 0 dead-lettered, 0 discarded, 0 redelivered\n  \
              waits: producer http is open, 103 puts, last one 5 s ago\n  \
-             waits: consumer worker-2 holds 1 item since 12 s",
+             waits: consumer worker-2 has held 1 item for 12 s",
             queue.id()
         )
     );
@@ -236,12 +236,12 @@ fn who_holds_items_is_named_also_after_it_has_gone() {
     let last = |snapshot: &Snapshot| reasons(snapshot).last().cloned().unwrap();
     let mut snapshot = queue.snapshot();
     snapshot.consumers[0].last_lease = Some(180 * SECOND);
-    assert_eq!(last(&snapshot), "consumer worker holds 2 items, the last one since 3 min");
+    assert_eq!(last(&snapshot), "consumer worker has held 2 items, the last one for 3 min");
     snapshot.consumers[0].last_lease = None;
     assert_eq!(last(&snapshot), "consumer worker holds 2 items");
     drop(consumer);
     let gone = last(&queue.snapshot());
-    assert!(gone.starts_with("consumer worker (closed) holds 2 items, the last one since "), "{gone}");
+    assert!(gone.starts_with("consumer worker (closed) has held 2 items, the last one for "), "{gone}");
     for item in held {
         item.ack();
     }

@@ -1,4 +1,4 @@
-//! A handle that looks at a queue and does not keep it unsealed.
+//! The weak handle, which observes a queue without keeping it unsealed.
 
 use std::fmt;
 use std::future::Future;
@@ -8,9 +8,9 @@ use super::{IterableQueue, Shared, drained};
 use crate::queue::ids::QueueId;
 use crate::queue::report::snapshot::{Drained, Snapshot, State};
 
-/// A handle that looks at a queue and does not keep it from sealing itself; from [`IterableQueue::downgrade`].
+/// A handle that observes a queue without keeping it from sealing itself. Returned by [`IterableQueue::downgrade`].
 ///
-/// It is for those who watch: a status page, a log line every minute. It is cheap to clone.
+/// Use it for a status page, or a log line every minute. It is cheap to clone.
 ///
 /// # Examples
 ///
@@ -52,10 +52,10 @@ impl<T> IterableQueue<T> {
 }
 
 impl<T> WeakQueue<T> {
-    /// Returns a handle that can open endpoints, and keeps the queue unsealed. `None` once the last of those is gone.
+    /// Returns a handle that can open endpoints and keeps the queue unsealed. `None` once the last such handle is gone.
     ///
-    /// A strong address of a [`QueueActor`](crate::QueueActor) counts as one. A queue that was sealed by
-    /// [`seal`](IterableQueue::seal) still gives its handles, which open nothing.
+    /// A strong address of a [`QueueActor`](crate::QueueActor) counts as such a handle. If the queue was sealed by
+    /// [`seal`](IterableQueue::seal), the returned handle opens no endpoints.
     ///
     /// # Examples
     ///
@@ -160,7 +160,7 @@ impl<T> WeakQueue<T> {
         &self.shared
     }
 
-    /// Waits for the end, as [`IterableQueue::drained`].
+    /// Waits until the queue has ended, as [`IterableQueue::drained`].
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! Items that will not be delivered again.
+//! Dead letters: items that will not be delivered again.
 
 use std::fmt;
 
@@ -7,21 +7,22 @@ use crate::queue::IterableQueue;
 
 /// An item that used up its attempts or was rejected.
 ///
-/// Prints as one line with `{}`: who gave it up, at which attempt, and why. The item is not in it.
+/// Prints with `{}` as one line that says which consumer gave it up, at which attempt, and why. The line does not contain
+/// the item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(any(feature = "redis", feature = "serde"), derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct DeadLetter<T> {
     /// The item.
     pub item: T,
-    /// How many times it had been handed out.
+    /// How many times the item was handed out.
     pub attempts: u32,
-    /// What `reject` was given, or that the attempts were used up.
+    /// The reason given to `reject`, or that the attempts were used up.
     pub reason: String,
     /// The name of the consumer that held it last.
     pub last_worker: String,
-    /// What the panic said that the last attempt ended with, if a worker of a
-    /// [`WorkerPool`](crate::WorkerPool) held the item.
+    /// The message of the panic that ended the last attempt, if a worker of a [`WorkerPool`](crate::WorkerPool) held the
+    /// item.
     pub panic: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Who is open, and what that means for the end.
+//! The open endpoints, and the end of the queue that follows from them.
 //!
 //! - `registry.rs`: all endpoints, by id; `producer_row.rs`, `consumer_row.rs`: what it keeps of each, with counters
 //! - `endpoints.rs`: they open and close

@@ -1,8 +1,7 @@
 //! An item's way in.
 //!
-//! A put appends to the inbox and then looks whether a getter waits; a getter parks and then looks into the
-//! boxes again (the other way round for room). That one of them sees the other is due to the locks of the
-//! boxes: see there.
+//! A put appends to the inbox and then looks whether a getter waits. A getter parks and then looks into the boxes again.
+//! The locks of the boxes see to it that one of the two sees the other (`boxes.rs`). For room it is the other way round.
 
 use std::task::Waker;
 
@@ -20,7 +19,7 @@ use crate::sync::atomic::Ordering::SeqCst;
 /// Why an item was not accepted. The error of `try_reserve` is that of a put, without its item.
 pub(crate) type NotPut = TryReserveError;
 
-/// The error of a put that does not wait, around its item.
+/// Builds the error of a put that does not wait, around its item.
 #[cold]
 pub(crate) fn not_put<T>(put: Option<T>, error: NotPut) -> TryPutError<T> {
     match (error, put) {
@@ -30,7 +29,7 @@ pub(crate) fn not_put<T>(put: Option<T>, error: NotPut) -> TryPutError<T> {
     }
 }
 
-/// The error of a put that was refused, around its item.
+/// Builds the error of a put that was refused, around its item.
 #[cold]
 pub(crate) fn refused<T>(put: Option<T>, reason: Refusal) -> PutError<T> {
     match put {
@@ -40,7 +39,7 @@ pub(crate) fn refused<T>(put: Option<T>, reason: Refusal) -> PutError<T> {
 }
 
 impl<T> Shared<T> {
-    /// Puts an item if there is room now, and takes it out of `put`; `entitled` also into the room that is kept for
+    /// Puts an item if there is room now, and takes it out of `put`. An `entitled` put may use the place that is kept for
     /// the line.
     #[inline]
     pub(crate) fn try_put(&self, row: &ProducerRow, put: &mut Option<T>, entitled: bool) -> Result<Receipt, NotPut> {
@@ -81,8 +80,8 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Returns whether a producer may put now. Permits that are out count as used, and so does the place that is kept
-    /// for the line, unless the put has a right to that.
+    /// Returns whether there is room for a put. Permits use room, and so does the place that is kept for the line, unless
+    /// the put is entitled to it.
     pub(crate) fn has_room(&self, control: &Control<T>, entitled: bool) -> bool {
         match &self.store {
             Store::Plain(boxes) => boxes.has_room(entitled),
@@ -103,7 +102,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Uses a permit up. It never waits, and is done after a shutdown, too, which waits for it (D6).
+    /// Uses up a permit. It never waits, and works during a shutdown, which waits for permits (D6).
     pub(crate) fn put_reserved(&self, row: &ProducerRow, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let boxes = match &self.store {
             Store::Plain(boxes) => boxes,
@@ -124,7 +123,7 @@ impl<T> Shared<T> {
         result
     }
 
-    /// Gives an unused permit back: there is room for another put.
+    /// Gives an unused permit back, and its room to another put.
     pub(crate) fn cancel_reserve(&self) {
         match &self.store {
             Store::Plain(boxes) => boxes.cancel_reserve(),
@@ -137,15 +136,15 @@ impl<T> Shared<T> {
         self.permit_has_ended();
     }
 
-    /// Looks whether a shutdown waited for this permit. It closes the store first and counts the permits then: so
-    /// either the count is without this one, or this look sees that the store is closed.
+    /// Checks whether a shutdown waits for this permit. A shutdown closes the store and then counts the permits, so either
+    /// it does not count this one, or this check sees that the store is closed.
     fn permit_has_ended(&self) {
         if self.store.is_closed() {
             self.change(|_, _| ());
         }
     }
 
-    /// Picks a put for room that has become free, if one waits.
+    /// Picks a waiting put for room that has become free, if there is one.
     #[inline]
     pub(crate) fn notify_of_room(&self) -> Option<Waker> {
         if self.putters_wait.load(SeqCst) { self.notify_putter() } else { None }
@@ -154,16 +153,15 @@ impl<T> Shared<T> {
     #[cold]
     fn notify_putter(&self) -> Option<Waker> {
         let may_fit = match &self.store {
-            // An item beyond the capacity leaves no room behind.
+            // An item beyond the capacity frees no room.
             Store::Plain(boxes) => boxes.may_have_room(),
             Store::Remote(_) => true,
         };
         if may_fit { self.notify_next(Line::Putters) } else { None }
     }
 
-    /// Puts through a lease. It ignores the capacity, and every producer may have closed.
-    ///
-    /// The caller holds the lease, so the queue cannot become drained meanwhile.
+    /// Puts an item through a lease. It ignores the capacity, and every producer may be closed: the caller holds the lease,
+    /// so the queue cannot become drained meanwhile.
     pub(crate) fn put_child(&self, row: &ConsumerRow, lease: u64, put: &mut Option<T>) -> Result<(), Refusal> {
         let boxes = match &self.store {
             Store::Plain(boxes) => boxes,

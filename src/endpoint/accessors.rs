@@ -1,4 +1,4 @@
-//! What an endpoint tells about itself and its queue, also when it is closed.
+//! What endpoints tell about themselves and their queue, also when they are closed.
 
 use super::consumer::Consumer;
 use super::producer::Producer;
@@ -199,7 +199,7 @@ impl<T> Consumer<T> {
         self.slot().shared.len()
     }
 
-    /// Returns whether no item waits for a consumer. More may come: that the queue has ended is what takes tell.
+    /// Returns whether no item waits for a consumer. More may come, until a take says that the queue has ended.
     ///
     /// # Examples
     ///

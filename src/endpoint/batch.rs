@@ -15,18 +15,18 @@ use crate::queue::{NotPut, Receipt, Take, Taken, refused};
 const INSTEAD_OF_BLOCKING: &str = "use put_all(items).await";
 
 impl<T> Producer<T> {
-    /// Puts all items of an iterator, waiting for room as needed, and returns how many. Over Redis they travel in
-    /// batches, and all are confirmed when it is ready.
+    /// Puts all items of an iterator, and returns how many. It waits for room as needed. Over Redis the items travel in
+    /// batches, and Redis has all of them when the future is ready.
     ///
     /// # Errors
     ///
-    /// As [`put`](Producer::put), at the first item that is refused. With `put_all(&mut iterator)`
-    /// the iterator keeps what comes after it. Over Redis several may be on their way when that happens: the error
-    /// has the last one, and the others are among those that nobody waits for.
+    /// As [`put`](Producer::put), at the first item that is refused. With `put_all(&mut iterator)` the iterator keeps the
+    /// items after it. Over Redis several items may be on their way then: the error has the last one, and the others are
+    /// dropped, or returned by `abort` or a shutdown.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the one item that was waiting; what was put before stays put.
+    /// Dropping the future drops the one item that was waiting. Those put before stay in the queue.
     ///
     /// # Examples
     ///
@@ -59,7 +59,7 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
+    /// Puts an item, and leaves its confirmation for later if the store is remote.
     async fn put_unconfirmed(&self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let Some(handle) = self.open_handle() else { return Err(Refusal::Closed) };
         let mut yields = coop::is_due();
@@ -77,8 +77,8 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts all items of an iterator, and returns how many; the thread waits for room as needed. Over Redis they travel
-    /// in batches, and all are confirmed when it returns.
+    /// Puts all items of an iterator, and returns how many. The thread waits for room as needed. Over Redis the items travel
+    /// in batches, and Redis has all of them on return.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
+    /// Puts an item as [`put_unconfirmed`](Producer::put_unconfirmed) does; the thread waits.
     #[track_caller]
     fn blocking_put_unconfirmed(&self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let Some(handle) = self.open_handle() else { return Err(Refusal::Closed) };
@@ -139,7 +139,8 @@ impl<T> Producer<T> {
 }
 
 impl<T> Consumer<T> {
-    /// Takes up to `max` items for good: waits for one, and takes what else is there. Empty when the queue has ended.
+    /// Takes up to `max` items for good: it waits for one, and takes those that are there, too. Returns an empty vector once
+    /// the queue has ended.
     ///
     /// # Panics
     ///
@@ -172,13 +173,13 @@ impl<T> Consumer<T> {
     pub async fn get_batch(&mut self, max: usize) -> Vec<T> {
         assert!(max > 0, "Consumer::get_batch: max is 0: give at least 1");
         let first = self.get().await;
-        // From here on nothing waits, so the items are not in a future that somebody may drop.
+        // Nothing waits from here on, so the items cannot be dropped with the future.
         let others = self.try_iter().take(max - 1).inspect(|_| coop::count());
         first.into_iter().chain(others).collect()
     }
 
-    /// Takes up to `max` items for good: the thread waits for one, and takes what else is there. Empty when the queue
-    /// has ended.
+    /// Takes up to `max` items for good: the thread waits for one, and takes those that are there, too. Returns an empty
+    /// vector once the queue has ended.
     ///
     /// # Panics
     ///

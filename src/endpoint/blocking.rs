@@ -8,14 +8,14 @@ use super::producer::Producer;
 use crate::error::{PutError, PutTimeoutError, Refusal, TryGetError};
 use crate::queue::{Drained, Item, IterableQueue, Line, NotPut, Receipt, Shared, Take, Taken, WeakQueue, refused};
 
-/// Waits for a put that is not done, or not confirmed.
+/// Waits for a put that found no room, or is not confirmed.
 #[cold]
 #[track_caller]
 fn finish_put<T>(handle: &Handle<T>, put: &mut Option<T>, receipt: Receipt) -> Result<(), Refusal> {
     block_without_limit(&mut Putting::accepted(handle, put, receipt), "use put(item).await, or try_put")
 }
 
-/// Waits within the limit. `None` if the item is still here by then.
+/// Waits for such a put, for as long as the limit allows. `None` if the item is not accepted by then.
 #[cold]
 #[track_caller]
 fn finish_put_within<T>(
@@ -35,7 +35,7 @@ fn finish_put_within<T>(
 }
 
 impl<T> Producer<T> {
-    /// Puts an item; the thread waits for room if there is none.
+    /// Puts an item. The thread waits for room if there is none.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl<T> Producer<T> {
 }
 
 impl<T> Consumer<T> {
-    /// `None` at the limit, `Some(None)` at the end.
+    /// Takes an item. `None` at the limit, `Some(None)` at the end of the queue.
     #[inline]
     #[track_caller]
     pub(super) fn blocking_take(
@@ -120,7 +120,7 @@ impl<T> Consumer<T> {
         block(&mut Taking { consumer: self, take, taken }, limit, instead)
     }
 
-    /// Takes the next item for good; the thread waits for it. `None` when the queue has ended.
+    /// Takes the next item for good. The thread waits for it. `None` once the queue has ended.
     ///
     /// # Panics
     ///
@@ -144,7 +144,7 @@ impl<T> Consumer<T> {
         taken.item
     }
 
-    /// Takes the next item as a lease; the thread waits for it. `None` when the queue has ended.
+    /// Takes the next item as a lease. The thread waits for it. `None` once the queue has ended.
     ///
     /// # Panics
     ///
@@ -187,7 +187,7 @@ pub(super) fn await_drained<T>(shared: &Shared<T>, limit: Limit) -> Option<Drain
 }
 
 impl<T> WeakQueue<T> {
-    /// Waits for the end, as a thread, as [`IterableQueue::blocking_drained`].
+    /// Waits until the queue has ended, as [`IterableQueue::blocking_drained`].
     ///
     /// # Panics
     ///
@@ -213,10 +213,9 @@ impl<T> WeakQueue<T> {
 }
 
 impl<T> IterableQueue<T> {
-    /// Waits for the end, as a thread.
+    /// Waits until the queue has ended. The thread is blocked meanwhile.
     ///
-    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal)
-    /// first.
+    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal) first.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! The queue of dead letters.
+//! The queue of a queue's dead letters.
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ impl<T> IterableQueue<T> {
         Producer::open(self.shared(), None, false)
     }
 
-    /// Opens a producer whose name shows in snapshots.
+    /// Opens a producer with a name, which snapshots show.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl<T> IterableQueue<T> {
         Consumer::open(self.shared(), None)
     }
 
-    /// Opens a consumer whose name shows in snapshots and in the log.
+    /// Opens a consumer with a name, which snapshots and the log show.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Permits: room that is kept until the item is there.
+//! Permits: room that is reserved before there is an item.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,18 +10,19 @@ use super::producer::Producer;
 use crate::error::{PutError, Refusal, TryReserveError};
 use crate::queue::{Receipt, refused};
 
-/// Room for one item, from [`Producer::reserve`] and its kin. Dropping it gives the room back; a permit
-/// that is forgotten with [`mem::forget`](std::mem::forget) keeps it.
+/// Room for one item. Returned by [`Producer::reserve`], [`blocking_reserve`](Producer::blocking_reserve) and
+/// [`try_reserve`](Producer::try_reserve).
 ///
-/// It keeps its producer's endpoint open. Its `put` never waits, as no other put can take its place. It fails only if the
-/// queue has ended or was abandoned, or the producer was found dead; a shutdown waits for it.
+/// No other put can take its room, so its `put` never waits. Dropping it gives the room back;
+/// [`mem::forget`](std::mem::forget) would lose the room. A permit keeps its producer's endpoint open, and a shutdown waits
+/// for it.
 pub struct Permit<T> {
     handle: HandleShare<T>,
     used: bool,
 }
 
 impl<T> Permit<T> {
-    /// One poll of a reservation that waits for room.
+    /// Polls a reservation that waits for room.
     pub(super) fn poll(line: &mut InLine<T, HandleShare<T>>, cx: &mut Context<'_>) -> Poll<Result<Permit<T>, Refusal>> {
         line.poll(cx, |handle, entitled| accepted(handle.shared.try_reserve(&handle.row, entitled)))
             .map_ok(|()| Permit::of(HandleShare::clone(&line.handle)))
@@ -31,11 +32,11 @@ impl<T> Permit<T> {
         Self { handle, used: false }
     }
 
-    /// Puts the item, at once.
+    /// Puts an item, without waiting.
     ///
     /// # Errors
     ///
-    /// If the queue was abandoned or has ended meanwhile; the item is in the error.
+    /// If the queue has ended or was abandoned, or the producer's actor was found dead. The item is in the error.
     ///
     /// # Examples
     ///
@@ -62,10 +63,10 @@ impl<T> Permit<T> {
         }
     }
 
-    /// Puts, and leaves the confirmation for later.
+    /// Puts an item, and leaves its confirmation for later if the store is remote.
     pub(super) fn put_unconfirmed(mut self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let result = self.handle.shared.put_reserved(&self.handle.row, put);
-        // After it, as writing the item may panic: then the room comes back.
+        // Set afterwards: if encoding the item panics, the drop gives the room back.
         self.used = true;
         result
     }
@@ -86,8 +87,8 @@ impl<T> fmt::Debug for Permit<T> {
 }
 
 impl<T> Producer<T> {
-    /// Waits for room and keeps it for one item: for when making the item, or losing it in a
-    /// dropped future, is what matters.
+    /// Waits for room, and reserves it for one item. Use it if items are costly to make, or must not be lost with a dropped
+    /// future.
     ///
     /// # Errors
     ///
@@ -95,7 +96,7 @@ impl<T> Producer<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing but its place in the line.
+    /// Dropping the future loses only its place in the line.
     ///
     /// # Examples
     ///
@@ -115,7 +116,8 @@ impl<T> Producer<T> {
         poll_fn(|cx| Permit::poll(&mut line, cx)).await
     }
 
-    /// Waits for room, as a thread, and keeps it for one item: for when an item is made only once there is room for it.
+    /// Waits for room, and reserves it for one item. The thread is blocked meanwhile. Use it if items should be made only
+    /// once there is room for them.
     ///
     /// # Errors
     ///
@@ -153,7 +155,7 @@ impl<T> Producer<T> {
         reserved.map(|()| Permit::of(handle))
     }
 
-    /// Keeps room for one item if there is some now, and no earlier put through this handle waits for room.
+    /// Reserves room for one item if there is some now, and no earlier put through this handle waits for room.
     ///
     /// # Errors
     ///

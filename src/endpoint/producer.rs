@@ -1,4 +1,4 @@
-//! Producers: who puts.
+//! The producer, and its puts.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -11,11 +11,10 @@ use crate::coop;
 use crate::error::{OpenError, PutError, Refusal, TryPutError};
 use crate::queue::{NotPut, ProducerEndpoint, Receipt, Shared, not_put, refused};
 
-/// Puts items into a queue, which does not end while it is open.
+/// Puts items into a queue. The queue does not end while a producer is open.
 ///
-/// A clone is another handle of the same endpoint; the endpoint closes with its last handle, and
-/// dropping a handle closes it. To put from several threads, clone it: each handle counts for
-/// itself, without a word that all of them write.
+/// A clone is another handle of the same endpoint. Dropping a handle closes it, and the endpoint closes with its last
+/// handle. To put from several threads, clone it: each handle has a counter of its own, so they share no cache line.
 ///
 /// | waits (async) | waits (thread) | at once |
 /// |---|---|---|
@@ -26,12 +25,12 @@ use crate::queue::{NotPut, ProducerEndpoint, Receipt, Shared, not_put, refused};
 pub struct Producer<T> {
     /// `None` once closed.
     handle: Option<HandleShare<T>>,
-    /// Known also after that, as is its queue.
+    /// Kept after that, as `shared` is.
     endpoint: Arc<ProducerEndpoint>,
     shared: Arc<Shared<T>>,
 }
 
-/// Waits for a put that is not done, or not confirmed. If it `yields`, it lets other tasks run first.
+/// Waits for a put that found no room, or is not confirmed. If it `yields`, it lets other tasks run first.
 async fn finish_put<T>(
     handle: &Handle<T>,
     put: &mut Option<T>,
@@ -53,12 +52,12 @@ impl<T> Producer<T> {
         Ok(Self { handle: Some(HandleShare::new(handle)), endpoint, shared: Arc::clone(shared) })
     }
 
-    /// A share of this handle, if it is open.
+    /// Returns a share of this handle, if it is open.
     pub(crate) fn share(&self) -> Option<HandleShare<T>> {
         self.handle.clone()
     }
 
-    /// Takes this handle's share out, which leaves it closed.
+    /// Takes this handle's share out, which closes the producer.
     pub(crate) fn take(&mut self) -> Option<HandleShare<T>> {
         self.handle.take()
     }
@@ -75,25 +74,22 @@ impl<T> Producer<T> {
         &self.shared
     }
 
-    /// Puts an item, and waits for room if there is none. `Ok` means that the buffer holds it; over Redis, that
-    /// Redis does.
+    /// Puts an item, and waits for room if there is none. `Ok` means that the buffer has it; over Redis, that Redis has it.
     ///
-    /// It takes part in cooperative scheduling: now and then it is pending once although there is room, so that a loop
-    /// lets other tasks run.
+    /// It takes part in cooperative scheduling: now and then it is pending once although there is room, so that a loop lets
+    /// other tasks run.
     ///
     /// # Errors
     ///
-    /// If this handle is closed, or the queue was abandoned, shut down or aborted; the item is in
-    /// the error.
+    /// If this handle is closed, or the queue was abandoned, is shutting down or was aborted. The item is in the error.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before it is ready drops the item, which was not accepted then. Where
-    /// that matters, use [`reserve`](Producer::reserve).
+    /// Dropping the future before it is ready drops the item, which was not accepted. Where that matters, use
+    /// [`reserve`](Producer::reserve).
     ///
-    /// The puts of one handle keep their order: while one of them waits, later ones wait behind it.
-    /// So do not keep a future that has begun to wait without polling it; drop it, or put through a
-    /// clone meanwhile.
+    /// The puts of one handle keep their order: while one of them waits, later ones wait behind it. So do not keep a future
+    /// that has begun to wait without polling it: drop it, or put through a clone.
     ///
     /// # Examples
     ///
@@ -126,13 +122,12 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts an item if there is room now, and no earlier put through this handle waits for room. Over Redis it
-    /// does not wait for Redis to have the item: a later [`put`](Producer::put) through this handle does.
+    /// Puts an item if there is room now, and no earlier put through this handle waits for room. Over Redis it does not wait
+    /// until Redis has the item; a later [`put`](Producer::put) through this handle does.
     ///
     /// # Errors
     ///
-    /// [`TryPutError::Full`] if it would have to wait, otherwise as [`put`](Producer::put); the item is
-    /// in the error.
+    /// [`TryPutError::Full`] if it would have to wait, otherwise as [`put`](Producer::put). The item is in the error.
     ///
     /// # Examples
     ///
@@ -158,9 +153,9 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Says that this handle will put no more. Calling it again changes nothing.
+    /// Closes this handle. Calling it again changes nothing.
     ///
-    /// It takes `&mut self` so that no thread can close between another's check and its push.
+    /// It takes `&mut self`, so that a close cannot overtake a put of another thread.
     ///
     /// # Examples
     ///

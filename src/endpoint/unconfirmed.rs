@@ -1,4 +1,4 @@
-//! Puts whose confirmation is left for later.
+//! Puts that are confirmed later.
 
 use std::ops::Deref;
 use std::task::{Context, Poll, Waker};
@@ -7,7 +7,7 @@ use super::block::Operation;
 use crate::error::Refusal;
 use crate::queue::{Receipt, Shared};
 
-/// The last of several puts that are not confirmed. They are confirmed in order, so only the last is asked for.
+/// Several puts that are not confirmed. They are confirmed in order, so only the last is kept.
 pub(super) struct Unconfirmed<T, S: Deref<Target = Shared<T>>> {
     shared: S,
     last: Receipt,
@@ -18,13 +18,13 @@ impl<T, S: Deref<Target = Shared<T>>> Unconfirmed<T, S> {
         Self { shared, last: Receipt::Confirmed }
     }
 
-    /// Notes a further put.
+    /// Adds a put.
     pub(super) fn push(&mut self, receipt: Receipt) {
         self.shared.detach(self.last);
         self.last = receipt;
     }
 
-    /// Waits until all of them are confirmed. A refusal hands the last item back, into `put`.
+    /// Returns an operation that waits until all of them are confirmed. A refusal hands the last item back, into `put`.
     pub(super) fn confirming<'a>(&'a mut self, put: &'a mut Option<T>) -> Confirming<'a, T, S> {
         Confirming { unconfirmed: self, put }
     }

@@ -1,4 +1,4 @@
-//! How a queue is made.
+//! How a queue is built.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +8,13 @@ use crate::error::BuildError;
 use crate::queue::{Config, IterableQueue, Redelivery, Shared, name};
 use crate::sync::thread;
 
-/// How often an item is handed out unless the builder says otherwise.
+/// The default of [`Builder::max_attempts`].
 const MAX_ATTEMPTS: u32 = 5;
 
 impl<T> IterableQueue<T> {
-    /// A queue that holds at most `capacity` items that nobody has been handed yet; puts wait for
-    /// room. A huge capacity allocates nothing ahead.
+    /// Creates a queue that holds at most `capacity` items that no consumer was handed yet. If it is full, puts wait.
     ///
-    /// Items that come back, and items put through a lease, may exceed it.
+    /// Items that come back, and items put through a lease, may exceed the capacity. A huge one allocates nothing ahead.
     ///
     /// # Panics
     ///
@@ -40,7 +39,7 @@ impl<T> IterableQueue<T> {
         }
     }
 
-    /// A queue without a bound: puts never wait.
+    /// Creates a queue without a bound: puts never wait.
     ///
     /// # Examples
     ///
@@ -57,7 +56,7 @@ impl<T> IterableQueue<T> {
         Self::new(Builder::new().config)
     }
 
-    /// A queue with a name, a capacity, a limit of attempts.
+    /// Returns a builder for a queue with a name, a capacity, a limit of attempts, a backoff.
     ///
     /// # Examples
     ///
@@ -75,7 +74,7 @@ impl<T> IterableQueue<T> {
     }
 }
 
-/// Describes a queue before it is built; from [`IterableQueue::builder`].
+/// Describes a queue before it is built. Returned by [`IterableQueue::builder`].
 ///
 /// A clone describes another queue of the same kind.
 pub struct Builder<T> {
@@ -87,7 +86,7 @@ impl<T> Builder<T> {
         Self { config: Config { name: None, capacity: None, max_attempts: MAX_ATTEMPTS, redelivery: None } }
     }
 
-    /// A name, for snapshots and the log.
+    /// Sets the queue's name, for snapshots and the log.
     ///
     /// # Examples
     ///
@@ -103,8 +102,7 @@ impl<T> Builder<T> {
         self
     }
 
-    /// The most items that wait for a consumer before puts have to wait. Without it there is no
-    /// bound.
+    /// Sets how many items may wait for a consumer before puts have to wait. No bound unless given.
     ///
     /// # Examples
     ///
@@ -120,8 +118,8 @@ impl<T> Builder<T> {
         self
     }
 
-    /// How often an item is handed out at most; 5 unless given. A lease that ends unsettled uses
-    /// one attempt up, and after the last the item is a dead letter.
+    /// Sets how often an item is handed out at most; 5 unless given. A lease that ends unsettled uses up one attempt. After
+    /// the last one the item is a dead letter.
     ///
     /// # Examples
     ///
@@ -141,16 +139,13 @@ impl<T> Builder<T> {
         self
     }
 
-    /// How long an item that failed waits before it comes back, to some milliseconds; not at all unless
-    /// given.
+    /// Sets how long a failed item waits before it comes back, precise to some milliseconds. No wait unless given.
     ///
-    /// An item has failed when its lease was dropped unsettled or ended with `requeue`. While it
-    /// waits it counts as buffered, so the queue is not drained before it has come back and is
-    /// settled. The capacity does not count it.
+    /// An item has failed if its lease was dropped unsettled or ended with `requeue`. While it waits it counts as buffered,
+    /// so the queue is not drained before it has come back and is settled. The capacity does not count it.
     ///
-    /// The time is kept by a thread, which runs only while items wait: no runtime is needed. If it cannot be
-    /// started, failed items come back at once, with the attempt counted, and the log tells it as an error; the
-    /// next failure tries again.
+    /// A thread keeps the time, and runs only while items wait: no runtime is needed. If it cannot be started, the failed
+    /// items come back at once, with the attempt counted, and an error is logged; the next failure tries again.
     ///
     /// # Examples
     ///
@@ -221,14 +216,14 @@ fn start_timer<T: Send + 'static>(shared: &Arc<Shared<T>>) {
     });
     if let Err(error) = spawned {
         log::error!(
-            "{}: no thread for the redelivery backoff, so failed items come back at once: {error}",
+            "{}: no thread could be started for the redelivery backoff, so failed items come back at once: {error}",
             shared.label()
         );
         shared.release_all();
     }
 }
 
-/// As [`IterableQueue::builder`].
+/// Same as [`IterableQueue::builder`].
 impl<T> Default for Builder<T> {
     fn default() -> Self {
         Self::new()

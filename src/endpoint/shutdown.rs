@@ -98,7 +98,10 @@ pub(crate) fn shutdown<T: Send + 'static>(
     });
     let keeps_time = spawned.is_err().then(|| Instant::now().checked_add(grace));
     if let Err(error) = spawned {
-        log::error!("{}: no thread for the grace of a shutdown, so its future keeps the time: {error}", shared.label());
+        log::error!(
+            "{}: no thread could be started for the grace of a shutdown, so its future keeps the time: {error}",
+            shared.label()
+        );
     }
     async move {
         if let Some(deadline) = keeps_time {

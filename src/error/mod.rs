@@ -1,8 +1,7 @@
-//! Every error of this crate.
+//! The errors of this crate.
 //!
-//! Errors of puts hand the item back: [`into_inner`](PutError::into_inner) takes it,
-//! [`get_ref`](PutError::get_ref) looks at it, and [`reason`](PutError::reason) says why it was refused. None of them
-//! needs `T: Debug`.
+//! Errors of puts hand the item back: [`into_inner`](PutError::into_inner) returns it, [`get_ref`](PutError::get_ref)
+//! borrows it, and [`reason`](PutError::reason) says why it was refused. None of them needs `T: Debug`.
 
 #[cfg(feature = "redis")]
 mod connect;
@@ -18,7 +17,7 @@ use crate::one_line::OneLine;
 ///
 /// # Examples
 ///
-/// A producer that ends quietly when nobody wants its items any more:
+/// A producer that ends quietly when no consumer wants its items any more:
 ///
 /// ```
 /// use actix_iterable_queue::{IterableQueue, Producer};
@@ -40,18 +39,18 @@ use crate::one_line::OneLine;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// This producer handle was closed before, or its actor was found dead.
+    /// This producer handle is closed, or its actor was found dead.
     Closed,
-    /// The queue is sealed and its last consumer has gone: nobody could take the item.
+    /// The queue is sealed and its last consumer is gone: no consumer could take the item.
     Abandoned,
-    /// The queue is shutting down and takes no more.
+    /// The queue is shutting down and takes no more items.
     ShutDown,
     /// The queue was aborted.
     Aborted,
-    /// The queue was sealed by another process before it knew of this one's producers.
+    /// Another process sealed the queue before it knew of this one's producers.
     Sealed,
     /// The lease was lost to another process, as this one was silent for too long, or kept the item beyond its
-    /// `item_deadline`: nothing can be put through it.
+    /// `item_deadline`: no item can be put through it.
     Fenced,
     /// The item cannot be written as JSON; the log says why.
     Unserializable,
@@ -66,22 +65,22 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Closed => "this producer is closed: put before close, or open another producer",
+            Self::Closed => "this producer is closed: put before closing it, or open another producer",
             Self::Abandoned => {
-                "the queue is sealed and its last consumer has gone: open consumers before seal, and keep one"
+                "the queue is sealed and its last consumer is gone: open consumers before sealing it, and keep one"
             }
             Self::ShutDown => "the queue is shutting down and takes no more items",
             Self::Aborted => "the queue was aborted",
             Self::Sealed => {
-                "another process sealed the queue before it knew of this producer: open producers before seal"
+                "another process sealed the queue before it knew of this producer: open producers before sealing it"
             }
             Self::Fenced => {
                 "the lease was lost to another process, because this one was silent for longer than the lease, or kept the \
                  item beyond its deadline"
             }
-            Self::Unserializable => "the item cannot be written as JSON: look into the log for the reason",
+            Self::Unserializable => "the item cannot be written as JSON: the log has the reason",
             Self::TooLarge => {
-                "the item's JSON is longer than Redis takes: put the data elsewhere, and where it is here"
+                "the item's JSON is longer than Redis takes: store the data elsewhere, and put a reference to it"
             }
             Self::ActorStopped => {
                 "the queue's actor stopped before there was room: put again, through the producer or another actor"
@@ -204,7 +203,7 @@ pub enum TryPutError<T> {
 }
 
 impl<T> TryPutError<T> {
-    /// The item that was not accepted.
+    /// Returns the item that was not accepted.
     ///
     /// # Examples
     ///
@@ -219,7 +218,7 @@ impl<T> TryPutError<T> {
         }
     }
 
-    /// A look at the item that was not accepted.
+    /// Returns a reference to the item that was not accepted.
     ///
     /// # Examples
     ///
@@ -234,7 +233,7 @@ impl<T> TryPutError<T> {
         }
     }
 
-    /// Whether waiting could help.
+    /// Returns whether waiting could help.
     ///
     /// # Examples
     ///
@@ -329,7 +328,7 @@ pub enum PutTimeoutError<T> {
 }
 
 impl<T> PutTimeoutError<T> {
-    /// The item that was not accepted.
+    /// Returns the item that was not accepted.
     ///
     /// # Examples
     ///
@@ -344,7 +343,7 @@ impl<T> PutTimeoutError<T> {
         }
     }
 
-    /// A look at the item that was not accepted.
+    /// Returns a reference to the item that was not accepted.
     ///
     /// # Examples
     ///
@@ -528,22 +527,22 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sealed => {
-                "the queue is sealed and opens no new endpoints: open them before seal, or clone one that is open"
+                "the queue is sealed and opens no new endpoints: open them before sealing it, or clone one that is open"
             }
-            Self::Ended => "the queue has ended: what is to be opened must be opened before",
+            Self::Ended => "the queue has ended: open endpoints before that",
         })
     }
 }
 
 impl Error for OpenError {}
 
-/// A [`Builder`](crate::Builder) was given values that make no queue.
+/// A [`Builder`](crate::Builder) was given values that no queue can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A queue without room could never accept an item.
+    /// The capacity is 0, so the queue could never accept an item.
     ZeroCapacity,
-    /// An item that may never be handed out could never be finished.
+    /// The number of attempts is 0, so no item could ever be handed out.
     ZeroMaxAttempts,
 }
 
@@ -562,7 +561,7 @@ impl Error for BuildError {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// No actix system is running on this thread, and workers are actors.
+    /// No actix system is running on this thread; workers, which are actors, need one.
     NoSystem,
     /// The queue is sealed.
     Sealed,
@@ -585,7 +584,7 @@ impl fmt::Display for PoolError {
             Self::Arbiter(error) => {
                 return write!(f, "no arbiter could be started: {error}; use fewer workers, or give the pool arbiters");
             }
-            Self::Ended => "the pool or its queue has ended: workers have nothing left to do",
+            Self::Ended => "the pool or its queue has ended: workers would have nothing to do",
         })
     }
 }
@@ -601,17 +600,17 @@ impl Error for PoolError {
 
 /// Why a worker died.
 ///
-/// Displayed on one line, also if the message of a panic has several.
+/// Prints with `{}` as one line, also if the message of a panic has several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Death {
-    /// It panicked with this message.
+    /// The worker panicked with this message.
     Panicked(String),
-    /// It called `ctx.stop()`.
+    /// The worker called `ctx.stop()`.
     Stopped,
-    /// Its arbiter stopped.
+    /// The worker's arbiter stopped.
     ArbiterStopped,
-    /// No arbiter could be started for it; this is the error.
+    /// No arbiter could be started for the worker; this is the error.
     NoArbiter(String),
 }
 
@@ -628,7 +627,7 @@ impl fmt::Display for Death {
 
 /// A [`WorkerPool`](crate::WorkerPool) ended before its queue did.
 ///
-/// Displayed on one line, also if the message of a panic has several.
+/// Prints with `{}` as one line, also if the message of a panic has several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolFailure {

@@ -92,7 +92,7 @@ pub use weak::WeakQueue;
 ///         scope.spawn(move || {
 ///             for n in 1..=10 {
 ///                 if producer.blocking_put(n).is_err() {
-///                     break; // nobody is left to take it
+///                     break; // no consumer is left
 ///                 }
 ///             }
 ///         });
@@ -150,27 +150,11 @@ impl<T> IterableQueue<T> {
     }
 
     /// Returns the id that tells this queue from others in the process.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let (a, b) = (IterableQueue::<u8>::unbounded(), IterableQueue::<u8>::unbounded());
-    /// assert_ne!(a.id(), b.id());
-    /// assert_eq!(a.id(), a.clone().id());
-    /// ```
     pub fn id(&self) -> QueueId {
         self.shared().id
     }
 
     /// Returns the name that the queue was built with.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// assert_eq!(IterableQueue::<u8>::unbounded().name(), None);
-    /// ```
     pub fn name(&self) -> Option<&str> {
         self.shared().name.as_deref()
     }
@@ -184,7 +168,7 @@ impl<T> IterableQueue<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// assert_eq!(queue.state(), State::Open);
     /// queue.seal();
-    /// assert_eq!(queue.state(), State::Drained); // nobody could ever put
+    /// assert_eq!(queue.state(), State::Drained); // no producer can be opened any more
     /// ```
     pub fn state(&self) -> State {
         self.shared().state()
@@ -192,56 +176,22 @@ impl<T> IterableQueue<T> {
 
     /// Counts the items that wait for a consumer, including those that came back, and those that will come back after a
     /// backoff. While other threads use the queue, the count may be out of date on return.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// queue.producer()?.try_put(7)?;
-    /// assert_eq!(queue.len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn len(&self) -> usize {
         self.shared().len()
     }
 
     /// Returns whether no item waits for a consumer. The queue need not be drained then: producers may be open, and items
     /// leased.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// assert!(IterableQueue::<u8>::bounded(3).is_empty());
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns whether a put would have to wait. One place may be kept for puts that wait already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::bounded(1);
-    /// queue.producer()?.try_put(7)?;
-    /// assert!(queue.is_full());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn is_full(&self) -> bool {
         self.shared().is_full()
     }
 
     /// Returns the bound, in items; `None` if there is none. Over Redis it bounds the items that wait there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// assert_eq!(IterableQueue::<u8>::bounded(3).capacity(), Some(3));
-    /// ```
     pub fn capacity(&self) -> Option<usize> {
         self.shared().store.capacity()
     }

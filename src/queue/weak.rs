@@ -73,68 +73,26 @@ impl<T> WeakQueue<T> {
     }
 
     /// Returns the id that tells this queue from others in the process.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// assert_eq!(queue.downgrade().id(), queue.id());
-    /// ```
     pub fn id(&self) -> QueueId {
         self.shared.id
     }
 
     /// Returns the name that the queue was built with.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::builder().name("jobs").build()?;
-    /// assert_eq!(queue.downgrade().name(), Some("jobs"));
-    /// # Ok::<(), actix_iterable_queue::error::BuildError>(())
-    /// ```
     pub fn name(&self) -> Option<&str> {
         self.shared.name.as_deref()
     }
 
     /// Returns how far the queue has come.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::{IterableQueue, State};
-    /// let weak = IterableQueue::<u8>::unbounded().downgrade();
-    /// assert_eq!(weak.state(), State::Drained); // its only handle is gone, and nobody could ever put
-    /// ```
     pub fn state(&self) -> State {
         self.shared.state()
     }
 
     /// Counts the items that wait for a consumer, as [`IterableQueue::len`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// queue.producer()?.try_put(7)?;
-    /// assert_eq!(queue.downgrade().len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
     /// Returns whether no item waits for a consumer, as [`IterableQueue::is_empty`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// assert!(IterableQueue::<u8>::unbounded().downgrade().is_empty());
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

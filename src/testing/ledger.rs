@@ -65,13 +65,6 @@ struct Books<K> {
 
 impl<K> Ledger<K> {
     /// Creates an empty ledger.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::testing::Ledger;
-    /// Ledger::<u64>::new().audit().assert_clean();
-    /// ```
     #[must_use]
     pub fn new() -> Self {
         let books = Books { producers: Mutex::default(), consumers: Mutex::default(), ends: List::new() };
@@ -270,18 +263,6 @@ impl<K> ConsumerLog<K> {
 
     /// Notes that the lease will now end with `ack` or `into_inner`. Call it just before, as no consumer may be handed the
     /// item afterwards, on the log that noted the hand-out or a clone of it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::testing::Ledger;
-    /// # let ledger = Ledger::new();
-    /// # ledger.producer().accepted(7);
-    /// let work = ledger.consumer("worker");
-    /// work.handed(7, 1);
-    /// work.finished(7);
-    /// # ledger.audit().assert_clean();
-    /// ```
     pub fn finished(&self, key: K) {
         self.list.push(Event::Finished(key));
     }
@@ -306,16 +287,6 @@ impl<K> ConsumerLog<K> {
     }
 
     /// Notes that this consumer was told of the end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::testing::Ledger;
-    /// # let ledger = Ledger::<u64>::new();
-    /// let work = ledger.consumer("worker");
-    /// work.told(); // in the handler of `Drained`
-    /// assert_eq!(ledger.audit().told["worker"], 1);
-    /// ```
     pub fn told(&self) {
         self.list.push(Event::Told);
     }

@@ -168,36 +168,12 @@ impl<T> Item<T> {
     }
 
     /// Returns how many times the item has been handed out, including this time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
-    /// producer.try_put(7)?;
-    /// assert_eq!(consumer.try_lease()?.attempt(), 1); // and dropped unsettled
-    /// assert_eq!(consumer.try_lease()?.attempt(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn attempt(&self) -> u32 {
         self.seen.store(true, Relaxed);
         self.attempt
     }
 
     /// Returns the id of the queue that the item came from.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
-    /// producer.try_put(7)?;
-    /// let item = consumer.try_lease()?;
-    /// assert_eq!(item.queue(), queue.id());
-    /// # item.ack();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn queue(&self) -> QueueId {
         self.slot.shared.id
     }

@@ -98,7 +98,7 @@ impl<T> Shared<T> {
         self.abort_with_holders().0
     }
 
-    /// Aborts, and also returns the consumers that hold items.
+    /// Ends the queue now, and also returns the consumers that hold items.
     pub(crate) fn abort_with_holders(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
         self.change(|control, effects| {
             if control.life.ended.is_some() {

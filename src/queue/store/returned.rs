@@ -57,7 +57,7 @@ impl<T> Returned<T> {
         self.pop_turn(0)
     }
 
-    /// The next item that is not one that `taker` gave back.
+    /// Takes the next item that `taker` did not give back itself.
     pub(crate) fn pop_other(&mut self, taker: ConsumerId) -> Option<ReturnedItem<T>> {
         self.pop_turn(usize::from(self.turns.front() == Some(&taker)))
     }

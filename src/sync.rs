@@ -9,7 +9,7 @@ pub(crate) use std::time::Instant;
 pub(crate) use std::{thread, thread_local};
 
 pub(crate) use coarsetime::Instant as CoarseInstant;
-pub(crate) use crossbeam_utils::Backoff;
+pub(crate) use crossbeam_utils::Backoff as SpinBackoff;
 pub(crate) use futures::task::AtomicWaker;
 
 pub(crate) use crate::spin_lock::{SpinGuard, SpinLock};

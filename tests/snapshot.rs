@@ -228,7 +228,7 @@ fn d7_it_says_what_will_be_dropped_when_no_consumer_is_left() {
 }
 
 #[test]
-fn who_holds_items_is_named_also_after_it_has_gone() {
+fn a_consumer_that_holds_items_is_named_also_after_it_was_dropped() {
     let queue = backend::unbounded();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("worker").unwrap());
     (1..=2).try_for_each(|n| producer.try_put(n)).unwrap();

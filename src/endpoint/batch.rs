@@ -7,7 +7,7 @@ use super::block::{Limit, Operation, block_without_limit};
 use super::consumer::Consumer;
 use super::handle::{Handle, InLine, PutLineWait, accepted};
 use super::producer::Producer;
-use super::unconfirmed::Unconfirmed;
+use super::unconfirmed::UnconfirmedPuts;
 use crate::coop;
 use crate::error::{PutError, Refusal};
 use crate::queue::{NotPut, Receipt, Take, Taken, refused};
@@ -42,7 +42,7 @@ impl<T> Producer<T> {
     /// ```
     pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
         let mut count = 0;
-        let mut unconfirmed = Unconfirmed::new(&**self.shared());
+        let mut unconfirmed = UnconfirmedPuts::new(&**self.shared());
         for item in items {
             let mut put = Some(item);
             match self.put_unconfirmed(&mut put).await {
@@ -101,7 +101,7 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
         let mut count = 0;
-        let mut unconfirmed = Unconfirmed::new(&**self.shared());
+        let mut unconfirmed = UnconfirmedPuts::new(&**self.shared());
         for item in items {
             let mut put = Some(item);
             match self.blocking_put_unconfirmed(&mut put) {

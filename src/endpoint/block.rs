@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::arbiter::assert_may_block;
 use crate::sync::thread::{self, Thread};
-use crate::sync::{Backoff, Instant, thread_local};
+use crate::sync::{Instant, SpinBackoff, thread_local};
 
 /// A pending operation. Dropping it leaves every line that it stands in.
 pub(crate) trait Operation {
@@ -93,7 +93,7 @@ pub(super) fn block<O: Operation>(operation: &mut O, limit: Limit, instead: &str
     for _ in 0..operation.max_lead().min(SPINS) {
         std::hint::spin_loop();
     }
-    let backoff = Backoff::new();
+    let backoff = SpinBackoff::new();
     while !backoff.is_completed() {
         backoff.snooze();
         if operation.may_succeed()

@@ -13,7 +13,7 @@ use super::consumer::Consumer;
 use super::handle::{HandleShare, InLine};
 use super::permit::Permit;
 use super::producer::Producer;
-use super::unconfirmed::Unconfirmed;
+use super::unconfirmed::UnconfirmedPuts;
 use crate::coop;
 use crate::error::{Refusal, SinkError};
 use crate::queue::{Item, Shared, Take, Taken};
@@ -171,7 +171,7 @@ pub struct PutSink<T> {
     /// `None` once closed.
     line: Option<InLine<T, HandleShare<T>>>,
     permit: Option<Permit<T>>,
-    unconfirmed: Unconfirmed<T, Arc<Shared<T>>>,
+    unconfirmed: UnconfirmedPuts<T, Arc<Shared<T>>>,
 }
 
 impl<T> Producer<T> {
@@ -214,7 +214,7 @@ impl<T> Producer<T> {
     /// ```
     pub fn into_sink(mut self) -> PutSink<T> {
         let (shared, handle) = (Arc::clone(self.shared()), self.take());
-        PutSink { line: handle.map(InLine::new), permit: None, unconfirmed: Unconfirmed::new(shared) }
+        PutSink { line: handle.map(InLine::new), permit: None, unconfirmed: UnconfirmedPuts::new(shared) }
     }
 }
 

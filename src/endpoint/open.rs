@@ -89,10 +89,9 @@ impl<T> IterableQueue<T> {
         Consumer::open(self.shared(), name(consumer_name))
     }
 
-    /// Opens the usual pair and gives this handle up, so that the queue is sealed if this was the
-    /// last one.
+    /// Opens a producer and a consumer, and drops this handle. If it was the last one, that seals the queue.
     ///
-    /// A queue over Redis stays open, and its consumers wait for more: connect it with `seal_when_unowned()`, or call
+    /// A queue over Redis stays open, and its consumers wait for more items: connect it with `seal_when_unowned()`, or call
     /// `producer()`, `consumer()` and then `seal()`.
     ///
     /// # Errors

@@ -8,12 +8,12 @@ use crate::error::Refusal;
 use crate::queue::{Receipt, Shared};
 
 /// Several puts that are not confirmed. They are confirmed in order, so only the last is kept.
-pub(super) struct Unconfirmed<T, S: Deref<Target = Shared<T>>> {
+pub(super) struct UnconfirmedPuts<T, S: Deref<Target = Shared<T>>> {
     shared: S,
     last: Receipt,
 }
 
-impl<T, S: Deref<Target = Shared<T>>> Unconfirmed<T, S> {
+impl<T, S: Deref<Target = Shared<T>>> UnconfirmedPuts<T, S> {
     pub(super) fn new(shared: S) -> Self {
         Self { shared, last: Receipt::Confirmed }
     }
@@ -31,7 +31,7 @@ impl<T, S: Deref<Target = Shared<T>>> Unconfirmed<T, S> {
 }
 
 pub(super) struct Confirming<'a, T, S: Deref<Target = Shared<T>>> {
-    unconfirmed: &'a mut Unconfirmed<T, S>,
+    unconfirmed: &'a mut UnconfirmedPuts<T, S>,
     put: &'a mut Option<T>,
 }
 
@@ -56,7 +56,7 @@ impl<T, S: Deref<Target = Shared<T>>> Operation for Confirming<'_, T, S> {
     }
 }
 
-impl<T, S: Deref<Target = Shared<T>>> Drop for Unconfirmed<T, S> {
+impl<T, S: Deref<Target = Shared<T>>> Drop for UnconfirmedPuts<T, S> {
     fn drop(&mut self) {
         self.shared.detach(self.last);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::Hash;
 
-use super::notes::{End, Event, NotedPut};
+use super::notes::{Event, NotedEnd, NotedPut};
 use crate::one_line::OneLine;
 
 /// What became of every item. Returned by [`Ledger::audit`](super::Ledger::audit).
@@ -89,7 +89,11 @@ impl Fate {
 
 impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
     #[track_caller]
-    pub(super) fn of(producers: &[Vec<NotedPut<K>>], consumers: &[(String, Vec<Event<K>>)], ends: &[(K, End)]) -> Self {
+    pub(super) fn of(
+        producers: &[Vec<NotedPut<K>>],
+        consumers: &[(String, Vec<Event<K>>)],
+        ends: &[(K, NotedEnd)],
+    ) -> Self {
         let mut audit = Self {
             accepted: 0,
             finished: 0,
@@ -114,8 +118,8 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
         }
         for (key, end) in ends {
             match end {
-                End::DeadLettered => audit.dead_lettered += 1,
-                End::LeftOver => audit.left_over += 1,
+                NotedEnd::DeadLettered => audit.dead_lettered += 1,
+                NotedEnd::LeftOver => audit.left_over += 1,
             }
             audit.note(&mut fates, key, |fate| fate.ends += 1);
         }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
 use super::audit::Audit;
-use super::notes::{End, Event, List, NotedPut};
+use super::notes::{Event, List, NotedEnd, NotedPut};
 use crate::lock::lock;
 
 /// An account of every item, independent of the queue.
@@ -60,7 +60,7 @@ pub struct Ledger<K> {
 struct Books<K> {
     producers: Mutex<Vec<List<NotedPut<K>>>>,
     consumers: Mutex<Vec<(String, List<Event<K>>)>>,
-    ends: List<(K, End)>,
+    ends: List<(K, NotedEnd)>,
 }
 
 impl<K> Ledger<K> {
@@ -117,7 +117,7 @@ impl<K> Ledger<K> {
     /// ledger.audit().assert_clean();
     /// ```
     pub fn dead_lettered(&self, key: K) {
-        self.books.ends.push((key, End::DeadLettered));
+        self.books.ends.push((key, NotedEnd::DeadLettered));
     }
 
     /// Notes an item that `abort` or a shutdown returned, or that is known to be still in the queue.
@@ -136,7 +136,7 @@ impl<K> Ledger<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn left_over(&self, key: K) {
-        self.books.ends.push((key, End::LeftOver));
+        self.books.ends.push((key, NotedEnd::LeftOver));
     }
 
     /// Compares all notes so far.

@@ -21,7 +21,7 @@ pub(super) enum Event<K> {
 
 /// An end that no consumer brought about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum NotedEnd {
     DeadLettered,
     LeftOver,
 }

@@ -45,6 +45,14 @@ fn it_reads_as_in_the_readme() {
 }
 
 #[test]
+fn a_clone_of_a_consumer_has_the_same_name_if_that_was_given() {
+    let queue = IterableQueue::<u8>::unbounded();
+    let (first, second) = (queue.consumer().unwrap(), queue.consumer_named("consumer-2").unwrap());
+    assert_eq!((first.name(), second.name()), ("consumer-1", "consumer-2"));
+    assert_eq!((first.clone().name(), second.clone().name()), ("consumer-3", "consumer-2"));
+}
+
+#[test]
 fn names_stay_on_their_line_and_are_as_given_in_the_fields() {
     let (forged, printed) = ("x\n  waits: \u{1b}[31mnothing\u{2028}", r"x\n  waits: \u{1b}[31mnothing\u{2028}");
     let queue = IterableQueue::builder().name(forged).build().unwrap();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// How long to wait before something is tried again: longer with each failure in a row, and never
-/// exactly the same, so that what failed together does not come back together.
+/// How long to wait before something is tried again: longer after each failure in a row, and partly random, so that items
+/// that failed together do not come back together.
 ///
-/// Of the time that grows, half is certain and half is random: the "equal jitter" of
+/// Half of the time is fixed and half is random: the "equal jitter" of
 /// [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 ///
 /// # Examples
@@ -25,8 +25,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// At most `first` after the first failure, twice as long after each further one, and never
-    /// more than `longest`.
+    /// Creates a backoff of at most `first` after the first failure, twice as long after each further one, and never more
+    /// than `longest`.
     ///
     /// # Examples
     ///
@@ -44,8 +44,8 @@ impl Backoff {
         Self { first, longest }
     }
 
-    /// How long to wait after so many failures in a row, counted from 1: between half of the time
-    /// for this failure and all of it.
+    /// Returns how long to wait after this number of failures in a row: between half of the time for that number and all of
+    /// it. The first failure is number 1.
     ///
     /// # Examples
     ///

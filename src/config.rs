@@ -1,20 +1,20 @@
-//! How a queue is made.
+//! How a queue is built.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::backoff::Backoff;
-use crate::endpoint::start_timer;
 use crate::error::BuildError;
-use crate::queue::{Config, IterableQueue, Redelivery, name};
+use crate::queue::{Config, IterableQueue, Redelivery, Shared, name};
+use crate::sync::thread;
 
-/// How often an item is handed out unless the builder says otherwise.
+/// The default of [`Builder::max_attempts`].
 const MAX_ATTEMPTS: u32 = 5;
 
 impl<T> IterableQueue<T> {
-    /// A queue that holds at most `capacity` items that nobody has been handed yet; puts wait for
-    /// room. A huge capacity allocates nothing ahead.
+    /// Creates a queue that holds at most `capacity` items that no consumer was handed yet. If it is full, puts wait.
     ///
-    /// Items that come back, and items put through a lease, may exceed it.
+    /// Items that come back, and items put through a lease, may exceed the capacity. A huge one allocates nothing ahead.
     ///
     /// # Panics
     ///
@@ -39,7 +39,7 @@ impl<T> IterableQueue<T> {
         }
     }
 
-    /// A queue without a bound: puts never wait.
+    /// Creates a queue without a bound: puts never wait.
     ///
     /// # Examples
     ///
@@ -56,25 +56,23 @@ impl<T> IterableQueue<T> {
         Self::new(Builder::new().config)
     }
 
-    /// A queue with a name, a capacity, a limit of attempts.
+    /// Returns a builder for a queue with a name, a capacity, a limit of attempts, a backoff.
     ///
     /// # Examples
     ///
     /// ```
     /// use actix_iterable_queue::IterableQueue;
-    /// use actix_iterable_queue::error::BuildError;
     ///
     /// let queue = IterableQueue::<u64>::builder().name("jobs").capacity(100).max_attempts(3).build()?;
     /// assert_eq!((queue.name(), queue.capacity()), (Some("jobs"), Some(100)));
-    /// assert_eq!(IterableQueue::<u64>::builder().capacity(0).build().unwrap_err(), BuildError::ZeroCapacity);
-    /// # Ok::<(), BuildError>(())
+    /// # Ok::<(), actix_iterable_queue::error::BuildError>(())
     /// ```
     pub fn builder() -> Builder<T> {
         Builder::new()
     }
 }
 
-/// Describes a queue before it is built; from [`IterableQueue::builder`].
+/// Describes a queue before it is built. Returned by [`IterableQueue::builder`].
 ///
 /// A clone describes another queue of the same kind.
 pub struct Builder<T> {
@@ -86,41 +84,22 @@ impl<T> Builder<T> {
         Self { config: Config { name: None, capacity: None, max_attempts: MAX_ATTEMPTS, redelivery: None } }
     }
 
-    /// A name, for snapshots and the log.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::builder().name("jobs").build()?;
-    /// assert_eq!(queue.name(), Some("jobs"));
-    /// # Ok::<(), actix_iterable_queue::error::BuildError>(())
-    /// ```
+    /// Sets the queue's name, for snapshots and the log.
     #[must_use]
     pub fn name(mut self, queue_name: impl Into<String>) -> Self {
         self.config.name = name(queue_name);
         self
     }
 
-    /// The most items that wait for a consumer before puts have to wait. Without it there is no
-    /// bound.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::builder().capacity(100).build()?;
-    /// assert_eq!(queue.capacity(), Some(100));
-    /// # Ok::<(), actix_iterable_queue::error::BuildError>(())
-    /// ```
+    /// Sets how many items may wait for a consumer before puts have to wait. No bound unless given.
     #[must_use]
     pub fn capacity(mut self, items: usize) -> Self {
         self.config.capacity = Some(items);
         self
     }
 
-    /// How often an item is handed out at most; 5 unless given. A lease that ends unsettled uses
-    /// one attempt up, and after the last the item is a dead letter.
+    /// Sets how often an item is handed out at most; 5 unless given. A lease that ends unsettled uses up one attempt. After
+    /// the last one the item is a dead letter.
     ///
     /// # Examples
     ///
@@ -140,16 +119,13 @@ impl<T> Builder<T> {
         self
     }
 
-    /// How long an item that failed waits before it comes back, to some milliseconds; not at all unless
-    /// given.
+    /// Sets how long a failed item waits before it comes back, precise to some milliseconds. No wait unless given.
     ///
-    /// An item has failed when its lease was dropped unsettled or ended with `requeue`. While it
-    /// waits it counts as buffered, so the queue is not drained before it has come back and is
-    /// settled. The capacity does not count it.
+    /// An item has failed if its lease was dropped unsettled or ended with `requeue`. While it waits it counts as buffered,
+    /// so the queue is not drained before it has come back and is settled. The capacity does not count it.
     ///
-    /// The time is kept by a thread, which runs only while items wait: no runtime is needed. If it cannot be
-    /// started, failed items come back at once, with the attempt counted, and the log tells it as an error; the
-    /// next failure tries again.
+    /// A thread keeps the time, and runs only while items wait: no runtime is needed. If it cannot be started, the failed
+    /// items come back at once, with the attempt counted, and an error is logged; the next failure tries again.
     ///
     /// # Examples
     ///
@@ -205,7 +181,29 @@ impl<T> Builder<T> {
     }
 }
 
-/// As [`IterableQueue::builder`].
+/// Starts the thread that brings failed items back when they are due. It needs no runtime, and ends when no item waits
+/// any more.
+fn start_timer<T: Send + 'static>(shared: &Arc<Shared<T>>) {
+    let timer = thread::Builder::new().name("queue-redelivery".to_owned());
+    let spawned = timer.spawn({
+        let shared = Arc::clone(shared);
+        move || {
+            // It is unparked for an item that is due earlier, and at the end.
+            while let Some(sleep) = shared.release_due() {
+                thread::park_timeout(sleep);
+            }
+        }
+    });
+    if let Err(error) = spawned {
+        log::error!(
+            "{}: no thread could be started for the redelivery backoff, so failed items come back at once: {error}",
+            shared.label()
+        );
+        shared.release_all();
+    }
+}
+
+/// Same as [`IterableQueue::builder`].
 impl<T> Default for Builder<T> {
     fn default() -> Self {
         Self::new()

@@ -1,8 +1,7 @@
-//! Cooperative scheduling: a task that always finds what it wants lets its executor run others now and then.
+//! Cooperative scheduling: a task whose operations never have to wait lets its executor run other tasks now and then.
 //!
-//! Only operations that made progress are counted, and one that has yielded goes on when it is polled again, whatever
-//! the budget is by then: a task may run an executor of its own inside of a poll, and tokio gives no further budget
-//! before that poll is over.
+//! Only operations that made progress are counted. One that has yielded goes on when it is polled again, whatever the budget
+//! is then: a task may run an executor of its own inside a poll, and tokio gives no further budget before that poll ends.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -11,18 +10,18 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::task::coop;
 
-/// One operation in this many takes a unit of the budget that tokio gives to each poll of a task. To look at the
-/// budget takes as long as a fifth of an operation.
+/// One operation in this many takes a unit of the budget that tokio gives to each poll of a task. Looking at the budget each
+/// time would make operations a fifth slower.
 const OPERATIONS_PER_UNIT: u32 = 32;
-/// One operation in this many lets the executor go, whether it gives a budget or not.
+/// One operation in this many yields to the executor, also if the executor gives no budget.
 const OPERATIONS_PER_YIELD: u32 = 1024;
 
 thread_local! {
-    /// The operations on this thread since one of them let its executor go.
+    /// The operations on this thread since one of them yielded.
     static OPERATIONS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Returns whether the operation that begins is to yield first. After that it goes on.
+/// Returns whether the operation that begins should yield first. It yields once, and then goes on.
 #[inline]
 pub(crate) fn is_due() -> bool {
     let next = OPERATIONS.get() + 1;
@@ -50,13 +49,13 @@ pub(crate) fn count() {
 
 #[cold]
 fn take_unit() {
-    // If there is none, it would have this waker woken.
+    // Without a budget left it would wake this waker.
     if let Poll::Ready(unit) = coop::poll_proceed(&mut Context::from_waker(Waker::noop())) {
         unit.made_progress();
     }
 }
 
-/// Is ready when an operation may begin. It is pending once if that is due, with the task woken at once.
+/// Polls whether an operation may begin. If a yield is due, it is pending once, and wakes the task at once.
 #[inline]
 pub(crate) fn poll_begin(has_yielded: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
     if mem::take(has_yielded) || !is_due() {
@@ -67,7 +66,7 @@ pub(crate) fn poll_begin(has_yielded: &mut bool, cx: &mut Context<'_>) -> Poll<(
     Poll::Pending
 }
 
-/// Is pending once, with the task woken at once.
+/// Yields: it is pending once, and wakes the task at once.
 pub(crate) async fn yield_now() {
     let mut has_yielded = false;
     poll_fn(|cx| {

@@ -1,24 +1,24 @@
-//! A queue that knows when it is done, for actix 0.13, for threads, and for futures.
+//! A queue that knows when it is done, for actix 0.13, threads, and futures.
 //!
 //! Any number of [`Producer`]s put items into an [`IterableQueue`], and any number of [`Consumer`]s take them out. The
 //! queue ends when it is *sealed* (no further endpoints may be opened), every producer is closed, and every item is
 //! settled. Then iterators and streams end, and each consumer actor gets [`Drained`], once. A program needs no code of its
-//! own that finds out when all work is done.
+//! own to find out when all work is done.
 //!
 //! An item can be *taken*, which settles it at once, or *leased*: a leased [`Item`] belongs to the queue until it is
-//! acked, and comes back if its holder panics, stops, or forgets it. After some attempts it is a [`DeadLetter`].
+//! acked, and comes back if its consumer panics, stops, or forgets it. After some attempts it becomes a [`DeadLetter`].
 //! When a queue is not done, [`Snapshot::blockers`] names what is holding it up.
 //!
 //! # Three faces
 //!
-//! **Iterators**, on threads. The consumer is an iterator, and calls that wait begin with `blocking_`:
+//! **Iterators**, on threads. The consumer can be iterated over, and calls that wait begin with `blocking_`:
 //!
 //! ```
 //! use actix_iterable_queue::IterableQueue;
 //! use std::thread;
 //!
 //! let (producer, consumer) = IterableQueue::bounded(16).split()?;
-//! thread::spawn(move || producer.blocking_put_all(1..=100)); // the producer is dropped, and with that closed
+//! thread::spawn(move || producer.blocking_put_all(1..=100)); // drops the producer, which closes it
 //! assert_eq!(consumer.into_iter().sum::<i32>(), 5050); // until the queue has ended
 //! # Ok::<(), actix_iterable_queue::error::OpenError>(())
 //! ```
@@ -49,23 +49,23 @@
 //!
 //! | for | there is |
 //! |---|---|
-//! | a queue | [`IterableQueue::bounded`], [`unbounded`](IterableQueue::unbounded), [`builder`](IterableQueue::builder) with its [`Builder`]; [`WeakQueue`] to look at one without keeping it open |
+//! | a queue | [`IterableQueue::bounded`], [`unbounded`](IterableQueue::unbounded), [`builder`](IterableQueue::builder) with its [`Builder`]; [`WeakQueue`] observes one without keeping it open |
 //! | what goes in | [`Producer`], [`Permit`], [`PutSink`] |
 //! | what comes out | [`Consumer`], [`Item`], [`DeadLetter`]; the types of its iterators and streams in [`iter`] |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
 //! | workers | [`WorkerPool`], [`WorkerPoolBuilder`] |
 //! | pauses between attempts | [`Backoff`] |
-//! | how it goes, and how it went | [`State`], [`Snapshot`], [`Drained`], [`Outcome`]; their parts in [`report`] |
-//! | what can go wrong | [`error`] |
+//! | how far a queue has come, and how it ended | [`State`], [`Snapshot`], [`Drained`], [`Outcome`]; their parts in [`report`] |
+//! | errors | [`error`] |
 #![cfg_attr(feature = "redis", doc = "| several processes | [`RedisBuilder`], [`Payload`] |")]
 #![cfg_attr(feature = "testing", doc = "| tests of your own pipeline | [`testing`] |")]
 //! | most of this in one line | `use actix_iterable_queue::prelude::*;` |
 //!
 //! # One name for one effect
 //!
-//! A call that waits is a future under the plain name, begins with `blocking_` for threads, and with `try_` if it does
-//! not wait. Those for threads that can take long come with `_timeout` and `_deadline`, too. Actors that have only the
-//! address of a [`QueueActor`] send messages.
+//! A call that waits has a plain name as a future, begins with `blocking_` for threads, and with `try_` if it does not
+//! wait. Most calls for threads also come with `_timeout` and `_deadline`. Actors that have only the address of a
+//! [`QueueActor`] send messages.
 //!
 //! | on | a future | a thread | at once | a message |
 //! |---|---|---|---|---|
@@ -90,22 +90,22 @@
 //! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`…_timeout`](IterableQueue::blocking_flush_timeout), [`…_deadline`](IterableQueue::blocking_flush_deadline) | | |
 //! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`…_timeout`](WeakQueue::blocking_drained_timeout), [`…_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
 //!
-//! Queues, weak handles, producers and consumers all tell their `len`, `is_empty`, `is_full`, `capacity`, `id` and `name`.
+//! Queues, weak handles, producers and consumers all have `len`, `is_empty`, `is_full`, `capacity`, `id` and `name`.
 //!
 //! # Features
 //!
-//! None is on unless asked for.
+//! None is enabled by default.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `serde` | [`Snapshot`], [`Blockers`](report::Blockers), [`Drained`] and [`DeadLetter`] can be serialized |
-//! | `redis` | the same queue for several processes, over Redis |
-//! | `redis-rustls`, `redis-native-tls` | that over TLS |
-//! | `testing` | faults on purpose, and an account of every item |
+//! | `redis` | a queue that several processes share, over Redis |
+//! | `redis-rustls`, `redis-native-tls` | the same over TLS |
+//! | `testing` | injected faults, and an account of every item |
 //!
-//! The README has more examples, what is promised in short, and what it costs. The repository has the promises in full
-//! (`docs/contract.md`), a page for those who operate queues over Redis (`docs/redis.md`), and guides (`docs/guide`): for
-//! users of channels, pitfalls, two queues that feed each other.
+//! The README has more examples, the promises in short, and what the crate costs. The repository has the promises in full
+//! (`docs/contract.md`), a page for operators of queues over Redis (`docs/redis.md`), and guides (`docs/guide`): for users
+//! of channels, on pitfalls, and on two queues that feed each other.
 
 mod actor;
 mod arbiter;
@@ -141,7 +141,7 @@ pub mod iter {
     //! | items taken | [`BlockingIter`], [`IntoBlockingIter`] | [`Consumer`](crate::Consumer) itself | [`TryIter`] |
     //! | items leased | [`BlockingLeases`], [`IntoBlockingLeases`] | [`Leases`], [`IntoLeases`] | [`TryLeases`] |
     //!
-    //! Those that wait end when the queue has ended, and stay ended. `Into…` owns its consumer, the others borrow it.
+    //! Those that wait end once the queue has ended, and stay ended. `Into…` own their consumer, the others borrow it.
 
     pub use crate::endpoint::{
         BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, IntoLeases, Leases, TryIter, TryLeases,
@@ -149,10 +149,10 @@ pub mod iter {
 }
 
 pub mod report {
-    //! What queues and pools tell about themselves, in parts.
+    //! The parts of what queues and pools tell about themselves.
     //!
-    //! [`IterableQueue::snapshot`](crate::IterableQueue::snapshot) has the statuses, the [`Totals`] and, with [`blockers`](crate::Snapshot::blockers), the reasons why
-    //! a queue is not drained. [`IterableQueue::shutdown`](crate::IterableQueue::shutdown) ends with a [`ShutdownReport`], a
+    //! [`IterableQueue::snapshot`](crate::IterableQueue::snapshot) has the statuses, the [`Totals`] and, with
+    //! [`blockers`](crate::Snapshot::blockers), the reasons why a queue is not drained. [`IterableQueue::shutdown`](crate::IterableQueue::shutdown) ends with a [`ShutdownReport`], a
     //! [`WorkerPool`](crate::WorkerPool) with a [`PoolReport`].
 
     pub use crate::actor::{PoolReport, WorkerReport, WorkerTotals};
@@ -162,7 +162,7 @@ pub mod report {
     };
 }
 
-/// What most programs use: `use actix_iterable_queue::prelude::*;`
+/// The names that most programs use: `use actix_iterable_queue::prelude::*;`
 pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};
     pub use crate::backoff::Backoff;
@@ -176,7 +176,7 @@ pub mod prelude {
     pub use crate::redis::RedisBuilder;
 }
 
-/// The code of the README and of the guide, as tests.
+/// Tests the code of the README and of the guide.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../README.md")]

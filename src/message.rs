@@ -1,17 +1,39 @@
-//! The whole protocol between actors and a [`QueueActor`](crate::QueueActor), on one page.
+//! The messages of a [`QueueActor`](crate::QueueActor).
 //!
 //! | message | answer |
 //! |---|---|
 //! | [`OpenProducer`] | `Result<Producer<T>, OpenError>` |
 //! | [`OpenConsumer`] | `Result<Consumer<T>, OpenError>` |
 //! | [`RegisterConsumer`] | `Result<ConsumerId, OpenError>`; then [`Item`] after [`Item`], and [`Drained`] once |
-//! | [`Unregister`] | whether it was registered |
+//! | [`Unregister`] | `bool`: whether the consumer was registered |
 //! | [`Put`] | `Result<(), PutError<T>>`, once the buffer holds the item |
 //! | [`Close`] | `()` |
 //! | [`Seal`] | `()` |
 //! | [`Inspect`] | [`Snapshot`] |
 //! | [`Shutdown`] | [`ShutdownReport`] |
-//! | [`Abort`] | `Vec<T>`: what was left |
+//! | [`Abort`] | `Vec<T>`: the items that were left |
+//!
+//! # Examples
+//!
+//! ```
+//! use actix::prelude::*;
+//! use actix_iterable_queue::prelude::*;
+//!
+//! # System::new().block_on(async {
+//! let queue = QueueActor::new(IterableQueue::bounded(8)).start();
+//! let mut producer = queue.send(OpenProducer::new().named("http")).await??;
+//! queue.send(Put::new(&producer, "work")).await??; // answered once the buffer has it
+//! queue.do_send(Put::new(&producer, "more work"));
+//! queue.send(Close::new(&mut producer)).await?; // closes the producer after both puts
+//! println!("{}", queue.send(Inspect).await?);
+//!
+//! let mut consumer = queue.send(OpenConsumer::new()).await??;
+//! queue.send(Seal).await?;
+//! assert_eq!(consumer.get_batch(10).await, ["work", "more work"]);
+//! assert_eq!(consumer.get().await, None); // the queue has ended
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -34,7 +56,7 @@ impl Message for Drained {
     type Result = ();
 }
 
-/// Whether an actor is alive, without keeping it alive.
+/// Returns whether an actor is alive, without keeping it alive.
 pub(crate) type Probe = Box<dyn Fn() -> bool + Send>;
 
 fn probe<A: Actor>(addr: &Addr<A>) -> Probe
@@ -55,67 +77,24 @@ macro_rules! open_message {
         }
 
         impl<T> $name<T> {
-            /// One without a name, watched by nobody.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # use actix::prelude::*;
-            /// # use actix_iterable_queue::prelude::*;
-            /// # System::new().block_on(async {
-            /// let queue = QueueActor::<u8>::new(IterableQueue::unbounded()).start();
-            #[doc = concat!("let endpoint = queue.send(", stringify!($name), "::new()).await??;")]
-            /// # drop(endpoint);
-            /// # Ok::<(), Box<dyn std::error::Error>>(())
-            /// # }).unwrap();
-            /// ```
+            /// Creates a message that asks for an endpoint without a name that is not watched.
             #[must_use]
             pub fn new() -> Self {
                 Self { name: None, watch: None, item: PhantomData }
             }
 
-            /// Gives it a name, for snapshots and the log.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # use actix::prelude::*;
-            /// # use actix_iterable_queue::prelude::*;
-            /// # System::new().block_on(async {
-            /// let queue = QueueActor::<u8>::new(IterableQueue::unbounded()).start();
-            #[doc = concat!("let endpoint = queue.send(", stringify!($name), "::new().named(\"http\")).await??;")]
-            /// assert!(queue.send(Inspect).await?.to_string().contains("open"));
-            /// # drop(endpoint);
-            /// # Ok::<(), Box<dyn std::error::Error>>(())
-            /// # }).unwrap();
-            /// ```
+            /// Gives the endpoint a name, for snapshots and the log.
             #[must_use]
             pub fn named(mut self, endpoint_name: impl Into<String>) -> Self {
                 self.name = name(endpoint_name);
                 self
             }
 
-            /// Closes the endpoint, with all its clones, once the actor at `addr` is found dead:
-            /// at the latest one [watch interval](crate::QueueActor::watch_interval) later.
+            /// Closes the endpoint, with all its clones, once the actor at `addr` is found dead: at the latest one [watch
+            /// interval](crate::QueueActor::watch_interval) later.
             ///
-            /// An actor that owns its endpoints closes them when it stops anyway. This is for
-            /// endpoints that others hold on its behalf, in a thread or in a future of their own.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            /// # use actix::prelude::*;
-            /// # use actix_iterable_queue::prelude::*;
-            /// # struct Session;
-            /// # impl Actor for Session { type Context = Context<Self>; }
-            /// # System::new().block_on(async {
-            /// let queue = QueueActor::<u8>::new(IterableQueue::unbounded()).start();
-            /// let session = Session.start();
-            #[doc = concat!("let endpoint = queue.send(", stringify!($name), "::new().watch(&session)).await??;")]
-            /// # drop(endpoint);
-            /// # Ok::<(), Box<dyn std::error::Error>>(())
-            /// # }).unwrap();
-            /// ```
+            /// An endpoint that an actor owns closes anyway when the actor stops. Use this for endpoints that a thread or
+            /// a future holds on behalf of an actor.
             #[must_use]
             pub fn watch<A: Actor>(mut self, addr: &Addr<A>) -> Self
             where
@@ -148,28 +127,51 @@ macro_rules! open_message {
 }
 
 open_message! {
-    /// Asks for a [`Producer`].
+    /// Opens a [`Producer`].
+    ///
+    /// # Examples
+    ///
+    /// A thread that puts on behalf of an actor. It ends soon after the actor has stopped:
+    ///
+    /// ```
+    /// use actix::prelude::*;
+    /// use actix_iterable_queue::prelude::*;
+    /// use std::thread;
+    ///
+    /// struct Session;
+    ///
+    /// impl Actor for Session {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// # System::new().block_on(async {
+    /// let queue = QueueActor::<u64>::new(IterableQueue::bounded(8)).start();
+    /// let session = Session.start();
+    /// let producer = queue.send(OpenProducer::new().named("session-7").watch(&session)).await??;
+    /// thread::spawn(move || (0..).try_for_each(|n| producer.blocking_put(n)));
+    /// # queue.send(Abort::new()).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     OpenProducer -> Producer
 }
 
 open_message! {
-    /// Asks for a [`Consumer`], for the actor to pull from with
-    /// [`ctx.consume`](crate::ConsumeExt::consume), or for anybody else.
+    /// Opens a [`Consumer`], for an actor that pulls with [`ctx.consume`](crate::ConsumeExt::consume), a thread or a
+    /// future.
     OpenConsumer -> Consumer
 }
 
-/// Asks for items by address (push): the actor gets [`Item`] after [`Item`] in its mailbox, never
-/// more than `max_in_flight` unsettled ones, and then [`Drained`] once.
+/// Registers an actor whose items are sent to its address (push). The actor gets [`Item`] after [`Item`] in its mailbox,
+/// never more than `max_in_flight` unsettled ones, and then [`Drained`] once.
 ///
-/// Sent with `do_send` to a queue that is sealed already, it leaves the actor waiting: the refusal
-/// is only logged at warn.
+/// With `do_send` a refusal is only logged, at warn: if the queue is sealed already, no items will come.
 ///
-/// The queue keeps the actor's address until it has told it of the end. An actor that in turn keeps
-/// an `Addr<QueueActor>` keeps the queue from sealing itself: let it hold a `WeakAddr`, or send
-/// [`Seal`].
+/// The queue keeps the actor's address until it has sent `Drained`. If the actor in turn keeps an `Addr<QueueActor>`, the
+/// queue cannot seal itself: keep a `WeakAddr` instead, or send [`Seal`].
 ///
-/// Items that are still in the mailbox when the actor dies come back as if they had not been handed
-/// out; those that the actor has looked at come back with the attempt counted.
+/// If the actor dies, the items that it has not looked at come back as if they had not been handed out. Those that it has
+/// looked at come back with the attempt counted.
 ///
 /// # Examples
 ///
@@ -219,25 +221,7 @@ pub struct RegisterConsumer<T: 'static + Send> {
 }
 
 impl<T: Send + 'static> RegisterConsumer<T> {
-    /// The actor at `addr`, one item at a time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u8>> for Worker { type Result = (); fn handle(&mut self, item: Item<u8>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// let worker = Worker.start();
-    /// let register: RegisterConsumer<u8> = RegisterConsumer::new(worker);
-    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
-    /// queue.send(register).await??;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Registers the actor at `addr`, for one item at a time.
     #[must_use]
     pub fn new<A>(addr: Addr<A>) -> Self
     where
@@ -247,50 +231,13 @@ impl<T: Send + 'static> RegisterConsumer<T> {
         Self::from_recipients(addr.clone().recipient(), addr.recipient())
     }
 
-    /// Items to one address and the end to another, one item at a time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u8>> for Worker { type Result = (); fn handle(&mut self, item: Item<u8>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// let worker = Worker.start();
-    /// let supervisor = Worker.start();
-    /// let register = RegisterConsumer::<u8>::from_recipients(worker.recipient(), supervisor.recipient());
-    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
-    /// queue.send(register).await??;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Registers one address for the items, one at a time, and another one for the end.
     #[must_use]
     pub fn from_recipients(items: Recipient<Item<T>>, drained: Recipient<Drained>) -> Self {
         Self { items, drained, name: None, max_in_flight: 1 }
     }
 
-    /// Gives it a name, for snapshots and the log.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u8>> for Worker { type Result = (); fn handle(&mut self, item: Item<u8>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// let worker = Worker.start();
-    /// let register = RegisterConsumer::<u8>::new(worker).named("worker-1");
-    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
-    /// queue.send(register).await??;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Gives the consumer a name, for snapshots and the log.
     #[must_use]
     pub fn named(mut self, consumer_name: impl Into<String>) -> Self {
         self.name = name(consumer_name);
@@ -302,24 +249,6 @@ impl<T: Send + 'static> RegisterConsumer<T> {
     /// # Panics
     ///
     /// If `items` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # struct Worker;
-    /// # impl Actor for Worker { type Context = Context<Self>; }
-    /// # impl Handler<Item<u8>> for Worker { type Result = (); fn handle(&mut self, item: Item<u8>, _: &mut Self::Context) { item.ack() } }
-    /// # impl Handler<Drained> for Worker { type Result = (); fn handle(&mut self, _: Drained, _: &mut Self::Context) {} }
-    /// # System::new().block_on(async {
-    /// let worker = Worker.start();
-    /// let register = RegisterConsumer::<u8>::new(worker).max_in_flight(16);
-    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
-    /// queue.send(register).await??;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
     #[must_use]
     #[track_caller]
     pub fn max_in_flight(mut self, items: usize) -> Self {
@@ -342,11 +271,10 @@ impl<T: Send + 'static> fmt::Debug for RegisterConsumer<T> {
     }
 }
 
-/// Ends a registration: no more items, and no [`Drained`]. The items that the actor holds stay
-/// with it.
+/// Ends a registration. The actor gets no more items, and no [`Drained`]. It keeps the items that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unregister(
-    /// What [`RegisterConsumer`] was answered.
+    /// The answer to [`RegisterConsumer`].
     pub ConsumerId,
 );
 
@@ -354,55 +282,46 @@ impl Message for Unregister {
     type Result = bool;
 }
 
-/// Puts an item through the queue's actor; answered once the buffer holds it.
+/// Puts an item through the queue's actor, which answers once the buffer has the item.
 ///
-/// It owns a share of the producer's handle: a [`Close`] sent after it never overtakes it. It acts
-/// on the queue of its producer, whichever actor it is sent to. With `do_send` a refusal is only
-/// logged at warn, the item is lost with it, and nothing bounds the mailbox: wait for the answer of
-/// `send`. If the queue's actor is dead, `send` fails with actix's `MailboxError`, which cannot
-/// give the item back; `try_send` can.
+/// It owns a share of the producer's handle, so a [`Close`] that is sent later never overtakes it. The item goes into the
+/// queue of the producer, whichever actor the message is sent to.
+///
+/// With `do_send` a refusal is only logged, at warn, the item is lost with it, and nothing bounds the mailbox: await the
+/// answer of `send`. If the queue's actor is dead, `send` fails with actix's `MailboxError`, which cannot give the item
+/// back; `try_send` can.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of `send` does not take the message back: the item is put all the same, now or when there is
-/// room. A retry puts it twice. To be able to give up, await [`Producer::reserve`] with a timer, and put the item into
-/// the permit. Nothing bounds the `Put`s that wait in the actor.
+/// Dropping the future of `send` does not take the message back: the item is put all the same, now or when there is room,
+/// and a retry puts it twice. To be able to give up, await [`Producer::reserve`] with a timer, and put the item into the
+/// permit. Nothing bounds the `Put`s that wait in the actor.
 pub struct Put<T> {
     pub(crate) handle: Option<HandleShare<T>>,
     pub(crate) item: T,
 }
 
 impl<T> Put<T> {
-    /// Puts `item` as `producer` would.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # System::new().block_on(async {
-    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
-    /// let producer = queue.send(OpenProducer::new()).await??;
-    /// queue.send(Put::new(&producer, "work")).await??;
-    /// assert_eq!(queue.send(Inspect).await?.buffered, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Creates a message that puts `item` as `producer` would.
     #[must_use]
     pub fn new(producer: &Producer<T>, item: T) -> Self {
         Self { handle: producer.share(), item }
     }
 
-    /// The item, taken back out of a message that could not be sent.
+    /// Returns the item of a message that could not be sent.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use actix_iterable_queue::prelude::*;
-    /// let producer = IterableQueue::unbounded().producer()?;
-    /// let put = Put::new(&producer, "work");
-    /// assert_eq!(put.into_inner(), "work");
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
+    /// use actix::dev::SendError;
+    /// use actix::prelude::*;
+    /// use actix_iterable_queue::prelude::*;
+    ///
+    /// fn put_soon<T: Send + 'static>(queue: &Addr<QueueActor<T>>, producer: &Producer<T>, item: T) -> Result<(), T> {
+    ///     queue.try_send(Put::new(producer, item)).map_err(|error| match error {
+    ///         SendError::Full(put) | SendError::Closed(put) => put.into_inner(),
+    ///     })
+    /// }
     /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
@@ -420,31 +339,15 @@ impl<T> fmt::Debug for Put<T> {
     }
 }
 
-/// Closes a producer handle in its turn: after every [`Put`] that was made through it before.
+/// Closes a producer handle, after every [`Put`] that was made through it before.
 ///
-/// The producer itself is closed for further puts at once.
+/// The producer itself refuses further puts at once.
 pub struct Close<T> {
     pub(crate) handle: Option<HandleShare<T>>,
 }
 
 impl<T> Close<T> {
-    /// Closes `producer`, once this message is handled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # System::new().block_on(async {
-    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
-    /// let mut producer = queue.send(OpenProducer::new()).await??;
-    /// queue.do_send(Put::new(&producer, "last"));
-    /// queue.send(Close::new(&mut producer)).await?;
-    /// assert!(producer.is_closed());
-    /// assert_eq!(queue.send(Inspect).await?.buffered, 1); // the put came first
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Creates a message that closes `producer` when it is handled.
     #[must_use]
     pub fn new(producer: &mut Producer<T>) -> Self {
         Self { handle: producer.take() }
@@ -461,7 +364,7 @@ impl<T> fmt::Debug for Close<T> {
     }
 }
 
-/// Says that no new endpoints will be opened, as [`IterableQueue::seal`](crate::IterableQueue::seal).
+/// Seals the queue, as [`IterableQueue::seal`](crate::IterableQueue::seal).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seal;
 
@@ -469,7 +372,7 @@ impl Message for Seal {
     type Result = ();
 }
 
-/// Asks for a [`Snapshot`].
+/// Returns a [`Snapshot`] of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inspect;
 
@@ -486,22 +389,7 @@ pub struct Shutdown<T> {
 }
 
 impl<T> Shutdown<T> {
-    /// Consumers may finish for as long as `grace`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// use std::time::Duration;
-    ///
-    /// # System::new().block_on(async {
-    /// let queue = QueueActor::new(IterableQueue::<u8>::bounded(8)).start();
-    /// let report = queue.send(Shutdown::new(Duration::from_secs(5))).await?;
-    /// assert_eq!((report.drained.outcome, report.left), (Outcome::Complete, vec![]));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
+    /// Creates a message that gives consumers this time to finish.
     #[must_use]
     pub fn new(grace: Duration) -> Self {
         Self { grace, item: PhantomData }
@@ -518,10 +406,10 @@ impl<T> fmt::Debug for Shutdown<T> {
     }
 }
 
-/// Ends the queue now, as [`IterableQueue::abort`](crate::IterableQueue::abort); answered with the items that nobody had
-/// been handed, oldest first.
+/// Ends the queue now, as [`IterableQueue::abort`](crate::IterableQueue::abort). The answer is the items that no consumer
+/// was handed, oldest first.
 ///
-/// With `do_send` these items are dropped. Over Redis the other processes hear of it a moment later: see
+/// With `do_send` these items are dropped. Over Redis the other processes are told a moment later: see
 /// [`flush`](crate::IterableQueue::flush).
 pub struct Abort<T> {
     item: PhantomData<fn() -> T>,
@@ -529,21 +417,6 @@ pub struct Abort<T> {
 
 impl<T> Abort<T> {
     /// Creates the message.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix::prelude::*;
-    /// # use actix_iterable_queue::prelude::*;
-    /// # System::new().block_on(async {
-    /// let queue = QueueActor::new(IterableQueue::bounded(8)).start();
-    /// let producer = queue.send(OpenProducer::new()).await??;
-    /// producer.put_all(["a", "b"]).await?;
-    /// assert_eq!(queue.send(Abort::new()).await?, ["a", "b"]);
-    /// assert_eq!(queue.send(Put::new(&producer, "c")).await?.unwrap_err().reason(), Refusal::Aborted);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self { item: PhantomData }

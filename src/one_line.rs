@@ -1,13 +1,12 @@
-//! Texts from outside on one line.
+//! Texts of users, printed on one line.
 
 use std::fmt::{self, Display, Write};
 
-/// Prints a text so that it stays on its line and reads in the order in which it is: control characters, line
-/// separators, and overrides and isolates of the writing direction are escaped, as in `\n` or `\u{1b}`. Every other
-/// character is as it was.
+/// Prints a text so that it stays on its line and is read in its own order: control characters, line separators, and
+/// overrides and isolates of the writing direction are escaped, as in `\n` or `\u{1b}`. Other characters stay as they are.
 ///
-/// Names, reasons and panics are what users make of them; printed as they are, a line end in one of them
-/// would begin a line of the log, or of a snapshot, that says something else.
+/// Users choose names, reasons and the messages of panics. Printed as it is, a line break in one of them would begin a
+/// forged line of the log or of a snapshot.
 pub(crate) struct OneLine<D>(pub(crate) D);
 
 impl<D: Display> Display for OneLine<D> {

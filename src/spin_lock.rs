@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 
-/// Held for some nanoseconds, by whoever puts or takes.
+/// A lock that producers and consumers hold for some nanoseconds.
 ///
-/// To lock and unlock it is one locked instruction, half of what a lock costs that knows who sleeps on it.
+/// Locking and unlocking it takes one locked instruction. A lock that can wake sleeping threads takes two.
 pub(crate) struct SpinLock<T>(SpinMutex<T>);
 
-// As a `Mutex` is. It has no poison, but no change under it is ever left half-made: what can panic there is
-// an allocation, before anything has changed.
+// As for `Mutex`. It has no poison, but a panic leaves no change half made: only an allocation can panic while it is held,
+// before anything has changed.
 impl<T> UnwindSafe for SpinLock<T> {}
 impl<T> RefUnwindSafe for SpinLock<T> {}
 
 pub(crate) type SpinGuard<'a, T> = SpinMutexGuard<'a, T>;
 
-/// How long to pause before the next try; 64 pauses take a microsecond or more. Whoever has the lock uses it
-/// for some dozen items meanwhile, all out of its own cache. Two that take turns item by item would wait for
-/// the cache lines of each other instead.
+/// How many pauses a thread makes before the next try; 64 pauses take a microsecond or more. Meanwhile the thread that has
+/// the lock uses it for some dozen items, from its own cache. Threads that take turns item by item would wait for each
+/// other's cache lines instead.
 const FIRST_PAUSES: usize = 8;
-/// After a wait of so many pauses other threads may run: the one that has the lock may be without a core.
+/// After a wait of this many pauses the thread yields: the one that has the lock may need the core.
 const MOST_PAUSES: usize = 64;
-/// To yield lets only threads of the same or a higher priority run. The one that has the lock may have a lower one,
-/// and the thread that waits for it real-time priority on the same core: after this many yields it sleeps.
+/// After this many yields the thread sleeps. A yield lets only threads of the same or a higher priority run, and the one
+/// that has the lock may have a lower one on the same core.
 const YIELDS: usize = 16;
 const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
 const LONGEST_SLEEP: Duration = Duration::from_millis(1);
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// As the kernel sees it: a thread that spins or yields is always ready to run.
+    /// The kernel lists a thread that spins or yields as running, and one that sleeps as sleeping.
     #[test]
     fn a_thread_that_waits_for_the_lock_for_long_sleeps() {
         let lock = Arc::new(SpinLock::new(1));

@@ -1,16 +1,16 @@
-//! For tests of your own pipelines (feature `testing`).
+//! Helpers for tests of your own pipelines (feature `testing`).
 //!
-//! | you want | take |
+//! | you want | use |
 //! |---|---|
 //! | a consumer that fails at item k, or now and then | a [`Fault`] |
 //! | a producer that dies half-way | [`Fault::panic_in`] |
-//! | to see that the queue's numbers add up | [`assert_conserved`] |
-//! | to see that every single item came to one end | a [`Ledger`] |
+//! | to check that the queue's numbers add up | [`assert_conserved`] |
+//! | to check that every item came to exactly one end | a [`Ledger`] |
 //! | a `QueueActor` and a handler in a plain `#[test]` | [`run_actors`] |
 //!
 //! # Examples
 //!
-//! Workers that crash, and an account of every item:
+//! Workers that fail now and then, and an account of every item:
 //!
 //! ```
 //! use actix_iterable_queue::IterableQueue;

@@ -165,17 +165,17 @@ fn c3_a_reader_does_not_keep_the_queue_unsealed_or_undrained() {
 }
 
 #[test]
-fn d3_letters_that_nobody_reads_are_logged_and_counted() {
+fn d3_letters_without_a_reader_are_logged_and_counted() {
     let (queue, producer, mut consumer) = filled_in_memory("unread-letters", 3);
     drop(consumer.try_lease().unwrap());
     let said = errors("unread-letters");
     assert_eq!(said.len(), 1);
     assert!(said[0].contains("dead_letters()") && said[0].contains("attempts used up"), "{}", said[0]);
 
-    // Nobody any more: a reader that left is none.
+    // A reader that has left does not count.
     drop(queue.dead_letters().unwrap());
-    consumer.try_lease().unwrap().reject("no reader");
-    assert_eq!((errors("unread-letters").len(), errors("no reader").len()), (2, 1));
+    consumer.try_lease().unwrap().reject("the reader has left");
+    assert_eq!((errors("unread-letters").len(), errors("the reader has left").len()), (2, 1));
 
     // Later readers get what comes after them.
     let letters = queue.dead_letters().unwrap();

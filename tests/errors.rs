@@ -140,7 +140,7 @@ fn d12_lease_children_come_back_too() {
 #[test]
 fn d12_a_refusal_prints_as_the_error_around_the_item() {
     let reasons = [
-        (Refusal::Closed, "put before close"),
+        (Refusal::Closed, "put before closing it"),
         (Refusal::Abandoned, "open consumers before seal"),
         (Refusal::ShutDown, "shutting down"),
         (Refusal::Aborted, "was aborted"),

@@ -280,7 +280,7 @@ fn c5_the_last_lease_blocks_the_end_and_is_named() {
         |blockers: &[Blocker]| matches!(blockers, [Blocker::Leased(who)] if who.name == "worker-2" && who.leased == 1);
     backend::soon(|| named(&queue.snapshot().blockers()), true);
     let blockers = queue.snapshot().blockers();
-    assert!(blockers.to_string().contains("consumer worker-2 holds 1 item"), "{blockers}");
+    assert!(blockers.to_string().contains("consumer worker-2 has held 1 item"), "{blockers}");
     item.ack();
     backend::soon(|| queue.snapshot().blockers().len(), 0);
     assert!(backend::soon_ready(consumer.lease()).is_none());

@@ -152,7 +152,7 @@ fn workers_have_names_in_snapshots_and_dead_letters() {
             let names: Vec<_> = queue.snapshot().consumers.into_iter().map(|consumer| consumer.name).collect();
             assert_eq!(names, expected);
             let blockers = queue.snapshot().blockers().to_string();
-            assert!(blockers.contains(&format!("consumer {} holds 1 item", expected[0])), "{blockers}");
+            assert!(blockers.contains(&format!("consumer {} has held 1 item", expected[0])), "{blockers}");
 
             one.reject("no good");
             other.ack();

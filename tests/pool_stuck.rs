@@ -40,7 +40,7 @@ fn a_stuck_worker_is_reported_once_for_each_stall_and_not_killed() {
         let status = || queue.snapshot().consumers;
         until(|| status()[stuck].stuck && !status()[other].stuck).await;
         let blockers = queue.snapshot().blockers().to_string();
-        assert!(blockers.contains(&format!("consumer slow-{stuck} is stuck, holds 1 item")), "{blockers}");
+        assert!(blockers.contains(&format!("consumer slow-{stuck} is stuck and has held 1 item")), "{blockers}");
 
         // It is looked at again and again: other stalls come and go meanwhile.
         for _ in 0..2 {

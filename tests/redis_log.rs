@@ -92,7 +92,7 @@ fn a_refused_put_that_nobody_waits_for() {
     };
     producer.try_put(1).unwrap();
     server.thaw();
-    says(name, "refused and dropped, as nobody waits for the answer: 1 put");
+    says(name, "1 put accepted and then refused; dropped, as no caller waits for the answer");
 }
 
 /// Cannot be written once it is odd.

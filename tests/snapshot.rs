@@ -37,11 +37,19 @@ fn it_reads_as_in_the_readme() {
             "jobs ({}): sealed, 0 buffered of 100, 1 leased; \
              103 accepted, 102 acked, 0 taken, 0 dead-lettered, 0 discarded, 0 redelivered\n  \
              waits: producer http is open, 103 puts, last one 5 s ago\n  \
-             waits: consumer worker-2 holds 1 item since 12 s",
+             waits: consumer worker-2 has held 1 item for 12 s",
             queue.id()
         )
     );
     held.ack();
+}
+
+#[test]
+fn a_clone_of_a_consumer_has_the_same_name_if_that_was_given() {
+    let queue = IterableQueue::<u8>::unbounded();
+    let (first, second) = (queue.consumer().unwrap(), queue.consumer_named("consumer-2").unwrap());
+    assert_eq!((first.name(), second.name()), ("consumer-1", "consumer-2"));
+    assert_eq!((first.clone().name(), second.clone().name()), ("consumer-3", "consumer-2"));
 }
 
 #[test]
@@ -228,7 +236,7 @@ fn d7_it_says_what_will_be_dropped_when_no_consumer_is_left() {
 }
 
 #[test]
-fn who_holds_items_is_named_also_after_it_has_gone() {
+fn a_consumer_that_holds_items_is_named_also_after_it_was_dropped() {
     let queue = backend::unbounded();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("worker").unwrap());
     (1..=2).try_for_each(|n| producer.try_put(n)).unwrap();
@@ -236,12 +244,12 @@ fn who_holds_items_is_named_also_after_it_has_gone() {
     let last = |snapshot: &Snapshot| reasons(snapshot).last().cloned().unwrap();
     let mut snapshot = queue.snapshot();
     snapshot.consumers[0].last_lease = Some(180 * SECOND);
-    assert_eq!(last(&snapshot), "consumer worker holds 2 items, the last one since 3 min");
+    assert_eq!(last(&snapshot), "consumer worker has held 2 items, the last one for 3 min");
     snapshot.consumers[0].last_lease = None;
     assert_eq!(last(&snapshot), "consumer worker holds 2 items");
     drop(consumer);
     let gone = last(&queue.snapshot());
-    assert!(gone.starts_with("consumer worker (closed) holds 2 items, the last one since "), "{gone}");
+    assert!(gone.starts_with("consumer worker (closed) has held 2 items, the last one for "), "{gone}");
     for item in held {
         item.ack();
     }

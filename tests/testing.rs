@@ -572,5 +572,5 @@ fn an_async_runtime_around_it_is_refused() {
     let said = panic_of(|| {
         System::new().block_on(async { drop(run_actors(IterableQueue::unbounded(), worker, async |_| ())) });
     });
-    assert!(said.starts_with("run_actors: it has a runtime of its own"), "{said}");
+    assert!(said.starts_with("run_actors: it starts a runtime of its own"), "{said}");
 }

@@ -67,7 +67,7 @@ impl<T: Send + 'static> IterableQueue<T> {
             match select(report, pin!(signals.next())).await {
                 Either::Left((report, _)) => report,
                 Either::Right(((), report)) => {
-                    let (mut left, mut holders) = shared.abort_and_tell();
+                    let (mut left, mut holders) = shared.abort_with_holders();
                     let report = report.await;
                     // If the grace ended at the same time, the report has the items, and the abort found none.
                     left.extend(report.left);

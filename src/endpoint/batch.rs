@@ -1,20 +1,84 @@
 //! Several items in one call.
 
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::mem;
 
-use super::ahead::Ahead;
-use super::blocking::block;
+use super::block::{Limit, Operation, block_without_limit};
 use super::consumer::Consumer;
-use super::handle::{Handle, InLine, accepted};
-use super::operation::{Limit, Operation};
+use super::handle::{Handle, InLine, PutLineWait, accepted};
 use super::producer::Producer;
+use super::unconfirmed::UnconfirmedPuts;
 use crate::coop;
 use crate::error::{PutError, Refusal};
 use crate::queue::{NotPut, Receipt, Take, Taken, refused};
 
+const INSTEAD_OF_BLOCKING: &str = "use put_all(items).await";
+
 impl<T> Producer<T> {
-    /// Puts all items of an iterator, and returns how many; the thread waits for room as needed. Over Redis they travel
-    /// in batches, and all are confirmed when it returns.
+    /// Puts all items of an iterator, and returns how many. It waits for room as needed. Over Redis the items travel in
+    /// batches, and Redis has all of them when the future is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Producer::put), at the first item that is refused. With `put_all(&mut iterator)` the iterator keeps the
+    /// items after it. Over Redis several items may be on their way then: the error has the last one, and the others are
+    /// dropped, or returned by `abort` or a shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the one item that was waiting. Those put before stay in the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// # actix_rt::System::new().block_on(async {
+    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
+    /// assert_eq!(producer.put_all(1..=4).await?, 4);
+    /// # drop(producer);
+    /// # assert_eq!(consumer.into_iter().sum::<i32>(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
+        let mut count = 0;
+        let mut unconfirmed = UnconfirmedPuts::new(&**self.shared());
+        for item in items {
+            let mut put = Some(item);
+            match self.put_unconfirmed(&mut put).await {
+                Ok(receipt) => unconfirmed.push(receipt),
+                Err(error) => return Err(refused(put, error)),
+            }
+            count += 1;
+        }
+        let mut put = None;
+        let mut confirming = unconfirmed.confirming(&mut put);
+        match poll_fn(|cx| confirming.wait(cx)).await {
+            Ok(()) => Ok(count),
+            Err(reason) => Err(refused(put, reason)),
+        }
+    }
+
+    /// Puts an item, and leaves its confirmation for later if the store is remote.
+    async fn put_unconfirmed(&self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
+        let Some(handle) = self.open_handle() else { return Err(Refusal::Closed) };
+        let mut yields = coop::is_due();
+        let tried = if yields { Err(NotPut::Full) } else { handle.try_put(put) };
+        match tried {
+            Err(NotPut::Full) => {
+                let mut line = InLine::new(handle);
+                poll_fn(|cx| if mem::take(&mut yields) { line.yield_in_turn(cx) } else { line.put(cx, put) }).await
+            }
+            Err(NotPut::Refused(reason)) => Err(reason),
+            Ok(receipt) => {
+                coop::count();
+                Ok(receipt)
+            }
+        }
+    }
+
+    /// Puts all items of an iterator, and returns how many. The thread waits for room as needed. Over Redis the items travel
+    /// in batches, and Redis has all of them on return.
     ///
     /// # Errors
     ///
@@ -37,20 +101,20 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
         let mut count = 0;
-        let mut ahead = Ahead::new(&**self.shared());
+        let mut unconfirmed = UnconfirmedPuts::new(&**self.shared());
         for item in items {
             let mut put = Some(item);
-            match self.blocking_put_ahead(&mut put) {
-                Ok(receipt) => ahead.push(receipt),
+            match self.blocking_put_unconfirmed(&mut put) {
+                Ok(receipt) => unconfirmed.push(receipt),
                 Err(reason) => return Err(refused(put, reason)),
             }
             count += 1;
         }
         let mut put = None;
-        let mut confirming = ahead.confirming(&mut put);
+        let mut confirming = unconfirmed.confirming(&mut put);
         let confirmed = match confirming.attempt() {
             Some(confirmed) => confirmed,
-            None => without_limit(&mut confirming),
+            None => block_without_limit(&mut confirming, INSTEAD_OF_BLOCKING),
         };
         match confirmed {
             Ok(()) => Ok(count),
@@ -58,52 +122,25 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
+    /// Puts an item as [`put_unconfirmed`](Producer::put_unconfirmed) does; the thread waits.
     #[track_caller]
-    fn blocking_put_ahead(&self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
+    fn blocking_put_unconfirmed(&self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let Some(handle) = self.open_handle() else { return Err(Refusal::Closed) };
         match handle.try_put(put) {
-            Err(NotPut::Full) => without_limit(&mut Entering { line: InLine::new(handle), put }),
+            Err(NotPut::Full) => {
+                let attempt =
+                    |handle: &Handle<T>, entitled| accepted(handle.shared.try_put(&handle.row, put, entitled));
+                block_without_limit(&mut PutLineWait::new(handle, attempt), INSTEAD_OF_BLOCKING)
+            }
             Err(NotPut::Refused(reason)) => Err(reason),
             Ok(receipt) => Ok(receipt),
         }
     }
 }
 
-#[track_caller]
-fn without_limit<O: Operation>(operation: &mut O) -> O::Output {
-    let output = block(operation, Limit::Endless, "use put_all(items).await");
-    output.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
-}
-
-/// A put that waits for room, and not for its confirmation.
-struct Entering<'a, T> {
-    line: InLine<T, &'a Handle<T>>,
-    put: &'a mut Option<T>,
-}
-
-impl<T> Operation for Entering<'_, T> {
-    type Output = Result<Receipt, Refusal>;
-
-    fn attempt(&mut self) -> Option<Self::Output> {
-        accepted(self.line.handle.try_put(self.put))
-    }
-
-    fn slack(&self) -> usize {
-        self.line.handle.shared.slack()
-    }
-
-    fn may_succeed(&self) -> bool {
-        self.line.handle.shared.may_put()
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.line.put(cx, self.put)
-    }
-}
-
 impl<T> Consumer<T> {
-    /// Takes up to `max` items for good: waits for one, and takes what else is there. Empty when the queue has ended.
+    /// Takes up to `max` items for good: it waits for one, and takes those that are there, too. Returns an empty vector once
+    /// the queue has ended.
     ///
     /// # Panics
     ///
@@ -136,13 +173,13 @@ impl<T> Consumer<T> {
     pub async fn get_batch(&mut self, max: usize) -> Vec<T> {
         assert!(max > 0, "Consumer::get_batch: max is 0: give at least 1");
         let first = self.get().await;
-        // From here on nothing waits, so the items are not in a future that somebody may drop.
+        // Nothing waits from here on, so the items cannot be dropped with the future.
         let others = self.try_iter().take(max - 1).inspect(|_| coop::count());
         first.into_iter().chain(others).collect()
     }
 
-    /// Takes up to `max` items for good: the thread waits for one, and takes what else is there. Empty when the queue
-    /// has ended.
+    /// Takes up to `max` items for good: the thread waits for one, and takes those that are there, too. Returns an empty
+    /// vector once the queue has ended.
     ///
     /// # Panics
     ///

@@ -1,90 +1,21 @@
-//! Threads that wait.
+//! Calls that wait on a thread, for as long as it takes. Those with a limit are in `deadline.rs`.
 
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-
+use super::block::{Limit, block, block_without_limit};
 use super::consumer::{Consumer, Taking};
 use super::handle::{Handle, Putting};
-use super::operation::{Limit, Operation, time_left};
+use super::line_wait::LineWait;
 use super::producer::Producer;
-use crate::arbiter::assert_may_block;
 use crate::error::{PutError, PutTimeoutError, Refusal, TryGetError};
-use crate::queue::{
-    Drained, Item, IterableQueue, Line, NotPut, Receipt, Shared, Take, Taken, Waiting, WeakQueue, refused,
-};
-use crate::sync::thread::{self, Thread};
-use crate::sync::{Backoff, thread_local};
+use crate::queue::{Drained, Item, IterableQueue, Line, NotPut, Receipt, Shared, Take, Taken, WeakQueue, refused};
 
-/// A thread parks behind a waker of its own, so that threads and tasks wait in the same lines.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-thread_local! {
-    static UNPARK: Waker = unpark();
-}
-
-fn unpark() -> Waker {
-    Arc::new(Unpark(thread::current())).into()
-}
-
-/// Before the second attempt; about a microsecond.
-const SPINS: usize = 64;
-
-/// Waits for an operation whose first attempt had no result; `None` if that takes longer than the limit allows.
-///
-/// Spins a little before it parks: under load the other side is rarely far.
-#[cold]
-#[track_caller]
-pub(super) fn block<O: Operation>(operation: &mut O, limit: Limit, instead: &str) -> Option<O::Output> {
-    let deadline = limit.deadline()?;
-    assert_may_block(instead);
-    // Let the other side get some items ahead: two threads that hand over item by item pay for a
-    // cache line going to and fro with each.
-    for _ in 0..operation.slack().min(SPINS) {
-        std::hint::spin_loop();
-    }
-    let backoff = Backoff::new();
-    while !backoff.is_completed() {
-        backoff.snooze();
-        if operation.may_succeed()
-            && let Some(output) = operation.attempt()
-        {
-            return Some(output);
-        }
-    }
-    // The destructor of another thread-local may wait after this one is gone.
-    let waker = UNPARK.try_with(Waker::clone).unwrap_or_else(|_| unpark());
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        // A wake-up meant for something else only leads to another look.
-        if let Poll::Ready(output) = operation.wait(&mut cx) {
-            return Some(output);
-        }
-        match deadline {
-            None => thread::park(),
-            Some(deadline) => thread::park_timeout(time_left(deadline)?),
-        }
-    }
-}
-
-/// Waits for a put that is not done, or not confirmed.
+/// Waits for a put that found no room, or is not confirmed.
 #[cold]
 #[track_caller]
 fn finish_put<T>(handle: &Handle<T>, put: &mut Option<T>, receipt: Receipt) -> Result<(), Refusal> {
-    let put = block(&mut Putting::accepted(handle, put, receipt), Limit::Endless, "use put(item).await, or try_put");
-    put.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
+    block_without_limit(&mut Putting::accepted(handle, put, receipt), "use put(item).await, or try_put")
 }
 
-/// Waits within the limit. `None` if the item is still here by then.
+/// Waits for such a put, for as long as the limit allows. `None` if the item is not accepted by then.
 #[cold]
 #[track_caller]
 fn finish_put_within<T>(
@@ -94,16 +25,17 @@ fn finish_put_within<T>(
     limit: Limit,
 ) -> Option<Result<(), Refusal>> {
     let mut putting = Putting::accepted(handle, put, receipt);
-    let result = block(&mut putting, limit, "use reserve().await with a timer, then the permit");
+    let instead = "use reserve().await with a timer, then the permit";
+    let result = block(&mut putting, limit, instead);
     if result.is_some() || putting.call_back() {
         return result;
     }
-    // It is on its way, and only the answer can tell what became of it.
-    block(&mut putting, Limit::Endless, "use reserve().await with a timer, then the permit")
+    // The item is on its way, and only the answer can tell what became of it.
+    block(&mut putting, Limit::Endless, instead)
 }
 
 impl<T> Producer<T> {
-    /// Puts an item; the thread waits for room if there is none.
+    /// Puts an item. The thread waits for room if there is none.
     ///
     /// # Errors
     ///
@@ -170,7 +102,7 @@ impl<T> Producer<T> {
 }
 
 impl<T> Consumer<T> {
-    /// `None` at the limit, `Some(None)` at the end.
+    /// Takes an item. `None` at the limit, `Some(None)` at the end of the queue.
     #[inline]
     #[track_caller]
     pub(super) fn blocking_take(
@@ -188,7 +120,7 @@ impl<T> Consumer<T> {
         block(&mut Taking { consumer: self, take, taken }, limit, instead)
     }
 
-    /// Takes the next item for good; the thread waits for it. `None` when the queue has ended.
+    /// Takes the next item for good. The thread waits for it. `None` once the queue has ended.
     ///
     /// # Panics
     ///
@@ -212,7 +144,7 @@ impl<T> Consumer<T> {
         taken.item
     }
 
-    /// Takes the next item as a lease; the thread waits for it. `None` when the queue has ended.
+    /// Takes the next item as a lease. The thread waits for it. `None` once the queue has ended.
     ///
     /// # Panics
     ///
@@ -238,36 +170,15 @@ impl<T> Consumer<T> {
     }
 }
 
-/// The end of a queue, as something to wait for.
-struct Ending<'a, T>(Waiting<'a, T>);
-
-impl<T> Operation for Ending<'_, T> {
-    type Output = Drained;
-
-    fn attempt(&mut self) -> Option<Drained> {
-        self.0.shared.ended()
-    }
-
-    fn slack(&self) -> usize {
-        0
-    }
-
-    fn may_succeed(&self) -> bool {
-        self.0.shared.has_ended()
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Drained> {
-        self.0.shared.poll_end(&mut self.0.place, cx)
-    }
-}
-
-/// Waits for the end, as long as the limit allows.
+/// Waits for the end, for as long as the limit allows.
 #[track_caller]
 pub(super) fn await_end<T>(shared: &Shared<T>, limit: Limit, instead: &str) -> Option<Drained> {
     if let Some(drained) = shared.ended() {
         return Some(drained);
     }
-    block(&mut Ending(Waiting::new(shared, Line::Watchers)), limit, instead)
+    // The flag spares a spinning thread the mutex.
+    let look = |shared: &Shared<T>| if shared.has_ended() { shared.ended() } else { None };
+    block(&mut LineWait::new(shared, Line::Watchers, look), limit, instead)
 }
 
 #[track_caller]
@@ -276,7 +187,7 @@ pub(super) fn await_drained<T>(shared: &Shared<T>, limit: Limit) -> Option<Drain
 }
 
 impl<T> WeakQueue<T> {
-    /// Waits for the end, as a thread, as [`IterableQueue::blocking_drained`].
+    /// Waits until the queue has ended, as [`IterableQueue::blocking_drained`].
     ///
     /// # Panics
     ///
@@ -302,10 +213,9 @@ impl<T> WeakQueue<T> {
 }
 
 impl<T> IterableQueue<T> {
-    /// Waits for the end, as a thread.
+    /// Waits until the queue has ended. The thread is blocked meanwhile.
     ///
-    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal)
-    /// first.
+    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal) first.
     ///
     /// # Panics
     ///

@@ -1,20 +1,21 @@
-//! Waiting until every put is refused.
+//! Waiting until puts are refused.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 
+use super::block::Operation;
+use super::line_wait::LineWait;
 use super::producer::Producer;
 use crate::error::Refusal;
-use crate::queue::{Line, Waiting};
+use crate::queue::Line;
 
 impl<T> Producer<T> {
-    /// Waits until every further put through this handle would be refused, and returns why: the queue was abandoned,
-    /// is shutting down, was aborted or has ended, or this handle is closed, by [`close`](Producer::close) or because
-    /// its actor was found dead. Over Redis it may also be that another process had sealed the queue before.
+    /// Waits until every further put through this handle would be refused, and returns why: the queue was abandoned, is
+    /// shutting down, was aborted or has ended, or this handle is closed, by [`close`](Producer::close) or because its actor
+    /// was found dead. Over Redis, another process may also have sealed the queue before it knew of this producer.
     ///
-    /// It tells a task that makes items at its own pace, or reads them from somewhere, to stop. While it waits, this
-    /// producer is open, and a queue with an open producer does not become drained. A [`Permit`](crate::Permit) may
-    /// still be used after a shutdown has begun.
+    /// Use it in a task that makes items at its own pace, or reads them from elsewhere, to know when to stop. While it
+    /// waits, this producer is open, so the queue does not become drained. A [`Permit`](crate::Permit) may still be used
+    /// after a shutdown has begun.
     ///
     /// # Cancel safety
     ///
@@ -22,7 +23,7 @@ impl<T> Producer<T> {
     ///
     /// # Examples
     ///
-    /// A feed that ends when nobody is left to take what it reads:
+    /// A feed that ends when no consumer is left:
     ///
     /// ```
     /// use actix_iterable_queue::IterableQueue;
@@ -43,16 +44,13 @@ impl<T> Producer<T> {
     /// ```
     pub async fn closed(&self) -> Refusal {
         let Some(handle) = self.open_handle() else { return Refusal::Closed };
-        // Whatever refuses puts wakes this line, under the lock or after it: a waker that is parked after that finds
-        // the refusal when it looks again.
-        let mut waiting = Waiting::new(&handle.shared, Line::Refused);
-        let refused = |_| handle.shared.refusal_of(&handle.row).map(Ok::<_, Infallible>);
-        let Ok(reason) = poll_fn(|cx| handle.shared.wait(&mut waiting.place, cx, refused)).await;
-        reason
+        // What refuses puts wakes this line afterwards, so a waker that parks later finds the refusal at its second look.
+        let mut waiting = LineWait::new(&handle.shared, Line::Refused, |shared| shared.refusal_of(&handle.row));
+        poll_fn(|cx| waiting.wait(cx)).await
     }
 
-    /// Returns whether every further put through this handle would be refused, as [`closed`](Producer::closed) waits
-    /// for it: the handle was closed, or the queue takes no more from anybody.
+    /// Returns whether every further put through this handle would be refused, as the handle is closed or the queue takes no
+    /// more. [`closed`](Producer::closed) waits for that.
     ///
     /// # Examples
     ///

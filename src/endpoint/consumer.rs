@@ -1,103 +1,35 @@
-//! Consumers: who takes.
+//! The consumer, and its takes.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::operation::Operation;
-use super::producer::Producer;
+use super::block::Operation;
 use crate::coop;
 use crate::error::{OpenError, TryGetError};
-use crate::queue::{ConsumerRow, Item, IterableQueue, Place, Shared, Slot, Take, Taken, name};
+use crate::queue::{ConsumerRow, Item, Place, Shared, Slot, Take, Taken};
 
 /// Takes items out of a queue, until the queue has ended.
 ///
-/// A clone is another consumer of the same queue, under the same name if it was given one; that
-/// works after seal too. A consumer
-/// closes when it is dropped. When the last one is gone, and the queue is sealed, puts fail.
+/// A clone is another consumer of the same queue, with the same name if that was given; cloning works after seal, too. A
+/// consumer closes when it is dropped. Once the last one is gone and the queue is sealed, puts fail.
 ///
 /// | | waits (async) | waits (thread) | at once |
 /// |---|---|---|---|
 /// | a `T`, settled by taking it | [`get`](Consumer::get), [`get_batch`](Consumer::get_batch), `Stream` | `for item in consumer`, [`iter`](Consumer::iter), [`blocking_get`](Consumer::blocking_get), [`blocking_get_timeout`](Consumer::blocking_get_timeout), [`blocking_get_deadline`](Consumer::blocking_get_deadline), [`blocking_get_batch`](Consumer::blocking_get_batch) | [`try_get`](Consumer::try_get), [`try_iter`](Consumer::try_iter) |
 /// | an [`Item<T>`](Item), to be settled | [`lease`](Consumer::lease), [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_lease`](Consumer::blocking_lease), [`blocking_lease_timeout`](Consumer::blocking_lease_timeout), [`blocking_lease_deadline`](Consumer::blocking_lease_deadline), [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_lease`](Consumer::try_lease), [`try_leases`](Consumer::try_leases) |
 ///
-/// As a `Stream` it keeps its place in the line of waiting consumers from one poll to the next. If it is not polled
-/// again, the wake-up of an item may go to that place, and the item waits until this consumer is polled or dropped, or
-/// another one comes by. In a `select!` use [`get`](Consumer::get), which leaves the line when its future is dropped.
+/// As a `Stream`, a consumer keeps its place in the line of waiting consumers from one poll to the next. If it is not polled
+/// again, an item's wake-up may go to that place, and the item waits until this consumer is polled or dropped, or another
+/// consumer takes it. In a `select!` use [`get`](Consumer::get), which leaves the line when its future is dropped.
 pub struct Consumer<T> {
     slot: Arc<Slot<T>>,
     place: Place,
-    /// As a stream.
+    /// A stream over it has returned `None`.
     returned_none: bool,
-    /// Its last poll as a stream let other tasks run.
+    /// The last poll of a stream over it let other tasks run.
     pub(super) has_yielded: bool,
-}
-
-impl<T> IterableQueue<T> {
-    /// Opens a consumer.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError::Sealed`] if the queue is sealed: clone a consumer that is open instead.
-    /// [`OpenError::Ended`] if it has ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// # use actix_iterable_queue::error::TryGetError;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// let mut consumer = queue.consumer()?;
-    /// assert_eq!(consumer.try_get(), Err(TryGetError::Empty));
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
-    /// ```
-    #[doc(alias = "get_consumer")]
-    pub fn consumer(&self) -> Result<Consumer<T>, OpenError> {
-        Consumer::open(self.shared(), None)
-    }
-
-    /// Opens a consumer whose name shows in snapshots and in the log.
-    ///
-    /// # Errors
-    ///
-    /// As [`consumer`](IterableQueue::consumer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// let _consumer = queue.consumer_named("worker-1")?;
-    /// assert_eq!(queue.snapshot().consumers[0].name, "worker-1");
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
-    /// ```
-    pub fn consumer_named(&self, consumer_name: impl Into<String>) -> Result<Consumer<T>, OpenError> {
-        Consumer::open(self.shared(), name(consumer_name))
-    }
-
-    /// Opens the usual pair and gives this handle up, so that the queue is sealed if this was the
-    /// last one.
-    ///
-    /// A queue over Redis stays open, and its consumers wait for more: connect it with `seal_when_unowned()`, or call
-    /// `producer()`, `consumer()` and then `seal()`.
-    ///
-    /// # Errors
-    ///
-    /// As [`producer`](IterableQueue::producer) and [`consumer`](IterableQueue::consumer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let (producer, consumer) = IterableQueue::bounded(16).split()?;
-    /// std::thread::spawn(move || (0..100).try_for_each(|n| producer.blocking_put(n)));
-    /// assert_eq!(consumer.into_iter().count(), 100);
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
-    /// ```
-    pub fn split(self) -> Result<(Producer<T>, Consumer<T>), OpenError> {
-        Ok((self.producer()?, self.consumer()?))
-    }
 }
 
 impl<T> Consumer<T> {
@@ -114,7 +46,7 @@ impl<T> Consumer<T> {
         &self.slot
     }
 
-    /// `None` while there is nothing; `Err` at the end.
+    /// Tries to take an item. `None` if there is none now, `Err` at the end.
     fn attempt(slot: &Slot<T>, take: Take, taken: &mut Taken<T>) -> Option<Result<(), ()>> {
         match slot.shared.try_take(&slot.row, take, taken) {
             Ok(()) => Some(Ok(())),
@@ -123,7 +55,7 @@ impl<T> Consumer<T> {
         }
     }
 
-    /// `None` at the end.
+    /// Polls for an item. `None` at the end.
     #[inline(always)]
     pub(super) fn poll_take(&mut self, take: Take, taken: &mut Taken<T>, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let polled = if self.place.is_in_line() {
@@ -139,12 +71,12 @@ impl<T> Consumer<T> {
         polled
     }
 
-    /// Whether a stream over this consumer has ended, and said so.
+    /// Returns whether a stream over this consumer has returned `None`.
     pub(super) fn has_returned_none(&self) -> bool {
         self.returned_none
     }
 
-    /// One poll after an attempt that found nothing.
+    /// Polls for an item, after an attempt that found none.
     fn wait(&mut self, take: Take, taken: &mut Taken<T>, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let Self { slot, place, .. } = self;
         slot.shared.wait(place, cx, |_| Self::attempt(slot, take, taken)).map(Result::ok)
@@ -159,7 +91,7 @@ impl<T> Consumer<T> {
         }
     }
 
-    /// Leaves the line of waiting consumers: whoever may not take does not stand in it.
+    /// Leaves the line of waiting consumers. A consumer that may not take must not stand in it.
     pub(crate) fn leave_line(&mut self) {
         self.slot.shared.leave(&mut self.place, false);
     }
@@ -184,15 +116,15 @@ impl<T> Consumer<T> {
     #[inline(always)]
     pub(super) fn try_take(&mut self, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
         self.slot.shared.try_take(&self.slot.row, take, taken)?;
-        // A place from an earlier poll as a stream is used up by this.
+        // This take uses up the place of an earlier poll as a stream.
         self.slot.shared.leave(&mut self.place, true);
         Ok(())
     }
 
-    /// Takes the next item for good; `None` when the queue has ended.
+    /// Takes the next item for good. `None` once the queue has ended.
     ///
-    /// As all futures and streams of this crate, it takes part in cooperative scheduling: now and then it is pending
-    /// once although there is an item, so that a loop lets other tasks run. To look without waiting, use
+    /// Like all futures and streams of this crate, it takes part in cooperative scheduling: now and then it is pending once
+    /// although there is an item, so that a loop lets other tasks run. To look without waiting, use
     /// [`try_get`](Consumer::try_get).
     ///
     /// # Cancel safety
@@ -219,10 +151,10 @@ impl<T> Consumer<T> {
         taken.item
     }
 
-    /// Takes the next item as a lease; `None` when the queue has ended.
+    /// Takes the next item as a lease. `None` once the queue has ended.
     ///
-    /// While this consumer waits here for more, the queue cannot end unless the leases that it
-    /// already holds are settled by somebody.
+    /// The queue does not end while an item is leased. So a consumer that waits here while it holds the last lease waits for
+    /// ever, unless another task settles the lease.
     ///
     /// # Cancel safety
     ///
@@ -248,13 +180,12 @@ impl<T> Consumer<T> {
         Some(Item::new(&self.slot, taken))
     }
 
-    /// Takes an item for good if there is one now. Over Redis it looks at what this process has fetched, and has
-    /// some fetched if that is nothing.
+    /// Takes an item for good if there is one now. Over Redis it looks at what this process has fetched, and if that is
+    /// nothing, has some items fetched for a later call.
     ///
     /// # Errors
     ///
-    /// [`TryGetError::Empty`] if there is none now, [`TryGetError::Ended`] if there will be no
-    /// more.
+    /// [`TryGetError::Empty`] if there is none now, [`TryGetError::Ended`] if there will be no more.
     ///
     /// # Examples
     ///
@@ -299,11 +230,11 @@ impl<T> Consumer<T> {
     }
 }
 
-/// A take that may have to wait. It uses the consumer's own place in the line, and leaves it.
+/// A take that waits. It uses the consumer's own place in the line, and leaves it when it is dropped.
 pub(super) struct Taking<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,
     pub(super) take: Take,
-    /// Where the item goes.
+    /// The place that the item is taken into.
     pub(super) taken: &'a mut Taken<T>,
 }
 
@@ -315,8 +246,8 @@ impl<T> Operation for Taking<'_, T> {
         Consumer::attempt(&self.consumer.slot, self.take, self.taken).map(Result::ok)
     }
 
-    fn slack(&self) -> usize {
-        self.consumer.slot.shared.slack()
+    fn max_lead(&self) -> usize {
+        self.consumer.slot.shared.max_lead()
     }
 
     fn may_succeed(&self) -> bool {

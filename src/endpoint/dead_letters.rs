@@ -1,6 +1,5 @@
-//! The queue of dead letters.
+//! The queue of a queue's dead letters.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use super::consumer::Consumer;
@@ -10,28 +9,28 @@ use crate::lock::lock;
 use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue};
 use crate::sync::Mutex;
 
-/// Where the dead letters of a queue go. Taken apart when that queue ends.
-pub(crate) struct OpenDeadLetters<T>(Mutex<Option<Ends<T>>>);
+/// The queue of a queue's dead letters. `None` once that queue has ended.
+pub(crate) struct OpenDeadLetters<T>(Mutex<Option<Letters<T>>>);
 
-struct Ends<T> {
+struct Letters<T> {
     queue: IterableQueue<DeadLetter<T>>,
-    /// Over Redis there is none: letters are put there.
+    /// `None` over Redis, where scripts put the letters.
     producer: Option<Producer<DeadLetter<T>>>,
 }
 
 impl<T> OpenDeadLetters<T> {
-    /// Dead letters that are put into memory.
+    /// Creates the queue in memory.
     fn in_memory() -> Self {
         let queue = IterableQueue::unbounded();
         // A queue that was just built is open.
         let producer = queue.producer().ok();
-        Self(Mutex::new(Some(Ends { queue, producer })))
+        Self(Mutex::new(Some(Letters { queue, producer })))
     }
 
-    /// Dead letters that come into `queue` from elsewhere.
+    /// Wraps a queue whose letters come from a remote store.
     #[cfg(feature = "redis")]
     pub(crate) fn elsewhere(queue: IterableQueue<DeadLetter<T>>) -> Self {
-        Self(Mutex::new(Some(Ends { queue, producer: None })))
+        Self(Mutex::new(Some(Letters { queue, producer: None })))
     }
 }
 
@@ -39,46 +38,42 @@ impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
     fn put(&self, letter: &mut Option<DeadLetter<T>>) {
         let guard = lock(&self.0);
         let producer = match &*guard {
-            // Letters that nobody reads would pile up.
-            Some(ends) if ends.queue.shared().has_open_consumer() => ends.producer.clone(),
+            // Without a reader, letters would pile up.
+            Some(letters) if letters.queue.shared().has_open_consumer() => letters.producer.clone(),
             _ => None,
         };
         drop(guard);
         if let Some(handle) = producer.as_ref().and_then(Producer::open_handle) {
-            // One that is refused stays where it is.
+            // A letter that is refused stays in `letter`.
             handle.try_put(letter).ok();
         }
     }
 
+    fn handle(&self) -> Option<IterableQueue<DeadLetter<T>>> {
+        lock(&self.0).as_ref().map(|letters| letters.queue.clone())
+    }
+
     fn close(&self) {
-        let ends = lock(&self.0).take();
-        if let Some(Ends { queue, producer }) = ends {
+        let letters = lock(&self.0).take();
+        if let Some(Letters { queue, producer }) = letters {
             drop(producer);
             queue.seal();
         }
     }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }
 
 impl<T: Send + 'static> IterableQueue<T> {
-    /// A consumer of the items that used up their attempts or were rejected. It is a consumer like
-    /// any other, and ends when this queue has ended.
+    /// Opens a consumer of the items that used up their attempts or were rejected. It ends when this queue has ended.
     ///
-    /// Dead letters that come while nobody has asked for them are logged at error, counted, and
-    /// not kept: ask before they come. Those that come while this consumer is open are kept until it reads them, without
-    /// a bound: drop it if nobody does.
+    /// Call it before the work begins: a dead letter that comes before is logged as an error, counted, and dropped. Those
+    /// that come while this consumer is open are kept until it takes them, without a bound. Drop it if you do not read them.
     ///
-    /// Over Redis they are kept in any case, also after the end of the queue, until a process reads them. A letter leaves
-    /// Redis when its reader settles it: one that is [leased](Consumer::lease) and not acked comes back, one that is taken
-    /// has left with that.
+    /// Over Redis dead letters are kept in any case, also after the end of the queue, until a process has settled them. A
+    /// letter that is [leased](Consumer::lease) and not acked comes back.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Ended`] if this queue has ended. Seal alone does not matter: a sealed queue may still have dead
-    /// letters.
+    /// [`OpenError::Ended`] if this queue has ended. A sealed queue may still have dead letters.
     ///
     /// # Examples
     ///
@@ -97,12 +92,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// ```
     pub fn dead_letters(&self) -> Result<Consumer<DeadLetter<T>>, OpenError> {
         let opened = self.shared().dead_letters(|| Arc::new(OpenDeadLetters::in_memory()));
-        let opened = opened.ok_or(OpenError::Ended)?;
-        let opened = opened
-            .as_any()
-            .downcast_ref::<OpenDeadLetters<T>>()
-            .unwrap_or_else(|| unreachable!("the only kind there is"));
-        let guard = lock(&opened.0);
-        guard.as_ref().ok_or(OpenError::Ended)?.queue.consumer()
+        let handle = opened.and_then(|letters| letters.handle()).ok_or(OpenError::Ended)?;
+        // The end of this queue, which may come meanwhile, is all that seals the queue of its dead letters.
+        handle.consumer().map_err(|_| OpenError::Ended)
     }
 }

@@ -1,22 +1,22 @@
-//! Threads that wait no longer than they are told: for a time, or until a moment.
+//! Calls that wait on a thread with a limit: a timeout or a deadline.
 
 use std::time::Duration;
 
+use super::block::Limit;
 use super::blocking::await_drained;
 use super::consumer::Consumer;
-use super::operation::Limit;
 use super::producer::Producer;
 use crate::error::{GetTimeoutError, PutTimeoutError};
 use crate::queue::{Drained, Item, IterableQueue, Take, Taken, WeakQueue};
 use crate::sync::Instant;
 
 impl<T> Producer<T> {
-    /// Puts an item; the thread waits for room until the timeout. With a timeout of zero it does not wait.
+    /// Puts an item. The thread waits for room until the timeout; with a timeout of zero it does not wait.
     ///
     /// # Errors
     ///
-    /// [`PutTimeoutError::Timeout`] if there was no room in time, otherwise as
-    /// [`put`](Producer::put); the item is in the error.
+    /// [`PutTimeoutError::Timeout`] if there was no room in time, otherwise as [`put`](Producer::put). The item is in the
+    /// error.
     ///
     /// # Panics
     ///
@@ -39,7 +39,7 @@ impl<T> Producer<T> {
         self.put_within(item, Limit::For(timeout))
     }
 
-    /// Puts an item; the thread waits for room until the deadline. After it, it does not wait.
+    /// Puts an item. The thread waits for room until the deadline; if that has passed, it does not wait.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl<T> Producer<T> {
     /// # use actix_iterable_queue::IterableQueue;
     /// # use std::time::{Duration, Instant};
     /// let (producer, _consumer) = IterableQueue::bounded(2).split()?;
-    /// // All of them together may take five milliseconds.
+    /// // All three puts together may take five milliseconds.
     /// let deadline = Instant::now() + Duration::from_millis(5);
     /// let put = (1..=3).take_while(|n| producer.blocking_put_deadline(*n, deadline).is_ok());
     /// assert_eq!(put.count(), 2);
@@ -68,13 +68,11 @@ impl<T> Producer<T> {
 }
 
 impl<T> Consumer<T> {
-    /// Takes the next item for good; the thread waits for it until the timeout. With a timeout of zero it does not
-    /// wait.
+    /// Takes the next item for good. The thread waits for it until the timeout; with a timeout of zero it does not wait.
     ///
     /// # Errors
     ///
-    /// [`GetTimeoutError::Timeout`] if none came in time, [`GetTimeoutError::Ended`] if there will
-    /// be no more.
+    /// [`GetTimeoutError::Timeout`] if none came in time, [`GetTimeoutError::Ended`] if there will be no more.
     ///
     /// # Panics
     ///
@@ -95,7 +93,7 @@ impl<T> Consumer<T> {
         self.get_within(Limit::For(timeout))
     }
 
-    /// Takes the next item for good; the thread waits for it until the deadline. After it, it does not wait.
+    /// Takes the next item for good. The thread waits for it until the deadline; if that has passed, it does not wait.
     ///
     /// # Errors
     ///
@@ -112,7 +110,7 @@ impl<T> Consumer<T> {
     /// # use std::time::{Duration, Instant};
     /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
     /// (1..=3).try_for_each(|n| producer.try_put(n))?;
-    /// // A batch: what comes within five milliseconds.
+    /// // A batch of the items that come within five milliseconds.
     /// let deadline = Instant::now() + Duration::from_millis(5);
     /// let batch: Vec<_> = std::iter::from_fn(|| consumer.blocking_get_deadline(deadline).ok()).collect();
     /// assert_eq!(batch, [1, 2, 3]);
@@ -131,8 +129,7 @@ impl<T> Consumer<T> {
         Ok(taken.into_item())
     }
 
-    /// Takes the next item as a lease; the thread waits for it until the timeout. With a timeout of zero it does not
-    /// wait.
+    /// Takes the next item as a lease. The thread waits for it until the timeout; with a timeout of zero it does not wait.
     ///
     /// # Errors
     ///
@@ -167,7 +164,7 @@ impl<T> Consumer<T> {
         self.lease_within(Limit::For(timeout))
     }
 
-    /// Takes the next item as a lease; the thread waits for it until the deadline. After it, it does not wait.
+    /// Takes the next item as a lease. The thread waits for it until the deadline; if that has passed, it does not wait.
     ///
     /// # Errors
     ///
@@ -186,7 +183,7 @@ impl<T> Consumer<T> {
     /// (0..250).try_for_each(|n| producer.try_put(n))?;
     /// drop(producer);
     /// let mut sizes = Vec::new();
-    /// // Batches of at most 100 items, or of what comes within 5 ms of the first.
+    /// // Batches of at most 100 items, which come within 5 ms of the first.
     /// while let Some(first) = consumer.blocking_lease() {
     ///     let deadline = Instant::now() + Duration::from_millis(5);
     ///     let mut batch = vec![first];
@@ -214,18 +211,17 @@ impl<T> Consumer<T> {
     }
 }
 
-/// What `blocking_take` says, as users read it.
+/// Converts what `blocking_take` returns for users.
 #[inline]
 fn within(taken: Option<Option<()>>) -> Result<(), GetTimeoutError> {
     taken.ok_or(GetTimeoutError::Timeout)?.ok_or(GetTimeoutError::Ended)
 }
 
 impl<T> IterableQueue<T> {
-    /// Waits for the end, as a thread, until the timeout. `None` if the queue has not ended by then. With a timeout
-    /// of zero it does not wait.
+    /// Waits until the queue has ended, or until the timeout. `None` if the queue has not ended by then. With a timeout of
+    /// zero it does not wait.
     ///
-    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal)
-    /// first.
+    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal) first.
     ///
     /// # Panics
     ///
@@ -251,11 +247,10 @@ impl<T> IterableQueue<T> {
         await_drained(self.shared(), Limit::For(timeout))
     }
 
-    /// Waits for the end, as a thread, until the deadline. `None` if the queue has not ended by then. After the
-    /// deadline it does not wait.
+    /// Waits until the queue has ended, or until the deadline. `None` if the queue has not ended by then. If the deadline
+    /// has passed, it does not wait.
     ///
-    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal)
-    /// first.
+    /// **This handle keeps the queue from sealing itself**: call [`seal`](IterableQueue::seal) first.
     ///
     /// # Panics
     ///
@@ -278,7 +273,7 @@ impl<T> IterableQueue<T> {
 }
 
 impl<T> WeakQueue<T> {
-    /// Waits for the end, as a thread, until the timeout. `None` if the queue has not ended by then.
+    /// Waits until the queue has ended, or until the timeout. `None` if the queue has not ended by then.
     ///
     /// # Panics
     ///
@@ -286,7 +281,7 @@ impl<T> WeakQueue<T> {
     ///
     /// # Examples
     ///
-    /// A thread that prints how far the queue is, and ends with it:
+    /// A thread that prints how far the queue has come, until the queue has ended:
     ///
     /// ```
     /// # use actix_iterable_queue::IterableQueue;
@@ -310,7 +305,7 @@ impl<T> WeakQueue<T> {
         await_drained(self.shared(), Limit::For(timeout))
     }
 
-    /// Waits for the end, as a thread, until the deadline. `None` if the queue has not ended by then.
+    /// Waits until the queue has ended, or until the deadline. `None` if the queue has not ended by then.
     ///
     /// # Panics
     ///

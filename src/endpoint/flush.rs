@@ -1,33 +1,31 @@
-//! Waiting until what was said here is known elsewhere.
+//! Waiting until the other processes know what this one has done.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::blocking::block;
-use super::operation::{Limit, Operation};
-use crate::queue::{IterableQueue, Line, Mark, Shared, Waiting};
+use super::block::{Limit, Operation, block};
+use super::line_wait::LineWait;
+use crate::queue::{IterableQueue, Line, Mark, Shared};
 use crate::sync::Instant;
 
 impl<T> IterableQueue<T> {
-    /// Waits until everything that this process has said is known to the queue's other processes: what it put, settled,
-    /// opened, closed, sealed or aborted before this call.
+    /// Waits until Redis knows everything that this process did before this call: what it put, settled, opened, closed,
+    /// sealed or aborted.
     ///
-    /// A program that ends right after [`seal`](IterableQueue::seal), [`abort`](IterableQueue::abort), an ack or a
-    /// `try_put` calls it, or it may end before its word has reached Redis. After `abort()` it is done once Redis has
-    /// ended the queue and told the other processes. It is also done when that can never reach
-    /// Redis any more, because the queue has ended, or this process has left it or given it up. While Redis does not
-    /// answer, or does not have the queue, it waits. In memory nothing has to travel, and it is done at once.
+    /// Call it in a program that ends right after [`seal`](IterableQueue::seal), [`abort`](IterableQueue::abort), an ack or
+    /// a `try_put`: otherwise the program may end before Redis hears of that. After `abort()` it is done once Redis has
+    /// ended the queue and told the other processes. It is also done when Redis can never hear of it, because the queue has
+    /// ended, or this process has left it or given it up. While Redis does not answer, or does not have the queue, it
+    /// waits. In memory it is done at once.
     ///
-    /// It waits for what was said, not for work: items may still be waiting, or held. Dead letters are a queue of their
-    /// own: what became of them is not waited for, and a letter may be read again if the process ends just after its ack.
-    /// The future borrows nothing and does not keep the queue unsealed.
+    /// It does not wait for work: items may still wait in the queue, or be held. Nor does it wait for what became of dead
+    /// letters, which are a queue of their own: a letter may be read again if the process ends just after its ack. The
+    /// future borrows nothing and does not keep the queue unsealed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future changes nothing: all of it travels anyway.
+    /// Dropping the future changes nothing: Redis is told anyway.
     ///
     /// # Examples
     ///
@@ -50,14 +48,14 @@ impl<T> IterableQueue<T> {
         let mark = shared.store.mark();
         async move {
             let Some(mark) = mark else { return };
-            let mut flushing = Flushing::new(&shared, mark);
+            let mut flushing = flushing(&shared, mark);
             if flushing.attempt().is_none() {
                 poll_fn(|cx| flushing.wait(cx)).await;
             }
         }
     }
 
-    /// Waits, as a thread, as [`flush`](IterableQueue::flush) does.
+    /// Waits as [`flush`](IterableQueue::flush) does. The thread is blocked meanwhile.
     ///
     /// # Panics
     ///
@@ -76,7 +74,7 @@ impl<T> IterableQueue<T> {
         self.flush_within(Limit::Endless);
     }
 
-    /// Waits, as a thread, as [`flush`](IterableQueue::flush) does, until the timeout. Returns whether all is known. With a
+    /// Waits as [`flush`](IterableQueue::flush) does, or until the timeout. Returns whether Redis knows everything. With a
     /// timeout of zero it does not wait.
     ///
     /// # Panics
@@ -99,8 +97,8 @@ impl<T> IterableQueue<T> {
         self.flush_within(Limit::For(timeout))
     }
 
-    /// Waits, as a thread, as [`flush`](IterableQueue::flush) does, until the deadline. Returns whether all is known. After
-    /// the deadline it does not wait.
+    /// Waits as [`flush`](IterableQueue::flush) does, or until the deadline. Returns whether Redis knows everything. If the
+    /// deadline has passed, it does not wait.
     ///
     /// # Panics
     ///
@@ -124,42 +122,12 @@ impl<T> IterableQueue<T> {
     fn flush_within(&self, limit: Limit) -> bool {
         let shared = self.shared();
         let Some(mark) = shared.store.mark() else { return true };
-        let mut flushing = Flushing::new(shared, mark);
+        let mut flushing = flushing(shared, mark);
         flushing.attempt().is_some() || block(&mut flushing, limit, "use flush().await").is_some()
     }
 }
 
-/// All until a mark is on its way.
-struct Flushing<'a, T> {
-    waiting: Waiting<'a, T>,
-    mark: Mark,
-}
-
-impl<'a, T> Flushing<'a, T> {
-    fn new(shared: &'a Shared<T>, mark: Mark) -> Self {
-        Self { waiting: Waiting::new(shared, Line::Flushers), mark }
-    }
-}
-
-impl<T> Operation for Flushing<'_, T> {
-    type Output = ();
-
-    fn attempt(&mut self) -> Option<()> {
-        self.waiting.shared.store.is_known(self.mark).then_some(())
-    }
-
-    fn may_succeed(&self) -> bool {
-        true
-    }
-
-    /// It takes a way to Redis: to spin is of no use.
-    fn slack(&self) -> usize {
-        0
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { waiting, mark } = self;
-        let known = |_| waiting.shared.store.is_known(*mark).then_some(Ok::<_, Infallible>(()));
-        waiting.shared.wait(&mut waiting.place, cx, known).map(|Ok(())| ())
-    }
+/// Returns an operation that waits until everything up to the mark is known elsewhere.
+fn flushing<T>(shared: &Shared<T>, mark: Mark) -> impl Operation<Output = ()> {
+    LineWait::new(shared, Line::Flushers, move |shared| shared.store.is_known(mark).then_some(()))
 }

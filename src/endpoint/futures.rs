@@ -1,4 +1,4 @@
-//! Streams and the sink.
+//! Streams over a consumer, and the sink of a producer.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,20 +8,20 @@ use std::task::{Context, Poll, ready};
 use futures::stream::FusedStream;
 use futures::{Sink, Stream};
 
-use super::ahead::Ahead;
+use super::block::Operation;
 use super::consumer::Consumer;
 use super::handle::{HandleShare, InLine};
-use super::operation::Operation;
 use super::permit::Permit;
 use super::producer::Producer;
+use super::unconfirmed::UnconfirmedPuts;
 use crate::coop;
 use crate::error::{Refusal, SinkError};
 use crate::queue::{Item, Shared, Take, Taken};
 
-// Nothing in a consumer is ever pinned.
+// Nothing in a consumer is pinned.
 impl<T> Unpin for Consumer<T> {}
 
-/// Takes items for good, in their turn; ends when the queue has ended, and stays ended.
+/// Takes items for good, in order. It ends once the queue has ended, and stays ended.
 impl<T> Stream for Consumer<T> {
     type Item = T;
 
@@ -39,27 +39,27 @@ impl<T> Stream for Consumer<T> {
     }
 }
 
-/// Terminated once it has returned `None`: a `select!` that waits for that is not kept from it.
+/// Terminated once it has returned `None`.
 impl<T> FusedStream for Consumer<T> {
     fn is_terminated(&self) -> bool {
         self.has_returned_none()
     }
 }
 
-/// A stream of leases, from [`Consumer::leases`].
+/// A stream of leases. Returned by [`Consumer::leases`].
 #[must_use = "streams do nothing unless polled"]
 pub struct Leases<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,
 }
 
-/// A stream of leases that owns its consumer, from [`Consumer::into_leases`].
+/// A stream of leases that owns its consumer. Returned by [`Consumer::into_leases`].
 #[must_use = "streams do nothing unless polled"]
 pub struct IntoLeases<T> {
     pub(super) consumer: Consumer<T>,
 }
 
 impl<T> Consumer<T> {
-    /// The items as a stream of leases.
+    /// Returns a stream that leases the items.
     ///
     /// # Examples
     ///
@@ -79,7 +79,7 @@ impl<T> Consumer<T> {
         Leases { consumer: self }
     }
 
-    /// The items as a stream of leases that owns this consumer.
+    /// Returns a stream that leases the items and owns this consumer.
     ///
     /// # Examples
     ///
@@ -91,7 +91,7 @@ impl<T> Consumer<T> {
     /// let (producer, consumer) = IterableQueue::unbounded().split()?;
     /// producer.put_all(1..=3).await?;
     /// drop(producer);
-    /// // up to two items in work at a time
+    /// // works on up to two items at a time
     /// consumer.into_leases().for_each_concurrent(2, |item| async move { item.ack() }).await;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -152,31 +152,30 @@ impl<T> FusedStream for IntoLeases<T> {
     }
 }
 
-/// Puts items as a `Sink`, from [`Producer::sink`] or [`Producer::into_sink`].
+/// A sink that puts items. Returned by [`Producer::sink`] and [`Producer::into_sink`].
 ///
-/// It is a type of its own because a producer that were a sink would have a second `close`, a
-/// future that nobody polls. A sink that is ready holds a [`Permit`]: closing or dropping the sink
-/// gives it back.
+/// A producer itself is no sink, as it would have two methods `close`, and calling the sink's without polling its future
+/// would do nothing. A sink that is ready holds a [`Permit`]; closing or dropping the sink gives it back.
 ///
-/// Between polls it keeps its place in the line for room, even if the future that polled it is
-/// dropped. In a `select!` use [`Producer::put`] or [`Producer::reserve`], which leave the line.
+/// Between polls it keeps its place in the line for room, even if the future that polled it is dropped. In a `select!` use
+/// [`Producer::put`] or [`Producer::reserve`], which leave the line.
 ///
 /// # Errors
 ///
-/// A [`SinkError`]; the item is inside if the sink had been given it.
+/// A [`SinkError`], with the item if the sink had been given one.
 ///
 /// # Panics
 ///
-/// If `start_send` is called without a `poll_ready` that was ready before, as the trait demands.
+/// If `start_send` is called before `poll_ready` was ready, as the trait allows.
 pub struct PutSink<T> {
     /// `None` once closed.
     line: Option<InLine<T, HandleShare<T>>>,
     permit: Option<Permit<T>>,
-    ahead: Ahead<T, Arc<Shared<T>>>,
+    unconfirmed: UnconfirmedPuts<T, Arc<Shared<T>>>,
 }
 
 impl<T> Producer<T> {
-    /// A sink beside this producer, whose endpoint stays open until both are closed.
+    /// Returns a sink on another handle of this producer. The endpoint stays open until both are closed.
     ///
     /// # Examples
     ///
@@ -215,7 +214,7 @@ impl<T> Producer<T> {
     /// ```
     pub fn into_sink(mut self) -> PutSink<T> {
         let (shared, handle) = (Arc::clone(self.shared()), self.take());
-        PutSink { line: handle.map(InLine::new), permit: None, ahead: Ahead::new(shared) }
+        PutSink { line: handle.map(InLine::new), permit: None, unconfirmed: UnconfirmedPuts::new(shared) }
     }
 }
 
@@ -241,13 +240,13 @@ impl<T> Sink<T> for PutSink<T> {
         let this = self.get_mut();
         let mut put = Some(item);
         let result = match this.permit.take() {
-            Some(permit) => permit.put_ahead(&mut put),
+            Some(permit) => permit.put_unconfirmed(&mut put),
             None if this.line.is_none() => Err(Refusal::Closed),
             None => panic!("PutSink::start_send: call poll_ready first, until it is ready"),
         };
         match result {
             Ok(receipt) => {
-                this.ahead.push(receipt);
+                this.unconfirmed.push(receipt);
                 Ok(())
             }
             Err(reason) => Err(SinkError::new(put, reason)),
@@ -257,7 +256,7 @@ impl<T> Sink<T> for PutSink<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
         let mut put = None;
-        match ready!(this.ahead.confirming(&mut put).wait(cx)) {
+        match ready!(this.unconfirmed.confirming(&mut put).wait(cx)) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(reason) => Poll::Ready(Err(SinkError::new(put, reason))),
         }

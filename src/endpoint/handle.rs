@@ -1,21 +1,20 @@
-//! An open producer handle, and how its puts wait.
+//! An open producer handle, and how its puts wait for room.
 
 use std::borrow::BorrowMut;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::operation::Operation;
+use super::block::Operation;
 use crate::coop;
 use crate::error::{OpenError, PutError, Refusal};
 use crate::queue::{HandleKey, Line, NotPut, Place, ProducerRow, Receipt, Shared, Turn, drop_quietly, refused};
 use crate::sync;
 
-/// A share of an open handle, which closes with the last of them.
+/// A share of an open handle. The handle closes with its last share.
 pub(crate) type HandleShare<T> = sync::Arc<Handle<T>>;
 
-/// An open handle. Permits, sinks and `Put` messages own a share of it, so that a close never
-/// overtakes what was put before it (C4).
+/// An open handle. Permits, sinks and `Put` messages own a share of it, so that a close never overtakes earlier puts (C4).
 pub(crate) struct Handle<T> {
     pub(crate) shared: Arc<Shared<T>>,
     pub(crate) row: Arc<ProducerRow>,
@@ -34,15 +33,14 @@ impl<T> Handle<T> {
         Ok(Self { shared: Arc::clone(shared), row, key })
     }
 
-    /// Another handle of the same endpoint. `None` if that was closed from outside.
+    /// Opens another handle of the same endpoint. `None` if that was closed from outside.
     pub(super) fn another(&self) -> Option<Self> {
         let shared = Arc::clone(&self.shared);
         let (key, row) = shared.add_handle(&self.row.endpoint)?;
         Some(Self { shared, row, key })
     }
 
-    /// Puts if there is room now, and no put that was made before waits. A refusal is for everybody,
-    /// whosever turn it is.
+    /// Puts an item if there is room now, and no earlier put waits. A refusal comes at once, also if earlier puts wait.
     #[inline]
     pub(super) fn try_put(&self, put: &mut Option<T>) -> Result<Receipt, NotPut> {
         if self.is_behind_others() {
@@ -57,7 +55,7 @@ impl<T> Handle<T> {
     }
 }
 
-/// Waits for room: first for its turn among the puts of its handle, then in the queue's line.
+/// Waits for room: first for a turn among the puts of the handle, then in the queue's line.
 pub(super) struct InLine<T, H: Deref<Target = Handle<T>>> {
     pub(super) handle: H,
     turn: Turn,
@@ -69,7 +67,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         Self { handle, turn: Turn::default(), place: Place::new(Line::Putters) }
     }
 
-    /// Tries until `attempt` has a result, in turn. It is told whether it has a right to the room kept for the line.
+    /// Polls until `attempt` has a result, in turn. `attempt` is told whether it is entitled to the room kept for the line.
     pub(super) fn poll<R, E>(
         &mut self,
         cx: &mut Context<'_>,
@@ -89,9 +87,9 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
         self.wait(cx, attempt)
     }
 
-    /// Lets other tasks run. It takes its turn before, so that no later put of its handle overtakes it.
+    /// Lets other tasks run. It takes its turn first, so that no later put of the handle overtakes it.
     pub(super) fn yield_in_turn<R>(&mut self, cx: &mut Context<'_>) -> Poll<R> {
-        // The next poll asks again whether its turn has come.
+        // The next poll checks again whether the turn has come.
         let _ = self.handle.row.turns.poll(&mut self.turn, cx);
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -99,7 +97,7 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
 
     /// Polls a put whose first attempt found no room, until the item is accepted.
     pub(super) fn put(&mut self, cx: &mut Context<'_>, put: &mut Option<T>) -> Poll<Result<Receipt, Refusal>> {
-        self.wait(cx, |handle, by_right| accepted(handle.shared.try_put(&handle.row, put, by_right)))
+        self.wait(cx, |handle, entitled| accepted(handle.shared.try_put(&handle.row, put, entitled)))
     }
 
     /// Polls an operation whose first attempt had no result.
@@ -110,11 +108,11 @@ impl<T, H: Deref<Target = Handle<T>>> InLine<T, H> {
     ) -> Poll<Result<R, E>> {
         let Self { handle, turn, place } = self;
         let turns = &handle.row.turns;
-        // As in `try_put`. The waker is listed by then.
+        // As in `try_put`: a refusal comes also out of turn. The waker is listed by now, and will be woken for it.
         if turns.poll(turn, cx).is_pending() && !handle.shared.refuses(&handle.row) {
             return Poll::Pending;
         }
-        let result = ready!(handle.shared.wait(place, cx, |by_right| attempt(handle, by_right)));
+        let result = ready!(handle.shared.wait(place, cx, |entitled| attempt(handle, entitled)));
         turns.leave(turn);
         Poll::Ready(result)
     }
@@ -127,12 +125,54 @@ impl<T, H: Deref<Target = Handle<T>>> Drop for InLine<T, H> {
     }
 }
 
-/// A put that may have to wait: for room, and then for its confirmation if the items are elsewhere.
+/// An operation on an open handle that waits for room, as a thread.
+pub(super) struct PutLineWait<T, H: Deref<Target = Handle<T>>, A> {
+    line: InLine<T, H>,
+    /// Is told whether it is entitled to the room that is kept for the line. `None` if there is no room.
+    attempt: A,
+}
+
+impl<T, R, H, A> PutLineWait<T, H, A>
+where
+    H: Deref<Target = Handle<T>>,
+    A: FnMut(&Handle<T>, bool) -> Option<R>,
+{
+    pub(super) fn new(handle: H, attempt: A) -> Self {
+        Self { line: InLine::new(handle), attempt }
+    }
+}
+
+impl<T, R, E, H, A> Operation for PutLineWait<T, H, A>
+where
+    H: Deref<Target = Handle<T>>,
+    A: FnMut(&Handle<T>, bool) -> Option<Result<R, E>>,
+{
+    type Output = Result<R, E>;
+
+    fn attempt(&mut self) -> Option<Self::Output> {
+        let handle = &*self.line.handle;
+        if handle.is_behind_others() { None } else { (self.attempt)(handle, false) }
+    }
+
+    fn may_succeed(&self) -> bool {
+        self.line.handle.shared.may_put()
+    }
+
+    fn max_lead(&self) -> usize {
+        self.line.handle.shared.max_lead()
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.line.wait(cx, &mut self.attempt)
+    }
+}
+
+/// A put that may have to wait: for room, and then for its confirmation if the store is remote.
 ///
-/// What holds the item may be borrowed.
+/// It may borrow the place of its item.
 pub(crate) struct Putting<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>> = Option<T>> {
     line: InLine<T, H>,
-    /// The item, as long as it is not accepted.
+    /// The item, until it is accepted.
     put: P,
     receipt: Receipt,
 }
@@ -142,12 +182,12 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Putting<T, H, P> 
         Self::accepted(handle, put, Receipt::Confirmed)
     }
 
-    /// A put that was accepted, and waits for its confirmation at most.
+    /// Continues a put whose first attempt returned this receipt, or found no room.
     pub(super) fn accepted(handle: H, put: P, receipt: Receipt) -> Self {
         Self { line: InLine::new(handle), put, receipt }
     }
 
-    /// Returns whether the item is here: it is not accepted, or was called back.
+    /// Takes the item back, unless it has been sent. Returns whether the item is here.
     pub(crate) fn call_back(&mut self) -> bool {
         if let Receipt::Unconfirmed(number) = self.receipt
             && let Some(item) = self.shared().withdraw(number)
@@ -158,13 +198,13 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Putting<T, H, P> 
         self.put.borrow().is_some()
     }
 
-    /// The error of a put that was refused, around its item.
+    /// Builds the error of a put that was refused, around its item.
     pub(crate) fn refused(&mut self, reason: Refusal) -> PutError<T> {
         refused(self.put.borrow_mut().take(), reason)
     }
 
-    /// Gives the put up because the actor that made it is going: the error has the item, unless the answer to it
-    /// is still to come. On return the put stands in no line, and its handle's next one has its turn.
+    /// Gives the put up because the actor that made it stops. The error has the item; `None` if the item has been sent and
+    /// the answer is still to come. On return the put stands in no line, and the next put of the handle has its turn.
     pub(crate) fn give_up(mut self) -> Option<PutError<T>> {
         if !self.call_back() {
             return None;
@@ -177,7 +217,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Putting<T, H, P> 
         &self.line.handle.shared
     }
 
-    /// One poll, the first of which tries before it waits.
+    /// Polls the put. The first poll tries before it waits.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
         if !self.line.turn.is_held()
             && self.put.borrow().is_some()
@@ -210,7 +250,7 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Drop for Putting<
     }
 }
 
-/// `None` if there is no room.
+/// Separates "no room", `None`, from results.
 pub(super) fn accepted<R>(put: Result<R, NotPut>) -> Option<Result<R, Refusal>> {
     match put {
         Ok(accepted) => Some(Ok(accepted)),
@@ -233,8 +273,8 @@ impl<T, H: Deref<Target = Handle<T>>, P: BorrowMut<Option<T>>> Operation for Put
         self.confirmed(None)
     }
 
-    fn slack(&self) -> usize {
-        self.shared().slack()
+    fn max_lead(&self) -> usize {
+        self.shared().max_lead()
     }
 
     fn may_succeed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Iterators over a consumer, on threads.
+//! Iterators over a consumer, for threads.
 
 use std::iter::FusedIterator;
 
@@ -6,7 +6,7 @@ use super::consumer::Consumer;
 use crate::queue::Item;
 
 impl<T> Consumer<T> {
-    /// The items, taken for good, as an iterator that waits for each of them.
+    /// Returns an iterator that takes the items for good, and waits for each of them.
     ///
     /// # Examples
     ///
@@ -23,7 +23,7 @@ impl<T> Consumer<T> {
         BlockingIter { consumer: self }
     }
 
-    /// The items that are there now, taken for good, as an iterator that does not wait.
+    /// Returns an iterator that takes the items that are there now for good, and does not wait.
     ///
     /// # Examples
     ///
@@ -58,7 +58,7 @@ impl<T> Consumer<T> {
         TryLeases { consumer: self }
     }
 
-    /// The items as leases, as an iterator that waits for each of them.
+    /// Returns an iterator that leases the items, and waits for each of them.
     ///
     /// # Examples
     ///
@@ -76,7 +76,7 @@ impl<T> Consumer<T> {
         BlockingLeases { consumer: self }
     }
 
-    /// The items as leases, as an iterator that waits for each of them and owns this consumer.
+    /// Returns an iterator that leases the items, waits for each of them, and owns this consumer.
     ///
     /// # Examples
     ///
@@ -93,7 +93,7 @@ impl<T> Consumer<T> {
     }
 }
 
-/// Takes items for good, waiting for each; from [`Consumer::iter`].
+/// An iterator that takes items for good, and waits for each. Returned by [`Consumer::iter`].
 ///
 /// # Panics
 ///
@@ -103,7 +103,7 @@ pub struct BlockingIter<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,
 }
 
-/// Takes items for good, waiting for each; what `for item in consumer` runs on.
+/// An iterator that takes items for good, and waits for each. `for item in consumer` uses it.
 ///
 /// # Panics
 ///
@@ -113,19 +113,19 @@ pub struct IntoBlockingIter<T> {
     pub(super) consumer: Consumer<T>,
 }
 
-/// Takes the items that are there; from [`Consumer::try_iter`].
+/// An iterator that takes the items that are there for good. Returned by [`Consumer::try_iter`].
 #[must_use = "iterators do nothing unless consumed"]
 pub struct TryIter<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,
 }
 
-/// Leases the items that are there; from [`Consumer::try_leases`].
+/// An iterator that leases the items that are there. Returned by [`Consumer::try_leases`].
 #[must_use = "iterators do nothing unless consumed"]
 pub struct TryLeases<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,
 }
 
-/// Leases items, waiting for each; from [`Consumer::blocking_leases`].
+/// An iterator that leases items, and waits for each. Returned by [`Consumer::blocking_leases`].
 ///
 /// # Panics
 ///
@@ -135,7 +135,7 @@ pub struct BlockingLeases<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,
 }
 
-/// Leases items, waiting for each; from [`Consumer::into_blocking_leases`].
+/// An iterator that leases items, waits for each, and owns its consumer. Returned by [`Consumer::into_blocking_leases`].
 ///
 /// # Panics
 ///

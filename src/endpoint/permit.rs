@@ -1,51 +1,42 @@
-//! Permits: room that is kept until the item is there.
+//! Permits: room that is reserved before there is an item.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::blocking::block;
-use super::handle::{HandleShare, InLine, accepted};
-use super::operation::{Limit, Operation};
+use super::block::{Operation, block_without_limit};
+use super::handle::{Handle, HandleShare, InLine, PutLineWait, accepted};
 use super::producer::Producer;
 use crate::error::{PutError, Refusal, TryReserveError};
 use crate::queue::{Receipt, refused};
 
-/// Room for one item, from [`Producer::reserve`] and its kin. Dropping it gives the room back; a permit
-/// that is forgotten with [`mem::forget`](std::mem::forget) keeps it.
+/// Room for one item. Returned by [`Producer::reserve`], [`blocking_reserve`](Producer::blocking_reserve) and
+/// [`try_reserve`](Producer::try_reserve).
 ///
-/// It keeps its producer's endpoint open. Its `put` never waits, as no other put can take its place. It fails only if the
-/// queue has ended or was abandoned, or the producer was found dead; a shutdown waits for it.
+/// No other put can take its room, so its `put` never waits. Dropping it gives the room back;
+/// [`mem::forget`](std::mem::forget) would lose the room. A permit keeps its producer's endpoint open, and a shutdown waits
+/// for it.
 pub struct Permit<T> {
     handle: HandleShare<T>,
     used: bool,
 }
 
 impl<T> Permit<T> {
-    /// One poll of a reservation that waits for room.
+    /// Polls a reservation that waits for room.
     pub(super) fn poll(line: &mut InLine<T, HandleShare<T>>, cx: &mut Context<'_>) -> Poll<Result<Permit<T>, Refusal>> {
-        line.poll(cx, |handle, by_right| accepted(handle.shared.try_reserve(&handle.row, by_right)))
+        line.poll(cx, |handle, entitled| accepted(handle.shared.try_reserve(&handle.row, entitled)))
             .map_ok(|()| Permit::of(HandleShare::clone(&line.handle)))
-    }
-
-    /// Reserves room if there is some now, and no earlier put through this handle waits. `None` if there is none.
-    fn attempt(handle: &HandleShare<T>) -> Option<Result<Permit<T>, Refusal>> {
-        if handle.is_behind_others() {
-            return None;
-        }
-        let reserved = accepted(handle.shared.try_reserve(&handle.row, false))?;
-        Some(reserved.map(|()| Permit::of(HandleShare::clone(handle))))
     }
 
     fn of(handle: HandleShare<T>) -> Self {
         Self { handle, used: false }
     }
 
-    /// Puts the item, at once.
+    /// Puts an item, without waiting.
     ///
     /// # Errors
     ///
-    /// If the queue was abandoned or has ended meanwhile; the item is in the error.
+    /// If the queue has ended or was abandoned, or the producer's actor was found dead. The item is in the error.
     ///
     /// # Examples
     ///
@@ -63,7 +54,7 @@ impl<T> Permit<T> {
     pub fn put(self, item: T) -> Result<(), PutError<T>> {
         let handle = HandleShare::clone(&self.handle);
         let mut put = Some(item);
-        match self.put_ahead(&mut put) {
+        match self.put_unconfirmed(&mut put) {
             Ok(receipt) => {
                 handle.shared.detach(receipt);
                 Ok(())
@@ -72,10 +63,10 @@ impl<T> Permit<T> {
         }
     }
 
-    /// Puts, and leaves the confirmation for later.
-    pub(super) fn put_ahead(mut self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
+    /// Puts an item, and leaves its confirmation for later if the store is remote.
+    pub(super) fn put_unconfirmed(mut self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let result = self.handle.shared.put_reserved(&self.handle.row, put);
-        // After it, as writing the item may panic: then the room comes back.
+        // Set afterwards: if encoding the item panics, the drop gives the room back.
         self.used = true;
         result
     }
@@ -96,8 +87,8 @@ impl<T> fmt::Debug for Permit<T> {
 }
 
 impl<T> Producer<T> {
-    /// Waits for room and keeps it for one item: for when making the item, or losing it in a
-    /// dropped future, is what matters.
+    /// Waits for room, and reserves it for one item. Use it if items are costly to make, or must not be lost with a dropped
+    /// future.
     ///
     /// # Errors
     ///
@@ -105,7 +96,7 @@ impl<T> Producer<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing but its place in the line.
+    /// Dropping the future loses only its place in the line.
     ///
     /// # Examples
     ///
@@ -125,7 +116,8 @@ impl<T> Producer<T> {
         poll_fn(|cx| Permit::poll(&mut line, cx)).await
     }
 
-    /// Waits for room, as a thread, and keeps it for one item: for when an item is made only once there is room for it.
+    /// Waits for room, and reserves it for one item. The thread is blocked meanwhile. Use it if items should be made only
+    /// once there is room for them.
     ///
     /// # Errors
     ///
@@ -154,15 +146,16 @@ impl<T> Producer<T> {
     #[track_caller]
     pub fn blocking_reserve(&self) -> Result<Permit<T>, Refusal> {
         let Some(handle) = self.share() else { return Err(Refusal::Closed) };
-        let mut reserving = Reserving(InLine::new(handle));
-        if let Some(reserved) = reserving.attempt() {
-            return reserved;
-        }
-        let reserved = block(&mut reserving, Limit::Endless, "use reserve().await, or try_reserve");
-        reserved.unwrap_or_else(|| unreachable!("only a limit ends without a result"))
+        let mut reserving = PutLineWait::new(HandleShare::clone(&handle), |handle: &Handle<T>, entitled| {
+            accepted(handle.shared.try_reserve(&handle.row, entitled))
+        });
+        let reserved = reserving
+            .attempt()
+            .unwrap_or_else(|| block_without_limit(&mut reserving, "use reserve().await, or try_reserve"));
+        reserved.map(|()| Permit::of(handle))
     }
 
-    /// Keeps room for one item if there is some now, and no earlier put through this handle waits for room.
+    /// Reserves room for one item if there is some now, and no earlier put through this handle waits for room.
     ///
     /// # Errors
     ///
@@ -181,32 +174,10 @@ impl<T> Producer<T> {
     /// ```
     pub fn try_reserve(&self) -> Result<Permit<T>, TryReserveError> {
         let Some(handle) = self.share() else { return Err(Refusal::Closed.into()) };
-        match Permit::attempt(&handle) {
-            Some(reserved) => Ok(reserved?),
-            None => Err(TryReserveError::Full),
+        if handle.is_behind_others() {
+            return Err(TryReserveError::Full);
         }
-    }
-}
-
-/// A reservation that may have to wait.
-struct Reserving<T>(InLine<T, HandleShare<T>>);
-
-impl<T> Operation for Reserving<T> {
-    type Output = Result<Permit<T>, Refusal>;
-
-    fn attempt(&mut self) -> Option<Self::Output> {
-        Permit::attempt(&self.0.handle)
-    }
-
-    fn slack(&self) -> usize {
-        self.0.handle.shared.slack()
-    }
-
-    fn may_succeed(&self) -> bool {
-        self.0.handle.shared.may_put()
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Permit::poll(&mut self.0, cx)
+        handle.shared.try_reserve(&handle.row, false)?;
+        Ok(Permit::of(handle))
     }
 }

@@ -1,22 +1,20 @@
-//! Producers: who puts.
+//! The producer, and its puts.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 
-use super::ahead::Ahead;
-use super::handle::{Handle, HandleShare, InLine, Putting};
-use super::operation::Operation;
+use super::block::Operation;
+use super::handle::{Handle, HandleShare, Putting};
 use crate::coop;
 use crate::error::{OpenError, PutError, Refusal, TryPutError};
-use crate::queue::{IterableQueue, NotPut, ProducerEndpoint, Receipt, Shared, name, not_put, refused};
+use crate::queue::{NotPut, ProducerEndpoint, Receipt, Shared, not_put, refused};
 
-/// Puts items into a queue, which does not end while it is open.
+/// Puts items into a queue. The queue does not end while a producer is open.
 ///
-/// A clone is another handle of the same endpoint; the endpoint closes with its last handle, and
-/// dropping a handle closes it. To put from several threads, clone it: each handle counts for
-/// itself, without a word that all of them write.
+/// A clone is another handle of the same endpoint. Dropping a handle closes it, and the endpoint closes with its last
+/// handle. To put from several threads, clone it: each handle has a counter of its own, so they share no cache line.
 ///
 /// | waits (async) | waits (thread) | at once |
 /// |---|---|---|
@@ -27,12 +25,12 @@ use crate::queue::{IterableQueue, NotPut, ProducerEndpoint, Receipt, Shared, nam
 pub struct Producer<T> {
     /// `None` once closed.
     handle: Option<HandleShare<T>>,
-    /// Known also after that, as is its queue.
+    /// Kept after that, as `shared` is.
     endpoint: Arc<ProducerEndpoint>,
     shared: Arc<Shared<T>>,
 }
 
-/// Waits for a put that is not done, or not confirmed. If it `yields`, it lets other tasks run first.
+/// Waits for a put that found no room, or is not confirmed. If it `yields`, it lets other tasks run first.
 async fn finish_put<T>(
     handle: &Handle<T>,
     put: &mut Option<T>,
@@ -41,48 +39,6 @@ async fn finish_put<T>(
 ) -> Result<(), Refusal> {
     let mut putting = Putting::accepted(handle, put, receipt);
     poll_fn(|cx| if mem::take(&mut yields) { putting.yield_in_turn(cx) } else { putting.wait(cx) }).await
-}
-
-impl<T> IterableQueue<T> {
-    /// Opens a producer.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError::Sealed`] if the queue is sealed: clone a producer that is open instead.
-    /// [`OpenError::Ended`] if it has ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// let producer = queue.producer()?;
-    /// producer.try_put(1)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "get_producer")]
-    pub fn producer(&self) -> Result<Producer<T>, OpenError> {
-        Producer::open(self.shared(), None, false)
-    }
-
-    /// Opens a producer whose name shows in snapshots.
-    ///
-    /// # Errors
-    ///
-    /// As [`producer`](IterableQueue::producer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// let _producer = queue.producer_named("http")?;
-    /// assert!(queue.snapshot().blockers().to_string().contains("producer http is open"));
-    /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
-    /// ```
-    pub fn producer_named(&self, producer_name: impl Into<String>) -> Result<Producer<T>, OpenError> {
-        Producer::open(self.shared(), name(producer_name), false)
-    }
 }
 
 impl<T> Producer<T> {
@@ -96,12 +52,12 @@ impl<T> Producer<T> {
         Ok(Self { handle: Some(HandleShare::new(handle)), endpoint, shared: Arc::clone(shared) })
     }
 
-    /// A share of this handle, if it is open.
+    /// Returns a share of this handle, if it is open.
     pub(crate) fn share(&self) -> Option<HandleShare<T>> {
         self.handle.clone()
     }
 
-    /// Takes this handle's share out, which leaves it closed.
+    /// Takes this handle's share out, which closes the producer.
     pub(crate) fn take(&mut self) -> Option<HandleShare<T>> {
         self.handle.take()
     }
@@ -118,25 +74,22 @@ impl<T> Producer<T> {
         &self.shared
     }
 
-    /// Puts an item, and waits for room if there is none. `Ok` means that the buffer holds it; over Redis, that
-    /// Redis does.
+    /// Puts an item, and waits for room if there is none. `Ok` means that the buffer has it; over Redis, that Redis has it.
     ///
-    /// It takes part in cooperative scheduling: now and then it is pending once although there is room, so that a loop
-    /// lets other tasks run.
+    /// It takes part in cooperative scheduling: now and then it is pending once although there is room, so that a loop lets
+    /// other tasks run.
     ///
     /// # Errors
     ///
-    /// If this handle is closed, or the queue was abandoned, shut down or aborted; the item is in
-    /// the error.
+    /// If this handle is closed, or the queue was abandoned, is shutting down or was aborted. The item is in the error.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before it is ready drops the item, which was not accepted then. Where
-    /// that matters, use [`reserve`](Producer::reserve).
+    /// Dropping the future before it is ready drops the item, which was not accepted. Where that matters, use
+    /// [`reserve`](Producer::reserve).
     ///
-    /// The puts of one handle keep their order: while one of them waits, later ones wait behind it.
-    /// So do not keep a future that has begun to wait without polling it; drop it, or put through a
-    /// clone meanwhile.
+    /// The puts of one handle keep their order: while one of them waits, later ones wait behind it. So do not keep a future
+    /// that has begun to wait without polling it: drop it, or put through a clone.
     ///
     /// # Examples
     ///
@@ -169,31 +122,12 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts an item, and leaves its confirmation for later, if the items are elsewhere.
-    async fn put_ahead(&self, put: &mut Option<T>) -> Result<Receipt, Refusal> {
-        let Some(handle) = self.open_handle() else { return Err(Refusal::Closed) };
-        let mut yields = coop::is_due();
-        let tried = if yields { Err(NotPut::Full) } else { handle.try_put(put) };
-        match tried {
-            Err(NotPut::Full) => {
-                let mut line = InLine::new(handle);
-                poll_fn(|cx| if mem::take(&mut yields) { line.yield_in_turn(cx) } else { line.put(cx, put) }).await
-            }
-            Err(NotPut::Refused(reason)) => Err(reason),
-            Ok(receipt) => {
-                coop::count();
-                Ok(receipt)
-            }
-        }
-    }
-
-    /// Puts an item if there is room now, and no earlier put through this handle waits for room. Over Redis it
-    /// does not wait for Redis to have the item: a later [`put`](Producer::put) through this handle does.
+    /// Puts an item if there is room now, and no earlier put through this handle waits for room. Over Redis it does not wait
+    /// until Redis has the item; a later [`put`](Producer::put) through this handle does.
     ///
     /// # Errors
     ///
-    /// [`TryPutError::Full`] if it would have to wait, otherwise as [`put`](Producer::put); the item is
-    /// in the error.
+    /// [`TryPutError::Full`] if it would have to wait, otherwise as [`put`](Producer::put). The item is in the error.
     ///
     /// # Examples
     ///
@@ -219,53 +153,9 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Puts all items of an iterator, waiting for room as needed, and returns how many. Over Redis they travel in
-    /// batches, and all are confirmed when it is ready.
+    /// Closes this handle. Calling it again changes nothing.
     ///
-    /// # Errors
-    ///
-    /// As [`put`](Producer::put), at the first item that is refused. With `put_all(&mut iterator)`
-    /// the iterator keeps what comes after it. Over Redis several may be on their way when that happens: the error
-    /// has the last one, and the others are among those that nobody waits for.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the one item that was waiting; what was put before stays put.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// # actix_rt::System::new().block_on(async {
-    /// let (producer, consumer) = IterableQueue::unbounded().split()?;
-    /// assert_eq!(producer.put_all(1..=4).await?, 4);
-    /// # drop(producer);
-    /// # assert_eq!(consumer.into_iter().sum::<i32>(), 10);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # }).unwrap();
-    /// ```
-    pub async fn put_all(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
-        let mut count = 0;
-        let mut ahead = Ahead::new(&**self.shared());
-        for item in items {
-            let mut put = Some(item);
-            match self.put_ahead(&mut put).await {
-                Ok(receipt) => ahead.push(receipt),
-                Err(error) => return Err(refused(put, error)),
-            }
-            count += 1;
-        }
-        let mut put = None;
-        let mut confirming = ahead.confirming(&mut put);
-        match poll_fn(|cx| confirming.wait(cx)).await {
-            Ok(()) => Ok(count),
-            Err(reason) => Err(refused(put, reason)),
-        }
-    }
-
-    /// Says that this handle will put no more. Calling it again changes nothing.
-    ///
-    /// It takes `&mut self` so that no thread can close between another's check and its push.
+    /// It takes `&mut self`, so that a close cannot overtake a put of another thread.
     ///
     /// # Examples
     ///

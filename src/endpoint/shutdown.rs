@@ -1,4 +1,4 @@
-//! An orderly end within a given time.
+//! Shutdown: an orderly end within a given time.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -8,28 +8,27 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 
+use super::block::Limit;
 use super::blocking::await_end;
-use super::operation::Limit;
 use crate::queue::{IterableQueue, Shared, ShutdownReport, drained};
 use crate::sync::{Instant, thread};
 
 impl<T: Send + 'static> IterableQueue<T> {
-    /// Seals the queue, refuses all further puts (waiting ones get their item back), lets
-    /// consumers finish what was accepted, and aborts when the grace is over.
+    /// Seals the queue, refuses all further puts (waiting ones get their item back), lets consumers finish what was accepted,
+    /// and aborts when the grace is over.
     ///
-    /// All of this begins with the call; the future only waits for the report. A thread of its own keeps the time,
-    /// so it works with and without a runtime. If no thread can be started, which the log tells as an error, the
-    /// future keeps the time: the grace then ends only while the future is polled, and it wakes itself every
-    /// millisecond.
+    /// The shutdown begins with the call; the future only waits for the report. A thread keeps the time, so it works with
+    /// and without a runtime. If no thread can be started, which is logged as an error, the future keeps the time: the grace
+    /// then ends only while the future is polled, and it wakes itself every millisecond.
     ///
-    /// Over Redis it is this process that says farewell, and the queue goes on elsewhere: what nobody here has been
-    /// handed goes back at once, and the outcome is [`Left`](crate::Outcome::Left).
+    /// Over Redis only this process leaves, and the queue goes on elsewhere: items that no consumer of this process was
+    /// handed go back at once, and the outcome is [`Left`](crate::Outcome::Left).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not call the shutdown off; only its report is lost, and with it
-    /// the items that were left. Where no thread could be started the grace then has no end: the queue stays
-    /// sealed, refuses puts, and ends when its items are settled.
+    /// Dropping the future does not stop the shutdown. It drops the report, and with it the items that were left. If no
+    /// thread could be started, the grace then has no end: the queue stays sealed, refuses puts, and ends when its items are
+    /// settled.
     ///
     /// # Examples
     ///
@@ -53,13 +52,13 @@ impl<T: Send + 'static> IterableQueue<T> {
 }
 
 impl<T> IterableQueue<T> {
-    /// Shuts the queue down as [`shutdown`](IterableQueue::shutdown) does; the thread waits for the end, or until the
-    /// grace is over.
+    /// Shuts the queue down as [`shutdown`](IterableQueue::shutdown) does. The thread waits until the queue has ended, or
+    /// the grace is over.
     ///
     /// # Panics
     ///
-    /// If it would have to wait on the thread of an actix arbiter. The queue is shutting down then, and its grace has no
-    /// end.
+    /// If it would have to wait on the thread of an actix arbiter. The queue is shutting down all the same, without an end
+    /// of its grace.
     ///
     /// # Examples
     ///
@@ -82,7 +81,7 @@ impl<T> IterableQueue<T> {
     }
 }
 
-/// Begins the shutdown; the future is its report.
+/// Begins the shutdown. The future waits for its report.
 pub(crate) fn shutdown<T: Send + 'static>(
     shared: Arc<Shared<T>>,
     grace: Duration,
@@ -93,13 +92,16 @@ pub(crate) fn shutdown<T: Send + 'static>(
     let spawned = timer.spawn({
         let shared = Arc::clone(&shared);
         move || {
-            // If nobody waits for the report any more, the items are dropped with it.
+            // If its future was dropped, the report is dropped here, with the items.
             drop(done.send(finish(&shared, Some(grace))));
         }
     });
     let keeps_time = spawned.is_err().then(|| Instant::now().checked_add(grace));
     if let Err(error) = spawned {
-        log::error!("{}: no thread for the grace of a shutdown, so its future keeps the time: {error}", shared.label());
+        log::error!(
+            "{}: no thread could be started for the grace of a shutdown, so its future keeps the time: {error}",
+            shared.label()
+        );
     }
     async move {
         if let Some(deadline) = keeps_time {
@@ -112,10 +114,10 @@ pub(crate) fn shutdown<T: Send + 'static>(
     }
 }
 
-/// Waits for the end as long as there is grace, with nobody to keep the time: each poll naps, then asks for the next
-/// one. In between the executor lets others on this thread go on.
+/// Waits until the queue has ended or the grace is over, without a thread that keeps the time: each poll sleeps for a
+/// moment and wakes its task. In between, the executor runs the other tasks of this thread.
 ///
-/// A grace too long to end at a point in time has no deadline.
+/// There is no deadline if the grace is too long for a point in time.
 async fn poll_for_the_end<T>(shared: &Arc<Shared<T>>, deadline: Option<Instant>) {
     let mut end = pin!(drained(shared));
     poll_fn(|cx| {
@@ -125,7 +127,7 @@ async fn poll_for_the_end<T>(shared: &Arc<Shared<T>>, deadline: Option<Instant>)
         }
         if deadline.is_some() {
             thread::park_timeout(NAP);
-            // After the nap, which may have used up a wake-up of this thread.
+            // Woken after the sleep, which may have used up an unpark of this thread.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -133,19 +135,19 @@ async fn poll_for_the_end<T>(shared: &Arc<Shared<T>>, deadline: Option<Instant>)
     .await;
 }
 
-/// Short enough for an arbiter, long enough to leave its processor to others.
+/// Short enough for an arbiter, and long enough not to keep its core busy.
 const NAP: Duration = Duration::from_millis(1);
 
-/// Waits for the end as long as there is grace, then makes it.
+/// Waits until the queue has ended. When the grace is over, aborts it.
 #[track_caller]
 fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
     let in_time = match grace {
         Some(grace) => await_end(shared, Limit::For(grace), "use shutdown(grace).await"),
         None => None,
     };
-    // It may have ended between the two: then there is nothing to abort, but something left.
-    let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_and_tell() };
-    left.append(&mut shared.take_left());
+    // The queue may end between the two calls: then there is nothing to abort, but the end may have left items.
+    let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_with_holders() };
+    left.append(&mut shared.take_leftovers());
     let drained = in_time.or_else(|| shared.ended()).unwrap_or_else(|| unreachable!("abort ends the queue"));
     ShutdownReport { drained, left, holders }
 }

@@ -1,4 +1,4 @@
-//! Why a queue could not be connected.
+//! The error of connecting a queue to Redis.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -27,34 +27,33 @@ pub enum ConnectError {
     Name,
     /// A duration is too short: the lease must be at least 100 ms, the retention ten leases.
     Duration,
-    /// What was given is no address of a Redis.
+    /// The address is not that of a Redis server.
     Url(redis::RedisError),
-    /// The address asks for TLS (`rediss`), which is in this program only with the feature `redis-rustls` or
-    /// `redis-native-tls`.
+    /// The address asks for TLS (`rediss`), which needs the feature `redis-rustls` or `redis-native-tls`.
     NoTls,
     /// The certificates for TLS cannot be used.
     Certificates(redis::RedisError),
-    /// Redis is there, and TLS with it fails: one of the two does not trust the other's certificate.
+    /// Redis answers, but TLS with it fails: one side does not trust the other's certificate.
     Tls(redis::RedisError),
-    /// Redis does not answer, or with an error. It must be of version 7.0 or later.
+    /// Redis does not answer, or answers with an error. It must be 7.0 or later.
     Redis(redis::RedisError),
-    /// The queue exists with another setting: all its processes must agree.
+    /// The queue exists with another value of a setting on which all its processes must agree.
     Mismatch {
-        /// Which setting.
+        /// The setting.
         setting: String,
-        /// What the queue was begun with.
+        /// The value in Redis.
         theirs: String,
-        /// What was given here.
+        /// The value that was given here.
         ours: String,
     },
-    /// There is no thread for it.
+    /// The thread for the connection could not be started.
     Thread(io::Error),
     /// The system has no random bytes for the id of this process.
     Random(io::Error),
 }
 
 impl ConnectError {
-    /// Tells what TLS says, where there is any, from what Redis says.
+    /// Tells errors of TLS, if it is used, from errors of Redis.
     pub(crate) fn over(self, tls: bool) -> Self {
         match self {
             Self::Redis(error) if tls && is_of_tls(&error) => Self::Tls(error),
@@ -63,14 +62,14 @@ impl ConnectError {
     }
 }
 
-/// Whether this is no error of Redis, nor of the network. A server that does not trust us may just hang up.
+/// Returns whether this is an error neither of Redis nor of the network. A server that does not trust us may just hang up.
 fn is_of_tls(error: &redis::RedisError) -> bool {
     let Some(source) = error.source() else { return false };
-    // The crate redis shares its sources.
+    // The crate `redis` wraps its sources in an `Arc`.
     let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>().and_then(|shared| shared.downcast_ref());
     match shared.or(source.downcast_ref::<io::Error>()) {
         Some(error) => {
-            // These two are of `connection.rs`, or of the network.
+            // `connection.rs` and the network make errors of these kinds.
             let ours = [io::ErrorKind::TimedOut, io::ErrorKind::ConnectionAborted];
             let hung_up = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
             !ours.contains(&error.kind()) && (error.get_ref().is_some() || hung_up.contains(&error.kind()))
@@ -87,7 +86,9 @@ impl fmt::Display for ConnectError {
             Self::Duration => f.write_str(
                 "the lease must be at least 100 ms, the retention at least ten leases, and a deadline more than 0",
             ),
-            Self::Url(error) => write!(f, "this is no address of a Redis (redis://HOST:PORT/): {}", OneLine(error)),
+            Self::Url(error) => {
+                write!(f, "this is not the address of a Redis server (redis://HOST:PORT/): {}", OneLine(error))
+            }
             Self::NoTls => f.write_str(
                 "the address asks for TLS: enable the feature redis-rustls or redis-native-tls of actix-iterable-queue",
             ),
@@ -109,11 +110,11 @@ impl fmt::Display for ConnectError {
             }
             Self::Mismatch { setting, theirs, ours } => write!(
                 f,
-                "the queue exists with {setting} {} and not {ours}: give all its processes the same settings, or another name",
+                "the queue exists with {setting} {}, not {ours}: give all its processes the same settings, or this queue another name",
                 OneLine(theirs)
             ),
-            Self::Thread(error) => write!(f, "no thread for the way to Redis: {error}"),
-            Self::Random(error) => write!(f, "no random bytes for the id of this process: {error}"),
+            Self::Thread(error) => write!(f, "no thread could be started for the connection to Redis: {error}"),
+            Self::Random(error) => write!(f, "the system has no random bytes for the id of this process: {error}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a change under the lock leaves to be done after it: everything that runs foreign code.
+//! What a change under the mutex leaves to do after unlocking: all that runs user code.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -9,19 +9,19 @@ use crate::queue::report::snapshot::Drained;
 use crate::queue::report::units::count;
 use crate::sync::thread::Thread;
 
-/// What remains to be done once the lock is released.
+/// What remains to do once the mutex is released.
 #[must_use]
 pub(crate) struct Effects<T> {
     pub(crate) wake: Vec<Waker>,
     pub(crate) discard: Vec<T>,
     pub(crate) close: Option<Arc<dyn DeadLetterQueue<T>>>,
-    /// Looks after failed items, of which there are none any more.
+    /// The thread that waits for failed items to be due. None are left, so it can end.
     pub(crate) timer: Option<Thread>,
     /// The queue, if the discarded items were lost before it ended.
     pub(crate) lost_from: Option<(Option<Arc<str>>, QueueId)>,
-    /// What to say of the end that the change was.
+    /// How the queue ended, if this change ended it.
     pub(crate) ended: Option<Drained>,
-    /// An error for the log, which is foreign code, too.
+    /// An error for the log. Loggers are user code, too.
     pub(crate) error: Option<String>,
 }
 
@@ -61,7 +61,7 @@ fn log_end(drained: &Drained, dropped: usize) {
     }
 }
 
-/// Nobody can take these items any more, nor ask for them.
+/// Logs items that were dropped because no consumer can take them any more.
 pub(crate) fn log_lost(label: &str, items: usize) {
     if items > 0 {
         log::error!(
@@ -71,7 +71,7 @@ pub(crate) fn log_lost(label: &str, items: usize) {
     }
 }
 
-/// Wakes those whom a change under the lock has picked, now that the lock is released.
+/// Wakes the operations that a change under the mutex has picked, now that it is released.
 #[inline]
 pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
@@ -79,17 +79,16 @@ pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
     }
 }
 
-/// Drops a user's item where a panic must not escape.
+/// Drops a user's item, and catches a panic of its drop.
 pub(crate) fn drop_quietly<T>(item: T) {
     quietly("the drop of a discarded item", || drop(item));
 }
 
-/// Runs foreign code where a panic must not escape: it may be called by our own drops, maybe while
-/// unwinding, or with an item in hand.
+/// Runs user code and catches its panic. The caller may be a drop, maybe while unwinding, or hold an item.
 pub(crate) fn quietly(what: &str, foreign: impl FnOnce()) {
     if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(foreign)) {
         log::error!("{what} panicked");
-        // Its drop is foreign code, too.
+        // Its drop is user code, too.
         std::mem::forget(payload);
     }
 }

@@ -1,17 +1,17 @@
-//! One word that every take and settle reads: what keeps them from the fast path.
+//! The word that every take and settle reads: what sends them to the slow path.
 
 use crossbeam_utils::CachePadded;
 
 use crate::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
-/// Something was returned: takes look there first.
+/// An item came back: takes look there first.
 pub(crate) const RETURNED: u8 = 1;
-/// Sealed and no producer open: settles and takes look whether they were the last.
+/// The queue is sealed and no producer is open: settles and takes check whether they were the last.
 pub(crate) const DRAINING: u8 = 2;
-/// Drained or aborted.
+/// The queue is drained or aborted.
 pub(crate) const ENDED: u8 = 4;
 
-/// Read on every take and settle, written seldom and only with the queue's mutex held.
+/// Read by every take and settle, written seldom and only with the queue's mutex held.
 #[derive(Debug, Default)]
 pub(crate) struct Flags(CachePadded<AtomicU8>);
 
@@ -21,7 +21,7 @@ impl Flags {
         self.0.load(SeqCst)
     }
 
-    /// Returns whether any of these is up.
+    /// Returns whether any of these is raised.
     #[inline]
     pub(crate) fn any(&self, flags: u8) -> bool {
         self.load() & flags != 0

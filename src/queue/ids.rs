@@ -1,4 +1,4 @@
-//! What queues and endpoints are called.
+//! The ids and names of queues and endpoints.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub struct QueueId(u64);
 
 impl QueueId {
     pub(crate) fn next() -> Self {
-        // Of std, as it outlives what a model checker looks at.
+        // An atomic of std: it outlives the runs of a model checker.
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Relaxed) + 1)
     }
@@ -55,12 +55,12 @@ impl fmt::Display for ProducerId {
     }
 }
 
-/// A name as users give it.
+/// Converts a name that a user gave.
 pub(crate) fn name(given: impl Into<String>) -> Option<Arc<str>> {
     Some(Arc::from(given.into()))
 }
 
-/// A queue's name for the log.
+/// Returns a queue's name for the log.
 pub(crate) fn label(name: Option<&str>, queue: QueueId) -> String {
     match name {
         Some(name) => format!("{} ({queue})", OneLine(name)),

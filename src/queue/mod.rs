@@ -1,11 +1,11 @@
-//! The queue itself. Nothing here knows actix or the endpoints that users hold.
+//! The queue itself. Nothing in here knows actix or the endpoints that users hold.
 //!
 //! - here and `weak.rs`: the handles, strong and weak
-//! - `shared.rs`: what all handles share; `flags.rs`: a word of it that every take reads; `effects.rs`: what
-//!   a change leaves to be done after unlocking; `ids.rs`: names
+//! - `shared.rs`: what all handles share; `flags.rs`: the word of it that every take reads; `effects.rs`: what remains
+//!   to do after unlocking; `ids.rs`: ids and names
 //! - `store/`: where items are, and their way in, out and back
-//! - `membership/`: who is open, and the decision that the queue is drained
-//! - `waiting/`: operations that wait, and who wakes them
+//! - `membership/`: the open endpoints, and the decision that the queue is drained
+//! - `waiting/`: operations that wait, and how they are woken
 //! - `lease/`: items that consumers hold, and what becomes of them
 //! - `report/`: what the queue tells about itself
 
@@ -41,8 +41,9 @@ pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use lease::dead_letters::DeadLetter;
 pub(crate) use lease::dead_letters::DeadLetterQueue;
 pub use lease::item::Item;
-pub(crate) use lease::item::Slot;
-pub(crate) use membership::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
+pub(crate) use lease::slot::Slot;
+pub(crate) use membership::consumer_row::ConsumerRow;
+pub(crate) use membership::producer_row::{ProducerEndpoint, ProducerRow};
 pub(crate) use membership::registry::HandleKey;
 pub use report::blockers::{Blocker, Blockers};
 pub use report::snapshot::{
@@ -63,16 +64,17 @@ pub use weak::WeakQueue;
 
 /// A queue that knows when it is done.
 ///
-/// This is the handle that opens endpoints: [`producer`](IterableQueue::producer) and
-/// [`consumer`](IterableQueue::consumer). It is cheap to clone. The queue ends by itself once it
-/// is sealed (no new endpoints), every producer is closed, and every item is settled. It is sealed
-/// by [`seal`](IterableQueue::seal), or when the last handle like this one is dropped: so **a
-/// handle kept in scope keeps the queue from ending**. A [weak](IterableQueue::downgrade) one does
-/// not. A handle or a producer inside of an item keeps its own queue from ending, too, until the item is taken: to let
-/// items make work, put through the lease ([`Item::put_child`]).
+/// This handle opens endpoints: [`producer`](IterableQueue::producer) and [`consumer`](IterableQueue::consumer). It is
+/// cheap to clone.
 ///
-/// An item is copied a few times on its way, and the thread that puts or takes it needs a few times its size of the
-/// stack, in debug builds up to twenty times. Box items of 1 KiB and more (`IterableQueue<Box<T>>`).
+/// The queue ends by itself once it is sealed (no new endpoints), every producer is closed, and every item is settled. It
+/// is sealed by [`seal`](IterableQueue::seal), or when the last handle is dropped. So **a handle in scope keeps the queue
+/// from ending**; a [weak](IterableQueue::downgrade) one does not. A handle or a producer inside an item keeps its own
+/// queue from ending, too, until the item is taken: where work makes more work, put it through the lease
+/// ([`Item::put_child`]).
+///
+/// An item is copied a few times on its way, and each copy takes its size of the thread's stack: a few times the size of
+/// an item, in debug builds up to twenty times. Box items of 1 KiB and more (`IterableQueue<Box<T>>`).
 ///
 /// # Examples
 ///
@@ -90,7 +92,7 @@ pub use weak::WeakQueue;
 ///         scope.spawn(move || {
 ///             for n in 1..=10 {
 ///                 if producer.blocking_put(n).is_err() {
-///                     break; // nobody is left to take it
+///                     break; // no consumer is left
 ///                 }
 ///             }
 ///         });
@@ -102,12 +104,12 @@ pub use weak::WeakQueue;
 /// # Ok::<(), actix_iterable_queue::error::OpenError>(())
 /// ```
 pub struct IterableQueue<T> {
-    /// Which counts its handles: with the last of them gone, the queue seals itself.
+    /// It counts the handles: the queue seals itself when the last one is dropped.
     shared: Arc<Shared<T>>,
 }
 
 impl<T> IterableQueue<T> {
-    /// Makes a queue in memory.
+    /// Creates a queue in memory.
     pub(crate) fn new(config: Config<T>) -> Self {
         let store = Store::plain(config.capacity);
         Self::open(QueueId::next(), config, store)
@@ -121,11 +123,11 @@ impl<T> IterableQueue<T> {
         &self.shared
     }
 
-    /// Says that no new endpoints will be opened. The open ones go on, and may be cloned.
+    /// Seals the queue: no new endpoints can be opened. The open ones go on, and may be cloned.
     ///
-    /// Calling it again changes nothing. Sealed without a consumer, the queue is abandoned: puts
-    /// fail from then on. Over Redis the seal travels a moment later, as acks do: a program that ends with it awaits
-    /// [`flush`](IterableQueue::flush) first, or nobody hears of it.
+    /// Calling it again changes nothing. If there is no consumer, the queue is abandoned: puts fail from then on. Over
+    /// Redis the seal is sent a moment later, as acks are: a program that ends after it awaits
+    /// [`flush`](IterableQueue::flush) first, or the seal may be lost.
     ///
     /// # Examples
     ///
@@ -147,33 +149,17 @@ impl<T> IterableQueue<T> {
         self.shared().seal();
     }
 
-    /// The id that tells this queue from others in the process.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let (a, b) = (IterableQueue::<u8>::unbounded(), IterableQueue::<u8>::unbounded());
-    /// assert_ne!(a.id(), b.id());
-    /// assert_eq!(a.id(), a.clone().id());
-    /// ```
+    /// Returns the id that tells this queue from others in the process.
     pub fn id(&self) -> QueueId {
         self.shared().id
     }
 
-    /// The name it was built with.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// assert_eq!(IterableQueue::<u8>::unbounded().name(), None);
-    /// ```
+    /// Returns the name that the queue was built with.
     pub fn name(&self) -> Option<&str> {
         self.shared().name.as_deref()
     }
 
-    /// How far the queue has come.
+    /// Returns how far the queue has come.
     ///
     /// # Examples
     ///
@@ -182,70 +168,36 @@ impl<T> IterableQueue<T> {
     /// let queue = IterableQueue::<u8>::unbounded();
     /// assert_eq!(queue.state(), State::Open);
     /// queue.seal();
-    /// assert_eq!(queue.state(), State::Drained); // nobody could ever put
+    /// assert_eq!(queue.state(), State::Drained); // no producer can be opened any more
     /// ```
     pub fn state(&self) -> State {
         self.shared().state()
     }
 
-    /// Items that wait for a consumer, those that came back, and those that are to come back after a
-    /// backoff, included. With others at work on the queue it may be out of date on return.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// queue.producer()?.try_put(7)?;
-    /// assert_eq!(queue.len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Counts the items that wait for a consumer, including those that came back, and those that will come back after a
+    /// backoff. While other threads use the queue, the count may be out of date on return.
     pub fn len(&self) -> usize {
         self.shared().len()
     }
 
-    /// Whether no item waits for a consumer. Not the same as drained: producers may be open, and
-    /// items leased.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// assert!(IterableQueue::<u8>::bounded(3).is_empty());
-    /// ```
+    /// Returns whether no item waits for a consumer. The queue need not be drained then: producers may be open, and items
+    /// leased.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether a put would have to wait. One place may be kept for puts that wait already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::bounded(1);
-    /// queue.producer()?.try_put(7)?;
-    /// assert!(queue.is_full());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Returns whether a put would have to wait. One place may be kept for puts that wait already.
     pub fn is_full(&self) -> bool {
         self.shared().is_full()
     }
 
-    /// The bound, in items; `None` if there is none. Over Redis it bounds what waits there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// assert_eq!(IterableQueue::<u8>::bounded(3).capacity(), Some(3));
-    /// ```
+    /// Returns the bound, in items; `None` if there is none. Over Redis it bounds the items that wait there.
     pub fn capacity(&self) -> Option<usize> {
         self.shared().store.capacity()
     }
 
-    /// The queue at this moment: its endpoints by name, its totals, and
-    /// [why it is not done](Snapshot::blockers).
+    /// Describes the queue at this moment: its endpoints by name, its totals, and [why it is not
+    /// done](Snapshot::blockers).
     ///
     /// # Examples
     ///
@@ -262,14 +214,14 @@ impl<T> IterableQueue<T> {
         self.shared().snapshot()
     }
 
-    /// Waits for the end. The future borrows nothing and does not keep the queue unsealed.
+    /// Waits until the queue has ended. The future borrows nothing and does not keep the queue unsealed.
     ///
-    /// Consumer actors get [`Drained`] as a message of their own, which they may read after this is
-    /// ready: do not stop their arbiters at once.
+    /// Consumer actors get [`Drained`] as a message, which may still be in their mailbox when this future is ready: do not
+    /// stop their arbiters at once.
     ///
-    /// Takes without a lease count at once: `for x in consumer` may still be working on its last
-    /// `x` when this returns. Use leases where that matters. Whoever waits here while it holds the
-    /// last lease waits for ever; [`blockers`](Snapshot::blockers) names it.
+    /// An item that is taken without a lease is settled at once: `for x in consumer` may still be working on its last `x`
+    /// when the queue ends. Use leases where that matters. A task that waits here while it holds the last lease waits for
+    /// ever; [`blockers`](Snapshot::blockers) names the consumer.
     ///
     /// # Cancel safety
     ///
@@ -295,14 +247,15 @@ impl<T> IterableQueue<T> {
         drained(self.shared())
     }
 
-    /// Ends the queue now. Waiting puts fail with their item, consumers end, and the caller gets
-    /// the items that nobody had been handed, oldest first.
+    /// Ends the queue now. Waiting puts fail with their item, consumers end, and the caller gets the items that no consumer
+    /// was handed, oldest first.
     ///
-    /// Items that are leased stay with their holders; what they do not settle is discarded. After
-    /// the end it does nothing and returns nothing. Over Redis it ends the queue for all processes, and
-    /// returns what this one had put without waiting and Redis had not confirmed. The others hear of it a moment later: to
-    /// wait until they have been told, call `abort()` and then await [`flush`](IterableQueue::flush), as a program that ends
-    /// with it does.
+    /// Leased items stay with their consumers, and those that they do not settle are discarded. After the end it does
+    /// nothing and returns nothing.
+    ///
+    /// Over Redis it ends the queue for all processes, and returns the items that this process had put without waiting and
+    /// Redis had not confirmed. The other processes are told a moment later: to wait until they have been, call `abort()`
+    /// and then await [`flush`](IterableQueue::flush). Do so before a program ends.
     ///
     /// # Examples
     ///
@@ -318,13 +271,13 @@ impl<T> IterableQueue<T> {
     /// assert_eq!(producer.try_put(4).unwrap_err().into_inner(), 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "what is left in the queue is in here, and nowhere else: drop it if it is not needed"]
+    #[must_use = "the items that were left in the queue are in here only: drop them if they are not needed"]
     pub fn abort(&self) -> Vec<T> {
         self.shared().abort()
     }
 }
 
-/// Waits for the end, without keeping the queue from being sealed.
+/// Waits for the end, without keeping the queue unsealed.
 pub(crate) fn drained<T>(shared: &Arc<Shared<T>>) -> impl Future<Output = Drained> + use<T> {
     let shared = Arc::clone(shared);
     async move {
@@ -355,28 +308,28 @@ impl<T> Shared<T> {
         self.flags.any(ENDED)
     }
 
-    /// Looks without a lock whether it is worth while to try and take.
+    /// Returns whether a take may succeed, without taking a lock.
     pub(crate) fn may_take(&self) -> bool {
         self.flags.any(u8::MAX) || !self.store.seems_empty()
     }
 
-    /// Looks without a lock whether it is worth while to try and put.
+    /// Returns whether a put may succeed, without taking a lock.
     pub(crate) fn may_put(&self) -> bool {
         !self.store.seems_full()
     }
 
-    /// By how many items one side can get ahead of the other.
-    pub(crate) fn slack(&self) -> usize {
+    /// Returns by how many items producers can get ahead of consumers.
+    pub(crate) fn max_lead(&self) -> usize {
         self.store.capacity().unwrap_or(usize::MAX)
     }
 
-    /// One poll for the end.
+    /// Polls for the end.
     pub(crate) fn poll_end(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Drained> {
         self.wait(place, cx, |_| self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
     }
 
-    /// Returns where dead letters go. If the store does not keep them, `open` makes a queue for them when they are asked
-    /// for first. `None` after the end.
+    /// Returns the queue of the dead letters; `None` after the end. If the store does not keep them, the first call creates
+    /// their queue with `open`.
     pub(crate) fn dead_letters(
         &self,
         open: impl FnOnce() -> Arc<dyn DeadLetterQueue<T>>,
@@ -386,7 +339,7 @@ impl<T> Shared<T> {
         if ended || existing.is_some() {
             return existing.filter(|_| !ended);
         }
-        // It may start a thread, so no lock is held meanwhile.
+        // Opening may start a thread, so it happens without the mutex.
         let opened = self.store.open_dead_letters().unwrap_or_else(open);
         let mut control = self.control();
         match there(&control) {
@@ -399,7 +352,7 @@ impl<T> Shared<T> {
 
 impl<T> Clone for IterableQueue<T> {
     fn clone(&self) -> Self {
-        // There is one handle at least.
+        // This handle is open, so the count is not 0.
         self.shared.add_opener();
         Self { shared: Arc::clone(&self.shared) }
     }

@@ -1,6 +1,5 @@
-//! Random schedules whose steps also happen in the middle of a poll: between its first look, its
-//! parking and its second look, where other threads would. What is outside of polls is in
-//! `tests/preference_schedules.rs`.
+//! Random schedules whose steps also happen in the middle of a poll, as those of other threads do: between its first look,
+//! its parking and its second look. `tests/preference_schedules.rs` has schedules of whole calls.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ struct Worker {
     consumer: Consumer<u32>,
     place: Place,
     wakes: Arc<Wakes>,
-    /// The wake-ups that it had before its last look, if it waits.
+    /// How often it had been woken before its last look, if it waits.
     parked: Option<usize>,
 }
 
@@ -57,7 +56,7 @@ struct World {
     workers: Vec<Option<Worker>>,
     items: Vec<Item<u32>>,
     puts: u32,
-    /// How many polls this happens in.
+    /// How many polls the current step is nested in.
     depth: u32,
     log: Vec<String>,
 }
@@ -97,7 +96,7 @@ impl World {
         let mut look = || {
             looks += 1;
             if looks == 2 {
-                // It has parked: whoever wakes it from here on means another look.
+                // It has parked: a wake-up from here on asks for another look.
                 wakes.set(worker.wakes.0.load(SeqCst));
                 self.meanwhile();
             }
@@ -176,8 +175,8 @@ impl World {
         self.puts += 1;
         let (number, kind) = (self.puts, self.random.u32(..1040));
         self.note(&format!("step {kind}, maybe with {number}"));
-        let anybody = self.any(|_| true);
-        match (kind / 40, anybody) {
+        let one = self.any(|_| true);
+        match (kind / 40, one) {
             (0..=4, _) => drop(self.producer.as_ref().map(|producer| producer.try_put(number))),
             (5..=9, Some(n)) => self.poll(n),
             (10..=12, _) => drop(self.any(Worker::is_woken).map(|n| self.poll(n))),
@@ -190,7 +189,7 @@ impl World {
             }
             (23, _) => self.shared.release_all(),
             (24, _) => drop(self.items.first().map(|item| item.put_child(number))),
-            // Now and then, as it is for good.
+            // Seldom, as it cannot be undone.
             (25, Some(n)) => match kind % 40 {
                 0 => self.queue = None,
                 1 => self.producer = None,
@@ -222,18 +221,18 @@ impl World {
         self.require("C5: it is drained and does not know", !done);
     }
 
-    /// A consumer that looks again by itself is refused for a moment only (D1).
+    /// A consumer that looks again and again is refused for a moment only (D1).
     fn one_gets_everything(&mut self, n: usize) {
         const PATIENCE: usize = 300;
         self.shared.release_all();
         while self.shared.snapshot().buffered > 0 {
             let took = (0..PATIENCE).any(|_| self.try_lease(n));
-            self.require("D1: it asks again and again, and does not get what is there", took);
+            self.require("D1: it asks again and again, and does not get the item that is there", took);
         }
         self.check();
     }
 
-    /// Only those who were woken look, and everything that they get is done: this comes to an end.
+    /// Lets only woken consumers look, and settles all that they get: the queue must come to its end.
     fn finish(mut self) {
         (self.queue, self.producer, self.depth) = (None, None, 3);
         while !self.shared.has_ended() {

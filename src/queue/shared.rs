@@ -1,4 +1,4 @@
-//! What all handles of one queue share: the data plane beside the control plane.
+//! What all handles of a queue share: its store, its flags, and the state behind the mutex.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,26 +27,26 @@ pub(crate) struct Shared<T> {
     pub(crate) id: QueueId,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) max_attempts: u32,
-    /// How failed items wait, if they do.
+    /// How long failed items wait before they come back, if they do.
     pub(crate) redelivery: Option<Redelivery<T>>,
     pub(crate) clock: Clock,
     pub(crate) store: Store<T>,
     pub(crate) flags: Flags,
-    /// Whether anybody waits for an item or for room; written with the mutex held.
+    /// Whether an operation waits for an item, and for room. Written with the mutex held.
     pub(crate) getters_wait: CachePadded<AtomicBool>,
     pub(crate) putters_wait: CachePadded<AtomicBool>,
     control: Mutex<Control<T>>,
 }
 
-/// All that is decided with the mutex held. No user code runs meanwhile.
+/// The state behind the mutex. No user code runs while it is locked.
 pub(crate) struct Control<T> {
     pub(crate) life: Lifecycle,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
     pub(crate) returned: Returned<T>,
     pub(crate) delayed: Delayed<T>,
-    /// What a shutdown left when there was nobody to take it, for its report.
-    pub(crate) left: Vec<T>,
+    /// Items that a shutdown left and no caller could be given, for its report.
+    pub(crate) leftovers: Vec<T>,
     pub(crate) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
     pub(crate) counts: Counts,
 }
@@ -67,15 +67,15 @@ pub(crate) struct Config<T> {
     pub(crate) redelivery: Option<Redelivery<T>>,
 }
 
-/// How failed items wait.
+/// How failed items come back.
 pub(crate) struct Redelivery<T> {
     pub(crate) backoff: Backoff,
-    /// Starts a thread that calls [`Shared::release_due`] in time: nothing in here waits.
+    /// Starts a thread that calls [`Shared::release_due`] in time, as nothing under `queue` waits by itself.
     pub(crate) start_timer: fn(&Arc<Shared<T>>),
 }
 
 impl<T> Shared<T> {
-    /// With the first of its handles.
+    /// Creates the queue, with one handle.
     pub(crate) fn new(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
         let Config { name, max_attempts, redelivery, .. } = config;
         Self {
@@ -94,7 +94,7 @@ impl<T> Shared<T> {
                 lines: Lines::default(),
                 returned: Returned::new(),
                 delayed: Delayed::new(),
-                left: Vec::new(),
+                leftovers: Vec::new(),
                 dead_letters: None,
                 counts: Counts::default(),
             }),
@@ -126,7 +126,7 @@ impl<T> Control<T> {
         }
     }
 
-    /// Returns whether there is no consumer, and nobody could open one if the queue is sealed.
+    /// Returns whether there is no consumer, and no pool that could open one.
     pub(crate) fn nobody_consumes(&self) -> bool {
         self.registry.no_consumer_open() && self.registry.pools == 0
     }

@@ -1,4 +1,4 @@
-//! A handle that looks at a queue and does not keep it unsealed.
+//! The weak handle, which observes a queue without keeping it unsealed.
 
 use std::fmt;
 use std::future::Future;
@@ -8,9 +8,9 @@ use super::{IterableQueue, Shared, drained};
 use crate::queue::ids::QueueId;
 use crate::queue::report::snapshot::{Drained, Snapshot, State};
 
-/// A handle that looks at a queue and does not keep it from sealing itself; from [`IterableQueue::downgrade`].
+/// A handle that observes a queue without keeping it from sealing itself. Returned by [`IterableQueue::downgrade`].
 ///
-/// It is for those who watch: a status page, a log line every minute. It is cheap to clone.
+/// Use it for a status page, or a log line every minute. It is cheap to clone.
 ///
 /// # Examples
 ///
@@ -52,10 +52,10 @@ impl<T> IterableQueue<T> {
 }
 
 impl<T> WeakQueue<T> {
-    /// Returns a handle that can open endpoints, and keeps the queue unsealed. `None` once the last of those is gone.
+    /// Returns a handle that can open endpoints and keeps the queue unsealed. `None` once the last such handle is gone.
     ///
-    /// A strong address of a [`QueueActor`](crate::QueueActor) counts as one. A queue that was sealed by
-    /// [`seal`](IterableQueue::seal) still gives its handles, which open nothing.
+    /// A strong address of a [`QueueActor`](crate::QueueActor) counts as such a handle. If the queue was sealed by
+    /// [`seal`](IterableQueue::seal), the returned handle opens no endpoints.
     ///
     /// # Examples
     ///
@@ -73,68 +73,26 @@ impl<T> WeakQueue<T> {
     }
 
     /// Returns the id that tells this queue from others in the process.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::unbounded();
-    /// assert_eq!(queue.downgrade().id(), queue.id());
-    /// ```
     pub fn id(&self) -> QueueId {
         self.shared.id
     }
 
     /// Returns the name that the queue was built with.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::<u8>::builder().name("jobs").build()?;
-    /// assert_eq!(queue.downgrade().name(), Some("jobs"));
-    /// # Ok::<(), actix_iterable_queue::error::BuildError>(())
-    /// ```
     pub fn name(&self) -> Option<&str> {
         self.shared.name.as_deref()
     }
 
     /// Returns how far the queue has come.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::{IterableQueue, State};
-    /// let weak = IterableQueue::<u8>::unbounded().downgrade();
-    /// assert_eq!(weak.state(), State::Drained); // its only handle is gone, and nobody could ever put
-    /// ```
     pub fn state(&self) -> State {
         self.shared.state()
     }
 
     /// Counts the items that wait for a consumer, as [`IterableQueue::len`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// queue.producer()?.try_put(7)?;
-    /// assert_eq!(queue.downgrade().len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
     /// Returns whether no item waits for a consumer, as [`IterableQueue::is_empty`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// assert!(IterableQueue::<u8>::unbounded().downgrade().is_empty());
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -160,7 +118,7 @@ impl<T> WeakQueue<T> {
         &self.shared
     }
 
-    /// Waits for the end, as [`IterableQueue::drained`].
+    /// Waits until the queue has ended, as [`IterableQueue::drained`].
     ///
     /// # Cancel safety
     ///

@@ -1,19 +1,19 @@
-//! What a ledger says in the end.
+//! The result of a ledger's audit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::Hash;
 
-use super::notes::{End, Event, NotedPut};
+use super::notes::{Event, NotedEnd, NotedPut};
 use crate::one_line::OneLine;
 
-/// What became of every item, from [`Ledger::audit`](super::Ledger::audit).
+/// What became of every item. Returned by [`Ledger::audit`](super::Ledger::audit).
 ///
-/// [`is_clean`](Audit::is_clean) says whether all is well, and `{}` prints what is not.
+/// [`is_clean`](Audit::is_clean) says whether all is well, and `{}` prints what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Audit<K> {
-    /// How many items were accepted; of those that nobody is sure of, those that turned up.
+    /// How many items were accepted. Unsure ones count if they turned up.
     pub accepted: u64,
     /// How many ends were noted by consumers, with `finished` or `taken`.
     pub finished: u64,
@@ -21,54 +21,51 @@ pub struct Audit<K> {
     pub dead_lettered: u64,
     /// How many were noted as left over.
     pub left_over: u64,
-    /// Accepted, never handed out, and came to no end.
+    /// Items that were accepted, but never handed out and came to no end.
     ///
-    /// Not even an abort may lose an item: it gives back what was handed out to nobody. What has died
-    /// in the mailbox of an actor that is served by address, before its handler has looked at it, is
-    /// here all the same.
+    /// Not even an abort may lose an item, as it returns those that were never handed out. But items that died in the
+    /// mailbox of an actor that is served by address, before its handler has looked at them, are also here.
     pub lost: Vec<K>,
-    /// Handed out, and came to no end.
+    /// Items that were handed out and came to no end.
     ///
-    /// After an abort these are the items that were in somebody's hands and that nobody has acked: they
-    /// are discarded.
+    /// After an abort these are the items that consumers held and did not ack, which were discarded.
     pub unfinished: Vec<K>,
-    /// Came to more than one end, was handed out twice with the same attempt, was handed out after its
-    /// end, or was finished by a consumer that was not the last to be handed it.
+    /// Items that came to more than one end, were handed out twice with the same attempt, were handed out after their end,
+    /// or were finished by a consumer that was not the last to be handed them.
     ///
-    /// Notes of different writers are in no order among each other, so a hand-out after the end is seen
-    /// if its attempt is higher than the one that `finished` the item, or if the consumer that noted the
-    /// end, with `finished` or `taken`, also notes the hand-out. That somebody else was handed an item
-    /// after it was taken without a lease, dead-lettered or left over cannot be told from a hand-out
-    /// before that: such an item is here only once it comes to an end again.
+    /// The notes of different writers have no order among each other. So a hand-out after the end is found if its attempt
+    /// is higher than the one that `finished` the item, or if the consumer that noted the end, with `finished` or `taken`,
+    /// also notes the hand-out. If another consumer was handed an item after it was taken without a lease, dead-lettered
+    /// or left over, that cannot be told from a hand-out before: such an item is here only if it comes to an end again.
     pub twice: Vec<K>,
-    /// Was handed out, or came to an end, although nobody has put it.
+    /// Items that were handed out or came to an end, although no producer has put them.
     pub from_nowhere: Vec<K>,
-    /// A consumer was handed the first of the two before the second for the first time, but one
-    /// producer had put them the other way round.
+    /// Pairs of items of one producer that a consumer was handed, for the first time, in this order, although they were put
+    /// the other way round.
     ///
-    /// Items that died in the mailbox of an actor that is served by address are handed out as if for the
-    /// first time once more, and may be here with good reason.
+    /// Items that died in the mailbox of an actor that is served by address are handed out as if for the first time once
+    /// more, so they may be here although nothing is wrong.
     pub out_of_order: Vec<(K, K)>,
-    /// How often consumers of this name were told of the end. More than once is never right; whether 0
-    /// is depends on what became of them: an actor that died before it is not told.
+    /// How often consumers of each name were told of the end. More than once is never right. 0 is right for an actor that
+    /// died before the end.
     pub told: BTreeMap<String, u64>,
 }
 
-/// All that is known of one item.
+/// What is known of one item.
 struct Fate {
     producer: usize,
-    /// Among the puts of its producer.
+    /// Its position among the puts of its producer.
     position: usize,
     certain: bool,
-    /// Noted by somebody as handed out or ended.
+    /// Noted as handed out or ended.
     seen: bool,
     ends: u32,
     twice: bool,
     /// The attempts at which it was handed out.
     attempts: BTreeSet<u32>,
-    /// Who was handed it last, in the order in which the lists are read, and at which attempt.
+    /// The consumer that was handed it last, in the order in which the lists are read, and at which attempt.
     holder: Option<(usize, u32)>,
-    /// Who noted an end of it last, in that order.
+    /// The consumer that noted an end of it last, in that order.
     ended_by: Option<usize>,
     /// The attempt that finished it, if that is known.
     finished_at: Option<u32>,
@@ -92,7 +89,11 @@ impl Fate {
 
 impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
     #[track_caller]
-    pub(super) fn of(producers: &[Vec<NotedPut<K>>], consumers: &[(String, Vec<Event<K>>)], ends: &[(K, End)]) -> Self {
+    pub(super) fn of(
+        producers: &[Vec<NotedPut<K>>],
+        consumers: &[(String, Vec<Event<K>>)],
+        ends: &[(K, NotedEnd)],
+    ) -> Self {
         let mut audit = Self {
             accepted: 0,
             finished: 0,
@@ -117,8 +118,8 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
         }
         for (key, end) in ends {
             match end {
-                End::DeadLettered => audit.dead_lettered += 1,
-                End::LeftOver => audit.left_over += 1,
+                NotedEnd::DeadLettered => audit.dead_lettered += 1,
+                NotedEnd::LeftOver => audit.left_over += 1,
             }
             audit.note(&mut fates, key, |fate| fate.ends += 1);
         }
@@ -177,7 +178,7 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
         }
     }
 
-    /// Of each producer, one consumer is handed the items for the first time in the order of their puts.
+    /// Checks that a consumer was handed the items of each producer, for the first time, in the order of their puts.
     fn look_for_disorder(&mut self, fates: &HashMap<&K, Fate>, list: &[Event<K>]) {
         let mut latest: HashMap<usize, (usize, &K)> = HashMap::new();
         for event in list {
@@ -226,8 +227,8 @@ fn fates<K: Eq + Hash + fmt::Debug>(producers: &[Vec<NotedPut<K>>]) -> HashMap<&
 }
 
 impl<K> Audit<K> {
-    /// Nothing was lost, unfinished, done twice, from nowhere or out of order, and nobody was told of the end
-    /// twice.
+    /// Returns whether nothing was lost, unfinished, done twice, from nowhere or out of order, and no consumer was told of
+    /// the end twice.
     ///
     /// # Examples
     ///
@@ -272,7 +273,7 @@ impl<K> Audit<K> {
     }
 }
 
-/// More than these are counted only.
+/// Prints this many items of each kind, and counts the others.
 const SHOWN: usize = 5;
 
 impl<K: fmt::Debug> fmt::Display for Audit<K> {

@@ -1,4 +1,4 @@
-//! Does it add up?
+//! Checks that the numbers of a queue add up.
 
 use std::cmp::Ordering;
 
@@ -7,14 +7,13 @@ use crate::queue::{Snapshot, count};
 /// Checks that every item that the queue accepted is accounted for: accepted = acked + taken +
 /// dead-lettered + discarded + buffered + leased.
 ///
-/// It holds whenever no call on the queue is running: before the work, after it, and in every pause. A snapshot of a queue
-/// over Redis is put together from what is known at different moments of the last second, and from the leases of its own
-/// process: it adds up once nothing has happened for as long, if no other process holds an item. The totals of
-/// [`Drained`](crate::Drained) are exact, and so is a snapshot by `RedisBuilder::inspect`.
+/// It holds whenever no call on the queue is running. A snapshot of a queue over Redis combines numbers from different
+/// moments of the last second with the leases of this process: it adds up if no other process holds an item and nothing has
+/// happened for a second. The totals of [`Drained`](crate::Drained) and a snapshot by `RedisBuilder::inspect` are exact.
 ///
 /// # Panics
 ///
-/// If it does not add up. The message shows the balance, and what is missing or too many.
+/// If the sum is wrong. The message shows the balance, and how many items are missing or too many.
 ///
 /// # Examples
 ///

@@ -1,25 +1,24 @@
-//! Faults on purpose.
+//! Injected faults.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A fault on purpose: it counts items, and says which of them it strikes.
+/// An injected fault. It counts items, and says which of them it strikes.
 ///
-/// What it then means to fail is up to the caller. To drop a lease unsettled is how work fails that
-/// returns an error; to panic is how a worker dies, or a producer with its work half done. Each is
-/// a line:
+/// The caller decides what a strike means. Work that returns an error drops its lease unsettled; a worker dies of a panic,
+/// and so does a producer with its work half done. Each takes one line:
 ///
 /// | where | fails | dies |
 /// |---|---|---|
 /// | a handler, a loop | `if fault.strikes() { return; }` | `fault.panic_if_it_strikes();` |
 /// | an iterator | `leases.filter(\|_\| !fault.strikes())` | [`fault.panic_in(leases)`](Fault::panic_in) |
 ///
-/// Clones count together. So a clone for each life of a worker means that the pool's k-th item is
-/// struck, and a new fault for each life means every worker's k-th item.
+/// Clones count together. So a clone for each worker strikes the k-th item of the pool, and a new fault for each worker
+/// strikes the k-th item of each.
 ///
 /// # Examples
 ///
-/// A worker that dies of its third item, in a pool that does not mind:
+/// A pool whose third item kills a worker. The pool replaces it:
 ///
 /// ```
 /// use actix::prelude::*;
@@ -75,7 +74,7 @@ impl Fault {
     ///
     /// # Panics
     ///
-    /// If k is 0. For no fault at all, take probability 0.
+    /// If k is 0. For no fault at all, use a probability of 0.
     ///
     /// # Examples
     ///
@@ -91,8 +90,7 @@ impl Fault {
         Self::new(When::At(k))
     }
 
-    /// Strikes each item with this probability. The same seed strikes the same items, by their
-    /// number, in every run.
+    /// Strikes each item with this probability. The same seed strikes the items of the same numbers in every run.
     ///
     /// # Panics
     ///
@@ -121,20 +119,20 @@ impl Fault {
         Self { when, seen: Arc::default() }
     }
 
-    /// Counts an item. If the fault strikes it, its number.
+    /// Counts an item. Returns its number if the fault strikes it.
     fn count(&self) -> Option<u64> {
         let number = self.seen.fetch_add(1, Relaxed) + 1;
         let strikes = match self.when {
             When::At(k) => number == k,
             When::Sometimes { probability, seed } => {
-                // A generator for each number: nothing to share between threads but the count.
+                // A generator for each number, so that threads share only the count.
                 fastrand::Rng::with_seed(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).f64() < probability
             }
         };
         strikes.then_some(number)
     }
 
-    /// Counts an item, and says whether the fault strikes it.
+    /// Counts an item, and returns whether the fault strikes it.
     ///
     /// # Examples
     ///
@@ -154,7 +152,7 @@ impl Fault {
     /// assert_eq!(done, [(1, "a"), (2, "b")]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "it is for the caller to fail"]
+    #[must_use = "the caller has to fail if the fault strikes"]
     pub fn strikes(&self) -> bool {
         self.count().is_some()
     }
@@ -163,7 +161,7 @@ impl Fault {
     ///
     /// # Panics
     ///
-    /// That is what it is for. The message begins with "a planned fault".
+    /// If the fault strikes. The message begins with "a planned fault".
     ///
     /// # Examples
     ///
@@ -178,11 +176,9 @@ impl Fault {
         }
     }
 
-    /// The same items, up to the one that the fault strikes: there the iterator panics, with that item
-    /// in hand.
+    /// Returns an iterator over the same items, which panics at the item that the fault strikes, and drops that item.
     ///
-    /// With it, a producer dies half-way, in whatever way it puts, and a consumer dies while it holds
-    /// a lease.
+    /// It makes a producer die half-way, however it puts, and a consumer die while it holds a lease.
     ///
     /// # Examples
     ///

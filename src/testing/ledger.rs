@@ -1,24 +1,23 @@
-//! Who put what, and who was handed it: noted beside the queue, which is not asked.
+//! An account of all items, from the notes of producers and consumers.
 
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
 use super::audit::Audit;
-use super::notes::{End, Event, List, NotedPut};
+use super::notes::{Event, List, NotedEnd, NotedPut};
 use crate::lock::lock;
 
-/// An account of every single item, beside the queue and independent of it.
+/// An account of every item, independent of the queue.
 ///
-/// Producers note what was accepted, consumers what they were handed and what they finished; what
-/// was dead-lettered or left over is noted here. At the end [`audit`](Ledger::audit) puts it all
-/// together and says what was lost or left unfinished, done twice, came from nowhere, or out of order.
+/// Producers note which items were accepted, consumers which they were handed and which they finished; dead letters and
+/// items left over are noted in the ledger itself. At the end, [`audit`](Ledger::audit) compares the notes and finds items
+/// that were lost, left unfinished, done twice, came from nowhere, or out of order.
 ///
-/// A note is a push to a list of its own for each producer and consumer, cheap enough for millions
-/// of items from many threads. The lists belong to the ledger: they are complete also when the
-/// threads and actors that wrote them have crashed.
+/// Each producer and consumer writes to a list of its own, which is cheap enough for millions of items from many threads.
+/// The ledger owns the lists, so they are complete also if the threads and actors that wrote them have crashed.
 ///
-/// `K` identifies an item: a number, or whatever no two items have in common.
+/// `K` identifies an item: a number, or any other key that no two items share.
 ///
 /// # Examples
 ///
@@ -44,7 +43,7 @@ use crate::lock::lock;
 ///     if *item == 7 {
 ///         continue; // fails, each time
 ///     }
-///     work.finished(*item); // before the ack: from then on nobody may be handed it
+///     work.finished(*item); // before the ack: after it, no consumer may be handed the item
 ///     item.ack();
 /// }
 /// dead_letters.into_iter().for_each(|letter| ledger.dead_lettered(letter.item));
@@ -61,25 +60,18 @@ pub struct Ledger<K> {
 struct Books<K> {
     producers: Mutex<Vec<List<NotedPut<K>>>>,
     consumers: Mutex<Vec<(String, List<Event<K>>)>>,
-    ends: List<(K, End)>,
+    ends: List<(K, NotedEnd)>,
 }
 
 impl<K> Ledger<K> {
-    /// An empty one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::testing::Ledger;
-    /// Ledger::<u64>::new().audit().assert_clean();
-    /// ```
+    /// Creates an empty ledger.
     #[must_use]
     pub fn new() -> Self {
         let books = Books { producers: Mutex::default(), consumers: Mutex::default(), ends: List::new() };
         Self { books: Arc::new(books) }
     }
 
-    /// A list for one handle of a producer: the order of its notes is the order of its puts.
+    /// Creates a list for one handle of a producer. It notes its puts in their order.
     ///
     /// # Examples
     ///
@@ -87,7 +79,7 @@ impl<K> Ledger<K> {
     /// # use actix_iterable_queue::testing::Ledger;
     /// let ledger = Ledger::new();
     /// ledger.producer().accepted(7);
-    /// assert_eq!(ledger.audit().lost, [7]); // nobody was ever handed it
+    /// assert_eq!(ledger.audit().lost, [7]); // it was never handed out
     /// ```
     #[must_use]
     pub fn producer(&self) -> ProducerLog<K> {
@@ -96,7 +88,7 @@ impl<K> Ledger<K> {
         ProducerLog { list }
     }
 
-    /// A list for one consumer. Several may have the same name, as the lives of a worker have.
+    /// Creates a list for one consumer. Several may have the same name, as the lives of one worker do.
     ///
     /// # Examples
     ///
@@ -113,7 +105,7 @@ impl<K> Ledger<K> {
         ConsumerLog { list }
     }
 
-    /// Notes an item that the reader of the dead letters was given.
+    /// Notes an item that was read from the dead letters.
     ///
     /// # Examples
     ///
@@ -125,11 +117,10 @@ impl<K> Ledger<K> {
     /// ledger.audit().assert_clean();
     /// ```
     pub fn dead_lettered(&self, key: K) {
-        self.books.ends.push((key, End::DeadLettered));
+        self.books.ends.push((key, NotedEnd::DeadLettered));
     }
 
-    /// Notes an item that was handed out by `abort` or a shutdown, or that is known to be still in the
-    /// queue.
+    /// Notes an item that `abort` or a shutdown returned, or that is known to be still in the queue.
     ///
     /// # Examples
     ///
@@ -145,14 +136,14 @@ impl<K> Ledger<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn left_over(&self, key: K) {
-        self.books.ends.push((key, End::LeftOver));
+        self.books.ends.push((key, NotedEnd::LeftOver));
     }
 
-    /// Puts everything noted so far together.
+    /// Compares all notes so far.
     ///
     /// # Panics
     ///
-    /// If two items with the same key were put: then nobody could tell what became of which.
+    /// If two items with the same key were put, as their notes cannot be told apart.
     ///
     /// # Examples
     ///
@@ -201,13 +192,13 @@ impl<K> fmt::Debug for Ledger<K> {
     }
 }
 
-/// The notes of a producer, from [`Ledger::producer`]. A clone writes to the same list.
+/// The notes of a producer. Returned by [`Ledger::producer`]. A clone writes to the same list.
 pub struct ProducerLog<K> {
     list: List<NotedPut<K>>,
 }
 
 impl<K> ProducerLog<K> {
-    /// The put of this item was `Ok`.
+    /// Notes that the put of this item was `Ok`.
     ///
     /// # Examples
     ///
@@ -225,8 +216,8 @@ impl<K> ProducerLog<K> {
         self.list.push(NotedPut { key, certain: true });
     }
 
-    /// Nobody knows whether this item was accepted: the answer to a `Put` message was lost, say. It may
-    /// come, and it need not.
+    /// Notes that it is not known whether this item was accepted, for instance because the answer to a `Put` message was
+    /// lost. The item may come or not.
     ///
     /// # Examples
     ///
@@ -241,13 +232,13 @@ impl<K> ProducerLog<K> {
     }
 }
 
-/// The notes of a consumer, from [`Ledger::consumer`]. A clone writes to the same list.
+/// The notes of a consumer. Returned by [`Ledger::consumer`]. A clone writes to the same list.
 pub struct ConsumerLog<K> {
     list: List<Event<K>>,
 }
 
 impl<K> ConsumerLog<K> {
-    /// A lease of this item was looked at, at this [attempt](crate::Item::attempt).
+    /// Notes that this consumer was handed a lease of the item, at this [attempt](crate::Item::attempt).
     ///
     /// # Examples
     ///
@@ -270,25 +261,13 @@ impl<K> ConsumerLog<K> {
         self.list.push(Event::Handed(key, attempt));
     }
 
-    /// The lease will now end with `ack` or `into_inner`: note it just before, since nobody may be
-    /// handed the item after it. Note it where the hand-out was noted, or in a clone of that.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::testing::Ledger;
-    /// # let ledger = Ledger::new();
-    /// # ledger.producer().accepted(7);
-    /// let work = ledger.consumer("worker");
-    /// work.handed(7, 1);
-    /// work.finished(7);
-    /// # ledger.audit().assert_clean();
-    /// ```
+    /// Notes that the lease will now end with `ack` or `into_inner`. Call it just before, as no consumer may be handed the
+    /// item afterwards, on the log that noted the hand-out or a clone of it.
     pub fn finished(&self, key: K) {
         self.list.push(Event::Finished(key));
     }
 
-    /// The item was taken without a lease: handed out and finished in one.
+    /// Notes that the item was taken without a lease: handed out and finished at once.
     ///
     /// # Examples
     ///
@@ -307,17 +286,7 @@ impl<K> ConsumerLog<K> {
         self.list.push(Event::Taken(key));
     }
 
-    /// It was told of the end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::testing::Ledger;
-    /// # let ledger = Ledger::<u64>::new();
-    /// let work = ledger.consumer("worker");
-    /// work.told(); // in the handler of `Drained`
-    /// assert_eq!(ledger.audit().told["worker"], 1);
-    /// ```
+    /// Notes that this consumer was told of the end.
     pub fn told(&self) {
         self.list.push(Event::Told);
     }

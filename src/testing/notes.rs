@@ -1,4 +1,4 @@
-//! What a ledger is given to write down.
+//! The notes in a ledger.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,9 +19,9 @@ pub(super) enum Event<K> {
     Told,
 }
 
-/// An end that no consumer made.
+/// An end that no consumer brought about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum NotedEnd {
     DeadLettered,
     LeftOver,
 }

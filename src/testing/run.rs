@@ -1,4 +1,4 @@
-//! Actors in a plain test.
+//! A runner for actors in a plain test.
 
 use std::pin::pin;
 
@@ -12,20 +12,18 @@ use crate::queue::{Drained, Item, IterableQueue};
 
 /// Runs a queue's actor, a handler of its items, and a test of both, in an actix system of their own.
 ///
-/// The handler consumes as with [`ctx.consume`](crate::ConsumeExt::consume). The body is given the
-/// address of the [`QueueActor`]. When it is done the queue is sealed, and when the queue has ended and
-/// the handler has handled [`Drained`], or is dead, it returns how the queue ended. Open producers
-/// keep it waiting, as always: hold them in the body, or in what the body has spawned.
+/// The handler consumes as with [`ctx.consume`](crate::ConsumeExt::consume). The body is given the address of the
+/// [`QueueActor`]. When the body is done, the queue is sealed. When the queue has ended and the handler has handled
+/// [`Drained`], or is dead, the function returns how the queue ended. An open producer keeps it waiting: hold producers in
+/// the body, or in what the body has spawned.
 ///
-/// A panic of the body is passed on. One of the handler kills the handler, as everywhere in actix. Then
-/// the queue is sealed at once, so that the body does not wait for room that nobody makes: unless it has
-/// opened consumers of its own, its puts fail with `Abandoned`, and that is the outcome if items are
-/// left.
+/// A panic of the body is passed on. A panic of the handler kills the handler, as always in actix. Then the queue is sealed
+/// at once, so that the body does not wait for room for ever: unless it has opened consumers of its own, its puts fail with
+/// `Abandoned`, which is also the outcome if items are left.
 ///
 /// # Panics
 ///
-/// If the queue is sealed, or if it is called within an async runtime: call it in a plain `#[test]`, not
-/// in `#[actix::test]`.
+/// If the queue is sealed, or within an async runtime: call it in a plain `#[test]`, not in `#[actix::test]`.
 ///
 /// # Examples
 ///
@@ -76,7 +74,9 @@ where
     A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
 {
     if Handle::try_current().is_ok() {
-        panic!("run_actors: it has a runtime of its own, so call it in a plain #[test], not within an async runtime");
+        panic!(
+            "run_actors: it starts a runtime of its own, so call it in a plain #[test], not within an async runtime"
+        );
     }
     let consumer = queue.consumer().unwrap_or_else(|error| panic!("run_actors: {error}"));
     let system = System::new();
@@ -91,10 +91,10 @@ where
         match select(body, hears).await {
             Either::Left(((), hears)) => {
                 queue.seal();
-                // The queue can end before the handler knows. An error says that it has died instead.
+                // The queue may end before the handler has handled that. An error means that the handler has died.
                 let _ = hears.await;
             }
-            // It was told early, or it has died: then puts are to be refused instead of waiting for it.
+            // The handler has handled the end before the body was done, or has died: then puts must not wait for it.
             Either::Right((_, body)) => {
                 queue.seal();
                 body.await;
@@ -102,7 +102,7 @@ where
         }
         ended.await
     });
-    // So that the arbiters end that the body may have started.
+    // This ends the arbiters that the body may have started.
     System::current().stop();
     if let Err(error) = system.run() {
         panic!("run_actors: the system stopped with an error: {error}");

@@ -91,11 +91,11 @@ impl<T> PutMessage<T> {
 }
 
 /// A pool's right to open consumers.
-pub struct Claim<T>(endpoint::Claim<T>);
+pub struct Claim<T>(endpoint::PoolClaim<T>);
 
 impl<T> Claim<T> {
     pub fn on(queue: &IterableQueue<T>) -> Self {
-        Self(endpoint::Claim::on(Arc::clone(queue.shared())).expect("the queue is open"))
+        Self(endpoint::PoolClaim::on(Arc::clone(queue.shared())).expect("the queue is open"))
     }
 
     pub fn consumer(&self) -> Consumer<T> {

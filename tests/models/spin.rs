@@ -3,9 +3,9 @@
 
 use super::{Mutex, MutexGuard};
 
-pub(crate) struct Backoff;
+pub(crate) struct SpinBackoff;
 
-impl Backoff {
+impl SpinBackoff {
     pub(crate) fn new() -> Self {
         Self
     }

@@ -14,7 +14,7 @@ use super::supervisor::{PoolSettings, Supervisor};
 use super::worker::{SpawnWorker, WorkerTask};
 use crate::actor::assert_max_in_flight;
 use crate::backoff::Backoff;
-use crate::endpoint::Claim;
+use crate::endpoint::PoolClaim;
 use crate::error::{OpenError, PoolError};
 use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
 
@@ -192,7 +192,7 @@ impl<T> WorkerPoolBuilder<T> {
         if !settings.arbiters.iter().all(ArbiterHandle::alive) {
             return Err(PoolError::ArbiterStopped);
         }
-        let claim = Claim::on(Arc::clone(&queue)).map_err(refused)?;
+        let claim = PoolClaim::on(Arc::clone(&queue)).map_err(refused)?;
 
         let factory = Arc::new(factory);
         let spawn: SpawnWorker<T> = Box::new(move |arbiter, parts| {

@@ -20,7 +20,7 @@ use super::restart_policy::{LONGEST_WAIT, RestartPolicy};
 use super::roster::Roster;
 use super::worker::{SpawnWorker, WorkerParts};
 use super::worker_slot::{SlotState, WorkerSlot};
-use crate::endpoint::Claim;
+use crate::endpoint::PoolClaim;
 use crate::error::{Death, PoolFailure};
 use crate::one_line::OneLine;
 use crate::queue::{Age, Shared as Queue, count, drained, quietly};
@@ -55,7 +55,7 @@ pub(super) struct Supervisor<T: Send + 'static> {
     spawn: SpawnWorker<T>,
     arbiters: Arbiters,
     /// `None` once the pool has given up or ended.
-    claim: Option<Claim<T>>,
+    claim: Option<PoolClaim<T>>,
     /// Sends `Some` when the pool has ended.
     result: Option<watch::Sender<Option<PoolResult>>>,
     roster: Arc<Roster<T>>,
@@ -71,7 +71,7 @@ impl<T: Send + 'static> Supervisor<T> {
     pub(super) fn new(
         mut settings: PoolSettings,
         spawn: SpawnWorker<T>,
-        claim: Claim<T>,
+        claim: PoolClaim<T>,
         result: watch::Sender<Option<PoolResult>>,
     ) -> Self {
         let (event_sender, events) = unbounded();

@@ -1,27 +1,28 @@
-//! Items that will not be delivered again.
+//! Dead letters: items that will not be delivered again.
 
-use std::any::Any;
 use std::fmt;
 
 use crate::one_line::OneLine;
+use crate::queue::IterableQueue;
 
 /// An item that used up its attempts or was rejected.
 ///
-/// Prints as one line with `{}`: who gave it up, at which attempt, and why. The item is not in it.
+/// Prints with `{}` as one line that says which consumer gave it up, at which attempt, and why. The line does not contain
+/// the item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(any(feature = "redis", feature = "serde"), derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct DeadLetter<T> {
     /// The item.
     pub item: T,
-    /// How many times it had been handed out.
+    /// How many times the item was handed out.
     pub attempts: u32,
-    /// What `reject` was given, or that the attempts were used up.
+    /// The reason given to `reject`, or that the attempts were used up.
     pub reason: String,
     /// The name of the consumer that held it last.
     pub last_worker: String,
-    /// What the panic said that the last attempt ended with, if a worker of a
-    /// [`WorkerPool`](crate::WorkerPool) held the item.
+    /// The message of the panic that ended the last attempt, if a worker of a [`WorkerPool`](crate::WorkerPool) held the
+    /// item.
     pub panic: Option<String>,
 }
 
@@ -36,14 +37,17 @@ impl<T> fmt::Display for DeadLetter<T> {
     }
 }
 
-/// Where dead letters go once somebody has asked for them: itself a queue, whose item type must
-/// not appear in the type of the queue that it belongs to.
+/// The queue that dead letters go to, once a reader has asked for them.
+///
+/// A trait, so that the type of a queue does not contain that of the queue of its dead letters, which would contain that
+/// of the queue of *their* dead letters, and so on.
 pub(crate) trait DeadLetterQueue<T>: Send + Sync {
-    /// Accepts the letter if somebody reads them.
+    /// Accepts the letter, if there is a reader.
     fn put(&self, letter: &mut Option<DeadLetter<T>>);
 
-    /// The main queue has ended.
-    fn close(&self);
+    /// Returns a handle to open readers with. `None` once the main queue has ended.
+    fn handle(&self) -> Option<IterableQueue<DeadLetter<T>>>;
 
-    fn as_any(&self) -> &dyn Any;
+    /// Ends it, as the main queue has ended.
+    fn close(&self);
 }

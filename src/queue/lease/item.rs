@@ -2,17 +2,13 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::sync::Arc;
 
 use crate::error::PutError;
 use crate::one_line::OneLine;
 use crate::queue::ids::QueueId;
 use crate::queue::lease::dead_letters::DeadLetter;
-use crate::queue::lease::panic_capture::PanicCapture;
-use crate::queue::membership::counters::ConsumerRow;
-use crate::queue::shared::Shared;
+use crate::queue::lease::slot::Slot;
 use crate::queue::store::give_back::GivenBack;
 use crate::queue::store::refused;
 use crate::queue::store::remote::Settled;
@@ -22,16 +18,16 @@ use crate::sync::thread;
 
 /// An item that a consumer holds and has not settled yet: a lease.
 ///
-/// It dereferences to the item. End it in one of four ways: [`ack`](Item::ack) when the work is
-/// done, [`into_inner`](Item::into_inner) to take the item for good, [`requeue`](Item::requeue) to
-/// give it back, [`reject`](Item::reject) to give it up. A lease that is dropped in any other way,
-/// by a panic or because its actor stopped, goes back to the queue, and the queue is not drained
-/// before it is settled. The last of `max_attempts` such returns makes the item a dead letter.
+/// It dereferences to the item. Settle it in one of four ways: [`ack`](Item::ack) when the work is done,
+/// [`into_inner`](Item::into_inner) to take the item for good, [`requeue`](Item::requeue) to give it back, and
+/// [`reject`](Item::reject) to give it up. A lease that is dropped in any other way, by a panic or because its actor
+/// stopped, goes back to the queue. The last of `max_attempts` such returns makes the item a dead letter. The queue is not
+/// drained before every item is settled.
 ///
-/// Settling never waits and never fails. Dropping never panics. An item that comes back is as the last holder left it.
+/// Settling never waits and never fails. Dropping never panics. An item comes back as its last consumer left it.
 ///
-/// Where `T` is known only from a later put, `item.ack()` asks for type annotations, as `T` might have such a method,
-/// too; `Item::ack(item)` does not.
+/// If `T` is known only from a later put, `item.ack()` needs type annotations, as `T` might have a method of that name;
+/// `Item::ack(item)` does not.
 ///
 /// # Examples
 ///
@@ -54,64 +50,25 @@ use crate::sync::thread;
 /// ```
 #[must_use = "a lease that is dropped unsettled goes back to the queue: ack it, or take it with into_inner"]
 pub struct Item<T> {
-    /// `None` only once it is settled, for `drop` to see.
+    /// `None` only once it is settled, as `drop` has to know.
     value: Option<T>,
     slot: Arc<Slot<T>>,
     attempt: u32,
-    /// The consumer's count of leases; elsewhere, what the lease is called there.
+    /// The consumer's number for the lease, or that of the remote store.
     sequence: u64,
-    /// Whether a handler has looked at it. Matters in a mailbox only.
+    /// Whether a handler has looked at it. Only leases that travel through a mailbox need it.
     seen: AtomicBool,
-}
-
-/// A consumer, as its leases know it.
-pub(crate) struct Slot<T> {
-    pub(crate) shared: Arc<Shared<T>>,
-    pub(crate) row: Arc<ConsumerRow>,
-    /// For consumers served by address: whether the mailbox that leases travel through is alive.
-    pub(crate) mailbox: OnceLock<MailboxProbe>,
-    panics: PanicCapture<Item<T>>,
 }
 
 const ATTEMPTS_USED_UP: &str = "attempts used up";
 
-pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
-
-impl<T> Slot<T> {
-    pub(crate) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
-        Self { shared, row, mailbox: OnceLock::new(), panics: PanicCapture::new() }
-    }
-
-    /// Polls a worker that holds leases of this consumer, and drops it when it is done. `Err` is
-    /// what a panic said; the leases that died of it bear it along.
-    pub(crate) fn poll_caught<W>(
-        &self,
-        worker: &mut Option<W>,
-        poll: impl FnOnce(&mut W) -> Poll<()>,
-    ) -> Poll<Result<(), String>> {
-        self.panics.poll_caught(worker, poll, |lease, panic| lease.fail(panic))
-    }
-}
-
-impl<T> fmt::Debug for Slot<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("row", &self.row).finish_non_exhaustive()
-    }
-}
-
-// A panic leaves nothing half-made here: all that changes is a counter, a flag, or behind a lock under which no user
-// code runs, and the probe only asks whether an address is alive. So a consumer is unwind safe, and a lease if its
-// item is.
-impl<T> UnwindSafe for Slot<T> {}
-impl<T> RefUnwindSafe for Slot<T> {}
-
-/// How an unsettled item comes back.
+/// How a lease ends unsettled.
 enum Return<'a> {
-    /// Its attempt failed, maybe by a panic that said this.
+    /// The attempt failed, maybe by a panic with this message.
     Failed(Option<&'a str>),
-    /// As if it had not been handed out.
+    /// As if the item had not been handed out.
     Undone,
-    /// Not at all, for this reason.
+    /// The item becomes a dead letter, for this reason.
     Rejected(String),
 }
 
@@ -119,7 +76,7 @@ enum Return<'a> {
 impl<T> Unpin for Item<T> {}
 
 impl<T> Item<T> {
-    /// A lease of what was just taken.
+    /// Creates a lease of an item that was just taken.
     pub(crate) fn new(slot: &Arc<Slot<T>>, taken: Taken<T>) -> Self {
         Self {
             value: taken.item,
@@ -130,9 +87,7 @@ impl<T> Item<T> {
         }
     }
 
-    /// Done: the item has been worked on.
-    ///
-    /// The value is dropped after the queue has counted the ack.
+    /// Settles the item: its work is done. The item is dropped after the queue has counted the ack.
     ///
     /// # Examples
     ///
@@ -152,8 +107,7 @@ impl<T> Item<T> {
         drop(value);
     }
 
-    /// Takes the item for good: from here on it is the caller's alone, and the queue does not wait
-    /// for it any more.
+    /// Takes the item for good. The queue does not wait for it any more.
     ///
     /// # Examples
     ///
@@ -172,11 +126,11 @@ impl<T> Item<T> {
         value
     }
 
-    /// Gives the item back. It comes before items that were never handed out, with this attempt
-    /// counted; after the last attempt it is a dead letter.
+    /// Gives the item back, with this attempt counted. It goes before items that were never handed out; after the last
+    /// attempt it becomes a dead letter.
     ///
-    /// It may be handed out again at once, to another consumer if one is waiting. To have it wait
-    /// first, give the queue a [`redelivery_backoff`](crate::Builder::redelivery_backoff).
+    /// It may be handed out again at once, to another consumer if one waits. With a
+    /// [`redelivery_backoff`](crate::Builder::redelivery_backoff) it is delayed first.
     ///
     /// # Examples
     ///
@@ -195,9 +149,7 @@ impl<T> Item<T> {
         self.give_back(Return::Failed(None));
     }
 
-    /// Gives the item up: it is a dead letter for the reason given.
-    ///
-    /// See [`IterableQueue::dead_letters`](crate::IterableQueue::dead_letters).
+    /// Gives the item up: it becomes a [dead letter](crate::IterableQueue::dead_letters), for this reason.
     ///
     /// # Examples
     ///
@@ -215,55 +167,33 @@ impl<T> Item<T> {
         self.give_back(Return::Rejected(reason.into()));
     }
 
-    /// How many times the item has been handed out, this time included.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
-    /// producer.try_put(7)?;
-    /// assert_eq!(consumer.try_lease()?.attempt(), 1); // and dropped unsettled
-    /// assert_eq!(consumer.try_lease()?.attempt(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Returns how many times the item has been handed out, including this time.
     pub fn attempt(&self) -> u32 {
         self.seen.store(true, Relaxed);
         self.attempt
     }
 
-    /// The queue that the item came from.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
-    /// producer.try_put(7)?;
-    /// let item = consumer.try_lease()?;
-    /// assert_eq!(item.queue(), queue.id());
-    /// # item.ack();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Returns the id of the queue that the item came from.
     pub fn queue(&self) -> QueueId {
         self.slot.shared.id
     }
 
-    /// Puts more work into the same queue. It never waits: the capacity does not apply, because
-    /// consumers that waited for room in their own queue would wait for each other. It works after
-    /// every producer has closed: the queue is not drained before this lease is settled.
+    /// Puts another item into the same queue.
+    ///
+    /// It never waits: the capacity does not apply, as consumers that waited for room in their own queue would wait for
+    /// each other. It works also after every producer has closed, as the queue is not drained before this lease is settled.
     ///
     /// # Errors
     ///
-    /// The queue has ended meanwhile, or its last consumer has gone; the item is in the error.
+    /// If the queue has ended or was abandoned; over Redis also if the lease was lost, or the item cannot be sent. The item
+    /// is in the error.
     ///
     /// # Examples
     ///
     /// ```
     /// use actix_iterable_queue::IterableQueue;
     ///
-    /// // Count the nodes of a tree of depth 3; nobody knows their number beforehand.
+    /// // Count the nodes of a tree of depth 3, whose number is not known beforehand.
     /// let (mut producer, consumer) = IterableQueue::bounded(1).split()?;
     /// producer.try_put(3)?;
     /// producer.close();
@@ -287,12 +217,12 @@ impl<T> Item<T> {
         }
     }
 
-    /// Puts more work into the same queue, item by item, and returns how many there were.
+    /// Puts several items into the same queue, and returns how many.
     ///
     /// # Errors
     ///
-    /// As [`put_child`](Item::put_child). With `put_children(&mut iterator)` the iterator keeps
-    /// what comes after the refused item.
+    /// As [`put_child`](Item::put_child). With `put_children(&mut iterator)` the iterator keeps the items after the refused
+    /// one.
     ///
     /// # Examples
     ///
@@ -316,13 +246,13 @@ impl<T> Item<T> {
         Ok(count)
     }
 
-    /// Gives back an item that could not be delivered, as if it had not been handed out.
+    /// Gives the item back as if it had not been handed out, because it could not be delivered.
     pub(crate) fn undo(mut self) {
         self.give_back(Return::Undone);
     }
 
-    /// Ends a lease that died with its worker.
-    fn fail(mut self, panic: Option<&str>) {
+    /// Ends a lease that was dropped with its worker.
+    pub(super) fn fail(mut self, panic: Option<&str>) {
         self.give_back(Return::Failed(panic));
     }
 
@@ -338,7 +268,7 @@ impl<T> Item<T> {
             Return::Failed(_) => self.put_back(value, self.attempt, true),
             Return::Undone => self.put_back(value, self.attempt - 1, false),
         }
-        // Last of all: the queue may be drained with this.
+        // Last, as this may drain the queue.
         shared.settle(row, self.sequence, None);
     }
 
@@ -360,7 +290,7 @@ impl<T> Item<T> {
         self.slot.shared.dead_letter(self.sequence, letter);
     }
 
-    /// A lease that dies with its worker ends once it is known what the panic said.
+    /// Holds back a lease that a worker's panic drops, until the panic's message is known. Returns whether it did.
     fn held_for_its_panic(&mut self) -> bool {
         let Self { value, slot, attempt, sequence, .. } = self;
         slot.panics.hold(|| Self {
@@ -372,8 +302,8 @@ impl<T> Item<T> {
         })
     }
 
-    /// A lease in a mailbox that is dead by now was never looked at. So it seems with one in the
-    /// future of a handler, too, if that future never looked at it before its actor died.
+    /// Returns whether the lease was dropped with its mailbox: the mailbox is dead, and no handler has looked at the lease.
+    /// A handler's future that died before it looked at its item cannot be told from that.
     fn died_in_mailbox(&self) -> bool {
         !self.seen.load(Relaxed) && self.slot.mailbox.get().is_some_and(|alive| !alive())
     }
@@ -390,11 +320,11 @@ impl<T> Drop for Item<T> {
         }
         self.give_back(Return::Failed(None));
         let (shared, row) = (&self.slot.shared, &self.slot.row);
-        // After the end it was discarded, and nothing comes back.
+        // After the end the item was discarded and does not come back.
         if !thread::panicking() && !shared.has_ended() && row.first_warning() {
             log::warn!(
-                "{}: {} dropped an item without settling it; it comes back until its attempts are used up. \
-                 Call ack() when the work is done. (Said once for each consumer.)",
+                "{}: {} dropped an item without settling it; the item comes back until its attempts are used up. \
+                 Call ack() when the work is done. (Logged once for each consumer.)",
                 shared.label(),
                 OneLine(&row.name)
             );

@@ -1,7 +1,7 @@
-//! What a worker's panic said, for the items that died with it.
+//! The message of a worker's panic, for the leases that it dropped.
 //!
-//! A lease that is dropped by a panic cannot know the panic's message yet. So the pool catches the panic of a
-//! worker, and the leases that it drops are held back until its message is known.
+//! A lease that a panic drops cannot know the panic's message yet. So the pool catches the panics of its workers, and the
+//! leases that a panic drops are held back until its message is known.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,18 +12,18 @@ use crate::queue::effects::quietly;
 use crate::sync::Mutex;
 use crate::sync::thread::{self, ThreadId};
 
-/// The leases of one consumer that die with its worker. Boxed, as most consumers have no worker.
+/// Holds back the leases of one consumer while its worker is polled. Boxed, as most consumers have no worker.
 pub(crate) struct PanicCapture<L>(Mutex<Option<Box<HeldBack<L>>>>);
 
 /// Leases that are held back while the worker is polled.
 struct HeldBack<L> {
-    /// Leases that are dropped by panics of other threads have nothing to do with it.
+    /// The thread that polls the worker. Leases dropped by panics of other threads are not held back.
     thread: ThreadId,
-    /// The worker has panicked, and all that it has is being dropped.
+    /// The worker has panicked, and is being dropped.
     panicked: bool,
-    /// Dropped by the panic itself.
+    /// Leases dropped by the panic itself.
     during_panic: Vec<L>,
-    /// Dropped with the worker after that.
+    /// Leases dropped with the worker after that.
     after_panic: Vec<L>,
 }
 
@@ -36,7 +36,7 @@ impl<L> PanicCapture<L> {
         change(&mut lock(&self.0))
     }
 
-    /// Holds a lease back that is dropped unsettled, if its worker is dying.
+    /// Holds back a lease that is dropped unsettled, if its worker is panicking. Returns whether it did.
     pub(crate) fn hold(&self, lease: impl FnOnce() -> L) -> bool {
         self.held_back(|held| match held {
             Some(held) if held.thread != thread::current().id() => false,
@@ -52,8 +52,9 @@ impl<L> PanicCapture<L> {
         })
     }
 
-    /// Polls a worker and catches its panic. When it is done or panics, it is dropped here, where its drop may panic as
-    /// it likes. `Err` is what a panic said, and so `end` learns it for each lease that was held back.
+    /// Polls a worker and catches its panic. A worker that is done or has panicked is dropped in here, which catches a panic
+    /// of its drop, too. `Err` has the panic's message. Then `end` is called for each lease that was held back, with the
+    /// message if the panic itself dropped the lease.
     pub(crate) fn poll_caught<W>(
         &self,
         worker: &mut Option<W>,
@@ -70,13 +71,13 @@ impl<L> PanicCapture<L> {
             Ok(Poll::Ready(())) => Poll::Ready(catch_unwind(AssertUnwindSafe(|| drop(worker.take())))),
             Err(panic) => {
                 self.held_back(|held| held.iter_mut().for_each(|held| held.panicked = true));
-                // What this panics with says less than the panic before.
+                // A second panic would say less than the first.
                 quietly("the drop of a worker that panicked", || drop(worker.take()));
                 Poll::Ready(Err(panic))
             }
         };
         let result = result.map_err(message);
-        // There may be some although it lives: a panic that it has caught itself.
+        // A worker that lives may have caught a panic itself.
         if let Some(held) = self.held_back(Option::take) {
             let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
             held.during_panic.into_iter().for_each(|lease| end(lease, panic));
@@ -94,7 +95,7 @@ fn message(payload: Box<dyn Any + Send>) -> String {
             Err(payload) => payload,
         },
     };
-    // Its drop is foreign code.
+    // Its drop is user code.
     std::mem::forget(other);
     "a panic without a text".to_owned()
 }
@@ -129,7 +130,7 @@ mod tests {
         assert_eq!(consumer.try_lease().unwrap().attempt(), 2);
     }
 
-    /// A queue with 0..n in it, and its consumer.
+    /// Creates a queue that holds 0..n, and its consumer.
     fn filled(n: u32) -> (IterableQueue<u32>, Consumer<u32>) {
         let queue = IterableQueue::unbounded();
         let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());

@@ -1,24 +1,24 @@
-//! The counting: what is leased, and when the queue is drained.
+//! How a queue ends: drained, aborted, or abandoned.
 //!
 //! # Why `Drained` is right: the double reading
 //!
 //! A consumer raises `claimed` *before* it asks the boxes for an item, and the thread that settles raises
-//! `settled` *after* all that the lease did (its children are put, the item is back). To decide,
-//! [`Shared::finish`] reads, under the mutex and in this order: the sum S of `settled`, whether the
+//! `settled` *after* everything else that the lease did (its children are put, its item is back). To decide,
+//! [`Shared::finish`] reads, with the mutex held and in this order: the sum S of `settled`, whether the
 //! boxes are empty, the sum C of `claimed`.
 //!
-//! *Safe*: S = C means that every claim it saw is settled. Emptiness was read after S, so it
-//! includes what those leases put and gave back; and a pop that made the boxes empty published
-//! its claim before, so C includes it. No producer is open, so nothing else can come.
+//! *Safe*: S = C means that every claim in C is settled. Emptiness was read after S, so it includes what those leases put
+//! and gave back. A pop that made the boxes empty published its claim before, so C includes that. No producer is open, so
+//! nothing else can come.
 //!
 //! *Live*: a settler raises `settled`, then reads `DRAINING`; the last close raises `DRAINING`, then
-//! reads `settled`. All four are sequentially consistent, so one sees the other; and the last
-//! settler of all finds S = C. A take without a lease, the last pop, stands in for a settler: it
-//! goes through the lock of the outbox, as does the look that decides on emptiness.
+//! reads `settled`. All four accesses are sequentially consistent, so one of the two sees the other, and the last settler
+//! finds S = C. A take without a lease counts as a settler with its pop: it goes through the lock of the outbox, as does
+//! the reading of emptiness.
 //!
 //! *Once*: the state changes under the mutex.
 
-use super::counters::ConsumerRow;
+use super::consumer_row::ConsumerRow;
 use crate::queue::effects::Effects;
 use crate::queue::flags::{DRAINING, ENDED, RETURNED};
 use crate::queue::report::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
@@ -41,7 +41,7 @@ impl<T> Control<T> {
         Totals { taken: totals.accepted.saturating_sub(elsewhere), ..totals }
     }
 
-    /// Returns whether the queue is abandoned, and nobody is left who could ask for what is buffered.
+    /// Returns whether the queue is abandoned, and no handle is left that could ask for the buffered items.
     pub(crate) fn is_lost(&self) -> bool {
         self.life.abandoned && self.registry.openers == 0 && !self.life.shut_down
     }
@@ -62,12 +62,12 @@ impl<T> Shared<T> {
         if control.life.elsewhere.draining {
             return true;
         }
-        // Promised room counts as a producer; after a shutdown no more is promised.
+        // A permit counts as a producer. After a shutdown no more permits are given.
         let nobody_puts = || control.life.shut_down && self.store.permits() == 0;
         control.life.sealed && (control.registry.no_producer_open() || nobody_puts())
     }
 
-    /// Runs a change under the mutex, then moves the state on, then does what may run user code.
+    /// Runs a change under the mutex, moves the state on, and after unlocking does what may run user code.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Control<T>, &mut Effects<T>) -> R) -> R {
         let mut effects = Effects::new();
         let result = {
@@ -80,7 +80,7 @@ impl<T> Shared<T> {
         result
     }
 
-    /// C3. Idempotent.
+    /// Seals the queue (C3). Idempotent.
     pub(crate) fn seal(&self) {
         self.change(|control, _| {
             control.life.sealed = true;
@@ -88,7 +88,7 @@ impl<T> Shared<T> {
         });
     }
 
-    /// Ends a lease. Everything that it did has been done by now, or is told to the store.
+    /// Ends a lease. Everything else that it did comes before.
     #[inline]
     pub(crate) fn settle(&self, row: &ConsumerRow, lease: u64, how: Option<Settled>) {
         if let Some(how) = how {
@@ -102,13 +102,13 @@ impl<T> Shared<T> {
         }
     }
 
-    /// D8: everybody ends, and the caller gets what was left, in order.
+    /// Ends the queue now (D8), and returns the items that were left, in order.
     pub(crate) fn abort(&self) -> Vec<T> {
-        self.abort_and_tell().0
+        self.abort_with_holders().0
     }
 
-    /// Aborts, and returns also the consumers that hold items.
-    pub(crate) fn abort_and_tell(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
+    /// Ends the queue now, and also returns the consumers that hold items.
+    pub(crate) fn abort_with_holders(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
         self.change(|control, effects| {
             if control.life.ended.is_some() {
                 return (Vec::new(), Vec::new());
@@ -116,7 +116,7 @@ impl<T> Shared<T> {
             let mut holders = self.consumers(control);
             holders.retain(|consumer| consumer.leased > 0);
             let left = self.take_all(control, effects);
-            // Of a queue that goes on elsewhere, a shutdown ends this process's part.
+            // If the queue lives elsewhere, a shutdown ends only this process's part.
             let leaves = control.life.shut_down && !self.store.ends_here();
             let outcome = if leaves { Outcome::Left } else { Outcome::Aborted };
             let totals = self.stock(control).totals;
@@ -135,15 +135,15 @@ impl<T> Shared<T> {
         });
     }
 
-    /// Takes what a shutdown left when there was nobody to take it.
-    pub(crate) fn take_left(&self) -> Vec<T> {
-        std::mem::take(&mut self.control().left)
+    /// Takes the items that a shutdown left when no consumer was there.
+    pub(crate) fn take_leftovers(&self) -> Vec<T> {
+        std::mem::take(&mut self.control().leftovers)
     }
 
-    /// Looks whether this was the last settle. Kept out of the fast paths.
+    /// Checks whether this was the last settle. Kept out of the fast paths.
     #[inline(never)]
     pub(crate) fn try_finish(&self) {
-        // The consumer that takes what is still there will look again, if takes go on.
+        // If items are left, the consumer that takes them checks again.
         if self.store.is_empty() || self.store.is_closed() {
             self.change(|_, _| ());
         }
@@ -161,7 +161,7 @@ impl<T> Shared<T> {
             self.release_putters(control, effects);
         }
         if control.is_lost() {
-            // At once, and not with the end: one of the items may hold the last producer, which keeps the end off.
+            // Now, not at the end: one of the items may hold the last producer, and the end would wait for that.
             effects.discard = self.take_all(control, effects);
             effects.lost_from = Some((self.name.clone(), self.id));
         }
@@ -171,7 +171,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Wakes puts to their refusal, and all that wait for one.
+    /// Wakes the waiting puts, which are refused now, and those that wait for a refusal.
     pub(crate) fn release_putters(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
         effects.wake.extend(control.lines.putters.pop_all());
         effects.wake.extend(control.lines.refused.pop_all());
@@ -179,12 +179,12 @@ impl<T> Shared<T> {
         self.flag_waiters(control);
     }
 
-    /// The double reading; see the top of this file.
+    /// Ends the queue if all is done, by the double reading at the top of this file.
     fn finish(&self, control: &mut Control<T>, effects: &mut Effects<T>) {
-        // Two shortcuts: the consumer that takes what is still there, or ends the claim that is seen, looks
-        // again, for DRAINING is up.
+        // Two shortcuts. The consumer that takes an item seen here, or ends a claim seen here, checks again, as DRAINING
+        // is raised.
         let something_to_take = !self.is_empty(control);
-        if (something_to_take && !control.life.abandoned) || control.registry.somebody_is_busy() {
+        if (something_to_take && !control.life.abandoned) || control.registry.any_consumer_busy() {
             return;
         }
         let settled: u64 = control.registry.consumers().map(ConsumerRow::settled).sum();
@@ -199,12 +199,13 @@ impl<T> Shared<T> {
             self.end(control, effects, outcome, control.settled_totals());
         } else if control.life.abandoned {
             let left = self.take_all(control, effects);
-            let keeper = if control.life.shut_down { &mut control.left } else { &mut effects.discard };
+            let keeper = if control.life.shut_down { &mut control.leftovers } else { &mut effects.discard };
             *keeper = left;
             self.end(control, effects, Outcome::Abandoned, control.settled_totals());
         }
     }
 
+    /// Ends the queue.
     pub(crate) fn end(&self, control: &mut Control<T>, effects: &mut Effects<T>, outcome: Outcome, totals: Totals) {
         self.store.close(Closed::Everybody);
         self.flags.raise(ENDED);

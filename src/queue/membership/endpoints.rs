@@ -1,18 +1,19 @@
-//! Endpoints open and close.
+//! How endpoints open and close.
 
 use std::sync::Arc;
 
-use super::counters::{ConsumerRow, ProducerEndpoint, ProducerRow};
+use super::consumer_row::ConsumerRow;
+use super::producer_row::{ProducerEndpoint, ProducerRow};
 use super::registry::HandleKey;
 use crate::error::{OpenError, Refusal};
 use crate::queue::shared::Shared;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 impl<T> Shared<T> {
-    /// Counts another handle that can open endpoints, if there is one still.
+    /// Counts another handle that can open endpoints. Returns whether there was one.
     ///
-    /// Counted under the mutex under which the last one seals: a weak handle is upgraded before that, and the one
-    /// that is dropped then is not the last; or it finds none, and there never is one again.
+    /// The last handle seals under the same mutex. So a weak handle is upgraded either before, and then another handle is
+    /// the last, or it finds none, and there is never one again.
     pub(crate) fn add_opener(&self) -> bool {
         let openers = &mut self.control().registry.openers;
         let open = *openers > 0;
@@ -20,11 +21,11 @@ impl<T> Shared<T> {
         open
     }
 
-    /// C3. After the last one nobody can open endpoints here any more.
+    /// Uncounts a handle that can open endpoints. The last one seals the queue (C3).
     pub(crate) fn close_opener(&self) {
         self.change(|control, _| {
             control.registry.openers -= 1;
-            // Where other processes can, that does not seal the queue.
+            // Other processes may still open endpoints of a remote queue.
             control.life.sealed |= control.registry.openers == 0 && self.store.ends_here();
         });
     }
@@ -35,7 +36,7 @@ impl<T> Shared<T> {
         watched: bool,
     ) -> Result<(HandleKey, Arc<ProducerRow>), OpenError> {
         let mut control = self.control();
-        // Consumers may join a queue that others have sealed: that replaces those which a crash took.
+        // Unlike consumers, which may join a queue that another process sealed, to replace those lost in a crash.
         control.life.may_open(control.life.is_sealed())?;
         let opened = control.registry.open_producer(name, watched);
         self.store.membership_changed();
@@ -48,12 +49,12 @@ impl<T> Shared<T> {
         control.registry.producer_is_open(endpoint.id).then(|| control.registry.add_handle(Arc::clone(endpoint)))
     }
 
-    /// C2: the endpoint closes with its last handle.
+    /// Closes a handle. The endpoint closes with its last handle (C2).
     pub(crate) fn close_handle(&self, key: HandleKey) {
         self.change(|control, _| control.registry.remove_handle(key));
     }
 
-    /// Closes watched endpoints with all their handles; their waiting puts wake to it (A3).
+    /// Closes watched endpoints with all their handles, and wakes their waiting puts (A3).
     pub(crate) fn close_endpoints(&self, endpoints: &[Arc<ProducerEndpoint>]) {
         for endpoint in endpoints {
             endpoint.shut();
@@ -76,7 +77,7 @@ impl<T> Shared<T> {
         Ok(opened)
     }
 
-    /// From now on a pool may open consumers, also after seal (D7).
+    /// Counts a pool, which may open consumers from now on, also after seal (D7).
     pub(crate) fn open_pool(&self) -> Result<(), OpenError> {
         let mut control = self.control();
         control.life.may_open(control.life.sealed)?;
@@ -94,12 +95,10 @@ impl<T> Shared<T> {
         self.control().registry.open_consumer(Some(name))
     }
 
-    /// Opens another consumer beside one that is open, also after seal.
+    /// Opens another consumer beside one that is open, also after seal. It has the same name, if that was given.
     pub(crate) fn add_consumer(&self, beside: &ConsumerRow) -> Arc<ConsumerRow> {
         self.change(|control, _| {
-            // A name that was given stays; one that is only the id does not.
-            let named = *beside.name != *beside.id.to_string();
-            let name = named.then(|| Arc::clone(&beside.name));
+            let name = beside.given_name().cloned();
             let row = control.registry.add_consumer(name, Arc::clone(&beside.shut));
             if beside.is_shut() {
                 control.registry.close_shut_consumers();
@@ -114,8 +113,7 @@ impl<T> Shared<T> {
 
     /// Closes watched consumers from outside, with their clones: their takes end (A3).
     pub(crate) fn shut_consumers<'a>(&self, flags: impl IntoIterator<Item = &'a AtomicBool>) {
-        // Raised before the mutex is taken: a clone made meanwhile is in the registry by then, or
-        // sees it.
+        // Set before the mutex is taken: a clone made meanwhile is either in the registry by then, or sees the flag.
         for shut in flags {
             shut.store(true, SeqCst);
         }

@@ -9,17 +9,17 @@ pub(crate) struct Lifecycle {
     pub(crate) sealed: bool,
     /// `seal` was called in this process.
     pub(crate) seal_said: bool,
-    /// Shutting down: puts are refused although producers are open.
+    /// The queue is shutting down: puts are refused although producers are open.
     pub(crate) shut_down: bool,
-    /// Sealed and without consumers: what is left can only come from returned leases.
+    /// The queue is sealed and has no consumer: puts are refused, and only returned leases add items.
     pub(crate) abandoned: bool,
-    /// This process may not put into a queue that is elsewhere.
+    /// The remote store takes no more puts from this process.
     pub(crate) puts_refused: bool,
     pub(crate) ended: Option<Drained>,
     pub(crate) elsewhere: RemoteStatus,
 }
 
-/// What other processes have done, if there are any.
+/// What other processes have done, if the store is remote.
 #[derive(Debug, Default)]
 pub(crate) struct RemoteStatus {
     pub(crate) sealed: bool,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::queue::ids::{ConsumerId, ProducerId, QueueId};
-use crate::queue::membership::counters::{ConsumerRow, LastPut, ProducerEndpoint, ProducerRow};
+use crate::queue::membership::consumer_row::ConsumerRow;
+use crate::queue::membership::producer_row::{LastPut, ProducerEndpoint, ProducerRow};
 use crate::sync::atomic::AtomicBool;
 
-/// What closed endpoints leave behind.
+/// The counts of endpoints that are closed.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Folded {
     pub(crate) accepted: u64,
@@ -16,7 +17,7 @@ pub(crate) struct Folded {
     pub(crate) taken: u64,
 }
 
-/// All endpoints that are open, consumers that still hold items, and who can open further ones.
+/// The open endpoints, closed consumers that still hold items, and how many handles and pools can open further ones.
 #[derive(Debug)]
 pub(crate) struct Registry {
     queue: QueueId,
@@ -27,7 +28,7 @@ pub(crate) struct Registry {
     producers: BTreeMap<HandleKey, Arc<ProducerRow>>,
     consumers: BTreeMap<ConsumerId, Arc<ConsumerRow>>,
     open_consumers: usize,
-    /// Handles that can open endpoints. Once there is none, there never will be.
+    /// Handles that can open endpoints. Once there is none, there is never one again.
     pub(crate) openers: usize,
     /// Pools that run: each can open consumers at any time.
     pub(crate) pools: usize,
@@ -72,12 +73,12 @@ impl Registry {
         (key, row)
     }
 
-    /// Those who wait for their turn at a handle.
+    /// Takes the wakers of the puts that wait for their turn at a handle.
     pub(crate) fn turn_wakers(&self) -> impl Iterator<Item = Waker> {
         self.producers.values().flat_map(|row| row.turns.wakers())
     }
 
-    /// Idempotent: the endpoint may have been closed from outside before.
+    /// Closes a handle. Idempotent, as the endpoint may have been closed from outside before.
     pub(crate) fn remove_handle(&mut self, key: HandleKey) {
         let Some(row) = self.producers.remove(&key) else { return };
         let mut folded = row.endpoint.folded();
@@ -86,7 +87,7 @@ impl Registry {
         self.folded.accepted += row.puts();
     }
 
-    /// Closes all handles of one endpoint. Those who wait for their turn at them come back.
+    /// Closes all handles of one endpoint. Returns the wakers of the puts that wait for their turn at them.
     pub(crate) fn remove_producer(&mut self, id: ProducerId) -> Vec<Waker> {
         let handles = self.producers.range(HandleKey(id, 0)..=HandleKey(id, u64::MAX));
         let (keys, wakers): (Vec<_>, Vec<_>) = handles.map(|(key, row)| (*key, row.turns.wakers())).unzip();
@@ -108,11 +109,11 @@ impl Registry {
         self.add_consumer(name, Arc::default())
     }
 
-    /// Another one that is closed from outside together with those that share `shut`.
+    /// Adds a consumer that is closed from outside together with those that share `shut`.
     pub(crate) fn add_consumer(&mut self, name: Option<Arc<str>>, shut: Arc<AtomicBool>) -> Arc<ConsumerRow> {
         self.last_consumer += 1;
         let id = ConsumerId { queue: self.queue, number: self.last_consumer };
-        let row = Arc::new(ConsumerRow::new(id, name.unwrap_or_else(|| id.to_string().into()), shut));
+        let row = Arc::new(ConsumerRow::new(id, name, shut));
         self.consumers.insert(id, Arc::clone(&row));
         self.open_consumers += 1;
         row
@@ -127,16 +128,16 @@ impl Registry {
         }
     }
 
-    /// The consumer has gone. Its row stays until all it held is settled.
+    /// Closes a consumer. Its row stays until all that it held is settled.
     pub(crate) fn close_consumer(&mut self, row: &ConsumerRow) {
-        // Flag, then look: a settle that this look does not count sees the flag and comes here.
+        // Flag first, then look: a settle that this look misses sees the flag, and removes the row.
         if row.close() {
             self.open_consumers -= 1;
         }
         self.fold_consumer(row);
     }
 
-    /// Removes the row of a consumer that has gone and holds nothing.
+    /// Removes the row of a closed consumer that holds nothing.
     pub(crate) fn fold_consumer(&mut self, row: &ConsumerRow) {
         if row.in_flight() == 0 && self.consumers.remove(&row.id).is_some() {
             self.folded.accepted += row.children();
@@ -153,9 +154,9 @@ impl Registry {
         self.open_consumers
     }
 
-    /// Whether some consumer has a claim that is not settled. Starts with the one that had last
-    /// time, so that a long end does not go through all consumers at every settle.
-    pub(crate) fn somebody_is_busy(&mut self) -> bool {
+    /// Returns whether some consumer has a claim that is not settled. It starts with the one found last time, so that a
+    /// long end does not look at all consumers at every settle.
+    pub(crate) fn any_consumer_busy(&mut self) -> bool {
         if self.last_busy().is_some_and(|row| row.in_flight() > 0) {
             return true;
         }
@@ -164,9 +165,9 @@ impl Registry {
         found.is_some()
     }
 
-    /// Whether a consumer other than this one has, and will come for more: it is open, may take, and
-    /// is not stuck. It may miss one where there are many: nobody waits for the answer to be right.
-    pub(crate) fn somebody_else_is_at_work(&self, than: ConsumerId) -> bool {
+    /// Returns whether a consumer other than this one has such a claim and will take more: it is open, may take, and is not
+    /// stuck. Among many it may miss one: then the giver takes its own item, which is allowed.
+    pub(crate) fn another_consumer_works(&self, than: ConsumerId) -> bool {
         let at_work = |row: &Arc<ConsumerRow>| {
             row.id != than && row.in_flight() > 0 && !row.is_closed() && row.is_free() && !row.is_stuck()
         };
@@ -186,7 +187,7 @@ impl Registry {
         self.consumers.values().map(|row| &**row)
     }
 
-    /// Open producer endpoints: the first of their rows, the number of handles, all their puts.
+    /// Lists the open producers, each with the sums over its handles.
     pub(crate) fn producers(&self) -> Vec<OpenProducerRow<'_>> {
         let mut open: Vec<OpenProducerRow<'_>> = Vec::new();
         for row in self.producers.values() {

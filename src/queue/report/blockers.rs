@@ -1,4 +1,4 @@
-//! Why a queue is not drained, by name, and how that and a snapshot are printed.
+//! Why a queue is not drained, and how that and snapshots are printed.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub enum Blocker {
     NotSealed,
     /// A producer may still put.
     ProducerOpen(ProducerStatus),
-    /// The queue is sealed and its last consumer has gone: what is buffered will never be taken.
+    /// The queue is sealed and its last consumer is gone: the buffered items will never be taken.
     Abandoned {
         /// How many items will be dropped.
         items: usize,
@@ -37,9 +37,9 @@ pub enum Blocker {
         /// How many.
         items: usize,
     },
-    /// A consumer has not settled what it was handed.
+    /// A consumer holds items that it has not settled.
     Leased(ConsumerStatus),
-    /// Another process may open endpoints, may put, or has not settled what it holds.
+    /// Another process may open endpoints, may put, or holds items that it has not settled.
     Process(ProcessStatus),
 }
 
@@ -82,14 +82,14 @@ impl fmt::Display for Blocker {
                 write!(f, "{} failed and will come back after the backoff", count(*items as u64, "item"))
             }
             Self::Leased(consumer) => {
-                let stuck = if consumer.stuck { " is stuck," } else { "" };
+                let stuck = if consumer.stuck { " is stuck and" } else { "" };
                 let gone = if consumer.open { "" } else { " (closed)" };
-                let name = OneLine(&consumer.name);
-                write!(f, "consumer {name}{gone}{stuck} holds {}", count(consumer.leased, "item"))?;
+                let (name, items) = (OneLine(&consumer.name), count(consumer.leased, "item"));
+                write!(f, "consumer {name}{gone}{stuck} ")?;
                 match (consumer.last_lease, consumer.leased) {
-                    (Some(age), 1) => write!(f, " since {}", Age(age)),
-                    (Some(age), _) => write!(f, ", the last one since {}", Age(age)),
-                    (None, _) => Ok(()),
+                    (Some(age), 1) => write!(f, "has held {items} for {}", Age(age)),
+                    (Some(age), _) => write!(f, "has held {items}, the last one for {}", Age(age)),
+                    (None, _) => write!(f, "holds {items}"),
                 }
             }
         }
@@ -118,10 +118,9 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessStatus) -> fmt::Re
     write!(f, "; seen {} ago", Age(process.last_seen))
 }
 
-/// Why a queue is not drained: every reason, or none if it has ended.
+/// Every reason why a queue is not drained; empty if it has ended.
 ///
-/// Prints as one line with `{}`, whatever the names are. It is a slice of reasons, and with the feature `serde` a list
-/// of them.
+/// Prints as one line with `{}`. Dereferences to a slice of reasons; with the feature `serde` it serializes as a list.
 ///
 /// # Examples
 ///
@@ -180,7 +179,7 @@ impl fmt::Display for Blockers {
 }
 
 impl Snapshot {
-    /// Why the queue is not drained, with the names of those who keep it from it.
+    /// Returns why the queue is not drained, by name: what is holding it up.
     ///
     /// # Examples
     ///
@@ -195,7 +194,7 @@ impl Snapshot {
     /// let blockers = queue.snapshot().blockers().to_string();
     /// assert!(blockers.contains("not sealed"));
     /// assert!(blockers.contains("producer http is open, 1 put"));
-    /// assert!(blockers.contains("consumer worker-2 holds 1 item"));
+    /// assert!(blockers.contains("consumer worker-2 has held 1 item for "));
     /// # job.ack();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -247,9 +246,9 @@ impl fmt::Display for Snapshot {
             ", {} leased; {} accepted, {} acked, {} taken, {} dead-lettered, {} discarded, {} redelivered",
             self.leased, t.accepted, t.acked, t.taken, t.dead_lettered, t.discarded, t.redelivered
         )?;
-        for (waiting, whom) in [(self.waiting_puts, "put"), (self.waiting_gets, "get")] {
+        for (waiting, operation) in [(self.waiting_puts, "put"), (self.waiting_gets, "get")] {
             if waiting > 0 {
-                write!(f, ", {} waiting", count(waiting as u64, whom))?;
+                write!(f, ", {} waiting", count(waiting as u64, operation))?;
             }
         }
         for blocker in &self.blockers() {
@@ -266,7 +265,7 @@ mod tests {
     use super::{Blocker, ProcessStatus};
 
     #[test]
-    fn what_other_processes_are_called_stays_on_its_line() {
+    fn names_of_other_processes_stay_on_their_line() {
         let process = ProcessStatus {
             name: "web\n  waits: nothing".to_owned(),
             can_open: false,

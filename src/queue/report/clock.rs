@@ -1,7 +1,6 @@
-//! The queue's clock: milliseconds since it was built, read in a few nanoseconds.
+//! The queue's clock: milliseconds since the queue was built, read in a few nanoseconds.
 //!
-//! It serves the ages that a snapshot shows and the backoff before a redelivery; nothing in the
-//! contract rests on it.
+//! It is used for the ages in snapshots and for the backoff before a redelivery. No rule of the contract depends on it.
 
 use std::ops::Add;
 use std::time::Duration;
@@ -23,15 +22,14 @@ impl Ticks {
 impl Add<Duration> for Ticks {
     type Output = Self;
 
-    /// Not earlier: parts of a millisecond count as a whole one.
+    /// Rounds up to whole milliseconds, so that nothing is due too early.
     fn add(self, later: Duration) -> Self {
         let millis = later.as_nanos().div_ceil(1_000_000);
         Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
     }
 }
 
-/// The kernel's coarse monotonic clock: exact to some milliseconds, and a quarter of the price of
-/// `Instant::now`.
+/// The kernel's coarse monotonic clock: precise to some milliseconds, at a quarter of the cost of `Instant::now`.
 #[derive(Debug)]
 pub(crate) struct Clock {
     built: CoarseInstant,

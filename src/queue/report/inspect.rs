@@ -36,7 +36,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Those that are open, and those that hold items.
+    /// Describes the consumers that are open or hold items.
     pub(crate) fn consumers(&self, control: &Control<T>) -> Vec<ConsumerStatus> {
         let now = self.clock.now();
         let rows = control.registry.consumers().filter(|row| !row.is_closed() || row.in_flight() > 0).map(|row| {

@@ -1,8 +1,8 @@
 //! What the queue tells about itself.
 //!
-//! - `snapshot.rs`: the queue at a moment, and how it ended; `inspect.rs`: how that is taken
+//! - `snapshot.rs`: the queue at a moment, and how it ended; `inspect.rs`: how a snapshot is taken
 //! - `blockers.rs`: why the queue is not drained
-//! - `clock.rs`: the time that ages are measured in; `units.rs`: how ages and numbers are written
+//! - `clock.rs`: the clock of ages and backoffs; `units.rs`: how ages and numbers are printed
 
 pub(crate) mod blockers;
 pub(crate) mod clock;

@@ -1,14 +1,14 @@
-//! What the queue tells about itself: its state, totals, endpoints, and why it is not done.
+//! What snapshots and reports contain: the state, totals and endpoints of a queue.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::queue::ids::{ConsumerId, ProducerId, QueueId};
 
-/// How far a queue has come. It moves one way only: `Open`, `Sealed`, `Draining`, `Drained`, or to
-/// `Aborted` from any but `Drained`. It may skip a step.
+/// How far a queue has come.
 ///
-/// A later state is the greater one: `state >= State::Drained` says that the queue has ended.
+/// The state moves one way: `Open`, `Sealed`, `Draining`, `Drained`, or to `Aborted` from any but `Drained`. It may skip
+/// steps. Later states are greater: `state >= State::Drained` means that the queue has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -21,7 +21,7 @@ pub enum State {
     Draining,
     /// Everything that was put is settled.
     Drained,
-    /// Ended before that; the [`Outcome`] tells whether by an abort or abandoned.
+    /// The queue ended before that; the [`Outcome`] tells whether it was aborted or abandoned.
     Aborted,
 }
 
@@ -44,9 +44,9 @@ impl fmt::Display for State {
 pub enum Outcome {
     /// Every item was settled: acked, taken, or given up as a dead letter.
     Complete,
-    /// Somebody called `abort`, or a shutdown ran out of time.
+    /// `abort` was called, or a shutdown ran out of time.
     Aborted,
-    /// Items were left, and no consumer to take them.
+    /// Items were left, and no consumer could take them.
     Abandoned,
     /// This process has left the queue, which goes on elsewhere.
     Left,
@@ -54,13 +54,13 @@ pub enum Outcome {
 
 /// What became of the items so far.
 ///
-/// With no call running, `accepted` = `acked` + `taken` + `dead_lettered` + `discarded` + buffered
-/// + leased. Over Redis they are those of all processes, and so are the items that are buffered and leased in this sum.
+/// While no call runs, `accepted` = `acked` + `taken` + `dead_lettered` + `discarded` + buffered + leased. Over Redis all
+/// of these count the items of all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Totals {
-    /// Items that the queue took in, from producers and through leases.
+    /// Items that the queue accepted, from producers and through leases.
     pub accepted: u64,
     /// Items whose lease ended with `ack`.
     pub acked: u64,
@@ -73,16 +73,15 @@ pub struct Totals {
     pub discarded: u64,
     /// How many times an item came back to the buffer. Not part of the sum above.
     pub redelivered: u64,
-    /// Producers that died with their process, which may have had more to put. 0 in memory: there, all die
-    /// together.
+    /// Producers that were lost with their process, and may have had more to put. Always 0 in memory.
     #[cfg_attr(feature = "serde", serde(default))]
     pub lost_producers: u64,
 }
 
-/// The end of a queue, however it came (look at `outcome`), as a consumer actor hears of it and
-/// `drained()` returns it.
+/// Tells that a queue has ended, and how. Consumer actors get it as a message, and `drained()` returns it.
 ///
-/// It names the queue but not its item type: an actor may consume from several queues.
+/// The queue need not be drained: look at `outcome`. The type does not depend on the items, as an actor may consume from
+/// several queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -93,23 +92,21 @@ pub struct Drained {
     pub name: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
-    /// What became of the items. When all producers had closed and the outcome is `Complete`, they
-    /// are exact. After an abort or a shutdown, calls that were still running may be missing, and items
-    /// that are still leased are missing from the sum.
+    /// What became of the items. The totals are exact if all producers had closed and the outcome is `Complete`. After an
+    /// abort or a shutdown they may miss calls that were still running, and items that are still leased are in none of them.
     pub totals: Totals,
 }
 
-/// What is left of a queue that was shut down.
+/// How a shutdown ended, and what it left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport<T> {
-    /// How it ended: `Complete`, `Aborted` when the grace was over, `Abandoned` when no consumer was
-    /// left before that.
+    /// How the queue ended: `Complete`, `Aborted` if the grace was over, `Abandoned` if no consumer was left before that.
     pub drained: Drained,
-    /// The items that nobody had been handed when it ended, oldest first.
+    /// The items that no consumer had been handed when the queue ended, oldest first.
     pub left: Vec<T>,
-    /// The consumers that held items when the end of the grace aborted the queue. What they acked after
-    /// that counts, what they did not is discarded.
+    /// The consumers that held items when the end of the grace aborted the queue. Items that they acked later count as
+    /// acked; the others are discarded.
     pub holders: Vec<ConsumerStatus>,
 }
 
@@ -126,12 +123,12 @@ pub struct ProducerStatus {
     pub handles: usize,
     /// Puts through all of its handles.
     pub puts: u64,
-    /// How long ago the last put was, to some milliseconds. `None` if there was none, or if it is
-    /// not known: a put that found no consumer waiting takes no time to look at the clock.
+    /// How long ago the last put was, to some milliseconds. `None` if there was none, or if it is not known: a put that
+    /// finds no consumer waiting does not read the clock.
     pub last_put: Option<Duration>,
 }
 
-/// A consumer that is open, or that has gone and left items unsettled, in a [`Snapshot`].
+/// A consumer that is open, or was dropped and has unsettled items, in a [`Snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -162,26 +159,26 @@ pub struct ConsumerStatus {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ProcessStatus {
-    /// The name it was given, or its host and number there.
+    /// The name it was given, or its host and process id.
     pub name: String,
-    /// Whether it may open endpoints: it holds a handle of the queue.
+    /// Whether it may open endpoints, as it has a handle of the queue.
     pub can_open: bool,
     /// How many producers it has open.
     pub producers: u64,
-    /// Some of their names.
+    /// The names of some of them.
     pub producer_names: Vec<String>,
-    /// How many consumers it has open, and pools.
+    /// How many consumers and pools it has open.
     pub consumers: u64,
     /// Items that it has fetched and not settled.
     pub leased: u64,
-    /// How long ago it last gave a sign of life.
+    /// How long ago Redis last heard of it.
     pub last_seen: Duration,
 }
 
 /// A queue at one moment.
 ///
-/// It prints as a short report with `{}`, [`blockers`](Snapshot::blockers) included. Control characters in names are
-/// printed as escapes (`\n`, `\u{1b}`), there and in the log; the fields have the names as they were given.
+/// Prints with `{}` as a short report that includes the [`blockers`](Snapshot::blockers). Control characters in names are
+/// escaped (`\n`, `\u{1b}`), there and in the log; the fields have the names as they were given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -194,7 +191,7 @@ pub struct Snapshot {
     pub state: State,
     /// Its bound, in items.
     pub capacity: Option<usize>,
-    /// Items that wait for a consumer, those that are delayed included.
+    /// Items that wait for a consumer, including delayed ones.
     pub buffered: usize,
     /// Items that failed and wait for their [backoff](crate::Builder::redelivery_backoff) to be over.
     pub delayed: usize,
@@ -206,18 +203,17 @@ pub struct Snapshot {
     pub waiting_gets: usize,
     /// What became of the items so far.
     pub totals: Totals,
-    /// Pools that run: each can open consumers at any time.
+    /// Running pools: each can open consumers at any time.
     pub pools: usize,
     /// Producers that are open.
     pub producers: Vec<ProducerStatus>,
     /// Consumers that are open or hold items.
     pub consumers: Vec<ConsumerStatus>,
-    /// Whether several processes share it: then buffered, delayed, totals are those of all of them, of at most a
-    /// second ago; the rest is of this one.
+    /// Whether several processes share the queue. Then `buffered`, `delayed` and `totals` count the items of all of them, as
+    /// of at most a second ago, and the rest describes this process.
     #[cfg_attr(feature = "serde", serde(default))]
     pub distributed: bool,
-    /// How long ago the oldest item was put, of those that come next. Known only of a queue that several processes
-    /// share.
+    /// How long ago the oldest of the next items was put. Known only if several processes share the queue.
     #[cfg_attr(feature = "serde", serde(default))]
     pub oldest: Option<Duration>,
     /// The other processes.

@@ -1,14 +1,14 @@
-//! Numbers and times as people read them.
+//! How numbers and times are printed.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A number of things: `1 item`, `2 items`.
+/// Prints a number of things: `1 item`, `2 items`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A duration as one reads it: `80 ms`, `5 s`, `3 min`, `2 h`.
+/// Prints a duration: `80 ms`, `5 s`, `3 min`, `2 h`.
 pub(crate) struct Age(pub(crate) Duration);
 
 impl fmt::Display for Age {

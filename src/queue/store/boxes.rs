@@ -1,15 +1,14 @@
-//! The boxes: items in memory that no consumer has been handed yet.
+//! The boxes: items in memory that no consumer was handed yet.
 //!
-//! Producers put into the inbox, consumers take from the outbox, and a consumer that finds the outbox empty swaps
-//! the two. So both sides work at the same time, each on memory of its own; they meet once for as many
-//! items as have gathered. The lock of each box is held for a few instructions, and no foreign code runs
-//! under it.
+//! Producers put into the inbox, consumers take from the outbox, and a consumer that finds the outbox empty swaps the two.
+//! So both sides work at the same time, each on memory of its own, and meet once for all the items that have gathered. The
+//! lock of each box is held for a few instructions, and no user code runs under it.
 //!
 //! # A waiter is seen
 //!
 //! A thread that is about to wait raises a flag, goes once through the lock of the other side, and looks again.
-//! The other side puts or takes with that lock held, and reads the flag afterwards. Whichever has the lock first: if
-//! the waiter, the other side sees its flag; if the other side, the waiter's second look sees what was put or taken.
+//! The other side puts or takes with that lock held, and reads the flag afterwards. If the waiter has the lock first, the
+//! other side sees its flag. If the other side has it first, the waiter's second look sees what was put or taken.
 //!
 //! # The capacity belongs to producers
 //!
@@ -19,12 +18,13 @@
 //!
 //! # A waiting put has its turn
 //!
-//! A put may take room before puts that wait: otherwise each item of a full queue would cost a park and a wake-up.
-//! After [`PUTS_PAST_LINE`] of them one place is kept, until the first of the line or a put that was woken has used
-//! it, or no put waits any more. So a put that was woken finds room, however busy the others are; and the others lose
-//! one place of the capacity, not the time that the wake-up takes. The line does not sleep beside a kept place that is
-//! free: when it became free, its first was woken, or its second look takes it. Where the place is for a put that was
-//! woken and does not come, the next of the line looks again some times, and then has it (`Standing` in `waiters.rs`).
+//! A put may take room before puts that wait: otherwise each item of a full queue would cost a park and a wake-up. After
+//! [`PUTS_PAST_LINE`] such puts one place is kept, until the first of the line or a put that was woken has used it, or no
+//! put waits any more. So a put that was woken finds room, however busy the others are, and the others lose one place of the
+//! capacity, not the time that the wake-up takes. No line sleeps beside a kept place that is free: when the place became
+//! free, the first of the line was woken, or its second look takes it. If the place is kept for a put that was woken and is
+//! not polled any more, the next of the line looks again a number of times, and then may use it (`Standing` in
+//! `waiters.rs`).
 
 use std::collections::VecDeque;
 use std::mem::{self, size_of};
@@ -38,7 +38,7 @@ use crate::sync::atomic::{
 };
 use crate::sync::{PUTS_PAST_LINE, SpinGuard, SpinLock};
 
-/// A box of this size is kept when it is empty, whatever is put next.
+/// An empty box keeps its memory up to this size.
 const KEPT_BYTES: usize = 16 * 1024;
 
 fn kept<T>() -> usize {
@@ -46,7 +46,7 @@ fn kept<T>() -> usize {
 }
 
 pub(crate) struct Boxes<T> {
-    /// If both are locked, then the outbox first.
+    /// To lock both, lock the outbox first.
     inbox: CachePadded<Counted<Inbox<T>>>,
     outbox: CachePadded<Counted<VecDeque<T>>>,
     /// Whether the inbox lists items beyond the capacity.
@@ -59,8 +59,8 @@ pub(crate) struct Boxes<T> {
 /// A box, and how many items ever went through it.
 struct Counted<B> {
     items: SpinLock<B>,
-    /// Written with the lock held, which makes the writer the only one; read without. It is on the cache line
-    /// of the lock, which the writer has anyway. It never wraps, on no machine.
+    /// Written with the lock held, read without. It is on the cache line of the lock, which the writer has anyway. No
+    /// program runs long enough to make it wrap.
     count: AtomicU64,
 }
 
@@ -79,7 +79,7 @@ impl<B> Counted<B> {
         self.count.load(Acquire)
     }
 
-    /// With the lock held.
+    /// Counts an item. The caller holds the lock.
     #[inline]
     fn count_one(&self) {
         self.count.store(self.count.load(Relaxed) + 1, Release);
@@ -88,19 +88,19 @@ impl<B> Counted<B> {
 
 struct Inbox<T> {
     items: VecDeque<T>,
-    /// How many items may be put before a put must look how many were taken: that is a cache line which
-    /// consumers write to. Never below the count, which has to meet it.
+    /// Up to this count items may be put before a put has to read how many were taken, from a cache line that consumers
+    /// write to. Never below the count, as puts compare the two for equality.
     limit: u64,
-    /// From this many puts on a place is kept for those that wait; `u64::MAX` while none does.
+    /// From this count on, a place is kept for puts that wait; `u64::MAX` while none waits.
     kept_from: u64,
-    /// Places that are promised to puts.
+    /// Places that are reserved for puts.
     permits: u64,
     /// The items beyond the capacity, some of which may have been taken.
     overflow: Overflow,
     closed: Closed,
 }
 
-/// Whom the inbox refuses.
+/// What the inbox refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Closed {
     Nobody,
@@ -123,7 +123,7 @@ impl<T> Inbox<T> {
 }
 
 impl<T> Boxes<T> {
-    /// `None` is without a bound.
+    /// Creates empty boxes; a capacity of `None` is unbounded.
     pub(crate) fn new(capacity: Option<usize>) -> Self {
         let inbox = Inbox {
             items: VecDeque::new(),
@@ -146,13 +146,13 @@ impl<T> Boxes<T> {
         self.capacity
     }
 
-    /// Appends an item, and has it `counted` before a consumer can take it. Only `by_right` it may use
-    /// the place that is kept.
+    /// Appends an item, and calls `counted` before a consumer can take it. An `entitled` put may use the place that is kept
+    /// for the line.
     #[inline]
-    pub(crate) fn push(&self, put: &mut Option<T>, by_right: bool, counted: impl FnOnce()) -> Result<(), PushError> {
+    pub(crate) fn push(&self, put: &mut Option<T>, entitled: bool, counted: impl FnOnce()) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();
-        if count == inbox.limit && !self.raise_limit(&mut inbox, count, by_right) {
+        if count == inbox.limit && !self.raise_limit(&mut inbox, count, entitled) {
             return Err(inbox.refusal());
         }
         self.append(&mut inbox, put);
@@ -167,34 +167,34 @@ impl<T> Boxes<T> {
         self.inbox.count_one();
     }
 
-    /// Sets the limit anew. Returns whether there is room.
+    /// Updates the limit. Returns whether there is room.
     #[inline(never)]
-    fn raise_limit(&self, inbox: &mut Inbox<T>, count: u64, by_right: bool) -> bool {
+    fn raise_limit(&self, inbox: &mut Inbox<T>, count: u64, entitled: bool) -> bool {
         if inbox.closed != Closed::Nobody {
             return false;
         }
-        let limit = self.limit(inbox, count, by_right);
-        // Never more than the one place of the line: the next put is another's.
-        inbox.limit = if by_right { limit.min(count + 1) } else { limit };
+        let limit = self.limit(inbox, count, entitled);
+        // Not beyond the one place of the line: the next put may not be entitled.
+        inbox.limit = if entitled { limit.min(count + 1) } else { limit };
         count < limit
     }
 
-    /// Up to which count a put may be made now, and never below the count.
-    fn limit(&self, inbox: &mut Inbox<T>, count: u64, by_right: bool) -> u64 {
+    /// Returns the count up to which puts may be made now. It is never below the count.
+    fn limit(&self, inbox: &mut Inbox<T>, count: u64, entitled: bool) -> u64 {
         let Some(capacity) = self.capacity else { return u64::MAX };
         let taken = self.forget_taken(inbox);
-        // Permits are part of the capacity, so this does not go below zero.
+        // Permits are part of the capacity, so the difference is not negative.
         let places = capacity as u64 - inbox.permits;
         let full = taken.saturating_add(places).saturating_add(inbox.overflow.len());
         let limit = match count < inbox.kept_from {
-            _ if by_right => full,
+            _ if entitled => full,
             true => full.min(inbox.kept_from),
             false => full.saturating_sub(1),
         };
         limit.max(count)
     }
 
-    /// Takes items that have left off the list of those beyond the capacity. Returns how many items were taken.
+    /// Removes items that were taken from the list of those beyond the capacity. Returns how many items were ever taken.
     fn forget_taken(&self, inbox: &mut Inbox<T>) -> u64 {
         let taken = self.outbox.count();
         if inbox.overflow.len() > 0 {
@@ -218,7 +218,7 @@ impl<T> Boxes<T> {
             inbox.overflow.push(number);
             self.overflows.store(true, Relaxed);
         }
-        // It takes nobody's place, and is no put that passed the line.
+        // The item uses no place of a producer, and does not count as a put that passed the line.
         inbox.limit = inbox.limit.saturating_add(1);
         inbox.kept_from = inbox.kept_from.saturating_add(1);
         self.append(&mut inbox, put);
@@ -226,20 +226,20 @@ impl<T> Boxes<T> {
         Ok(())
     }
 
-    /// Promises a place to a put.
-    pub(crate) fn reserve(&self, by_right: bool) -> Result<(), PushError> {
+    /// Reserves a place for a put.
+    pub(crate) fn reserve(&self, entitled: bool) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();
-        if count == inbox.limit && !self.raise_limit(&mut inbox, count, by_right) {
+        if count == inbox.limit && !self.raise_limit(&mut inbox, count, entitled) {
             return Err(inbox.refusal());
         }
         inbox.permits += 1;
-        // The next put has to look what is left.
+        // The next put has to compute the room that is left.
         inbox.limit = count;
         Ok(())
     }
 
-    /// Appends an item in the place that was promised to it, and has it `counted` before a consumer can take it.
+    /// Appends an item in the place that was reserved for it, and calls `counted` before a consumer can take it.
     pub(crate) fn push_reserved(&self, put: &mut Option<T>, counted: impl FnOnce()) -> Result<(), PushError> {
         let mut inbox = self.inbox.lock();
         inbox.permits -= 1;
@@ -252,7 +252,7 @@ impl<T> Boxes<T> {
         Ok(())
     }
 
-    /// Takes a promise back.
+    /// Gives up a reserved place.
     pub(crate) fn cancel_reserve(&self) {
         self.inbox.lock().permits -= 1;
     }
@@ -261,19 +261,19 @@ impl<T> Boxes<T> {
         self.inbox.lock().permits as usize
     }
 
-    /// Returns whether there is room for a put, be it refused or not.
-    pub(crate) fn has_room(&self, by_right: bool) -> bool {
+    /// Returns whether there is room for a put, which may be refused all the same.
+    pub(crate) fn has_room(&self, entitled: bool) -> bool {
         let mut inbox = self.inbox.lock();
         let count = self.inbox.count();
-        count < self.limit(&mut inbox, count, by_right)
+        count < self.limit(&mut inbox, count, entitled)
     }
 
-    /// Returns whether there may be room for a put, after an item was taken or a promise taken back.
+    /// Returns whether there may be room for a put, after an item was taken or a reserved place given up.
     pub(crate) fn may_have_room(&self) -> bool {
         !self.overflows.load(Relaxed) || self.has_room(true)
     }
 
-    /// A put begins to wait: from now on those of others are counted.
+    /// Notes that a put begins to wait: from now on puts that pass the line are counted.
     pub(crate) fn begin_line(&self) {
         let mut inbox = self.inbox.lock();
         if inbox.kept_from == u64::MAX {
@@ -281,7 +281,7 @@ impl<T> Boxes<T> {
         }
     }
 
-    /// A put of the line was made, and there are more.
+    /// Notes that a put of the line was made, and others still wait.
     pub(crate) fn move_line(&self) {
         self.count_passes(&mut self.inbox.lock());
     }
@@ -291,12 +291,12 @@ impl<T> Boxes<T> {
         inbox.limit = inbox.limit.min(inbox.kept_from);
     }
 
-    /// No put waits any more.
+    /// Notes that no put waits any more.
     pub(crate) fn end_line(&self) {
         self.inbox.lock().kept_from = u64::MAX;
     }
 
-    /// Takes the first item into an empty slot. `false` if there is none.
+    /// Takes the first item into an empty slot. Returns whether there was one.
     #[inline]
     pub(crate) fn pop(&self, slot: &mut Option<T>) -> bool {
         let mut outbox = self.outbox.lock();
@@ -315,7 +315,7 @@ impl<T> Boxes<T> {
         }
         let mut inbox = self.inbox.lock();
         mem::swap(&mut inbox.items, &mut outbox);
-        // A box that was once needed and is much too large now goes back to the allocator.
+        // The memory of a box that is much too large by now is freed.
         let too_large = inbox.items.capacity() > outbox.len().saturating_mul(4).max(kept::<T>());
         let dropped = if too_large { mem::take(&mut inbox.items) } else { VecDeque::new() };
         drop(inbox);
@@ -328,12 +328,14 @@ impl<T> Boxes<T> {
         slot.is_some()
     }
 
-    /// After this, either this thread sees what was put, or the producer sees what this thread wrote before.
+    /// Goes through the lock of the inbox. After that, either this thread sees what was put, or the producer sees what this
+    /// thread wrote before.
     pub(crate) fn sync_with_producers(&self) {
         drop(self.inbox.lock());
     }
 
-    /// After this, either this thread sees what was taken, or the consumer sees what this thread wrote before.
+    /// Goes through the lock of the outbox. After that, either this thread sees what was taken, or the consumer sees what
+    /// this thread wrote before.
     pub(crate) fn sync_with_consumers(&self) {
         drop(self.outbox.lock());
     }
@@ -343,21 +345,21 @@ impl<T> Boxes<T> {
         loop {
             let taken = self.outbox.count();
             let put = self.inbox.count();
-            // Nothing was taken in between, so this is how many there were when `put` was read.
+            // No item was taken in between, so the difference was right when `put` was read.
             if self.outbox.count() == taken {
                 return (put - taken) as usize;
             }
         }
     }
 
-    /// Returns what `is_empty` does, without a lock, maybe of a moment ago.
+    /// Returns whether there is no item. It takes no lock, and may be out of date.
     #[inline]
     pub(crate) fn seems_empty(&self) -> bool {
         let taken = self.outbox.count();
         self.inbox.count() == taken
     }
 
-    /// Returns whether a push will hardly find room, without a lock, maybe of a moment ago.
+    /// Returns whether a push would hardly find room. It takes no lock, and may be out of date.
     #[inline]
     pub(crate) fn seems_full(&self) -> bool {
         self.capacity.is_some_and(|capacity| self.len() >= capacity)
@@ -377,7 +379,7 @@ impl<T> Boxes<T> {
         self.closed.load(SeqCst)
     }
 
-    /// Refuses items from now on: none is behind an end that its put raced with.
+    /// Refuses items from now on. A put that races with the end is either before it or refused.
     pub(crate) fn close(&self, closed: Closed) {
         let mut inbox = self.inbox.lock();
         inbox.closed = inbox.closed.max(closed);

@@ -1,4 +1,4 @@
-//! Items that failed and wait before they come back.
+//! Delayed items: they failed, and wait for their backoff to be over.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,30 +7,30 @@ use crate::queue::report::clock::Ticks;
 use crate::queue::store::returned::ReturnedItem;
 use crate::sync::thread::{self, Thread};
 
-/// Items that wait, by when they are due.
+/// Delayed items, by the time at which they are due.
 #[derive(Debug)]
 pub(crate) struct Delayed<T> {
     items: BTreeMap<(Ticks, u64), ReturnedItem<T>>,
-    /// Counts all that ever waited, to tell apart those that are due together.
+    /// Counts all items that were ever delayed, to tell apart those that are due together.
     count: u64,
     timer: Timer,
 }
 
-/// The thread that looks after them: there is one while any of them waits.
+/// The thread that brings the items back. It runs while there are any.
 #[derive(Debug)]
 enum Timer {
     Off,
-    /// It will have its first look soon.
+    /// It was started, and will look at the items soon.
     Starting,
     Sleeping(Thread),
 }
 
-/// What the timer of a queue must be told.
+/// What the caller does with the timer, after unlocking.
 #[must_use]
-pub(crate) enum Call {
+pub(crate) enum TimerAction {
     Nothing,
     Start,
-    LookAgain(Thread),
+    Wake(Thread),
 }
 
 impl<T> Delayed<T> {
@@ -46,17 +46,17 @@ impl<T> Delayed<T> {
         self.items.is_empty()
     }
 
-    pub(crate) fn insert(&mut self, due: Ticks, returned: ReturnedItem<T>) -> Call {
+    pub(crate) fn insert(&mut self, due: Ticks, returned: ReturnedItem<T>) -> TimerAction {
         let earliest = self.items.first_key_value().is_none_or(|((first, _), _)| due < *first);
         self.count += 1;
         self.items.insert((due, self.count), returned);
         match &self.timer {
             Timer::Off => {
                 self.timer = Timer::Starting;
-                Call::Start
+                TimerAction::Start
             }
-            Timer::Sleeping(thread) if earliest => Call::LookAgain(thread.clone()),
-            Timer::Starting | Timer::Sleeping(_) => Call::Nothing,
+            Timer::Sleeping(thread) if earliest => TimerAction::Wake(thread.clone()),
+            Timer::Starting | Timer::Sleeping(_) => TimerAction::Nothing,
         }
     }
 
@@ -65,14 +65,14 @@ impl<T> Delayed<T> {
         (first.key().0 <= now).then(|| first.remove())
     }
 
-    /// How long this thread, which is the timer, may sleep. `None` if it is needed no more.
+    /// Returns how long this thread, which is the timer, may sleep. `None` if it can end.
     pub(crate) fn sleep(&mut self, now: Ticks) -> Option<Duration> {
         let next = self.items.first_key_value().map(|((due, _), _)| due.since(now));
         self.timer = if next.is_some() { Timer::Sleeping(thread::current()) } else { Timer::Off };
         next
     }
 
-    /// Takes all of them, and the timer, to be woken, for it has no more to do.
+    /// Takes all items, and the timer's thread, which the caller wakes so that it ends.
     pub(crate) fn take_all(&mut self) -> (impl Iterator<Item = ReturnedItem<T>> + use<T>, Option<Thread>) {
         let timer = match &self.timer {
             Timer::Sleeping(thread) => Some(thread.clone()),

@@ -1,42 +1,42 @@
-//! What the driver of a remote store asks of the queue, and tells it.
+//! What the driver of a remote store asks and tells the queue.
 
 use super::Store;
 use super::boxes::Closed;
 use crate::queue::effects::{Effects, wake};
-use crate::queue::membership::counters::ConsumerRow;
+use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::membership::lifecycle::RemoteStatus;
 use crate::queue::report::snapshot::{Outcome, Totals};
 use crate::queue::report::units::count;
 use crate::queue::shared::{Control, Shared};
 use crate::queue::waiting::lines::Line;
 
-/// What the other side is to know of this process.
+/// What the remote store is told of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocalStatus {
-    /// Somebody said `seal` here.
+    /// `seal` was called in this process.
     pub(crate) sealed: bool,
-    /// Endpoints may be opened here.
+    /// This process may open endpoints.
     pub(crate) can_open: bool,
     pub(crate) producers: usize,
-    /// Some of their names.
+    /// The names of some of them.
     pub(crate) names: Vec<String>,
-    /// Consumers that are open, and pools, which may open some.
+    /// Open consumers, and pools, which may open some.
     pub(crate) consumers: usize,
     pub(crate) leased: u64,
-    /// Room that was promised to puts, which a shutdown waits for.
+    /// Permits, which a shutdown waits for.
     pub(crate) permits: usize,
-    /// A shutdown: this process is to leave.
+    /// This process shuts its part of the queue down, and leaves.
     pub(crate) leaving: bool,
     pub(crate) ended: bool,
 }
 
 impl<T> Shared<T> {
-    /// Items came for `count` waiting getters.
+    /// Wakes `count` waiting getters, for which there are items.
     pub(crate) fn notify_getters(&self, count: usize) {
         self.tell(Line::Getters, count);
     }
 
-    /// There is room for `count` waiting puts.
+    /// Wakes `count` waiting puts, for which there is room.
     pub(crate) fn notify_putters(&self, count: usize) {
         self.tell(Line::Putters, count);
     }
@@ -49,14 +49,17 @@ impl<T> Shared<T> {
         wake(wakers);
     }
 
-    /// Returns how many items consumers wait for. One that works on several at once waits for as many as it may hold.
+    /// Returns how many items the waiting consumers could take. One that works on several at once takes as many as it may
+    /// hold.
     pub(crate) fn awaited_items(&self) -> usize {
         let control = self.control();
-        // Where many wait, one for each is enough to begin with.
-        let rows = control.lines.getters.consumers().take(FEW).filter_map(|id| control.registry.consumer(id));
+        // If many consumers wait, one item for each of the others is enough to begin with.
+        let rows =
+            control.lines.getters.consumers().take(MAX_CONSUMERS_ASKED).filter_map(|id| control.registry.consumer(id));
         control.lines.getters.len() + rows.map(|row| row.room() - 1).sum::<usize>()
     }
 
+    /// Describes this process to the remote store.
     pub(crate) fn local_status(&self) -> LocalStatus {
         let (control, permits) = (self.control(), self.store.permits());
         let Control { life, registry, .. } = &*control;
@@ -69,7 +72,7 @@ impl<T> Shared<T> {
                 () if leaving => permits.min(1),
                 () => producers.len(),
             },
-            names: producers.iter().take(NAMES).map(|open| open.endpoint.name.to_string()).collect(),
+            names: producers.iter().take(MAX_PRODUCER_NAMES).map(|open| open.endpoint.name.to_string()).collect(),
             consumers: registry.open_consumers() + registry.pools,
             permits,
             leased: registry.consumers().map(ConsumerRow::in_flight).sum(),
@@ -82,12 +85,12 @@ impl<T> Shared<T> {
         self.control().life.shut_down
     }
 
-    /// What the others have done.
+    /// Notes what the other processes have done.
     pub(crate) fn learn(&self, sealed: bool, draining: bool) {
         self.control().life.elsewhere = RemoteStatus { sealed, draining };
     }
 
-    /// The queue takes no more puts from this process.
+    /// Refuses puts, as the remote store takes no more from this process.
     pub(crate) fn refuse_puts(&self) {
         self.change(|control, effects| {
             control.life.puts_refused = true;
@@ -95,11 +98,11 @@ impl<T> Shared<T> {
             self.release_putters(control, effects);
             self.refuse_unconfirmed(control, effects);
         });
-        // A flush does not wait for them any more.
+        // Flushes do not wait for the refused puts any more.
         self.notify_flushers();
     }
 
-    /// The queue has ended, or this process has left it.
+    /// Ends the queue here: it has ended elsewhere, or this process has left it.
     pub(crate) fn end_remote(&self, outcome: Outcome, totals: Totals) {
         self.change(|control, effects| {
             if control.ended().is_none() {
@@ -114,19 +117,21 @@ impl<T> Shared<T> {
         let (detached, wakers) = remote.driver.refuse();
         effects.wake.extend(wakers);
         if control.life.shut_down {
-            // For its report.
-            control.left.extend(detached);
+            // The report of the shutdown has them.
+            control.leftovers.extend(detached);
         } else if !detached.is_empty() {
             let puts = count(detached.len() as u64, "put");
-            effects.error =
-                Some(format!("{}: refused and dropped, as nobody waits for the answer: {puts}", self.label()));
+            effects.error = Some(format!(
+                "{}: {puts} accepted and then refused; dropped, as no caller waits for the answer",
+                self.label()
+            ));
             effects.discard.extend(detached);
         }
     }
 }
 
-/// How many of the waiting consumers are asked how many items they wait for; of the others, one each.
-const FEW: usize = 64;
+/// This many waiting consumers are asked how many items they could take. One item is counted for each of the others.
+const MAX_CONSUMERS_ASKED: usize = 64;
 
-/// So many producers are told by name.
-const NAMES: usize = 20;
+/// This many producers are reported by name.
+const MAX_PRODUCER_NAMES: usize = 20;

@@ -1,4 +1,4 @@
-//! Puts and takes of items that are elsewhere.
+//! Puts and takes, if the store is remote.
 
 use std::task::Waker;
 
@@ -9,7 +9,8 @@ use super::take::{Take, Taken};
 use crate::error::{Refusal, TryGetError};
 use crate::queue::effects::{drop_quietly, wake};
 use crate::queue::flags::ENDED;
-use crate::queue::membership::counters::{ConsumerRow, ProducerRow};
+use crate::queue::membership::consumer_row::ConsumerRow;
+use crate::queue::membership::producer_row::ProducerRow;
 use crate::queue::shared::Shared;
 use crate::queue::waiting::lines::Line;
 
@@ -19,11 +20,11 @@ impl<T> Shared<T> {
         &self,
         row: &ProducerRow,
         put: &mut Option<T>,
-        by_right: bool,
+        entitled: bool,
     ) -> Result<Receipt, NotPut> {
         let Store::Remote(remote) = &self.store else { unreachable!("the only other one") };
-        // Where there is no room, nothing need be encoded. That is foreign code, so it runs under no lock.
-        if !self.has_room(&self.control(), by_right) && !self.refuses(row) {
+        // A put that finds no room does not encode its item. Encoding is user code, so it runs without the mutex.
+        if !self.has_room(&self.control(), entitled) && !self.refuses(row) {
             return Err(NotPut::Full);
         }
         let encoded = self.encode(&*remote.driver, put)?;
@@ -32,7 +33,7 @@ impl<T> Shared<T> {
         if control.life.refuses_puts() {
             return Err(control.life.refusal().into());
         }
-        if !self.has_room(&control, by_right) {
+        if !self.has_room(&control, entitled) {
             return Err(NotPut::Full);
         }
         Ok(self.accept(remote, row, put, encoded))
@@ -55,7 +56,7 @@ impl<T> Shared<T> {
         })
     }
 
-    /// With the mutex held.
+    /// Hands an item to the driver. The caller holds the mutex.
     fn accept(&self, remote: &RemoteStore<T>, row: &ProducerRow, put: &mut Option<T>, encoded: Vec<u8>) -> Receipt {
         let Some(item) = put.take() else { unreachable!("an item is put once") };
         row.count_put();
@@ -63,13 +64,13 @@ impl<T> Shared<T> {
         Receipt::Unconfirmed(remote.driver.put(item, encoded))
     }
 
-    /// Permits count as room taken; their puts never wait.
-    pub(super) fn reserve_elsewhere(&self, remote: &RemoteStore<T>, by_right: bool) -> Result<(), NotPut> {
+    /// Reserves room. Permits count as used room, so their puts never wait.
+    pub(super) fn reserve_elsewhere(&self, remote: &RemoteStore<T>, entitled: bool) -> Result<(), NotPut> {
         let control = self.control();
         if control.life.refuses_puts() {
             return Err(control.life.refusal().into());
         }
-        if !self.has_room(&control, by_right) {
+        if !self.has_room(&control, entitled) {
             return Err(NotPut::Full);
         }
         remote.add_permit();
@@ -102,7 +103,8 @@ impl<T> Shared<T> {
         result
     }
 
-    /// Returns whether a put is confirmed. `None`: not yet, and the waker will be woken. A refusal hands the item back.
+    /// Returns whether a put is confirmed; a refusal hands the item back. `None` if that is not known yet: then the waker
+    /// will be woken.
     pub(crate) fn confirmed(
         &self,
         number: u64,
@@ -119,7 +121,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Wakes flushes: more of what was said here is known elsewhere.
+    /// Wakes flushes, as more of what this process did is known elsewhere.
     pub(crate) fn notify_flushers(&self) {
         let wakers: Vec<_> = self.control().lines.flushers.pop_all().collect();
         wake(wakers);
@@ -130,17 +132,20 @@ impl<T> Shared<T> {
         let Store::Remote(remote) = &self.store else { return None };
         let item = remote.driver.withdraw(number)?;
         wake(self.notify_next(Line::Putters));
-        // A flush does not wait for it any more.
+        // Flushes do not wait for this put any more.
         self.notify_flushers();
         Some(item)
     }
 
-    /// Notes that nobody will ask whether a put is confirmed.
+    /// Notes that no caller will ask whether a put is confirmed.
     pub(crate) fn detach(&self, receipt: Receipt) {
         if let (Receipt::Unconfirmed(number), Store::Remote(remote)) = (receipt, &self.store)
             && let Some(refused) = remote.driver.detach(number)
         {
-            log::error!("{}: a put that nobody waits for is refused and dropped", self.label());
+            log::error!(
+                "{}: a put was accepted and then refused; dropped, as no caller waits for the answer",
+                self.label()
+            );
             drop_quietly(refused);
         }
     }
@@ -156,7 +161,7 @@ impl<T> Shared<T> {
         if row.is_shut() || self.flags.any(ENDED) {
             return Err(TryGetError::Ended);
         }
-        // Claimed before: what has left the prefetch and is not reported yet keeps this process from leaving.
+        // Claimed first: an item that has left the prefetch and is not reported yet keeps this process from leaving.
         row.claim();
         let Some(Delivery { item, lease, attempts }) = remote.driver.try_take() else {
             row.claim_failed();
@@ -167,7 +172,7 @@ impl<T> Shared<T> {
             Take::Own => {
                 remote.settle(lease, Settled::Taken);
                 row.count_taken();
-                // It is no lease, and was claimed only until it was reported.
+                // A take without a lease is claimed only until it is reported.
                 row.claim_failed();
             }
         }
@@ -190,7 +195,7 @@ impl<T> Shared<T> {
             }
             remote.driver.put_child(lease, encoded).map_err(|_| Refusal::Fenced)?;
         }
-        // It travels as it was written.
+        // The encoded child travels; the item itself is not needed any more.
         drop(put.take());
         row.count_child();
         Ok(())

@@ -5,7 +5,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::Store;
-use super::delayed::Call;
+use super::delayed::TimerAction;
 use super::remote::{RemoteStore, Settled};
 use super::returned::ReturnedItem;
 use crate::queue::effects::{drop_quietly, log_lost, wake};
@@ -27,13 +27,13 @@ pub(crate) struct GivenBack<T> {
 }
 
 impl<T> Shared<T> {
-    /// Returns whether an item may be handed out again. After the end it is discarded with the rest; elsewhere the
-    /// queue goes on, and decides.
+    /// Returns whether an item may be handed out again. After the end it is discarded, unless the queue lives elsewhere,
+    /// where it goes on.
     pub(crate) fn may_hand_out_again(&self) -> bool {
         !self.flags.any(ENDED) || !self.store.ends_here()
     }
 
-    /// Takes an item back whose lease ended unsettled.
+    /// Brings an item back whose lease ended unsettled.
     pub(crate) fn give_back(self: &Arc<Self>, given: GivenBack<T>) {
         let GivenBack { item, consumer, lease, attempts, failed } = given;
         match &self.store {
@@ -48,7 +48,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Sends an item back to where it came from.
+    /// Sends an item back to the remote store.
     fn send_back(&self, remote: &RemoteStore<T>, lease: u64, item: &T, attempts: u32, failed: bool) {
         let delay = || self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
         let how = match failed {
@@ -58,7 +58,7 @@ impl<T> Shared<T> {
         remote.settle(lease, how);
     }
 
-    /// Gives an item up.
+    /// Makes an item a dead letter.
     pub(crate) fn dead_letter(&self, lease: u64, letter: DeadLetter<T>) {
         match &self.store {
             Store::Plain(_) => self.hand_to_readers(&mut Some(letter)),
@@ -80,20 +80,20 @@ impl<T> Shared<T> {
         }
         if let Some(unread) = letter.take() {
             log::error!(
-                "{}: a dead letter is dropped, because nobody reads them yet or any more (call dead_letters() before the work begins): \
-                 {unread}",
+                "{}: a dead letter is dropped, because it has no reader (call dead_letters() before the work begins, and keep \
+                 the consumer): {unread}",
                 self.label(),
             );
             drop_quietly(unread.item);
         }
     }
 
-    /// Takes an item back into memory. One that failed may have to wait.
+    /// Brings an item back in memory. A failed item may be delayed.
     fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, failed: bool) {
         let redelivery = self.redelivery.as_ref().filter(|_| failed);
         let delay = redelivery.map(|redelivery| redelivery.backoff.delay(returned.attempts));
         let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.now() + delay);
-        let (waker, call) = {
+        let (waker, action) = {
             let mut control = self.control();
             let lost = control.is_lost() && control.ended().is_none();
             if lost || control.ended().is_some() {
@@ -104,19 +104,19 @@ impl<T> Shared<T> {
             }
             control.counts.redelivered += 1;
             match due {
-                None => (self.put_back(&mut control, returned), Call::Nothing),
+                None => (self.put_back(&mut control, returned), TimerAction::Nothing),
                 Some(due) => (None, control.delayed.insert(due, returned)),
             }
         };
         wake(waker);
-        match (call, redelivery) {
-            (Call::LookAgain(timer), _) => timer.unpark(),
-            (Call::Start, Some(redelivery)) => (redelivery.start_timer)(self),
-            (Call::Start, None) | (Call::Nothing, _) => {}
+        match (action, redelivery) {
+            (TimerAction::Wake(timer), _) => timer.unpark(),
+            (TimerAction::Start, Some(redelivery)) => (redelivery.start_timer)(self),
+            (TimerAction::Start, None) | (TimerAction::Nothing, _) => {}
         }
     }
 
-    /// An item is there again, for takers.
+    /// Makes an item available to takers again.
     fn put_back(&self, control: &mut Control<T>, returned: ReturnedItem<T>) -> Option<Waker> {
         let giver = returned.consumer;
         control.returned.insert(returned);
@@ -124,15 +124,14 @@ impl<T> Shared<T> {
         self.notify_of_return(control, giver)
     }
 
-    /// Brings back what is due, and says how long the timer may sleep. `None` if nothing waits any
-    /// more: then the timer is to end.
+    /// Brings back the items that are due. Returns how long the timer may sleep, `None` if it can end.
     pub(crate) fn release_due(&self) -> Option<Duration> {
         self.release(self.clock.now())
     }
 
-    /// There is no timer: everything comes back now.
+    /// Brings back all delayed items, as no timer could be started.
     pub(crate) fn release_all(&self) {
-        // More may come before it is known that there is no timer.
+        // Further items may be delayed before `sleep` notes that there is no timer.
         while self.release(Ticks::MAX).is_some() {}
     }
 
@@ -145,7 +144,7 @@ impl<T> Shared<T> {
             }
             wakers
         };
-        // Before it is asked how long to sleep: a waker that parks this thread may use up its unpark.
+        // Woken before the time to sleep is computed: a waker that parks this thread may use up its unpark.
         wake(wakers);
         self.control().delayed.sleep(now)
     }

@@ -1,10 +1,10 @@
-//! Where items are. A queue's store is chosen when the queue is built, and nothing outside of this folder asks
-//! which one it is.
+//! Where items are kept. A queue's store is chosen when the queue is built, and only the files of this folder ask which
+//! one it is.
 //!
 //! - `boxes.rs`: the plain store, two boxes in memory; `overflow.rs`: which items there are beyond the capacity;
 //!   `returned.rs` and `delayed.rs`: what came back to it
 //! - `remote.rs`: items elsewhere, and the interface that a driver implements; `elsewhere.rs`: puts and takes there;
-//!   `driver.rs`: what the driver asks of the queue and tells it
+//!   `driver.rs`: what the driver asks and tells the queue
 //! - `put.rs`, `take.rs`, `give_back.rs`: an item's way in, out and back, whatever the store is
 //!
 //! A new store is a variant of [`Store`], an arm in each `match` of this folder, and a file of its own.
@@ -32,11 +32,10 @@ pub(crate) use self::remote::{Mark, Receipt};
 
 /// Where the items of a queue are.
 ///
-/// What the queue's mutex guards of the plain store, the items that came back, is in
-/// [`Control`](super::shared::Control).
+/// The items that came back to the plain store are in [`Control`](super::shared::Control), behind the queue's mutex.
 #[expect(
     clippy::large_enum_variant,
-    reason = "most queues are plain, and get at their boxes without a pointer between"
+    reason = "most queues are plain, and reach their boxes without a pointer in between"
 )]
 pub(crate) enum Store<T> {
     Plain(Boxes<T>),
@@ -44,12 +43,12 @@ pub(crate) enum Store<T> {
 }
 
 impl<T> Store<T> {
-    /// Keeps items in memory; `None` is without a bound.
+    /// Creates a store in memory; a capacity of `None` is unbounded.
     pub(crate) fn plain(capacity: Option<usize>) -> Self {
         Self::Plain(Boxes::new(capacity))
     }
 
-    /// Leaves items to a driver, which keeps them elsewhere.
+    /// Creates a store whose driver keeps the items elsewhere.
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "called by the backend"))]
     pub(crate) fn remote(driver: Arc<dyn Remote<T>>, capacity: Option<usize>) -> Self {
         Self::Remote(RemoteStore::new(driver, capacity))
@@ -68,14 +67,14 @@ impl<T> Store<T> {
         matches!(self, Self::Plain(_))
     }
 
-    /// Notes that something was opened, closed, sealed or ended in this process.
+    /// Tells the driver that something was opened, closed, sealed or ended in this process.
     pub(crate) fn membership_changed(&self) {
         if let Self::Remote(remote) = self {
             remote.driver.changed();
         }
     }
 
-    /// Notes what became of a lease.
+    /// Tells the driver what became of a lease.
     #[inline]
     pub(crate) fn settle(&self, lease: u64, how: Settled) {
         if let Self::Remote(remote) = self {
@@ -99,7 +98,7 @@ impl<T> Store<T> {
         }
     }
 
-    /// Returns whether no item is left that was never handed out. Of items elsewhere that is not known.
+    /// Returns whether no item is left that was never handed out. It is not known of items elsewhere.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Plain(boxes) => boxes.is_empty(),
@@ -107,7 +106,7 @@ impl<T> Store<T> {
         }
     }
 
-    /// Returns whether a take is sure to find nothing, without a lock, maybe of a moment ago.
+    /// Returns whether a take would find nothing. It takes no lock, and may be out of date.
     pub(crate) fn seems_empty(&self) -> bool {
         match self {
             Self::Plain(boxes) => boxes.seems_empty(),
@@ -115,7 +114,7 @@ impl<T> Store<T> {
         }
     }
 
-    /// Returns whether a put will hardly find room, without a lock, maybe of a moment ago.
+    /// Returns whether a put would hardly find room. It takes no lock, and may be out of date.
     pub(crate) fn seems_full(&self) -> bool {
         match self {
             Self::Plain(boxes) => boxes.seems_full(),
@@ -131,29 +130,29 @@ impl<T> Store<T> {
         }
     }
 
-    /// A put begins to wait.
+    /// Notes that a put begins to wait.
     pub(crate) fn begin_line(&self) {
         if let Self::Plain(boxes) = self {
             boxes.begin_line();
         }
     }
 
-    /// A waiting put was made, and there are more.
+    /// Notes that a waiting put was made, and others still wait.
     pub(crate) fn move_line(&self) {
         if let Self::Plain(boxes) = self {
             boxes.move_line();
         }
     }
 
-    /// No put waits any more.
+    /// Notes that no put waits any more.
     pub(crate) fn end_line(&self) {
         if let Self::Plain(boxes) = self {
             boxes.end_line();
         }
     }
 
-    /// After this, either this thread sees what was put, or the producer sees what this thread wrote before. A driver
-    /// notifies with the queue's mutex held, under which this thread has parked.
+    /// Goes through the lock of the producers. After that, either this thread sees what was put, or the producer sees what
+    /// this thread wrote before. A driver notifies with the queue's mutex held, under which this thread has parked.
     pub(crate) fn sync_with_producers(&self) {
         if let Self::Plain(boxes) = self {
             boxes.sync_with_producers();
@@ -167,7 +166,7 @@ impl<T> Store<T> {
         }
     }
 
-    /// Marks all that was said in this process until now. `None` if no other process is to know it.
+    /// Marks everything that this process has done until now. `None` if there are no other processes to tell.
     pub(crate) fn mark(&self) -> Option<Mark> {
         match self {
             Self::Plain(_) => None,
@@ -175,7 +174,7 @@ impl<T> Store<T> {
         }
     }
 
-    /// Returns whether all until this mark is known to the other processes, or can never be told.
+    /// Returns whether everything up to this mark is known elsewhere, or can never be told.
     pub(crate) fn is_known(&self, mark: Mark) -> bool {
         match self {
             Self::Plain(_) => true,

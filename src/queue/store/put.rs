@@ -1,8 +1,7 @@
 //! An item's way in.
 //!
-//! A put appends to the inbox and then looks whether a getter waits; a getter parks and then looks into the
-//! boxes again (the other way round for room). That one of them sees the other is due to the locks of the
-//! boxes: see there.
+//! A put appends to the inbox and then looks whether a getter waits. A getter parks and then looks into the boxes again.
+//! The locks of the boxes see to it that one of the two sees the other (`boxes.rs`). For room it is the other way round.
 
 use std::task::Waker;
 
@@ -11,7 +10,8 @@ use super::boxes::PushError;
 use super::remote::Receipt;
 use crate::error::{PutError, Refusal, TryPutError, TryReserveError};
 use crate::queue::effects::wake;
-use crate::queue::membership::counters::{ConsumerRow, ProducerRow};
+use crate::queue::membership::consumer_row::ConsumerRow;
+use crate::queue::membership::producer_row::ProducerRow;
 use crate::queue::shared::{Control, Shared};
 use crate::queue::waiting::lines::Line;
 use crate::sync::atomic::Ordering::SeqCst;
@@ -19,7 +19,7 @@ use crate::sync::atomic::Ordering::SeqCst;
 /// Why an item was not accepted. The error of `try_reserve` is that of a put, without its item.
 pub(crate) type NotPut = TryReserveError;
 
-/// The error of a put that does not wait, around its item.
+/// Builds the error of a put that does not wait, around its item.
 #[cold]
 pub(crate) fn not_put<T>(put: Option<T>, error: NotPut) -> TryPutError<T> {
     match (error, put) {
@@ -29,7 +29,7 @@ pub(crate) fn not_put<T>(put: Option<T>, error: NotPut) -> TryPutError<T> {
     }
 }
 
-/// The error of a put that was refused, around its item.
+/// Builds the error of a put that was refused, around its item.
 #[cold]
 pub(crate) fn refused<T>(put: Option<T>, reason: Refusal) -> PutError<T> {
     match put {
@@ -39,13 +39,13 @@ pub(crate) fn refused<T>(put: Option<T>, reason: Refusal) -> PutError<T> {
 }
 
 impl<T> Shared<T> {
-    /// Puts an item if there is room now, and takes it out of `put`; `by_right` also into the room that is kept for
+    /// Puts an item if there is room now, and takes it out of `put`. An `entitled` put may use the place that is kept for
     /// the line.
     #[inline]
-    pub(crate) fn try_put(&self, row: &ProducerRow, put: &mut Option<T>, by_right: bool) -> Result<Receipt, NotPut> {
-        let Store::Plain(boxes) = &self.store else { return self.put_elsewhere(row, put, by_right) };
+    pub(crate) fn try_put(&self, row: &ProducerRow, put: &mut Option<T>, entitled: bool) -> Result<Receipt, NotPut> {
+        let Store::Plain(boxes) = &self.store else { return self.put_elsewhere(row, put, entitled) };
         let waker = match row.endpoint.hold_open() {
-            Some(_held) => match boxes.push(put, by_right, || row.count_put()) {
+            Some(_held) => match boxes.push(put, entitled, || row.count_put()) {
                 Ok(()) => self.notify_of_put(row),
                 Err(error) => return Err(self.not_put(error)),
             },
@@ -80,29 +80,29 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Returns whether a producer may put now. Permits that are out count as used, and so does the place that is kept
-    /// for the line, unless the put has a right to that.
-    pub(crate) fn has_room(&self, control: &Control<T>, by_right: bool) -> bool {
+    /// Returns whether there is room for a put. Permits use room, and so does the place that is kept for the line, unless
+    /// the put is entitled to it.
+    pub(crate) fn has_room(&self, control: &Control<T>, entitled: bool) -> bool {
         match &self.store {
-            Store::Plain(boxes) => boxes.has_room(by_right),
+            Store::Plain(boxes) => boxes.has_room(entitled),
             Store::Remote(remote) => {
                 let (puts, window) = remote.driver.window();
-                let kept = usize::from(!by_right && !control.lines.putters.is_idle());
+                let kept = usize::from(!entitled && !control.lines.putters.is_idle());
                 puts + remote.permits() + kept < window
             }
         }
     }
 
     /// Reserves room for one put.
-    pub(crate) fn try_reserve(&self, row: &ProducerRow, by_right: bool) -> Result<(), NotPut> {
+    pub(crate) fn try_reserve(&self, row: &ProducerRow, entitled: bool) -> Result<(), NotPut> {
         let Some(_held) = row.endpoint.hold_open() else { return Err(Refusal::Closed.into()) };
         match &self.store {
-            Store::Plain(boxes) => boxes.reserve(by_right).map_err(|error| self.not_put(error)),
-            Store::Remote(remote) => self.reserve_elsewhere(remote, by_right),
+            Store::Plain(boxes) => boxes.reserve(entitled).map_err(|error| self.not_put(error)),
+            Store::Remote(remote) => self.reserve_elsewhere(remote, entitled),
         }
     }
 
-    /// Uses a permit up. It never waits, and is done after a shutdown, too, which waits for it (D6).
+    /// Uses up a permit. It never waits, and works during a shutdown, which waits for permits (D6).
     pub(crate) fn put_reserved(&self, row: &ProducerRow, put: &mut Option<T>) -> Result<Receipt, Refusal> {
         let boxes = match &self.store {
             Store::Plain(boxes) => boxes,
@@ -123,7 +123,7 @@ impl<T> Shared<T> {
         result
     }
 
-    /// Gives an unused permit back: there is room for another put.
+    /// Gives an unused permit back, and its room to another put.
     pub(crate) fn cancel_reserve(&self) {
         match &self.store {
             Store::Plain(boxes) => boxes.cancel_reserve(),
@@ -136,15 +136,15 @@ impl<T> Shared<T> {
         self.permit_has_ended();
     }
 
-    /// Looks whether a shutdown waited for this permit. It closes the store first and counts the permits then: so
-    /// either the count is without this one, or this look sees that the store is closed.
+    /// Checks whether a shutdown waits for this permit. A shutdown closes the store and then counts the permits, so either
+    /// it does not count this one, or this check sees that the store is closed.
     fn permit_has_ended(&self) {
         if self.store.is_closed() {
             self.change(|_, _| ());
         }
     }
 
-    /// Picks a put for room that has become free, if one waits.
+    /// Picks a waiting put for room that has become free, if there is one.
     #[inline]
     pub(crate) fn notify_of_room(&self) -> Option<Waker> {
         if self.putters_wait.load(SeqCst) { self.notify_putter() } else { None }
@@ -153,16 +153,15 @@ impl<T> Shared<T> {
     #[cold]
     fn notify_putter(&self) -> Option<Waker> {
         let may_fit = match &self.store {
-            // An item beyond the capacity leaves no room behind.
+            // An item beyond the capacity frees no room.
             Store::Plain(boxes) => boxes.may_have_room(),
             Store::Remote(_) => true,
         };
         if may_fit { self.notify_next(Line::Putters) } else { None }
     }
 
-    /// Puts through a lease. It ignores the capacity, and every producer may have closed.
-    ///
-    /// The caller holds the lease, so the queue cannot become drained meanwhile.
+    /// Puts an item through a lease. It ignores the capacity, and every producer may be closed: the caller holds the lease,
+    /// so the queue cannot become drained meanwhile.
     pub(crate) fn put_child(&self, row: &ConsumerRow, lease: u64, put: &mut Option<T>) -> Result<(), Refusal> {
         let boxes = match &self.store {
             Store::Plain(boxes) => boxes,

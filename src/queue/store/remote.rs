@@ -1,8 +1,8 @@
-//! Items that are elsewhere: the interface that a driver implements.
+//! The store whose items are elsewhere, and the interface that its driver implements.
 //!
-//! Endpoints, registry and lines of waiters are in this process as ever. Puts go into a *window* until the other side
-//! has confirmed them, takes come from a *prefetch* that the driver fills, and what becomes of leases is reported. That
-//! the queue is drained is decided there alone.
+//! Endpoints, registry and lines of waiters are in this process, as always. Puts go into a *window* until the remote store
+//! has confirmed them, takes come from a *prefetch* that the driver fills, and the driver reports what becomes of leases.
+//! The remote store alone decides that the queue is drained.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -15,34 +15,36 @@ use crate::queue::lease::dead_letters::{DeadLetter, DeadLetterQueue};
 use crate::queue::report::snapshot::{ProcessStatus, Totals};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-/// What an accepted put is told.
+/// What an accepted put returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Receipt {
     Confirmed,
-    /// The store has the item, and is to confirm it under this number.
+    /// The driver has the item, and will confirm it under this number.
     Unconfirmed(u64),
 }
 
-/// This process's end of a queue that is elsewhere. Every method may be called under the lock of the queue, but for
-/// those that run foreign code: `encode`, `encode_again`, `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
+/// Interface for the remote driver.
+///
+/// Every method may be called with the queue's mutex held, except those that run user code: `encode`, `encode_again`,
+/// `encode_letter`, `try_take`, and `withdraw`, which may drop a waker.
 pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
-    /// The item as it travels, or why it cannot.
+    /// Encodes an item, to send it.
     fn encode(&self, item: &T) -> Result<Vec<u8>, Unsendable>;
 
-    /// How many puts are not confirmed, and how many may be.
+    /// Returns how many puts are not confirmed, and how many may be.
     fn window(&self) -> (usize, usize);
 
-    /// Accepts a put, be there room or not.
+    /// Accepts a put, also if there is no room. Returns its number.
     fn put(&self, item: T, encoded: Vec<u8>) -> u64;
 
-    /// Whether a put is confirmed, or else its item; `None`: not yet, and `waker` will be woken. The waker that it
-    /// replaces comes back.
+    /// Returns whether a put is confirmed: `Err` has the item of a refused one. `None` if that is not known yet: then
+    /// `waker` will be woken, and is replaced by the one registered before.
     fn confirmed(&self, put: u64, waker: &mut Option<Waker>) -> Option<Result<(), T>>;
 
     /// Takes a put back if it has not been sent, or was refused.
     fn withdraw(&self, put: u64) -> Option<T>;
 
-    /// Nobody will ask whether a put is confirmed. Its item comes back if it was refused.
+    /// Notes that no caller will ask whether a put is confirmed. Returns its item if it was refused.
     fn detach(&self, put: u64) -> Option<T>;
 
     /// Takes the next item of the prefetch.
@@ -51,40 +53,41 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Returns whether the prefetch has an item.
     fn has_fetched(&self) -> bool;
 
-    /// Puts through a lease, unless that is lost.
+    /// Puts an item through a lease, unless the lease is lost.
     fn put_child(&self, lease: u64, encoded: Vec<u8>) -> Result<(), LeaseLost>;
 
     /// Reports what became of a lease.
     fn settle(&self, lease: u64, settled: Settled);
 
-    /// The letter as it travels, for [`Settled::Dead`]; empty if it cannot be written.
+    /// Encodes a letter, for [`Settled::Dead`]; empty if it cannot be written.
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8>;
 
-    /// The item as it travels, for [`Settled::Failed`]; empty if it cannot be written.
+    /// Encodes a failed item, for [`Settled::Failed`]; empty if it cannot be written.
     fn encode_again(&self, item: &T) -> Vec<u8>;
 
-    /// Something was opened, closed, sealed or ended here.
+    /// Notes that something was opened, closed, sealed or ended in this process.
     fn changed(&self);
 
-    /// Marks all that was said here until now.
+    /// Marks everything that this process has done until now.
     fn mark(&self) -> Mark;
 
-    /// Whether all until this mark is known elsewhere, or can never be told. Those who wait for it are told of each step.
+    /// Returns whether everything up to this mark is known elsewhere, or can never be told. The driver wakes flushes at
+    /// each step.
     fn is_known(&self, mark: Mark) -> bool;
 
-    /// The other side will have none of the puts that are not confirmed: detached ones, and the wakers of those who
-    /// are to come for theirs.
+    /// Refuses all puts that are not confirmed. Returns the items of detached ones, and the wakers of the others, whose
+    /// callers will fetch theirs.
     fn refuse(&self) -> (Vec<T>, Vec<Waker>);
 
-    /// What is known of the whole queue.
+    /// Reports what is known of the whole queue.
     fn report(&self) -> StoreReport;
 
-    /// Opens the queue of the dead letters, which is elsewhere, too. Once its handle is sealed here, it ends when it has
-    /// no more for this process.
+    /// Opens the queue of the dead letters, which is elsewhere, too. Once it is sealed in this process, it ends here when
+    /// there are no more letters for this process.
     fn open_letters(&self) -> Arc<dyn DeadLetterQueue<T>>;
 }
 
-/// Why an item cannot travel.
+/// Why an item cannot be sent.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "made by the backend"))]
 pub(crate) enum Unsendable {
@@ -124,11 +127,11 @@ pub(crate) enum Settled {
     Dead(Vec<u8>),
 }
 
-/// This process was silent for too long: the item is with somebody else.
+/// The lease was lost: this process was silent for too long, and the item went to another one.
 #[derive(Debug)]
 pub(crate) struct LeaseLost;
 
-/// How much was said here, of each kind.
+/// How much this process has done, of each kind.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "made and read by the backend"))]
 pub(crate) struct Mark {
@@ -139,23 +142,23 @@ pub(crate) struct Mark {
     pub(crate) changes: u64,
 }
 
-/// What is known of the items of the whole queue, maybe of a moment ago.
+/// What is known of the items of the whole queue. It may be a moment old.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StoreReport {
     pub(crate) buffered: usize,
     pub(crate) delayed: usize,
     pub(crate) totals: Totals,
-    /// How long ago the oldest item was put, of those that come next.
+    /// How long ago the oldest of the next items was put.
     pub(crate) oldest: Option<Duration>,
     /// The other processes.
     pub(crate) processes: Vec<ProcessStatus>,
 }
 
-/// A store whose items are elsewhere.
+/// The store whose items are elsewhere.
 pub(crate) struct RemoteStore<T> {
     pub(crate) driver: Arc<dyn Remote<T>>,
     pub(crate) capacity: Option<usize>,
-    /// Places that are promised to puts; changed with the queue's mutex held.
+    /// Places that are reserved for puts; changed with the queue's mutex held.
     permits: AtomicUsize,
     closed: AtomicBool,
 }

@@ -1,4 +1,4 @@
-//! What came back.
+//! Items that came back.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -7,7 +7,7 @@ use crate::queue::ids::ConsumerId;
 /// An item whose lease ended unsettled.
 #[derive(Debug)]
 pub(crate) struct ReturnedItem<T> {
-    /// Boxed, as it is moved about while it waits.
+    /// Boxed, as the maps below move it about.
     pub(crate) item: Box<T>,
     /// How many attempts count against it so far.
     pub(crate) attempts: u32,
@@ -16,28 +16,27 @@ pub(crate) struct ReturnedItem<T> {
     pub(crate) sequence: u64,
 }
 
-/// Items that came back: those of one consumer in the order in which it was handed them, and the
-/// consumers in turn, so that none of them starves the others.
+/// Items that came back: those of one consumer in the order in which it was handed them, and the consumers in turn, so that
+/// none starves the others.
 ///
-/// A consumer leaves what it gave back itself to others, as long as one of them was woken for it:
-/// that is the promise. It holds until that one has had its look, whatever came of it: it then has
-/// an item, or passed its wake-up on, or found only items of its own here. And it does not hold for
-/// ever, for whoever was woken may be kept from looking: it ends when givers have looked in vain
-/// [`PATIENCE`] times. So nothing is left to nobody.
+/// A consumer, the *giver*, leaves the items that it gave back to another consumer that was woken for them: the items are
+/// *promised* to that one. A promise ends when that consumer has looked: it then has an item, or passed its wake-up on, or
+/// found only items that it gave back itself. A promise also ends after givers have looked [`PATIENCE`] times, as a woken
+/// consumer may never be polled again. So no item is stranded.
 #[derive(Debug)]
 pub(crate) struct Returned<T> {
     /// By the consumer's count of leases. Never empty.
     by_consumer: HashMap<ConsumerId, BTreeMap<u64, ReturnedItem<T>>>,
-    /// The consumers of the map, the next one first.
+    /// The consumers of the map, in turn.
     turns: VecDeque<ConsumerId>,
     len: usize,
-    /// Who was woken and has not looked yet.
+    /// The consumers that were woken and have not looked yet.
     promised: Vec<ConsumerId>,
-    /// How many more looks of givers the promises outlast.
+    /// How many more looks of givers end the promises.
     patience: u32,
 }
 
-/// About as long as it takes to wake a thread. A giver that waits looks again and again meanwhile.
+/// About as many looks as a waiting giver takes while a thread is woken.
 const PATIENCE: u32 = 256;
 
 impl<T> Returned<T> {
@@ -58,7 +57,7 @@ impl<T> Returned<T> {
         self.pop_turn(0)
     }
 
-    /// The next item that is not one that `taker` gave back.
+    /// Takes the next item that `taker` did not give back itself.
     pub(crate) fn pop_other(&mut self, taker: ConsumerId) -> Option<ReturnedItem<T>> {
         self.pop_turn(usize::from(self.turns.front() == Some(&taker)))
     }
@@ -92,9 +91,9 @@ impl<T> Returned<T> {
         self.promised.clear();
     }
 
-    /// Whether `taker` is to leave its items to somebody else. Asking costs patience.
+    /// Returns whether `taker` leaves its items to a consumer that was woken for them. Each call uses up some patience.
     pub(crate) fn is_promised_to_another(&mut self, taker: ConsumerId) -> bool {
-        // Nobody waits for the look that it is about to have itself.
+        // A promise to the taker itself does not count: it is looking now.
         let promised = self.promised.iter().any(|promised| *promised != taker);
         self.patience = self.patience.saturating_sub(u32::from(promised));
         if self.patience == 0 {

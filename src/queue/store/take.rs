@@ -6,7 +6,7 @@ use super::remote::StoreReport;
 use crate::error::TryGetError;
 use crate::queue::effects::{Effects, wake};
 use crate::queue::flags::{DRAINING, ENDED, RETURNED};
-use crate::queue::membership::counters::ConsumerRow;
+use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::{Control, Shared};
 
 /// How a consumer takes.
@@ -19,7 +19,7 @@ pub(crate) enum Take {
 }
 
 impl Take {
-    /// Published before the boxes are asked. Without a lease there is nothing to claim.
+    /// Claims an item, before the consumer asks the boxes. A take without a lease claims nothing.
     #[inline]
     fn claim(self, row: &ConsumerRow) -> u64 {
         match self {
@@ -31,27 +31,26 @@ impl Take {
 
 /// The place that a consumer takes an item into.
 ///
-/// The item stays there, and what is handed down and up is a reference to it; as a put is handed a `&mut Option<T>`.
-/// By value, and in results, an item would be copied at each step, and a large one would take its size of the stack
-/// each time.
+/// Functions pass a reference to it, as puts pass a `&mut Option<T>`. Passed by value and in results, an item would be
+/// copied at each step, and a large one would take its size of the stack each time.
 #[derive(Debug)]
 pub(crate) struct Taken<T> {
     /// `None` until one is taken.
     pub(crate) item: Option<T>,
-    /// How many times it has been handed out, this one included.
+    /// How many times it has been handed out, including this time.
     pub(crate) attempt: u32,
     /// The consumer's number for the lease; 0 without one.
     pub(crate) sequence: u64,
 }
 
 impl<T> Taken<T> {
-    /// Nothing so far, and what is to be said of an item that is handed out for the first time.
+    /// Creates an empty place, with the numbers of an item that is handed out for the first time.
     #[inline]
     pub(crate) fn nothing() -> Self {
         Self { item: None, attempt: 1, sequence: 0 }
     }
 
-    /// The item, which was taken.
+    /// Returns the item, after a take that succeeded.
     #[inline]
     pub(crate) fn into_item(self) -> T {
         match self.item {
@@ -61,17 +60,18 @@ impl<T> Taken<T> {
     }
 }
 
-/// What a consumer got of the items that came back.
+/// What a consumer got from the items that came back.
 enum TakeReturned {
     Taken,
     Nothing,
-    /// Only what it gave back itself, and there are new ones.
+    /// All of them are its own, and it should take new items first.
     NewFirst,
 }
 
 impl<T> Shared<T> {
-    /// Takes if there is an item now. The fast path is kept small, as it is compiled into the caller: always, or it
-    /// depended on what else the program does.
+    /// Takes an item if there is one now.
+    ///
+    /// The fast path is small, as it is always inlined: left to the compiler, that would depend on the rest of the program.
     #[inline(always)]
     pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
         let Store::Plain(boxes) = &self.store else { return self.take_elsewhere(row, take, taken) };
@@ -87,7 +87,7 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    /// Takes from a queue to which something came back, or which comes to its end.
+    /// Takes while a flag is raised: items came back, or the queue is draining or has ended.
     #[inline(never)]
     fn take_by_flags(
         &self,
@@ -108,8 +108,8 @@ impl<T> Shared<T> {
                 TakeReturned::Nothing => {}
             }
         }
-        // Look before you claim: while draining, a claim that fails has to check for the end, and
-        // waiting consumers would keep each other from finding it.
+        // Look before claiming: while draining, a claim that fails has to check for the end, and waiting consumers would
+        // keep each other from finding it.
         if flags & DRAINING != 0 && !new_first && boxes.seems_empty() {
             return Err(self.nothing());
         }
@@ -121,7 +121,7 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    /// Ends the claim, for which there was no item.
+    /// Ends the claim of a take that found no item.
     #[inline(never)]
     fn take_failed(
         &self,
@@ -131,13 +131,13 @@ impl<T> Shared<T> {
         taken: &mut Taken<T>,
     ) -> Result<(), TryGetError> {
         if take == Take::Lease {
-            // A failed take is a settler too: the end may have waited for this claim alone.
+            // A failed claim counts as settled: the end may have waited for this one alone.
             row.claim_failed();
             if self.flags.any(DRAINING) {
                 self.try_finish();
             }
         }
-        // Others were faster: now it may take what it gave back itself.
+        // Others took the new items, so now it may take what it gave back itself.
         if new_first && let TakeReturned::Taken = self.take_returned(row, take, false, taken) {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl<T> Shared<T> {
         popped
     }
 
-    /// After an item has left the boxes.
+    /// Counts an item that has left the boxes.
     #[inline]
     fn count_take(&self, row: &ConsumerRow, take: Take, sequence: u64, taken: &mut Taken<T>) {
         match take {
@@ -168,7 +168,7 @@ impl<T> Shared<T> {
             }
             Take::Own => {
                 row.count_taken();
-                // Nobody will settle it, so this take may be the last thing that happens.
+                // No settle follows, so this take may be the last thing that happens.
                 if self.flags.any(DRAINING) {
                     self.try_finish();
                 }
@@ -176,23 +176,18 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Takes an item that came back. One that this consumer gave back itself it leaves to others: to
-    /// the one that was woken for it; and, as long as there are new items to do, to those that are at work,
-    /// if it is to `spare` them.
+    /// Takes an item that came back. A consumer leaves the items that it gave back itself to others: to the one that was
+    /// woken for it, and, if it is to `spare` them, to those at work, as long as there are new items.
     #[cold]
     fn take_returned(&self, row: &ConsumerRow, take: Take, spare: bool, taken: &mut Taken<T>) -> TakeReturned {
         let (returned, sequence) = {
             let mut control = self.control();
-            // No more than one item for each of them: what came back has no capacity to bound it.
+            // At most one item for each consumer is left: no capacity bounds what came back.
             let leave = control.registry.open_consumers() > control.returned.len();
             let returned = match control.returned.pop_other(row.id) {
                 Some(returned) => returned,
                 None if leave && control.returned.is_promised_to_another(row.id) => return TakeReturned::Nothing,
-                None if leave
-                    && spare
-                    && !self.store.is_empty()
-                    && control.registry.somebody_else_is_at_work(row.id) =>
-                {
+                None if leave && spare && !self.store.is_empty() && control.registry.another_consumer_works(row.id) => {
                     return TakeReturned::NewFirst;
                 }
                 None => match control.returned.pop() {
@@ -203,7 +198,7 @@ impl<T> Shared<T> {
             if control.returned.is_empty() {
                 self.flags.lower(RETURNED);
             }
-            // Claimed under the mutex: between two places an item is never in nobody's hand.
+            // Claimed under the mutex, so that the item is counted somewhere at any time.
             (returned, take.claim(row))
         };
         self.count_take(row, take, sequence, taken);
@@ -212,7 +207,7 @@ impl<T> Shared<T> {
         TakeReturned::Taken
     }
 
-    /// Returns whether no item is buffered: new, come back, or to come back.
+    /// Returns whether no item is buffered: none that is new, came back, or is delayed.
     pub(crate) fn is_empty(&self, control: &Control<T>) -> bool {
         control.returned.is_empty() && control.delayed.is_empty() && self.store.is_empty()
     }
@@ -229,13 +224,13 @@ impl<T> Shared<T> {
     pub(crate) fn buffered(&self, control: &Control<T>) -> usize {
         match &self.store {
             Store::Plain(boxes) => boxes.len() + control.returned.len() + control.delayed.len(),
-            // What an abort left there is discarded.
+            // The items that an abort left there are discarded.
             Store::Remote(_) if control.ended().is_some() => 0,
             Store::Remote(remote) => remote.driver.report().buffered,
         }
     }
 
-    /// Describes the items of the queue, and what became of all others.
+    /// Reports the items of the queue, and what became of all others.
     pub(crate) fn stock(&self, control: &Control<T>) -> StoreReport {
         match &self.store {
             Store::Plain(_) => StoreReport {
@@ -254,8 +249,8 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Takes everything that is buffered, oldest first, as discarded: what came back, what was to come back,
-    /// and what was never handed out. No put can follow.
+    /// Takes all buffered items, oldest first, and counts them as discarded: those that came back, those that are delayed,
+    /// and those that were never handed out. No put can follow.
     pub(crate) fn take_all(&self, control: &mut Control<T>, effects: &mut Effects<T>) -> Vec<T> {
         self.store.close(Closed::Everybody);
         let left = match &self.store {
@@ -263,7 +258,7 @@ impl<T> Shared<T> {
                 let mut left = Vec::new();
                 left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| *returned.item));
                 let (delayed, timer) = control.delayed.take_all();
-                // When they were due is chance; they have their order from the consumers that gave them back.
+                // Their order is that of the consumers that gave them back, not that of their random delays.
                 delayed.for_each(|returned| control.returned.insert(returned));
                 left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| *returned.item));
                 effects.timer = timer;
@@ -291,8 +286,7 @@ mod tests {
     use crate::endpoint::Consumer;
     use crate::queue::{Item, IterableQueue, State};
 
-    /// A consumer that has passed its look at the flag when it is closed from outside, and only
-    /// then claims and pops.
+    /// The consumer has read the flag when it is closed from outside, and only then claims and pops.
     #[test]
     fn a3_a_take_that_overlaps_with_a_close_from_outside_is_waited_for() {
         let queue = IterableQueue::unbounded();

@@ -1,4 +1,4 @@
-//! What operations wait for, and their places in the lines.
+//! The lines of a queue, one for each thing to wait for, and an operation's place in one.
 
 use super::waiters::{Standing, Ticket, Waiters};
 use crate::queue::ids::ConsumerId;
@@ -12,9 +12,9 @@ pub(crate) enum Line {
     Putters,
     /// The end.
     Watchers,
-    /// That puts are refused.
+    /// The refusal of all further puts.
     Refused,
-    /// The other processes know what was said here.
+    /// The other processes' knowledge of what this process has done.
     Flushers,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Place {
     /// The consumer that waits, if it is for an item.
     pub(super) consumer: Option<ConsumerId>,
     pub(super) ticket: Ticket,
-    /// Where it stood when it last parked.
+    /// Its standing when it last parked.
     pub(super) standing: Standing,
 }
 

@@ -1,7 +1,7 @@
 //! The waiting puts of one handle, in the order in which they were made (D1).
 //!
-//! Only the first of them stands in the queue's line for room, and later puts of the handle, those
-//! that would not have to wait included, line up behind it. Handles do not wait for each other.
+//! Only the first of them stands in the queue's line for room. Later puts of the handle line up behind it, also if there is
+//! room. Handles do not wait for each other.
 
 use std::collections::BTreeMap;
 use std::task::{Context, Poll, Waker};
@@ -18,8 +18,8 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     number: Option<u64>,
-    /// Its turn has come, and stays until it leaves.
-    come: bool,
+    /// It is this put's turn, until it leaves.
+    has_come: bool,
 }
 
 impl Turn {
@@ -31,8 +31,7 @@ impl Turn {
 
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    /// Whether somebody waits. What one thread does in order is seen in order; puts that overlap
-    /// have none.
+    /// Whether a put waits. Puts that one thread makes in order see it in order; puts that overlap have no order.
     busy: AtomicBool,
     line: Mutex<TurnLine>,
 }
@@ -40,9 +39,9 @@ pub(crate) struct Turns {
 #[derive(Debug, Default)]
 struct TurnLine {
     last: u64,
-    /// Whose turn it is.
+    /// The put whose turn it is.
     first: Option<u64>,
-    /// Those behind it; without a waker once they were woken.
+    /// The puts behind it; without a waker once they were woken.
     others: BTreeMap<u64, Option<Waker>>,
 }
 
@@ -56,16 +55,17 @@ impl Turns {
         lock(&self.line)
     }
 
-    /// Ready when it is this put's turn.
+    /// Polls for this put's turn.
     pub(crate) fn poll(&self, turn: &mut Turn, cx: &Context<'_>) -> Poll<()> {
-        if turn.come || self.come(turn, None) {
+        if turn.has_come || self.line_up(turn, None) {
             return Poll::Ready(());
         }
-        // Somebody is before it; the waker is cloned out of the lock.
-        if self.come(turn, Some(cx.waker().clone())) { Poll::Ready(()) } else { Poll::Pending }
+        // Another put is first. The waker is cloned without the lock.
+        if self.line_up(turn, Some(cx.waker().clone())) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn come(&self, turn: &mut Turn, waker: Option<Waker>) -> bool {
+    /// Gives a put its place, if it has none, and returns whether it is first. Otherwise the waker is kept.
+    fn line_up(&self, turn: &mut Turn, waker: Option<Waker>) -> bool {
         let replaced = {
             let mut line = self.line();
             let number = *turn.number.get_or_insert_with(|| {
@@ -76,24 +76,24 @@ impl Turns {
                 line.first = Some(number);
                 self.busy.store(true, Release);
             }
-            turn.come = line.first == Some(number);
-            if turn.come { waker } else { line.others.insert(number, waker).flatten() }
+            turn.has_come = line.first == Some(number);
+            if turn.has_come { waker } else { line.others.insert(number, waker).flatten() }
         };
         drop(replaced);
-        turn.come
+        turn.has_come
     }
 
-    /// Those who wait for their turn, to be woken outside of every lock: the queue takes no more,
-    /// whosever turn it is.
+    /// Takes the wakers of the puts that wait for their turn. The caller wakes them without a lock, as the queue refuses all
+    /// puts, in turn or not.
     pub(crate) fn wakers(&self) -> Vec<Waker> {
         self.line().others.values_mut().filter_map(Option::take).collect()
     }
 
-    /// Gives the turn up, if it is held; the next one is woken.
+    /// Gives the turn up, if the put has one, and wakes the next put.
     #[inline]
     pub(crate) fn leave(&self, turn: &mut Turn) {
         let Some(number) = turn.number.take() else { return };
-        turn.come = false;
+        turn.has_come = false;
         let (left, next) = {
             let mut line = self.line();
             if line.first == Some(number) {

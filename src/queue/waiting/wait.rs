@@ -1,4 +1,4 @@
-//! How operations wait, and who wakes them.
+//! How operations wait, and how they are woken.
 
 use std::task::{Context, Poll, Waker};
 
@@ -30,14 +30,14 @@ impl<T> Drop for Waiting<'_, T> {
 }
 
 impl<T> Shared<T> {
-    /// Tries until `attempt` has a result, parking in between. An operation that is not in line yet has just tried
-    /// without success. `Err` is a result that took nothing: a notification that this operation may hold goes
-    /// on to the next in line.
+    /// Polls until `attempt` has a result, and parks in between. An operation that is not in the line yet has just tried
+    /// without a result. `Err` is a result that took nothing: a notification that this operation holds goes on to the next
+    /// in line.
     ///
-    /// Park, then try again: whatever is published before the second try is seen by it, and
-    /// a thread that publishes after it sees the parked waker.
+    /// It parks, then tries again: the second try sees what was published before it, and a thread that publishes later
+    /// sees the parked waker.
     ///
-    /// `attempt` is told whether it has a right to what is kept for the line.
+    /// `attempt` is told whether it is entitled to what is kept for the line.
     pub(crate) fn wait<R, E>(
         &self,
         place: &mut Place,
@@ -51,7 +51,7 @@ impl<T> Shared<T> {
         }
         match result {
             None => {
-                // What is promised to another operation, or kept for it, is for this one if the other does not come.
+                // What is promised to another operation, or kept for it, goes to this one if the other does not come.
                 let looks_again = match place.line {
                     Line::Getters => self.flags.any(RETURNED),
                     Line::Putters => place.standing == Standing::Next && self.has_only_kept_room(),
@@ -95,12 +95,11 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Gives up a place. A notification that the operation holds goes on to the next in line if
-    /// the operation took nothing, and also if it `took` but there is more to take: what it took
-    /// need not be what it was notified of.
+    /// Gives up a place. A notification that the operation holds goes on to the next in line if the operation took nothing,
+    /// and also if it `took` and there is more: what it took need not be what it was notified of.
     ///
-    /// The push (or pop) behind a notification comes before it, so under the mutex its item (or
-    /// room) is either seen here or was taken by another operation.
+    /// A push (or pop) comes before its notification, so its item (or room) is either seen here, with the mutex held, or
+    /// was taken by another operation.
     #[inline]
     pub(crate) fn leave(&self, place: &mut Place, took: bool) {
         if place.is_in_line() {
@@ -113,13 +112,13 @@ impl<T> Shared<T> {
             let mut control = self.control();
             let line = control.lines.of(place.line);
             let at_front = line.is_at_front(&place.ticket);
-            let first = at_front && line.nobody_is_notified();
+            let first = at_front && line.none_notified();
             let listed = line.leave(&mut place.ticket);
             let notified = listed.is_none();
             if notified {
                 control.returned.end_promise(place.consumer);
             }
-            // The next one may sleep beside a place that is kept for others.
+            // The next one must not sleep beside a kept place that this one leaves.
             let was_next = place.line == Line::Putters && at_front && !took && self.has_room(&control, true);
             let pass_on = was_next || (notified && (!took || self.has_more(&control, place.line)));
             let next = if pass_on { control.lines.of(place.line).pop() } else { None };
@@ -147,27 +146,26 @@ impl<T> Shared<T> {
         match line {
             Line::Getters => self.has_items(control),
             Line::Putters => self.has_room(control, true),
-            // All of them are woken at once.
+            // These are always woken all at once.
             Line::Watchers | Line::Refused | Line::Flushers => false,
         }
     }
 
-    /// Takes the first waiter of a line, to be woken after unlocking.
+    /// Picks the first waiter of a line. The caller wakes it after unlocking.
     pub(crate) fn notify(&self, control: &mut Control<T>, line: Line) -> Option<Waker> {
         let waker = control.lines.of(line).pop();
         self.flag_waiters(control);
         waker
     }
 
-    /// Locks the mutex and takes the first waiter of a line, to be woken by the caller.
+    /// Locks the mutex and picks the first waiter of a line. The caller wakes it.
     pub(crate) fn notify_next(&self, line: Line) -> Option<Waker> {
         let mut control = self.control();
         self.notify(&mut control, line)
     }
 
-    /// Picks a waiter for an item that `giver` returned: another consumer, if one waits.
-    ///
-    /// The item is promised to that one. What ends a promise is in `Returned`.
+    /// Picks a waiter for an item that `giver` returned: another consumer, if one waits. The item is promised to that one;
+    /// `Returned` says how a promise ends.
     pub(crate) fn notify_of_return(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
         let waker = match control.lines.getters.pop_other(giver) {
             Some((other, waker)) => {
@@ -180,6 +178,7 @@ impl<T> Shared<T> {
         waker
     }
 
+    /// Updates the flags that say whether operations wait.
     pub(crate) fn flag_waiters(&self, control: &Control<T>) {
         let lines = &control.lines;
         for (flag, waiters) in [(&self.getters_wait, &lines.getters), (&self.putters_wait, &lines.putters)] {
@@ -209,8 +208,8 @@ mod tests {
         }
     }
 
-    /// The first getter parks while an older item arrives unannounced, and takes that one. The
-    /// item that it is then notified of must not be left to nobody.
+    /// The first getter parks while an older item arrives without a notification, and takes that one. The item that it is
+    /// then notified of must not be stranded.
     #[test]
     fn d6_a_getter_that_took_something_older_passes_its_notification_on() {
         let queue = IterableQueue::unbounded();
@@ -236,6 +235,6 @@ mod tests {
         });
 
         assert_eq!(took, Poll::Ready(Ok(Some("older"))));
-        assert_eq!(woken.0.load(SeqCst), 1, "an item is there, and the one who waits for it sleeps");
+        assert_eq!(woken.0.load(SeqCst), 1, "an item is there, and the getter that waits for it sleeps");
     }
 }

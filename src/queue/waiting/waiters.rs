@@ -1,14 +1,12 @@
-//! Parked wakers, served in turn.
+//! A line of parked wakers, served in turn.
 //!
-//! Everything that waits, task or thread, parks a [`Waker`] here. The rules that make it safe:
+//! Every operation that waits, of a task or a thread, parks a [`Waker`] here. The rules that make it safe:
 //!
-//! 1. One ticket for each pending operation, kept over its polls: a woken loser keeps its place.
-//! 2. The waiter parks, then looks again; the notifier publishes, then looks for waiters. One of
-//!    the two sees the other.
-//! 3. Whoever leaves removes its ticket. A ticket that is no longer listed was notified; if its
-//!    owner took nothing, it passes the notification on.
-//! 4. Wakers are cloned, woken and dropped outside of any lock, because each of these may run
-//!    foreign code that comes back to this queue.
+//! 1. Each pending operation has one ticket, over all of its polls: one that was woken and found nothing keeps its place.
+//! 2. The waiter parks, then looks again; the notifier publishes, then looks for waiters. One of the two sees the other.
+//! 3. An operation that leaves gives its ticket up. A ticket that is not listed any more was notified; if its operation
+//!    took nothing, it passes the notification on.
+//! 4. Wakers are cloned, woken and dropped without a lock, as each of these may run user code that calls this queue.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -22,7 +20,7 @@ use crate::sync::LOOKS_BESIDE_NOTIFIED;
 pub(crate) struct Ticket(Option<u64>);
 
 impl Ticket {
-    /// Whether the operation has parked since it last left.
+    /// Returns whether the operation has parked since it last left.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
         self.0.is_some()
@@ -35,20 +33,20 @@ pub(crate) struct Waiters {
     last: u64,
     /// In the order of their tickets.
     parked: VecDeque<Parked>,
-    /// How many were notified, and have neither left nor parked again.
+    /// How many operations were notified, and have neither left nor parked again.
     notified: usize,
-    /// How many more looks of the first of those that are parked these may take.
+    /// How many more times the first parked operation looks before it may take what is kept for the notified ones.
     patience: u32,
 }
 
-/// What an operation may have of what is kept for its line.
+/// Whether an operation may take what is kept for its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It has a right to it: it is the first, or was notified.
+    /// It may: it is the first, or was notified.
     Entitled,
-    /// Those that were notified have; if they do not come for it, this one has.
+    /// It may if those that were notified do not come for it.
     Next,
-    /// Others are parked before it.
+    /// It may not: others are parked before it.
     Behind,
 }
 
@@ -56,13 +54,13 @@ pub(crate) enum Standing {
 struct Parked {
     ticket: u64,
     waker: Waker,
-    /// Who waits, if it waits for an item.
+    /// The consumer that waits, if it waits for an item.
     consumer: Option<ConsumerId>,
 }
 
 impl Waiters {
-    /// Lists `waker` under `ticket`, at its old place if it had one. The replaced waker comes
-    /// back, to be dropped outside of the lock.
+    /// Lists `waker` under `ticket`, at its old place if it had one. Returns the waker that it replaces, which the caller
+    /// drops after unlocking.
     pub(crate) fn park(&mut self, ticket: &mut Ticket, waker: Waker, consumer: Option<ConsumerId>) -> Option<Waker> {
         let Some(ticket) = ticket.0 else {
             self.last += 1;
@@ -73,48 +71,47 @@ impl Waiters {
         match self.place_of(ticket) {
             Ok(place) => Some(mem::replace(&mut self.parked[place].waker, waker)),
             Err(place) => {
-                self.one_has_come();
+                self.forget_notified();
                 self.parked.insert(place, Parked { ticket, waker, consumer });
                 None
             }
         }
     }
 
-    /// Where a ticket is, or would be.
+    /// Finds where a ticket is, or would be.
     fn place_of(&self, ticket: u64) -> Result<usize, usize> {
         self.parked.binary_search_by_key(&ticket, |parked| parked.ticket)
     }
 
-    /// Gives a held ticket up. Its waker, to be dropped outside of the lock; `None` if it had been
-    /// notified.
+    /// Gives a ticket up. Returns its waker, which the caller drops after unlocking; `None` if it was notified.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Option<Waker> {
         let Ok(place) = self.place_of(ticket.0.take()?) else {
-            self.one_has_come();
+            self.forget_notified();
             return None;
         };
         self.parked.remove(place).map(|parked| parked.waker)
     }
 
-    /// Takes the first waiter out of the line, to be woken outside of the lock.
+    /// Takes the first waiter out of the line. The caller wakes it after unlocking.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
         let first = self.parked.pop_front()?;
-        self.are_notified(1);
+        self.count_notified(1);
         Some(first.waker)
     }
 
-    /// The first consumer that is not this one, which has one place at most.
+    /// Takes the first consumer other than this one out of the line.
     pub(crate) fn pop_other(&mut self, than: ConsumerId) -> Option<(ConsumerId, Waker)> {
         let others = |parked: &Parked| parked.consumer.filter(|consumer| *consumer != than);
         let (place, other) =
             self.parked.iter().enumerate().find_map(|(place, parked)| Some((place, others(parked)?)))?;
         let parked = self.parked.remove(place)?;
-        self.are_notified(1);
+        self.count_notified(1);
         Some((other, parked.waker))
     }
 
-    /// Takes everybody out of the line, in turn.
+    /// Takes all waiters out of the line, in turn.
     pub(crate) fn pop_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        self.are_notified(self.parked.len());
+        self.count_notified(self.parked.len());
         mem::take(&mut self.parked).into_iter().map(|parked| parked.waker)
     }
 
@@ -122,7 +119,7 @@ impl Waiters {
         self.parked.len()
     }
 
-    /// The consumers among those that are parked.
+    /// Returns the consumers that are parked.
     #[cfg(feature = "redis")]
     pub(crate) fn consumers(&self) -> impl Iterator<Item = ConsumerId> {
         self.parked.iter().filter_map(|parked| parked.consumer)
@@ -132,28 +129,30 @@ impl Waiters {
         self.parked.is_empty()
     }
 
-    fn are_notified(&mut self, count: usize) {
+    /// Counts operations that are notified.
+    fn count_notified(&mut self, count: usize) {
         self.notified += count;
         self.patience = LOOKS_BESIDE_NOTIFIED;
     }
 
-    fn one_has_come(&mut self) {
+    /// Uncounts a notified operation, which has left or parked again.
+    fn forget_notified(&mut self) {
         self.notified -= 1;
         self.patience = LOOKS_BESIDE_NOTIFIED;
     }
 
-    /// Whether this is the first of those that are parked.
+    /// Returns whether this is the first parked operation.
     pub(crate) fn is_at_front(&self, ticket: &Ticket) -> bool {
         self.parked.front().is_some_and(|first| Some(first.ticket) == ticket.0)
     }
 
-    /// Whether nobody was notified and is still to look.
-    pub(crate) fn nobody_is_notified(&self) -> bool {
+    /// Returns whether every notified operation has looked.
+    pub(crate) fn none_notified(&self) -> bool {
         self.notified == 0
     }
 
-    /// Where a parked operation stands. To ask costs those that were notified patience: one that nobody polls any more
-    /// must not hold up all others.
+    /// Returns the standing of a parked operation. Each call uses up patience with those that were notified: one that is
+    /// not polled any more must not hold up the others.
     pub(crate) fn standing(&mut self, ticket: &Ticket) -> Standing {
         if !self.is_at_front(ticket) {
             return Standing::Behind;
@@ -165,7 +164,7 @@ impl Waiters {
         Standing::Next
     }
 
-    /// Whether nobody waits, nor was notified and is still to look.
+    /// Returns whether no operation is parked, and every notified one has looked.
     pub(crate) fn is_idle(&self) -> bool {
         self.parked.is_empty() && self.notified == 0
     }

@@ -1,4 +1,4 @@
-//! What all iterators and streams over a consumer have in common.
+//! What iterators and streams over a consumer have in common.
 
 use std::fmt;
 use std::panic::UnwindSafe;
@@ -8,7 +8,7 @@ use super::futures::{IntoLeases, Leases};
 use super::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter, TryLeases};
 
 impl<T> Consumer<T> {
-    /// How many items are left for it, as far as can be known: others may take any of them, until the end.
+    /// Returns the size hint of iterators and streams. Other consumers may take any item, so only the end is known.
     pub(super) fn items_left(&self) -> (usize, Option<usize>) {
         let slot = self.slot();
         let ended = slot.shared.has_ended() || slot.row.is_shut();
@@ -18,7 +18,7 @@ impl<T> Consumer<T> {
 
 macro_rules! debug {
     ($($name:ident: $view:ty),* $(,)?) => {$(
-        // A derived one would ask for `T: Debug`.
+        // A derived impl would require `T: Debug`.
         impl<T> fmt::Debug for $view {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name)).field("consumer", &self.consumer).finish()
@@ -38,8 +38,8 @@ debug! {
     IntoLeases: IntoLeases<T>,
 }
 
-// A consumer is unwind safe, but references that may write are so only if somebody says it. These go through the
-// consumer's methods, each of which leaves it whole.
+// A consumer is unwind safe, but a `&mut` reference never is by itself. These call the consumer's methods, each of which
+// leaves it consistent.
 impl<T> UnwindSafe for BlockingIter<'_, T> {}
 impl<T> UnwindSafe for TryIter<'_, T> {}
 impl<T> UnwindSafe for TryLeases<'_, T> {}
@@ -53,7 +53,7 @@ mod tests {
 
     use crate::queue::IterableQueue;
 
-    /// The watch found its actor dead. What is in the queue is for others.
+    /// The watch found its actor dead, so the items in the queue are for others.
     #[test]
     fn a3_a_consumer_that_was_closed_from_outside_has_nothing_left() {
         let queue = IterableQueue::unbounded();

@@ -1,45 +1,45 @@
-//! Puts whose confirmation is left for later.
+//! Puts that are confirmed later.
 
 use std::ops::Deref;
 use std::task::{Context, Poll, Waker};
 
-use super::operation::Operation;
+use super::block::Operation;
 use crate::error::Refusal;
 use crate::queue::{Receipt, Shared};
 
-/// The last of several puts that are not confirmed. They are confirmed in order, so only the last is asked for.
-pub(super) struct Ahead<T, S: Deref<Target = Shared<T>>> {
+/// Several puts that are not confirmed. They are confirmed in order, so only the last is kept.
+pub(super) struct UnconfirmedPuts<T, S: Deref<Target = Shared<T>>> {
     shared: S,
     last: Receipt,
 }
 
-impl<T, S: Deref<Target = Shared<T>>> Ahead<T, S> {
+impl<T, S: Deref<Target = Shared<T>>> UnconfirmedPuts<T, S> {
     pub(super) fn new(shared: S) -> Self {
         Self { shared, last: Receipt::Confirmed }
     }
 
-    /// Notes a further put.
+    /// Adds a put.
     pub(super) fn push(&mut self, receipt: Receipt) {
         self.shared.detach(self.last);
         self.last = receipt;
     }
 
-    /// Waits until all of them are confirmed. A refusal hands the last item back, into `put`.
+    /// Returns an operation that waits until all of them are confirmed. A refusal hands the last item back, into `put`.
     pub(super) fn confirming<'a>(&'a mut self, put: &'a mut Option<T>) -> Confirming<'a, T, S> {
-        Confirming { ahead: self, put }
+        Confirming { unconfirmed: self, put }
     }
 }
 
 pub(super) struct Confirming<'a, T, S: Deref<Target = Shared<T>>> {
-    ahead: &'a mut Ahead<T, S>,
+    unconfirmed: &'a mut UnconfirmedPuts<T, S>,
     put: &'a mut Option<T>,
 }
 
 impl<T, S: Deref<Target = Shared<T>>> Confirming<'_, T, S> {
     fn confirmed(&mut self, waker: Option<Waker>) -> Option<Result<(), Refusal>> {
-        let Receipt::Unconfirmed(number) = self.ahead.last else { return Some(Ok(())) };
-        let confirmed = self.ahead.shared.confirmed(number, self.put, waker)?;
-        self.ahead.last = Receipt::Confirmed;
+        let Receipt::Unconfirmed(number) = self.unconfirmed.last else { return Some(Ok(())) };
+        let confirmed = self.unconfirmed.shared.confirmed(number, self.put, waker)?;
+        self.unconfirmed.last = Receipt::Confirmed;
         Some(confirmed)
     }
 }
@@ -51,21 +51,12 @@ impl<T, S: Deref<Target = Shared<T>>> Operation for Confirming<'_, T, S> {
         self.confirmed(None)
     }
 
-    fn may_succeed(&self) -> bool {
-        true
-    }
-
-    /// It takes a way to the store: to spin is of no use.
-    fn slack(&self) -> usize {
-        0
-    }
-
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.confirmed(Some(cx.waker().clone())).map_or(Poll::Pending, Poll::Ready)
     }
 }
 
-impl<T, S: Deref<Target = Shared<T>>> Drop for Ahead<T, S> {
+impl<T, S: Deref<Target = Shared<T>>> Drop for UnconfirmedPuts<T, S> {
     fn drop(&mut self) {
         self.shared.detach(self.last);
     }

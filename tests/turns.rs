@@ -7,7 +7,7 @@ use actix_iterable_queue::error::{PutError, Refusal, TryPutError};
 use futures::{FutureExt, Sink, SinkExt};
 
 mod common;
-use common::Task;
+use common::{Task, panic_of};
 
 #[test]
 fn d1_a_reservation_does_not_overtake_a_waiting_put() {
@@ -25,6 +25,24 @@ fn d1_a_reservation_does_not_overtake_a_waiting_put() {
     let permit = second.now_or_never().expect("its turn has come").unwrap();
     permit.put(2).unwrap();
     assert_eq!(consumer.try_get(), Ok(2));
+}
+
+/// On an arbiter's thread a call that has to wait panics, and so shows that it does not take the room.
+#[test]
+fn d1_a_blocking_call_does_not_overtake_a_waiting_put() {
+    let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    let task = Task::new();
+    producer.try_put(0).unwrap();
+    let mut first = Box::pin(producer.put(1));
+    assert!(task.poll(first.as_mut()).is_pending());
+    assert_eq!(consumer.try_get(), Ok(0));
+    actix_rt::System::new().block_on(async {
+        let reserving = panic_of(|| drop(producer.blocking_reserve()));
+        let putting = panic_of(|| producer.blocking_put_all([2]));
+        assert!(reserving.contains("use reserve().await") && putting.contains("use put_all(items).await"));
+    });
+    assert!(task.poll(first.as_mut()).is_ready());
+    assert_eq!(consumer.try_get(), Ok(1));
 }
 
 #[test]

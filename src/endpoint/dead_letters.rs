@@ -1,5 +1,6 @@
 //! The queue of a queue's dead letters.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::consumer::Consumer;
@@ -49,8 +50,8 @@ impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
         }
     }
 
-    fn handle(&self) -> Option<IterableQueue<DeadLetter<T>>> {
-        lock(&self.0).as_ref().map(|letters| letters.queue.clone())
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn close(&self) {
@@ -92,8 +93,11 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// ```
     pub fn dead_letters(&self) -> Result<Consumer<DeadLetter<T>>, OpenError> {
         let opened = self.shared().dead_letters(|| Arc::new(OpenDeadLetters::in_memory()));
-        let handle = opened.and_then(|letters| letters.handle()).ok_or(OpenError::Ended)?;
-        // The end of this queue, which may come meanwhile, is all that seals the queue of its dead letters.
-        handle.consumer().map_err(|_| OpenError::Ended)
+        let opened = opened.ok_or(OpenError::Ended)?;
+        let Some(OpenDeadLetters(letters)) = opened.as_any().downcast_ref::<OpenDeadLetters<T>>() else {
+            unreachable!("there is no other implementation")
+        };
+        // `None` if this queue has ended meanwhile.
+        lock(letters).as_ref().ok_or(OpenError::Ended)?.queue.consumer()
     }
 }

@@ -41,7 +41,7 @@ pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use lease::dead_letters::DeadLetter;
 pub(crate) use lease::dead_letters::DeadLetterQueue;
 pub use lease::item::Item;
-pub(crate) use lease::slot::Slot;
+pub(crate) use lease::item::Slot;
 pub(crate) use membership::consumer_row::ConsumerRow;
 pub(crate) use membership::producer_row::{ProducerEndpoint, ProducerRow};
 pub(crate) use membership::registry::HandleKey;

@@ -1,9 +1,9 @@
 //! Dead letters: items that will not be delivered again.
 
+use std::any::Any;
 use std::fmt;
 
 use crate::one_line::OneLine;
-use crate::queue::IterableQueue;
 
 /// An item that used up its attempts or was rejected.
 ///
@@ -40,13 +40,13 @@ impl<T> fmt::Display for DeadLetter<T> {
 /// The queue that dead letters go to, once a reader has asked for them.
 ///
 /// A trait, so that the type of a queue does not contain that of the queue of its dead letters, which would contain that
-/// of the queue of *their* dead letters, and so on.
+/// of the queue of *their* dead letters, and so on. For the same reason no method names that type.
 pub(crate) trait DeadLetterQueue<T>: Send + Sync {
     /// Accepts the letter, if there is a reader.
     fn put(&self, letter: &mut Option<DeadLetter<T>>);
 
-    /// Returns a handle to open readers with. `None` once the main queue has ended.
-    fn handle(&self) -> Option<IterableQueue<DeadLetter<T>>>;
+    /// Returns itself, for the caller that knows the type and opens a reader.
+    fn as_any(&self) -> &dyn Any;
 
     /// Ends it, as the main queue has ended.
     fn close(&self);

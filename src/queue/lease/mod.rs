@@ -1,10 +1,9 @@
 //! Items that consumers hold.
 //!
-//! - `item.rs`: the lease, and the ways in which it ends; `slot.rs`: what leases share with their consumer
+//! - `item.rs`: the lease, and the ways in which it ends, and what leases share with their consumer
 //! - `dead_letters.rs`: items that are given up
 //! - `panic_capture.rs`: the message of a worker's panic, for the leases that it dropped
 
 pub(crate) mod dead_letters;
 pub(crate) mod item;
 pub(crate) mod panic_capture;
-pub(crate) mod slot;

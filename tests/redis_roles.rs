@@ -150,7 +150,7 @@ mod readme {
     async fn work() -> Result<(), Box<dyn std::error::Error>> {
         let queue = jobs().join().await?; // waits until another process has begun it
         let pool = WorkerPool::builder(&queue).workers(4).start(|_index| Worker)?;
-        println!("{} done here", pool.drained().await?.totals.acked); // all is done, everywhere
+        println!("{} done here", pool.drained().await?.totals.acked); // all work is done, in all processes
         Ok(())
     }
 
@@ -158,9 +158,9 @@ mod readme {
         let queue = jobs().connect().await?; // begins it, if no other process has
         queue.producer()?.put_all(more).await?;
         if is_last {
-            queue.seal(); // no more is to come; what others are putting still counts
+            queue.seal(); // no more will come; what other feeders are putting still counts
         }
-        queue.flush().await; // now Redis knows it all, and this process may end
+        queue.flush().await; // Redis knows everything now, and this process may end
         Ok(())
     }
 

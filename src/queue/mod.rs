@@ -14,6 +14,8 @@ mod flags;
 mod ids;
 mod lease;
 mod membership;
+#[cfg(test)]
+mod put_schedules;
 mod report;
 #[cfg(test)]
 mod schedules;

@@ -13,7 +13,7 @@ use crate::endpoint::{Consumer, Producer};
 use crate::error::TryGetError;
 
 #[derive(Default)]
-struct Wakes(AtomicUsize);
+pub(super) struct Wakes(pub(super) AtomicUsize);
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {

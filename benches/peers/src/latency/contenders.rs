@@ -108,7 +108,7 @@ impl Run {
     ) -> Measured {
         let (began, handled) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
         let (home, account) = std::sync::mpsc::channel();
-        let put = open(Recorder::new(self, began, Arc::clone(&handled), home))?;
+        let put = open(Recorder::new(self.items, self.pace.work(), began, Arc::clone(&handled), home))?;
         let sum = thread::scope(|scope| {
             let putter = scope.spawn(|| self.pace.drive(self.items, began, &handled, put));
             putter.join().expect("the putter does not panic")

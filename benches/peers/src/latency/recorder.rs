@@ -4,11 +4,10 @@ use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Release};
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
-use super::contenders::Run;
 use super::pace::nanos;
 
 /// Lives with the handler. When that is gone, it hands in what it noted.
@@ -28,9 +27,16 @@ pub(super) struct Account {
 }
 
 impl Recorder {
-    pub(super) fn new(run: Run, began: Instant, handled: Arc<AtomicUsize>, home: mpsc::Sender<Account>) -> Self {
-        let account = Account { latencies: Vec::with_capacity(run.items), sum: 0 };
-        Self { began, work: run.pace.work().as_nanos() as u64, handled, account, home }
+    /// For so many items, each of which takes a handler so long.
+    pub(super) fn new(
+        items: usize,
+        work: Duration,
+        began: Instant,
+        handled: Arc<AtomicUsize>,
+        home: mpsc::Sender<Account>,
+    ) -> Self {
+        let account = Account { latencies: Vec::with_capacity(items), sum: 0 };
+        Self { began, work: work.as_nanos() as u64, handled, account, home }
     }
 
     /// The first thing that a handler does.

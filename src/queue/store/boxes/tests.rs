@@ -167,3 +167,15 @@ fn d5_d11_a_put_finds_room_exactly_where_there_is_some() {
         }
     }
 }
+
+/// The limit that was set before the line began is beyond the puts that may go first.
+#[test]
+fn d11_a_place_is_kept_also_for_a_line_that_begins_beside_room() {
+    let boxes = Boxes::new(Some(PUTS_PAST_LINE as usize + 8));
+    boxes.begin_line();
+    for number in 0..PUTS_PAST_LINE as usize + 7 {
+        boxes.push(&mut Some(number), false, || ()).unwrap();
+    }
+    assert_eq!(boxes.push(&mut Some(0), false, || ()), Err(PushError::Full));
+    boxes.push(&mut Some(0), true, || ()).unwrap();
+}

@@ -8,6 +8,7 @@
 //! - `waiting/`: operations that wait, and how they are woken
 //! - `lease/`: items that consumers hold, and what becomes of them
 //! - `report/`: what the queue tells about itself
+//! - `schedules.rs`, `put_schedules.rs`: tests, of steps in the middle of takes and puts
 
 mod effects;
 mod flags;

@@ -18,7 +18,7 @@ use crate::redis::driver::report;
 use crate::redis::json::Payload;
 use crate::redis::local::link::Link;
 use crate::redis::server::address::Address;
-use crate::redis::server::connection::{self, Pair};
+use crate::redis::server::connection::{self, QueueConnections};
 use crate::redis::server::{FIRST_PAUSE, LONGEST_PAUSE, Server};
 
 /// Between two looks for a queue to join: one that lives shorter may be missed.
@@ -115,12 +115,12 @@ pub(crate) struct Joining {
 }
 
 impl Joining {
-    async fn join(&self, pair: &Pair, begin: bool) -> Result<Joined, Failure> {
+    async fn join(&self, pair: &QueueConnections, begin: bool) -> Result<Joined, Failure> {
         QueueClient::join(pair.clone(), &self.queue, &self.settings, &self.process_id, &self.process_name, begin).await
     }
 
     /// Joins the queue, when there is one.
-    async fn start(&self, server: &Rc<Server>, pair: &Pair, start: &Start) -> Result<Joined, Failure> {
+    async fn start(&self, server: &Rc<Server>, pair: &QueueConnections, start: &Start) -> Result<Joined, Failure> {
         let Start::WaitFor(waits) = start else { return self.join(pair, true).await };
         let (queue, mut pause) = (OneLine(&self.queue), FIRST_PAUSE);
         let mut joined = self.join(pair, false).await;

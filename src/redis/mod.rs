@@ -1,4 +1,6 @@
-//! Beyond one machine: the same queue over Redis.
+//! A queue that several processes share, over Redis.
+//!
+//! In this folder `redis::…` is the crate of that name, and `crate::redis` this module.
 //!
 //! ```text
 //!  Producer ─► [ put window ] ──►│                   │─► client/: a call for each script
@@ -8,7 +10,7 @@
 //!                                │   under way       │     where Redis is, notifications
 //! ```
 //!
-//! `builder.rs` describes a queue, `connect.rs` has it connected, and `join.rs` joins it, or waits until there is one. That
+//! `builder.rs` describes a queue, `connect.rs` connects it, and `join.rs` joins it, or waits until there is one. That
 //! makes a queue whose store is a [`Link`](local::link::Link), and starts its driver on the thread that serves all queues
 //! of this process (`driver/thread.rs`).
 //!

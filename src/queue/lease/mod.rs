@@ -1,6 +1,6 @@
 //! Items that consumers hold.
 //!
-//! - `item.rs`: the lease, and the ways in which it ends, and what leases share with their consumer
+//! - `item.rs`: the lease, how it ends, and what leases share with their consumer
 //! - `dead_letters.rs`: items that are given up
 //! - `panic_capture.rs`: the message of a worker's panic, for the leases that it dropped
 

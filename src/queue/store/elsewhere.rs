@@ -18,11 +18,11 @@ impl<T> Shared<T> {
     #[cold]
     pub(super) fn put_elsewhere(
         &self,
+        remote: &RemoteStore<T>,
         row: &ProducerRow,
         put: &mut Option<T>,
         entitled: bool,
     ) -> Result<Receipt, NotPut> {
-        let Store::Remote(remote) = &self.store else { unreachable!("the only other one") };
         // A put that finds no room does not encode its item. Encoding is user code, so it runs without the mutex.
         if !self.has_room(&self.control(), entitled) && !self.refuses(row) {
             return Err(NotPut::Full);
@@ -153,11 +153,11 @@ impl<T> Shared<T> {
     #[cold]
     pub(super) fn take_elsewhere(
         &self,
+        remote: &RemoteStore<T>,
         row: &ConsumerRow,
         take: Take,
         taken: &mut Taken<T>,
     ) -> Result<(), TryGetError> {
-        let Store::Remote(remote) = &self.store else { unreachable!("the only other one") };
         if row.is_shut() || self.flags.any(ENDED) {
             return Err(TryGetError::Ended);
         }

@@ -1,7 +1,7 @@
 //! Where items are kept. A queue's store is chosen when the queue is built, and only the files of this folder ask which
 //! one it is.
 //!
-//! - `boxes.rs`: the plain store, two boxes in memory; `overflow.rs`: which items there are beyond the capacity;
+//! - `boxes.rs`: the plain store, two boxes in memory; `overflow.rs`: which items are beyond the capacity;
 //!   `returned.rs` and `delayed.rs`: what came back to it
 //! - `remote.rs`: items elsewhere, and the interface that a driver implements; `elsewhere.rs`: puts and takes there;
 //!   `driver.rs`: what the driver asks and tells the queue
@@ -64,21 +64,26 @@ impl<T> Store<T> {
     /// Returns whether this process alone decides when the queue seals itself, and when it has ended. If not, it is
     /// told ([`Shared::learn`](super::Shared::learn), [`Shared::end_remote`](super::Shared::end_remote)).
     pub(crate) fn ends_here(&self) -> bool {
-        matches!(self, Self::Plain(_))
+        match self {
+            Self::Plain(_) => true,
+            Self::Remote(_) => false,
+        }
     }
 
     /// Tells the driver that something was opened, closed, sealed or ended in this process.
     pub(crate) fn membership_changed(&self) {
-        if let Self::Remote(remote) = self {
-            remote.driver.changed();
+        match self {
+            Self::Plain(_) => {}
+            Self::Remote(remote) => remote.driver.changed(),
         }
     }
 
     /// Tells the driver what became of a lease.
     #[inline]
     pub(crate) fn settle(&self, lease: u64, how: Settled) {
-        if let Self::Remote(remote) = self {
-            remote.settle(lease, how);
+        match self {
+            Self::Plain(_) => {}
+            Self::Remote(remote) => remote.settle(lease, how),
         }
     }
 
@@ -132,37 +137,42 @@ impl<T> Store<T> {
 
     /// Notes that a put begins to wait.
     pub(crate) fn begin_line(&self) {
-        if let Self::Plain(boxes) = self {
-            boxes.begin_line();
+        match self {
+            Self::Plain(boxes) => boxes.begin_line(),
+            Self::Remote(_) => {}
         }
     }
 
     /// Notes that a waiting put was made, and others still wait.
     pub(crate) fn move_line(&self) {
-        if let Self::Plain(boxes) = self {
-            boxes.move_line();
+        match self {
+            Self::Plain(boxes) => boxes.move_line(),
+            Self::Remote(_) => {}
         }
     }
 
     /// Notes that no put waits any more.
     pub(crate) fn end_line(&self) {
-        if let Self::Plain(boxes) = self {
-            boxes.end_line();
+        match self {
+            Self::Plain(boxes) => boxes.end_line(),
+            Self::Remote(_) => {}
         }
     }
 
     /// Goes through the lock of the producers. After that, either this thread sees what was put, or the producer sees what
     /// this thread wrote before. A driver notifies with the queue's mutex held, under which this thread has parked.
     pub(crate) fn sync_with_producers(&self) {
-        if let Self::Plain(boxes) = self {
-            boxes.sync_with_producers();
+        match self {
+            Self::Plain(boxes) => boxes.sync_with_producers(),
+            Self::Remote(_) => {}
         }
     }
 
     /// Does for consumers what [`sync_with_producers`](Store::sync_with_producers) does for producers.
     pub(crate) fn sync_with_consumers(&self) {
-        if let Self::Plain(boxes) = self {
-            boxes.sync_with_consumers();
+        match self {
+            Self::Plain(boxes) => boxes.sync_with_consumers(),
+            Self::Remote(_) => {}
         }
     }
 

@@ -43,7 +43,10 @@ impl<T> Shared<T> {
     /// the line.
     #[inline]
     pub(crate) fn try_put(&self, row: &ProducerRow, put: &mut Option<T>, entitled: bool) -> Result<Receipt, NotPut> {
-        let Store::Plain(boxes) = &self.store else { return self.put_elsewhere(row, put, entitled) };
+        let boxes = match &self.store {
+            Store::Plain(boxes) => boxes,
+            Store::Remote(remote) => return self.put_elsewhere(remote, row, put, entitled),
+        };
         let waker = match row.endpoint.hold_open() {
             Some(_held) => match boxes.push(put, entitled, || row.count_put()) {
                 Ok(()) => self.notify_of_put(row),

@@ -74,7 +74,10 @@ impl<T> Shared<T> {
     /// The fast path is small, as it is always inlined: left to the compiler, that would depend on the rest of the program.
     #[inline(always)]
     pub(crate) fn try_take(&self, row: &ConsumerRow, take: Take, taken: &mut Taken<T>) -> Result<(), TryGetError> {
-        let Store::Plain(boxes) = &self.store else { return self.take_elsewhere(row, take, taken) };
+        let boxes = match &self.store {
+            Store::Plain(boxes) => boxes,
+            Store::Remote(remote) => return self.take_elsewhere(remote, row, take, taken),
+        };
         let flags = self.flags.load();
         if flags != 0 || row.is_shut() {
             return self.take_by_flags(boxes, row, take, flags, taken);

@@ -8,7 +8,7 @@ use super::report::QueueReport;
 use super::scripts::{Key, LETTERS, SCRIPTS};
 use super::types::{Failure, Settings};
 use super::wire::foreign;
-use crate::redis::server::connection::{Connection, Pair};
+use crate::redis::server::connection::{Connection, QueueConnections};
 
 /// What came of joining a queue.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl QueueClient {
     /// Joins the queue of that name. If there is none, or if it has ended, it is begun, or [`Joined::None`] if `begin` is
     /// false. `process_id` must be one that nobody has used.
     pub(crate) async fn join(
-        pair: impl Into<Pair>,
+        pair: impl Into<QueueConnections>,
         name: &str,
         settings: &Settings,
         process_id: &str,
@@ -112,7 +112,7 @@ impl QueueClient {
     }
 
     /// A look from outside at the queue of that name, as it was last begun.
-    pub(crate) async fn look(pair: &Pair, name: &str) -> Result<Option<QueueReport>, Failure> {
+    pub(crate) async fn look(pair: &QueueConnections, name: &str) -> Result<Option<QueueReport>, Failure> {
         let name = Name { pointer: pointer(name), process: String::new() };
         let generation: Option<String> = redis::cmd("GET").arg(&name.pointer).query_async(&mut pair.control()).await?;
         let Some(generation) = generation else { return Ok(None) };

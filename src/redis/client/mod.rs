@@ -1,11 +1,11 @@
 //! One queue in Redis as one process sees it: a call for each script, and nothing that decides.
 //!
-//! Every call may be repeated as it was when its answer was lost, after [`QueueClient::attach`] where the
+//! Every call but `claim` may be repeated unchanged if its answer was lost, after [`QueueClient::attach`] where the
 //! connection is a new one.
 //!
 //! - `queue_client.rs`: how a script is called; `scripts.rs`, `scripts/*.lua`: all that decides
 //! - `joining.rs`, `membership.rs`, `items.rs`: the calls
-//! - `types.rs`: what they take and answer; `wire.rs`, `reply.rs`, `report.rs`: how that looks on its way
+//! - `types.rs`: what they take and answer; `wire.rs`, `reply.rs`, `report.rs`: how that is encoded
 //! - `process_id.rs`: what a process is called
 
 mod items;

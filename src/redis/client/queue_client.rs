@@ -12,12 +12,12 @@ use super::reply::ScriptReply;
 use super::scripts::{FORMAT, Key, LETTERS, Script};
 use super::types::Failure;
 use crate::lock::lock;
-use crate::redis::server::connection::{Connection, Pair};
+use crate::redis::server::connection::{Connection, QueueConnections};
 
 /// One queue in Redis as one process sees it: a call for each script.
 #[derive(Clone)]
 pub(crate) struct QueueClient {
-    pub(super) pair: Pair,
+    pub(super) pair: QueueConnections,
     /// Their number. Calls that arrive through earlier connections do nothing.
     pub(super) conn: u64,
     pub(super) process: Arc<Process>,
@@ -74,13 +74,13 @@ impl QueueClient {
     /// All further calls go through these connections, the first of which must be [`QueueClient::attach`]. What was asked
     /// before counts as asked through earlier ones, also if these are the same: answers that nobody waited for may be
     /// to come, and large calls do not keep the order of small ones.
-    pub(crate) fn reconnected(&mut self, pair: impl Into<Pair>) {
+    pub(crate) fn reconnected(&mut self, pair: impl Into<QueueConnections>) {
         self.pair = pair.into();
         self.conn += 1;
     }
 
     /// The connections of now.
-    pub(crate) fn pair(&self) -> Pair {
+    pub(crate) fn pair(&self) -> QueueConnections {
         self.pair.clone()
     }
 

@@ -37,7 +37,7 @@ use url::{Several, Url};
 pub(crate) struct Address {
     /// How to connect to a server, and to which one unless others know better.
     server: ConnectionInfo,
-    way: Route,
+    route: Route,
     /// The queue, for the log.
     queue: String,
     /// No answer for so long (in ms) is as good as none: the longest patience of the queues that share it.
@@ -82,7 +82,7 @@ impl Address {
         };
         let node = |url: &String| Ok(Node::of(&url.as_str().into_connection_info().map_err(ConnectError::Url)?));
         let nodes = |several: &Several| several.servers.iter().map(node).collect::<Result<Vec<_>, ConnectError>>();
-        let (server, way) = match url {
+        let (server, route) = match url {
             Url::One(url) => (info(url)?, Route::Fixed),
             Url::Sentinels(several, service) => {
                 let sentinel = info(&several.servers[0])?;
@@ -93,10 +93,10 @@ impl Address {
                 (info(&several.servers[0])?, Route::Cluster(Cluster::new(nodes(&several)?, pointer.clone())))
             }
         };
-        let of_queue = matches!(way, Route::Cluster(_)).then_some(pointer);
+        let of_queue = matches!(route, Route::Cluster(_)).then_some(pointer);
         let key = ServerKey { url: given.to_owned(), certificates, queue: of_queue };
         let patience = AtomicU64::new(patience.as_millis() as u64);
-        Ok(Self { server, way, queue: OneLine(queue).to_string(), patience, key })
+        Ok(Self { server, route, queue: OneLine(queue).to_string(), patience, key })
     }
 
     pub(crate) fn key(&self) -> &ServerKey {
@@ -138,7 +138,7 @@ impl Address {
     /// Returns how to connect to the Redis that has the queue now, and which node that is, where there are several: to be
     /// asked anew for each connection.
     pub(crate) async fn client(&self) -> Result<(Client, Option<Node>), RedisError> {
-        let node = match &self.way {
+        let node = match &self.route {
             Route::Fixed => return Ok((Client::open(self.server.clone())?, None)),
             Route::Sentinels(sentinels) => sentinels.master(self).await?,
             Route::Cluster(cluster) => cluster.node(self).await?,
@@ -148,11 +148,11 @@ impl Address {
 
     /// Waits until it is known that the queue is not on this node any more, although that may still answer.
     pub(crate) async fn moved(&self, here: &Node) -> RedisError {
-        let Route::Sentinels(sentinels) = &self.way else {
+        let Route::Sentinels(sentinels) = &self.route else {
             // A node of a cluster says so itself.
             return pending().await;
         };
-        no_way("the sentinels have chosen another master", sentinels.moved(self, here).await)
+        no_route("the sentinels have chosen another master", sentinels.moved(self, here).await)
     }
 
     async fn connect(&self, node: &Node) -> Result<MultiplexedConnection, RedisError> {
@@ -167,6 +167,6 @@ impl Address {
 }
 
 /// Returns an error of our own.
-fn no_way(what: &'static str, detail: impl ToString) -> RedisError {
+fn no_route(what: &'static str, detail: impl ToString) -> RedisError {
     RedisError::from((ErrorKind::Client, what, detail.to_string()))
 }

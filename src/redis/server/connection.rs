@@ -1,7 +1,7 @@
 //! Connections to Redis: a pair of them for all queues of one server, and how long a call may take.
 //!
 //! Large calls have a connection of their own, so that signs of life are not late behind them. Whether the server lives
-//! is judged by the other one. If one of the two breaks, both are given up: `server.rs` opens the next pair.
+//! is judged by the other one. If one of the two breaks, both are given up: `server/mod.rs` opens the next pair.
 //!
 //! Queues have different patience, as their leases differ. A small call that is late fails for its own queue; the
 //! connections are given up once nothing came for as long as the most patient queue waits.
@@ -40,9 +40,9 @@ pub(crate) type Doubt = Arc<AtomicU32>;
 
 /// Two connections to one server, as one of its queues uses them.
 #[derive(Clone)]
-pub(crate) struct Pair {
+pub(crate) struct QueueConnections {
     /// `None`: there are none yet.
-    lines: Option<Arc<ConnectionPair>>,
+    connections: Option<Arc<ConnectionPair>>,
     patience: Duration,
 }
 
@@ -89,8 +89,8 @@ impl ConnectionPair {
     }
 
     /// Returns them for a queue with this patience.
-    pub(crate) fn with(self: &Arc<Self>, patience: Duration) -> Pair {
-        Pair { lines: Some(Arc::clone(self)), patience }
+    pub(crate) fn with(self: &Arc<Self>, patience: Duration) -> QueueConnections {
+        QueueConnections { connections: Some(Arc::clone(self)), patience }
     }
 
     /// Returns where they lead, if the address names several.
@@ -152,60 +152,60 @@ async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConne
     }
 }
 
-impl Pair {
+impl QueueConnections {
     /// Returns none: a call through them fails.
     pub(crate) fn none(&self) -> Self {
-        Self { lines: None, patience: self.patience }
+        Self { connections: None, patience: self.patience }
     }
 
     pub(crate) fn is_broken(&self) -> bool {
-        self.lines.as_ref().is_none_or(|lines| lines.is_broken())
+        self.connections.as_ref().is_none_or(|connections| connections.is_broken())
     }
 
     /// From now on all calls fail, those of other queues, too.
     pub(crate) fn give_up(&self, why: &'static str) {
-        if let Some(lines) = &self.lines {
-            lines.give_up(io::Error::other(why).into());
+        if let Some(connections) = &self.connections {
+            connections.give_up(io::Error::other(why).into());
         }
     }
 
     /// For calls that are small both ways.
     pub(crate) fn control(&self) -> Connection {
-        Connection { pair: self.clone(), way: Role::Control }
+        Connection { pair: self.clone(), role: Role::Control }
     }
 
     /// For calls that carry items to Redis.
     pub(crate) fn bulk(&self) -> Connection {
-        Connection { pair: self.clone(), way: Role::Bulk { answer: 0 } }
+        Connection { pair: self.clone(), role: Role::Bulk { answer: 0 } }
     }
 
     /// For calls whose answer carries items.
     pub(crate) fn bulk_answer(&self) -> Connection {
-        Connection { pair: self.clone(), way: Role::Bulk { answer: LARGE_ANSWER } }
+        Connection { pair: self.clone(), role: Role::Bulk { answer: LARGE_ANSWER } }
     }
 }
 
-impl fmt::Debug for Pair {
+impl fmt::Debug for QueueConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let broken = self.lines.as_ref().map(|lines| lines.broken.get());
-        f.debug_struct("Pair").field("broken", &broken).finish_non_exhaustive()
+        let broken = self.connections.as_ref().map(|connections| connections.broken.get());
+        f.debug_struct("QueueConnections").field("broken", &broken).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-impl From<MultiplexedConnection> for Pair {
+impl From<MultiplexedConnection> for QueueConnections {
     fn from(connection: MultiplexedConnection) -> Self {
         let patience = Duration::from_secs(60);
         let address = Address::check("redis://127.0.0.1/", Default::default(), "q", String::new(), patience);
-        let (address, lines) = (Arc::new(address.expect("an address")), [connection.clone(), connection]);
-        Arc::new(ConnectionPair::new(address, None, lines, Doubt::default())).with(patience)
+        let (address, connections) = (Arc::new(address.expect("an address")), [connection.clone(), connection]);
+        Arc::new(ConnectionPair::new(address, None, connections, Doubt::default())).with(patience)
     }
 }
 
 /// One of the two connections.
 pub(crate) struct Connection {
-    pair: Pair,
-    way: Role,
+    pair: QueueConnections,
+    role: Role,
 }
 
 #[derive(Clone, Copy)]
@@ -216,36 +216,36 @@ enum Role {
 
 impl Connection {
     async fn ask(&mut self, cmd: &Cmd) -> Result<Value, RedisError> {
-        let Self { pair: Pair { lines: Some(lines), patience }, way } = self else {
+        let Self { pair: QueueConnections { connections: Some(connections), patience }, role } = self else {
             return Err(io::Error::from(io::ErrorKind::NotConnected).into());
         };
         // Made before the look: what breaks after that is heard.
-        let breaks = lines.breaks.notified();
-        if lines.is_broken() {
-            return Err(lines.cut_off());
+        let breaks = connections.breaks.notified();
+        if connections.is_broken() {
+            return Err(connections.cut_off());
         }
         let made = Instant::now();
-        let (mut connection, mut patience, mut _under_way) = (lines.control.clone(), *patience, None);
-        if let Role::Bulk { answer } = *way {
+        let (mut connection, mut patience, mut _under_way) = (connections.control.clone(), *patience, None);
+        if let Role::Bulk { answer } = *role {
             let bytes: usize = answer + cmd.args_iter().map(|arg| length(&arg)).sum::<usize>();
-            let ahead = lines.under_way.fetch_add(bytes, Relaxed);
-            _under_way = Some(UnderWay { lines, bytes });
-            let slowest = SLOWEST / f64::from(1 << lines.doubt.load(Relaxed).min(MOST_DOUBT));
+            let ahead = connections.under_way.fetch_add(bytes, Relaxed);
+            _under_way = Some(UnderWay { connections, bytes });
+            let slowest = SLOWEST / f64::from(1 << connections.doubt.load(Relaxed).min(MOST_DOUBT));
             // Whether the server lives is judged by small calls.
-            patience = lines.address.patience() + Duration::from_secs_f64((ahead + bytes) as f64 / slowest);
-            connection = lines.bulk.clone();
+            patience = connections.address.patience() + Duration::from_secs_f64((ahead + bytes) as f64 / slowest);
+            connection = connections.bulk.clone();
         }
         let answer = {
             let call = std::pin::pin!(timeout(patience, connection.send_packed_command(cmd)));
             match select(call, std::pin::pin!(breaks)).await {
                 Either::Left((answer, _)) => answer,
-                Either::Right(_) => return Err(lines.cut_off()),
+                Either::Right(_) => return Err(connections.cut_off()),
             }
         };
-        let answer = match (answer, way) {
+        let answer = match (answer, role) {
             (Ok(answer), way) => {
                 if let Role::Control = way {
-                    *lock(&lines.late_since) = None;
+                    *lock(&connections.late_since) = None;
                 }
                 match answer {
                     // An error that Redis answers is a value, too.
@@ -253,16 +253,16 @@ impl Connection {
                     answer => answer,
                 }
             }
-            (Err(_), Role::Control) => return Err(lines.is_late(made, patience)),
+            (Err(_), Role::Control) => return Err(connections.is_late(made, patience)),
             (Err(_), Role::Bulk { .. }) => {
-                lines.doubt.fetch_add(1, Relaxed);
+                connections.doubt.fetch_add(1, Relaxed);
                 Err(late(patience))
             }
         };
         if let Err(error) = &answer
-            && lines.are_broken_by(error)
+            && connections.are_broken_by(error)
         {
-            lines.give_up(error.clone());
+            connections.give_up(error.clone());
         }
         answer
     }
@@ -288,13 +288,13 @@ pub(crate) fn words(error: &RedisError) -> String {
 }
 
 struct UnderWay<'a> {
-    lines: &'a ConnectionPair,
+    connections: &'a ConnectionPair,
     bytes: usize,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.lines.under_way.fetch_sub(self.bytes, Relaxed);
+        self.connections.under_way.fetch_sub(self.bytes, Relaxed);
     }
 }
 
@@ -308,12 +308,12 @@ impl ConnectionLike for Connection {
     }
 
     fn get_db(&self) -> i64 {
-        self.pair.lines.as_ref().map_or(0, |lines| lines.control.get_db())
+        self.pair.connections.as_ref().map_or(0, |connections| connections.control.get_db())
     }
 }
 
 /// Says in the log if Redis deletes keys when its memory is short. Whoever may not ask for that is told nothing.
-pub(crate) async fn look_for_eviction(pair: &Pair, label: &str) {
+pub(crate) async fn look_for_eviction(pair: &QueueConnections, label: &str) {
     let info = match redis::cmd("INFO").arg("memory").query_async::<String>(&mut pair.control()).await {
         Ok(info) => info,
         Err(error) => return log::debug!("{label}: Redis does not tell its maxmemory-policy: {}", OneLine(error)),
@@ -333,7 +333,7 @@ pub(crate) async fn look_for_eviction(pair: &Pair, label: &str) {
 
 /// Returns how long an item may be: as much as Redis takes in one piece, or would unless it was told otherwise, less what
 /// is written around an item.
-pub(crate) async fn largest_item(pair: &Pair) -> usize {
+pub(crate) async fn largest_item(pair: &QueueConnections) -> usize {
     const DEFAULT: usize = 512 << 20;
     const AROUND: usize = 1024;
     const NAME: &str = "proto-max-bulk-len";
@@ -350,7 +350,7 @@ mod tests {
 
     use redis::{RedisError, Value};
 
-    use super::{Pair, late};
+    use super::{QueueConnections, late};
     use crate::error::ConnectError;
     use crate::redis::client::tests::server::with_redis;
 
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn a_call_that_another_one_cuts_off_has_no_answer_of_redis() {
         with_redis(async |server| {
-            let pair = Pair::from(server.connect().await);
+            let pair = QueueConnections::from(server.connect().await);
             let call = || async {
                 let mut line = pair.control();
                 redis::cmd("BLPOP").arg("nothing").arg(0).query_async::<Value>(&mut line).await.unwrap_err()
@@ -366,7 +366,7 @@ mod tests {
             let breaks = async {
                 tokio::task::yield_now().await;
                 let why = redis::make_extension_error("READONLY".to_owned(), Some("no master".to_owned()));
-                pair.lines.as_ref().unwrap().give_up(why);
+                pair.connections.as_ref().unwrap().give_up(why);
             };
             let (cut, ()) = futures::join!(call(), breaks);
             for error in [cut, call().await] {

@@ -1,6 +1,10 @@
 //! A server as all queues of this process share it.
 //!
-//! Whatever number of queues finds a connection broken, one of them opens the next pair, and all go on with that.
+//! If several queues find a connection broken, one of them opens the next pair, and all go on with that.
+//!
+//! - here: the pair that all use; `connection.rs`: a pair, and who may give it up
+//! - `address.rs`, `address/`: where Redis is now; `tls.rs`: with which certificates
+//! - `notifications.rs`: Pub/Sub messages for all queues; `outage.rs`: what the log says of an outage
 
 pub(crate) mod address;
 pub(crate) mod connection;
@@ -22,7 +26,7 @@ use tokio::time::sleep;
 
 use crate::one_line::OneLine;
 use crate::redis::server::address::{Address, Node, ServerKey};
-use crate::redis::server::connection::{ConnectionPair, Doubt, Pair};
+use crate::redis::server::connection::{ConnectionPair, Doubt, QueueConnections};
 use crate::redis::server::notifications::Notifications;
 use crate::redis::server::outage::Outage;
 
@@ -30,17 +34,17 @@ use crate::redis::server::outage::Outage;
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a probe is looked through.
+/// How long a probe connection is used.
 const PROBE: Duration = Duration::from_secs(5);
 
-/// How often the connection for large calls, which may have nothing to do, is asked whether it is one.
+/// How often the connection for large calls, which may be idle, is pinged.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// A server as all queues of this process share it.
 pub(crate) struct Server {
     address: Arc<Address>,
     connections: RefCell<Connections>,
-    /// When it was asked for.
+    /// The newest probe, and when it was asked for.
     probe: RefCell<Option<(Instant, Opening)>>,
     doubt: Doubt,
     pub(crate) notifications: Rc<Notifications>,
@@ -102,13 +106,13 @@ impl Server {
         })
     }
 
-    /// Returns where it is, without what it is asked for with.
+    /// Returns where the server is, for the log, without the login.
     pub(crate) fn place(&self) -> String {
         self.address.place(self.connections.borrow().node.as_ref())
     }
 
-    /// Returns the connections of now; opens them, after a pause, if there are none or they are broken.
-    pub(crate) async fn pair(self: &Rc<Self>, patience: Duration) -> Result<Pair, RedisError> {
+    /// Returns the current connections; opens them, after a pause, if there are none or they are broken.
+    pub(crate) async fn pair(self: &Rc<Self>, patience: Duration) -> Result<QueueConnections, RedisError> {
         let opening = {
             let mut connections = self.connections.borrow_mut();
             if let Some(now) = connections.now.as_ref().filter(|now| !now.is_broken()) {
@@ -120,27 +124,27 @@ impl Server {
                 None => {
                     let (address, doubt) = (Arc::clone(&self.address), Doubt::clone(&self.doubt));
                     let pause = connections.pause(address.patience() / 2);
-                    let lines = async move {
+                    let pair = async move {
                         sleep(pause).await;
                         ConnectionPair::open(address, doubt).await
                     };
-                    connections.opening.insert(open(Rc::downgrade(self), lines).boxed_local().shared()).clone()
+                    connections.opening.insert(open(Rc::downgrade(self), pair).boxed_local().shared()).clone()
                 }
             }
         };
         Ok(opening.await?.with(patience))
     }
 
-    /// Returns a connection of the last few seconds: an older one may lead to where the address has led. Several queues that
+    /// Returns a connection of the last few seconds: an older one may lead to the previous master. Several queues that
     /// ask for one share it, or why there is none.
-    pub(crate) async fn probe(&self, patience: Duration) -> Result<Pair, RedisError> {
+    pub(crate) async fn probe(&self, patience: Duration) -> Result<QueueConnections, RedisError> {
         let opening = {
             let mut probe = self.probe.borrow_mut();
             match &*probe {
                 Some((asked, opening)) if is_fresh(*asked, opening) => opening.clone(),
                 _ => {
-                    let lines = ConnectionPair::open_one(Arc::clone(&self.address));
-                    let opening = async { lines.await.map(Arc::new) }.boxed_local().shared();
+                    let pair = ConnectionPair::open_one(Arc::clone(&self.address));
+                    let opening = async { pair.await.map(Arc::new) }.boxed_local().shared();
                     probe.insert((Instant::now(), opening)).1.clone()
                 }
             }
@@ -161,7 +165,7 @@ impl Server {
 fn is_fresh(asked: Instant, probe: &Opening) -> bool {
     match probe.peek() {
         None => true,
-        Some(Ok(lines)) => asked.elapsed() < PROBE && !lines.is_broken(),
+        Some(Ok(connections)) => asked.elapsed() < PROBE && !connections.is_broken(),
         Some(Err(_)) => asked.elapsed() < LONGEST_PAUSE,
     }
 }
@@ -189,20 +193,20 @@ impl Connections {
 /// Has the server use these, if it is still there: it is not kept by what it waits for.
 async fn open(
     server: Weak<Server>,
-    lines: impl Future<Output = Result<ConnectionPair, RedisError>>,
+    pair: impl Future<Output = Result<ConnectionPair, RedisError>>,
 ) -> Result<Arc<ConnectionPair>, RedisError> {
-    let opened = lines.await.map(Arc::new);
+    let opened = pair.await.map(Arc::new);
     let Some(server) = server.upgrade() else { return opened };
     let mut connections = server.connections.borrow_mut();
     connections.opening = None;
     connections.tried = Some(Instant::now());
     connections.now = opened.as_ref().ok().cloned();
-    let Ok(lines) = &opened else { return opened };
-    let before = lines.node().and_then(|node| connections.node.replace(node.clone()));
+    let Ok(pair) = &opened else { return opened };
+    let before = pair.node().and_then(|node| connections.node.replace(node.clone()));
     drop(connections);
     // Messages are to come from there, too.
     server.notifications.listen_anew();
-    if let (Some(now), Some(before)) = (lines.node(), before.as_ref())
+    if let (Some(now), Some(before)) = (pair.node(), before.as_ref())
         && now != before
     {
         let queue = server.address.queue();
@@ -231,14 +235,14 @@ async fn follow(address: Arc<Address>, server: Weak<Server>) {
 async fn keep_alive(server: Weak<Server>) {
     loop {
         sleep(QUIET).await;
-        let lines = server.upgrade().map(|server| {
+        let pair = server.upgrade().map(|server| {
             server.probe.borrow_mut().take_if(|(asked, probe)| !is_fresh(*asked, probe));
             server.connections.borrow().now.clone()
         });
-        let Some(lines) = lines else { return };
-        if let Some(lines) = lines {
+        let Some(pair) = pair else { return };
+        if let Some(pair) = pair {
             // What fails gives them up.
-            let _ = redis::cmd("PING").query_async::<redis::Value>(&mut lines.with(QUIET).bulk()).await;
+            let _ = redis::cmd("PING").query_async::<redis::Value>(&mut pair.with(QUIET).bulk()).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use redis::{RedisError, Value};
 
 use super::nodes::{Failures, Node, Nodes};
-use super::{Address, no_way};
+use super::{Address, no_route};
 
 /// How often one node may send us on to the next: in a cluster that agrees with itself, once.
 const FARTHEST: usize = 5;
@@ -61,7 +61,7 @@ impl Cluster {
                 _ => return Err(error),
             };
         }
-        Err(no_way("it leads in circles, last to", node))
+        Err(no_route("it leads in circles, last to", node))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use redis::{ConnectionAddr, ConnectionInfo, RedisError};
 
-use super::no_way;
+use super::no_route;
 
 /// A server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,6 @@ impl Failures {
     }
 
     pub(crate) fn into_error(self, what: &'static str) -> RedisError {
-        no_way(what, self.0.join("; "))
+        no_route(what, self.0.join("; "))
     }
 }

@@ -8,7 +8,7 @@ use redis::{Client, ConnectionInfo, RedisError, Value};
 use tokio::time::{sleep, timeout};
 
 use super::nodes::{Failures, Node, Nodes};
-use super::{Address, no_way};
+use super::{Address, no_route};
 
 /// Between two tries to listen.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -53,15 +53,15 @@ impl Sentinels {
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
         let Some((host, port)) = question.query_async(&mut connection).await? else {
-            return Err(no_way("it knows no service of this name", &self.service));
+            return Err(no_route("it knows no service of this name", &self.service));
         };
         let master = Node { host, port };
-        let said = |error| no_way("it names a master that does not serve", format!("{master}: {error}"));
+        let said = |error| no_route("it names a master that does not serve", format!("{master}: {error}"));
         let mut connection = address.connect(&master).await.map_err(said)?;
         let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut connection).await.map_err(said)?;
         match role.into_iter().next().map(redis::from_redis_value::<String>) {
             Some(Ok(role)) if role == "master" => Ok(master),
-            _ => Err(no_way("it names a master that is none", &master)),
+            _ => Err(no_route("it names a master that is none", &master)),
         }
     }
 }

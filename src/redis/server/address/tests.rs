@@ -21,7 +21,7 @@ fn one_server_is_as_the_crate_redis_reads_it() {
         ("valkey://[::1]/", "- - [::1]:6379 0"),
     ] {
         let address = check(url).ok().unwrap();
-        assert!(matches!(address.way, Route::Fixed));
+        assert!(matches!(address.route, Route::Fixed));
         assert_eq!(about(&address), expected, "{url}");
     }
 }
@@ -34,7 +34,7 @@ fn sentinels_and_what_they_watch_over() {
         ("redis+sentinel://:p@ss@a, b/my-main_1.2/", "- p@ss master:6379 0", "a:26379 b:26379 my-main_1.2"),
     ] {
         let address = check(url).ok().unwrap();
-        let Route::Sentinels(sentinels) = &address.way else { panic!("{url}") };
+        let Route::Sentinels(sentinels) = &address.route else { panic!("{url}") };
         assert_eq!((about(&address).as_str(), sentinels.told().as_str()), (master, expected), "{url}");
     }
 }
@@ -47,7 +47,7 @@ fn sentinels_have_logins_of_their_own() {
         ("?sentinel_username=me&sentinel_password=pass&protocol=resp3", (Some("me"), Some("pass"))),
     ] {
         let address = check(&format!("redis+sentinel://you:secret@a/main{query}")).ok().unwrap();
-        let Route::Sentinels(sentinels) = &address.way else { panic!("{query}") };
+        let Route::Sentinels(sentinels) = &address.route else { panic!("{query}") };
         assert_eq!(sentinels.login(), expected, "{query}");
     }
 }
@@ -56,7 +56,7 @@ fn sentinels_have_logins_of_their_own() {
 fn nodes_of_a_cluster() {
     for url in ["redis+cluster://me:pass@a,b:1", "redis+cluster://me:pass@a,b:1/", "redis+cluster://me:pass@a,b:1/0"] {
         let address = check(url).ok().unwrap();
-        let Route::Cluster(cluster) = &address.way else { panic!("{url}") };
+        let Route::Cluster(cluster) = &address.route else { panic!("{url}") };
         assert_eq!((about(&address).as_str(), cluster.known().as_str()), ("me pass a:6379 0", "a:6379 b:1"), "{url}");
     }
 }

@@ -75,8 +75,9 @@ fn d3_items_beside_one_that_waits_are_taken_at_once() {
     consumer.soon_lease().requeue();
     assert_eq!(consumer.soon_items(2), [1, 2]);
     backend::soon(|| (queue.state(), queue.len()), (State::Draining, 1));
-    let blockers = queue.snapshot().blockers();
-    assert!(!blockers.iter().any(|blocker| matches!(blocker, Blocker::Buffered { .. })), "{blockers}");
+    // Over Redis, what is said of the item may be a moment old.
+    let buffered = || queue.snapshot().blockers().iter().any(|blocker| matches!(blocker, Blocker::Buffered { .. }));
+    backend::soon(buffered, false);
 }
 
 #[test]

@@ -41,7 +41,7 @@ struct World {
     putters: Vec<Option<Putter>>,
     items: Vec<Item<u32>>,
     permits: u32,
-    /// Those that wait are seldom polled, and so many go first that a place is kept.
+    /// Waiting puts are polled seldom, and enough other puts go first for a place to be kept.
     slow: bool,
     puts: u32,
     /// How many polls this happens in.

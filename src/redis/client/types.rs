@@ -185,7 +185,7 @@ impl Op {
 /// What came of a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SettleReply {
-    /// Done; so many of its deliveries were not this process's any more.
+    /// Done; `late` of its deliveries were not this process's any more.
     Done { late: u64 },
     /// The queue had ended: nothing was done.
     Ended,

@@ -20,7 +20,7 @@ use crate::redis::json::Payload;
 use crate::redis::local::prefetch::STALE;
 use crate::redis::server::notifications::{self, Listener};
 
-/// How soon whoever waits looks without a notification.
+/// How long a loop waits for a notification before it looks by itself.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 
 /// Returns the time until the next tick, which is the same for all queues: what they ask then travels together.
@@ -94,7 +94,7 @@ impl<'a, T: Payload> Session<'a, T> {
         loop {
             // They are counted under the lock under which they are made: those that are counted here are seen below.
             let changes = link.changes();
-            // Read before what is leased: whoever takes from the prefetch has claimed before.
+            // Read before what is leased: a consumer claims before it takes from the prefetch.
             let leaving = shared.is_leaving();
             if leaving {
                 self.listener.room.notify_one();

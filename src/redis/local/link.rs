@@ -117,7 +117,7 @@ impl<T> Link<T> {
         self.changes.load(SeqCst)
     }
 
-    /// Redis knows of so many changes.
+    /// Notes how many of the changes Redis knows.
     pub(crate) fn tell_changes(&self, told: u64) {
         self.told.store(told, SeqCst);
     }

@@ -84,7 +84,7 @@ impl SettleLog {
         last == self.batch || self.sending.is_some() && last + 1 == self.batch
     }
 
-    /// The leases are lost, and this process has a new id: whoever has the items now does all of it again.
+    /// The leases are lost, and this process has a new id: the processes that have the items now do all of it again.
     pub(crate) fn forget(&mut self) {
         *self = Self { known: self.said(), ..Self::default() };
     }

@@ -312,7 +312,7 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Says in the log if Redis deletes keys when its memory is short. Whoever may not ask for that is told nothing.
+/// Says in the log if Redis deletes keys when its memory is short. A user without the right to ask for that is told nothing.
 pub(crate) async fn look_for_eviction(pair: &QueueConnections, label: &str) {
     let info = match redis::cmd("INFO").arg("memory").query_async::<String>(&mut pair.control()).await {
         Ok(info) => info,

@@ -27,7 +27,7 @@ pub(super) struct Account {
 }
 
 impl Recorder {
-    /// For so many items, each of which takes a handler so long.
+    /// Creates a recorder for a number of items, on each of which a handler works for this time.
     pub(super) fn new(
         items: usize,
         work: Duration,

@@ -1,4 +1,4 @@
-//! What users of channels look for, each as the smallest program that needs it. `docs/guide/channels.md` is the page.
+//! What users of channels look for, each as the smallest program that needs it. `docs/guide/src/from/channels.md` is the page.
 
 mod common;
 

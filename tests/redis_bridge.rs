@@ -104,7 +104,7 @@ impl Drop for Server {
 #[test]
 fn the_rights_that_the_documentation_names_are_enough() {
     let server = Server::start();
-    let page = include_str!("../docs/redis.md");
+    let page = include_str!("../docs/guide/src/redis.md");
     let (_, rights) = page.split_once("ACL SETUSER jobs").expect("the rights");
     let (rights, _) = rights.split_once("```").expect("their end");
     let user: Vec<&str> = rights.split_whitespace().map(|word| if word == ">PASSWORD" { ">p" } else { word }).collect();

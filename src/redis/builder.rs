@@ -12,9 +12,9 @@ const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 impl<T> Builder<T> {
     /// The same queue for several processes, over Redis 7.0 or later. Only with the feature `redis`.
     ///
-    /// `docs/redis.md` says what changes, how to operate it, and what each setting of Redis can lose.
+    /// `docs/guide/src/redis.md` says what changes, how to operate it, and what each setting of Redis can lose.
     ///
-    /// The address is one of these; `docs/redis.md` says more of each:
+    /// The address is one of these; `docs/guide/src/redis.md` says more of each:
     ///
     /// - `redis://USER:PASSWORD@HOST:PORT/DATABASE`: one server
     /// - `redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/SERVICE`: the master, as Sentinel says

@@ -1,15 +1,10 @@
-//! The example programs, as programs. `checksum`, `pool` and `web` have files of their own.
-#![allow(clippy::duplicate_mod, reason = "`common` has `program` too, for the tests over Redis")]
+//! The light examples, run as programs. The others are packages, with tests of their own.
 
 use std::collections::BTreeMap;
 
-mod common;
-#[path = "common/program.rs"]
-mod program;
-
 /// Runs an example that `cargo test` has built, and returns its lines.
 fn lines_of(example: &str) -> Vec<String> {
-    let output = program::example(example).output().expect("it can be run");
+    let output = harness::example(example).output().expect("it can be run");
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("plain text").lines().map(str::to_owned).collect()
 }
@@ -28,10 +23,10 @@ fn assert_everything_arrived(lines: &[String]) {
 
 #[test]
 fn c5_the_python_original_s_program_ends_by_itself() {
-    common::within_watchdog(|| assert_everything_arrived(&lines_of("iterable_queue")));
+    harness::within_watchdog(|| assert_everything_arrived(&lines_of("iterable_queue")));
 }
 
 #[test]
 fn c5_the_same_with_actors_ends_by_itself() {
-    common::within_watchdog(|| assert_everything_arrived(&lines_of("actors")));
+    harness::within_watchdog(|| assert_everything_arrived(&lines_of("actors")));
 }

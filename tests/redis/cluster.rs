@@ -1,134 +1,132 @@
-//! A cluster of one's own: three masters, and a replica of the one that has the queue `jobs`.
-#![allow(dead_code, reason = "each test file uses its own part")]
+//! A queue in a cluster: found from any node, and followed wherever its slot goes.
 
-use super::program::eventually;
-use super::server::{Server, free_port};
+use std::thread;
+use std::time::Duration;
 
-/// The key that says where the queue is.
-const POINTER: &str = "{aiq3:jobs}";
+use ::log::Level;
+use actix_iterable_queue::IterableQueue;
+use fleet::cluster::Cluster;
+use fleet::process::Role;
+use fleet::proxy::Proxy;
+use fleet::{Fleet, eventually};
+use support::log;
 
-#[derive(Debug)]
-pub(crate) struct Cluster {
-    /// The last one began as the replica.
-    pub(crate) nodes: Vec<Server>,
+/// Nothing is to expire: a machine that is busy must not look like one that is dead.
+const LONG: Duration = Duration::from_secs(30);
+const OLDER: &str = "older copy";
+const LATE: &str = "settled too late";
+const MOVED: &str = "the master is now";
+
+/// Two feeders with so many items each, and two workers, who know one node that has not got the queue.
+fn at_work(cluster: &Cluster, items: u64) -> Fleet {
+    at_work_with(cluster, items, |_| {})
 }
 
-impl Cluster {
-    pub(crate) fn start() -> Self {
-        let cluster = Self { nodes: (0..4).map(|_| node()).collect() };
-        let masters = &cluster.nodes[..3];
-        for (node, slots) in masters.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
-            let _: () = node.ask(&format!("CLUSTER ADDSLOTSRANGE {slots}"));
-        }
-        for (node, epoch) in cluster.nodes.iter().zip(1..) {
-            let _: () = node.ask(&format!("CLUSTER SET-CONFIG-EPOCH {epoch}"));
-        }
-        for node in &cluster.nodes[1..] {
-            let _: () = cluster.nodes[0].ask(&format!("CLUSTER MEET 127.0.0.1 {} {}", node.port(), bus(node)));
-        }
-        eventually("the nodes are a cluster", || {
-            let knows_all = |node: &Server| node.ask::<String>("CLUSTER INFO").contains("cluster_known_nodes:4");
-            cluster.nodes.iter().all(knows_all) && masters.iter().all(serves)
+fn at_work_with(cluster: &Cluster, items: u64, differs: impl FnOnce(&mut Role)) -> Fleet {
+    let seed = &cluster.nodes[cluster.other()];
+    let url = format!("redis+cluster://127.0.0.1:{}/", seed.port());
+    let mut role = Role { lease: LONG, ..Role::new(&url) };
+    differs(&mut role);
+    Fleet::at_work(role, items)
+}
+
+#[test]
+fn a_queue_is_followed_to_another_master_and_back_while_the_node_that_was_given_is_dead() {
+    let mut cluster = Cluster::start();
+    let (first, second, given) = (cluster.owner(), 3, cluster.other());
+    let plain = IterableQueue::<u64>::builder().name("jobs").redis(cluster.nodes[given].url());
+    let error = plain.blocking_connect().unwrap_err().to_string();
+    assert!(error.contains("redis+cluster://"), "{error}");
+    let mut fleet = at_work(&cluster, 3000);
+    assert_eq!(fleet.said(MOVED), 0, "it was found");
+
+    let _: () = cluster.nodes[second].ask("CLUSTER FAILOVER");
+    cluster.await_owner(second);
+    eventually("each process says so", || fleet.said(MOVED) == 4);
+    fleet.goes_on();
+
+    cluster.await_replica(first);
+    cluster.nodes[given].kill9();
+    let _: () = cluster.nodes[first].ask("CLUSTER FAILOVER");
+    cluster.await_owner(first);
+    eventually("each process says so", || fleet.said(MOVED) == 8);
+    let totals = fleet.end().assert_exact();
+    assert_eq!((totals.accepted, totals.lost_producers), (6000, 0));
+}
+
+/// Redis confirms what the replica does not have yet. Nearly always it has all, as both are sent in one go; and where not,
+/// those who were told otherwise notice.
+#[test]
+fn a_master_that_is_killed_is_replaced() {
+    let mut cluster = Cluster::start();
+    let mut fleet = at_work(&cluster, 2000);
+    let first = cluster.owner();
+    let replicated = fleet.all_confirmed();
+    cluster.nodes[3].catch_up_to_bytes(&cluster.nodes[first]);
+    cluster.nodes[first].kill9();
+    cluster.await_owner(3);
+    eventually("each process says so", || fleet.said(MOVED) == 4);
+    let verdict = fleet.end();
+    verdict.assert_exact_or_told(fleet.said(OLDER) + fleet.said(LATE) > 0, &replicated);
+}
+
+#[test]
+fn a_slot_that_moves_under_load_is_followed() {
+    let cluster = Cluster::start();
+    let first = cluster.owner();
+    // A settle that were done in part would put the child again.
+    let mut fleet = at_work_with(&cluster, 1500, |role| role.child = 3000);
+    let mut moves = 0;
+    for (to, said) in [(cluster.other(), 4), (first, 8)] {
+        cluster.move_slot(to, || {
+            moves += 1;
+            // The time in which clients meet keys that are not there any more.
+            thread::sleep(Duration::from_millis(50));
         });
-        let (owner, replica) = (cluster.owner(), 3);
-        let _: () = cluster.nodes[replica].ask(&format!("CLUSTER REPLICATE {}", id(&cluster.nodes[owner])));
-        cluster.await_replica(replica);
-        cluster
+        eventually("each process says so", || fleet.said(MOVED) == said);
     }
-
-    /// Waits until that node is a replica, has the data, and all know of it.
-    pub(crate) fn await_replica(&self, replica: usize) {
-        let id = id(&self.nodes[replica]);
-        eventually("the replica has the data", || {
-            self.nodes[replica].ask::<String>("INFO replication").contains("master_link_status:up")
-        });
-        let is_replica = |node: &Server| {
-            let nodes: String = node.ask("CLUSTER NODES");
-            nodes.lines().any(|line| line.starts_with(&id) && line.contains("slave") && !line.contains("fail"))
-        };
-        eventually("all know of the replica", || self.alive().all(is_replica));
-    }
-
-    fn alive(&self) -> impl Iterator<Item = &Server> {
-        self.nodes.iter().filter(|node| node.try_ask::<String>("PING").is_ok())
-    }
-
-    /// The number of the master that has the queue.
-    #[track_caller]
-    pub(crate) fn owner(&self) -> usize {
-        let mut owner = None;
-        eventually("a node has the queue", || {
-            owner =
-                self.nodes.iter().position(|node| node.try_ask::<Option<String>>(&format!("GET {POINTER}")).is_ok());
-            owner.is_some()
-        });
-        owner.expect("waited for")
-    }
-
-    /// The number of a master that has not.
-    pub(crate) fn other(&self) -> usize {
-        (self.owner() + 1) % 3
-    }
-
-    /// Waits until every node but the dead ones sends clients to this one.
-    #[track_caller]
-    pub(crate) fn await_owner(&self, owner: usize) {
-        let port = self.nodes[owner].port().to_string();
-        let agrees = |node: &Server| match node.try_ask::<Option<String>>(&format!("GET {POINTER}")) {
-            Ok(_) => node.port() == self.nodes[owner].port(),
-            Err(error) => error.redirect_node().is_some_and(|(node, _)| node.ends_with(&port)),
-        };
-        eventually("the nodes agree on who has the queue", || self.alive().all(agrees));
-    }
-
-    /// Moves the queue's slot from its master to another one as `redis-cli --cluster reshard` does: one key after another,
-    /// while clients go on. `between` is called before each key.
-    pub(crate) fn move_slot(&self, to: usize, mut between: impl FnMut()) {
-        let from = self.owner();
-        let slot: u16 = self.nodes[from].ask(&format!("CLUSTER KEYSLOT {POINTER}"));
-        let [source, target] = [from, to].map(|node| &self.nodes[node]);
-        let _: () = target.ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(source)));
-        let _: () = source.ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(target)));
-        loop {
-            between();
-            let keys: Vec<String> = source.ask(&format!("CLUSTER GETKEYSINSLOT {slot} 100"));
-            // The one that all calls look at is the last one.
-            let Some(key) = keys.iter().min_by_key(|key| key.ends_with("meta")) else { break };
-            let _: String = source.ask(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", target.port()));
-        }
-        for node in [target, source].into_iter().chain(self.nodes.iter().filter(|node| is_master(node))) {
-            let _: () = node.ask(&format!("CLUSTER SETSLOT {slot} NODE {}", id(target)));
-        }
-    }
+    assert!(moves > 10, "its keys moved one by one: {moves}");
+    let totals = fleet.end().assert_exact();
+    assert_eq!((totals.accepted, totals.lost_producers), (6000, 0));
 }
 
-fn node() -> Server {
-    Server::with(&[
-        "--cluster-enabled yes",
-        // By itself it is 10,000 above the other one, where the system takes ports for connections.
-        &format!("--cluster-port {}", free_port()),
-        "--cluster-node-timeout 1000",
-        // The others go on when one of them is dead.
-        "--cluster-require-full-coverage no",
-        // A replica does not wait before it takes over from a master that was just started.
-        "--cluster-replica-validity-factor 0",
-        "--repl-diskless-sync-delay 0",
-    ])
-}
+/// What a node says of one slot tells nothing of the others.
+#[test]
+fn a_node_that_loses_one_queue_goes_on_serving_the_others() {
+    log::keep();
+    let cluster = Cluster::start();
+    let (owner, other) = (cluster.owner(), cluster.other());
+    let node = &cluster.nodes[owner];
+    let proxy = Proxy::before(node.port());
+    let has = |name: &String| node.try_ask::<Option<String>>(&format!("GET {{aiq3:{name}}}")).is_ok();
+    let stays = (0..).map(|number| format!("stays-{number}")).find(has).unwrap();
+    let connect = |name: &str| IterableQueue::builder().name(name).redis(proxy.url()).lease(LONG).blocking_connect();
+    let [jobs, stays] = ["jobs", &stays].map(|name| connect(name).unwrap());
+    let (producer, mut consumer) = (stays.producer().unwrap(), stays.consumer().unwrap());
+    eventually("messages are listened to, too", || proxy.connections() == 3);
+    let connections = proxy.numbers();
 
-fn bus(node: &Server) -> String {
-    let setting: Vec<String> = node.ask("CONFIG GET cluster-port");
-    setting[1].clone()
-}
+    cluster.move_slot(other, || {});
+    let moved = || log::said(Level::Warn, "MOVED");
+    eventually("it says why it waits", || !moved().is_empty());
+    let waiting = thread::spawn({
+        let producer = jobs.producer().unwrap();
+        move || producer.blocking_put(7)
+    });
+    eventually("it has looked where the address leads now", || proxy.connections() == 4);
+    for number in 0..100 {
+        producer.blocking_put(number).unwrap();
+        assert_eq!(consumer.blocking_get(), Some(number));
+    }
+    assert!(
+        moved().iter().all(|line| line.starts_with("jobs (") && !line.contains("does not answer")),
+        "{:?}",
+        moved()
+    );
+    assert!(connections.is_subset(&proxy.numbers()), "the connections that both share are the same");
 
-fn id(node: &Server) -> String {
-    node.ask("CLUSTER MYID")
-}
-
-fn serves(node: &Server) -> bool {
-    node.ask::<String>("CLUSTER INFO").contains("cluster_state:ok")
-}
-
-fn is_master(node: &Server) -> bool {
-    node.try_ask::<String>("INFO replication").is_ok_and(|info| info.contains("role:master"))
+    cluster.move_slot(owner, || {});
+    waiting.join().unwrap().unwrap();
+    assert_eq!(jobs.consumer().unwrap().blocking_get(), Some(7));
+    eventually("no other connection is left", || proxy.numbers() == connections);
 }

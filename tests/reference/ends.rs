@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use actix_iterable_queue::Drained;
 use futures::executor::block_on;
+use support::Task;
 
 use super::model::{self, ConsumerNumber, Model, Settle, Work};
 use super::operation::{Grace, How, Operation, Patience};
 use super::parts::{Boxed, OpenConsumer};
 use super::world::World;
-use crate::common::Task;
 
 impl World {
     /// Compares what was left: what came back, of each consumer in order, then what is new.

@@ -8,10 +8,10 @@ use std::task::Poll;
 
 use actix_iterable_queue::error::PutError;
 use actix_iterable_queue::{Consumer, Drained, Item, Permit, Producer};
+use support::Task;
 
 use super::model::{ConsumerNumber, HandleNumber, PutNumber, Work};
 use super::operation::How;
-use crate::common::Task;
 
 pub(super) type Boxed<R> = Pin<Box<dyn Future<Output = R>>>;
 

@@ -11,11 +11,11 @@ use actix_iterable_queue::error::OpenError;
 use actix_iterable_queue::report::{QueueId, ShutdownReport};
 use actix_iterable_queue::{Backoff, Consumer, DeadLetter, Item, IterableQueue, Producer};
 use futures::Stream;
+use support::Task;
 
 use super::model::{ConsumerNumber, Model, PutNumber, Settle, Work};
 use super::operation::{Any, How, Operation, Patience, Program, Redelivery};
 use super::parts::{Boxed, Doing, OpenConsumer, OpenPermit, OpenProducer, Taken, Wait, WaitingPut, Watcher};
-use crate::common::Task;
 
 pub(super) struct World {
     pub(super) model: Model,

@@ -1,14 +1,12 @@
 //! A Redis of one test.
 
-#[path = "../../../../tests/redis/binary.rs"]
-mod binary;
-
 use std::future::Future;
 use std::net::TcpListener;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
+use harness::redis_server;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, Client, FromRedisValue};
 use tempfile::TempDir;
@@ -50,7 +48,7 @@ impl TestServer {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
         let (port_arg, dir) = (port.to_string(), folder.path().to_str().expect("a path in UTF-8"));
         let own = ["--port", &port_arg, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir];
-        let process = binary::start(own.iter().chain(args));
+        let process = redis_server(own.iter().chain(args));
         let client = Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
         let mut server = Self { process, client, _folder: folder };
         let patience = Instant::now() + Duration::from_secs(30);

@@ -1,0 +1,21 @@
+//! Pools of workers: A6, and what a pool tells.
+#![allow(clippy::unwrap_used, reason = "in helpers too")]
+
+mod backoff;
+mod end;
+mod farewell;
+mod gone;
+mod handlers;
+mod limit;
+mod open_handlers;
+mod orders;
+mod pause;
+mod poison;
+mod refusals;
+mod restarts;
+mod shrinks;
+mod stuck;
+mod system;
+mod told;
+mod wakers;
+mod workers;

@@ -107,7 +107,8 @@ fn a_node_that_loses_one_queue_goes_on_serving_the_others() {
     let connections = proxy.numbers();
 
     cluster.move_slot(other, || {});
-    let moved = || log::said(Level::Warn, "MOVED");
+    let place = proxy.port().to_string();
+    let moved = || log::said(Level::Warn, &place).into_iter().filter(|line| line.contains("MOVED")).collect::<Vec<_>>();
     eventually("it says why it waits", || !moved().is_empty());
     let waiting = thread::spawn({
         let producer = jobs.producer().unwrap();

@@ -268,14 +268,14 @@ fn nothing_is_put_through_a_lease_that_was_lost() {
     log::keep();
     let server = Server::start();
     let proxy = Proxy::before(server.port());
-    let mut fleet = Fleet::new(Role { queue: "lost".to_owned(), ..role(&server) });
+    let mut fleet = Fleet::new(Role { queue: "a-lost-lease".to_owned(), ..role(&server) });
     fleet.join("other", &[]);
     let queue = fleet.role(|role| role.url = proxy.url()).connect();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.blocking_put(Job { n: 1, ballast: String::new() }).unwrap();
     let lost = consumer.blocking_lease().unwrap();
     cut_off(&fleet, &server, &proxy, 1);
-    let fenced = || log::said(Level::Error, "lost").iter().any(|line| line.contains(FENCED));
+    let fenced = || log::said(Level::Error, "a-lost-lease").iter().any(|line| line.contains(FENCED));
     eventually("it is told", fenced);
     let child = lost.put_child(Job { n: 2, ballast: String::new() });
     let fenced = child.unwrap_err();

@@ -34,7 +34,7 @@ impl Running {
 /// How many processes the queue knows.
 fn processes(server: &Server) -> u64 {
     let generation = server.ask::<Option<String>>("GET {aiq3:checksum}").unwrap_or_default();
-    server.ask(&format!("HLEN {{aiq3:checksum}}:{generation}:proc"))
+    server.ask(&format!("ZCARD {{aiq3:checksum}}:{generation}:procs"))
 }
 
 #[test]

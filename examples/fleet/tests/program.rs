@@ -156,7 +156,7 @@ fn workers_that_come_first_wait_and_of_several_feeds_the_last_one_ends_it() {
         let put = feed.success();
         assert!(put.starts_with("100 put and confirmed") && !put.contains("Complete"), "it waits for nothing: {put}");
     }
-    workers.iter().for_each(|worker| joined(&fleet.server, "fleet", worker));
+    workers.iter().for_each(|worker| joined(&fleet.server, worker));
     let last = fleet.start("feed", &["--items", "100", "--first", "300"]).success();
     assert!(
         last.contains("100 put; Complete: 400 put, 400 done, 0 dead letters, 0 redelivered, 0 producers lost"),
@@ -175,7 +175,7 @@ fn a_feed_that_comes_after_the_last_one_begins_the_next_queue_as_does_a_worker_a
     says("100 wait");
     says("the oldest was put ");
     let second = fleet.start("feed", &["--items", "100", "--first", "100"]);
-    joined(&fleet.server, "fleet", &second);
+    joined(&fleet.server, &second);
     let worker = fleet.worker("first");
     assert!(first.success().contains("100 put; Complete: 100 put, 100 done"));
     worker.success();

@@ -3,7 +3,7 @@
 use std::env;
 
 const BEYOND: &str = "  the examples that are packages, the guide, the reference model, Redis and its faults:
-      cargo test --workspace          (needs redis-server on PATH)";
+      cargo test --workspace --features redis     (needs redis-server on PATH)";
 
 const ALWAYS: &str = "  the tests of the queue, its actors and its pools, over Redis:
       QUEUE_BACKEND=redis cargo test -p tests --features redis

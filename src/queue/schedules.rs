@@ -1,5 +1,5 @@
 //! Random schedules whose steps also happen in the middle of a poll, as those of other threads do: between its first look,
-//! its parking and its second look. `tests/preference_schedules.rs` has schedules of whole calls.
+//! its parking and its second look. `tests/queue/preference_schedules.rs` has schedules of whole calls.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -304,7 +304,6 @@ fn d1_what_came_back_is_left_to_nobody() {
     });
 }
 
-/// Of two who wait, one gives up, maybe when it has just been woken for the only item.
 /// A giver leaves what it gave back to the one at work, for there is something new; which a third one takes.
 #[test]
 fn d4_who_leaves_its_own_item_for_a_new_one_is_not_left_with_nothing() {
@@ -320,6 +319,7 @@ fn d4_who_leaves_its_own_item_for_a_new_one_is_not_left_with_nothing() {
     });
 }
 
+/// Of two who wait, one gives up, maybe when it has just been woken for the only item.
 #[test]
 fn d6_a_cancelled_waiter_that_was_woken_passes_it_on() {
     check(|| {

@@ -129,7 +129,7 @@ pub use actor::{ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink};
-pub use queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, WeakQueue};
+pub use queue::{DeadLetter, Drained, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict, WeakQueue};
 #[cfg(feature = "redis")]
 pub use redis::{Payload, RedisBuilder};
 
@@ -171,7 +171,7 @@ pub mod prelude {
     pub use crate::message::{
         Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
     };
-    pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State};
+    pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
     #[cfg(feature = "redis")]
     pub use crate::redis::RedisBuilder;
 }

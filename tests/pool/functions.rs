@@ -111,7 +111,7 @@ fn a6_a_panic_in_a_function_is_the_death_of_its_worker() {
             },
             |(index, _), item: &Item<u32>| {
                 assert!(*index < 2);
-                assert!(**item % 10 != 0, "item {} is poison", **item);
+                assert!(!item.is_multiple_of(10), "item {} is poison", **item);
             },
         );
         queue.seal();

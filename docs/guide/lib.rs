@@ -10,7 +10,19 @@ macro_rules! pages {
 }
 
 pages! {
+    cookbook_crawler: "cookbook/crawler",
+    cookbook_idempotent: "cookbook/idempotent",
+    cookbook_pipeline: "cookbook/pipeline",
+    cookbook_progress: "cookbook/progress",
+    cookbook_retries: "cookbook/retries",
+    cookbook_timeouts: "cookbook/timeouts",
+    cookbook_web_service: "cookbook/web-service",
+    cookbook_websocket: "cookbook/websocket",
     from_channels: "from/channels",
+    from_genstage: "from/genstage",
+    from_python: "from/python",
+    from_sidekiq: "from/sidekiq",
+    from_sync_arbiter: "from/sync-arbiter",
     pitfalls: "pitfalls",
     two_queues: "two-queues",
 }

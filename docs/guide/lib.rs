@@ -10,7 +10,22 @@ macro_rules! pages {
 }
 
 pages! {
-    from_channels: "from/channels",
+    introduction: "introduction",
+    getting_started: "getting-started",
+    faces: "faces",
+    the_end: "the-end",
+    work: "work",
+    production: "production",
+    testing: "testing",
+    troubleshooting: "troubleshooting",
     pitfalls: "pitfalls",
     two_queues: "two-queues",
+    from_channels: "from/channels",
+}
+
+#[cfg(feature = "redis")]
+pages! {
+    several_processes: "several-processes",
+    redis: "redis",
+    redis_servers: "redis-servers",
 }

@@ -10,22 +10,25 @@ macro_rules! pages {
 }
 
 pages! {
-    introduction: "introduction",
-    getting_started: "getting-started",
-    faces: "faces",
-    the_end: "the-end",
-    work: "work",
-    production: "production",
-    testing: "testing",
-    troubleshooting: "troubleshooting",
+    from_channels: "from/channels",
     pitfalls: "pitfalls",
     two_queues: "two-queues",
-    from_channels: "from/channels",
+}
+
+pages! {
+    faces: "faces",
+    getting_started: "getting-started",
+    introduction: "introduction",
+    production: "production",
+    testing: "testing",
+    the_end: "the-end",
+    troubleshooting: "troubleshooting",
+    work: "work",
 }
 
 #[cfg(feature = "redis")]
 pages! {
-    several_processes: "several-processes",
     redis: "redis",
     redis_servers: "redis-servers",
+    several_processes: "several-processes",
 }

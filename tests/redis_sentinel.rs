@@ -63,8 +63,13 @@ fn a_master_that_lives_on_is_left_when_the_sentinels_say_so() {
 #[test]
 fn masters_and_sentinels_may_have_passwords() {
     let watched = Watched::with(1, &[]);
-    let rights =
-        include_str!("../docs/guide/src/redis.md").split_once("ACL SETUSER jobs on").unwrap().1.split_once("```").unwrap().0;
+    let rights = include_str!("../docs/guide/src/redis.md")
+        .split_once("ACL SETUSER jobs on")
+        .unwrap()
+        .1
+        .split_once("```")
+        .unwrap()
+        .0;
     let rights: Vec<_> = rights.split_whitespace().collect();
     let rights = rights.join(" ").replace("PASSWORD", "p@ss");
     let _: () = watched.servers[0].ask(&format!("ACL SETUSER jobs on {rights} +role"));

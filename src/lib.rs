@@ -18,7 +18,7 @@
 //! use std::thread;
 //!
 //! let (producer, consumer) = IterableQueue::bounded(16).split()?;
-//! thread::spawn(move || producer.blocking_put_all(1..=100)); // drops the producer, which closes it
+//! thread::spawn(move || producer.blocking_put_all(1..=100)); // then drops it, which closes it
 //! assert_eq!(consumer.into_iter().sum::<i32>(), 5050); // until the queue has ended
 //! # Ok::<(), actix_iterable_queue::error::OpenError>(())
 //! ```
@@ -72,7 +72,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let queue = IterableQueue::bounded(100);
 //!     let pool = WorkerPool::builder(&queue).workers(4).start(|_index| Mailer)?;
-//!     queue.producer()?.put_all(["a", "b", "c"].map(String::from)).await?; // drops the producer, which closes it
+//!     queue.producer()?.put_all(["a", "b", "c"].map(String::from)).await?; // drops the producer
 //!     queue.seal(); // there will be no further producers
 //!     println!("{} sent", pool.drained().await?.totals.acked);
 //!     Ok(())
@@ -90,8 +90,26 @@
 //! [`split`](IterableQueue::split). If a program does not end, print [`queue.snapshot()`](IterableQueue::snapshot): it
 //! names each reason (a [`Blocker`](report::Blocker)), such as a producer that is still open.
 //!
-//! A service ends on ctrl-c or SIGTERM with [`shutdown_on_signal`](IterableQueue::shutdown_on_signal): consumers finish
-//! what was accepted, and the report has the items that were left.
+//! A service ends on ctrl-c or SIGTERM with [`shutdown_on_signal`](IterableQueue::shutdown_on_signal): the queue takes no
+//! more items, and consumers finish what was accepted.
+//!
+//! ```no_run
+//! # use actix_iterable_queue::prelude::*;
+//! # use std::process::ExitCode;
+//! # use std::time::Duration;
+//! # async fn end<T: Send + 'static>(queue: IterableQueue<T>, pool: WorkerPool<T>) -> Result<ExitCode, Box<dyn std::error::Error>> {
+//! // Done when the queue has ended, or when the grace after a signal is over.
+//! let shutdown = queue.shutdown_on_signal(Duration::from_secs(30))?.await;
+//! if shutdown.drained.outcome == Outcome::Complete {
+//!     pool.drained().await?; // every worker is gone, too
+//!     return Ok(ExitCode::SUCCESS);
+//! }
+//! // The grace was too short. Workers may be stuck: do not wait for them.
+//! println!("{} items not begun", shutdown.left.len());
+//! println!("{} workers have not finished", shutdown.holders.len());
+//! Ok(ExitCode::FAILURE)
+//! # }
+//! ```
 //!
 //! # Where to find what
 //!
@@ -115,7 +133,7 @@
     feature = "testing",
     doc = "| tests of your own pipeline, in [`testing`] | [`Fault`](testing::Fault); [`Ledger`](testing::Ledger) with its [`ProducerLog`](testing::ProducerLog), [`ConsumerLog`](testing::ConsumerLog) and [`Audit`](testing::Audit); [`assert_conserved`](testing::assert_conserved), [`run_actors`](testing::run_actors) |"
 )]
-//! | most of this in one line | `use actix_iterable_queue::prelude::*;` |
+//! | most of this in one line | <code>use actix_iterable_queue::[prelude]::*;</code> |
 //!
 //! # One name for one effect
 //!
@@ -125,26 +143,26 @@
 //!
 //! | on | a future | a thread | at once | a message |
 //! |---|---|---|---|---|
-//! | [`Producer`] | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`…_timeout`](Producer::blocking_put_timeout), [`…_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) | [`Put`](message::Put) |
+//! | [`Producer`] | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`_timeout`](Producer::blocking_put_timeout), [`_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) | [`Put`](message::Put) |
 //! | | [`put_all`](Producer::put_all), [`sink`](Producer::sink), [`into_sink`](Producer::into_sink) | [`blocking_put_all`](Producer::blocking_put_all) | | |
 //! | | [`reserve`](Producer::reserve) | [`blocking_reserve`](Producer::blocking_reserve) | [`try_reserve`](Producer::try_reserve) | |
 //! | | [`closed`](Producer::closed) | | [`is_closed`](Producer::is_closed) | |
 //! | | | | [`close`](Producer::close) | [`Close`](message::Close) |
-//! | [`Consumer`], items taken | [`get`](Consumer::get) | [`blocking_get`](Consumer::blocking_get), [`…_timeout`](Consumer::blocking_get_timeout), [`…_deadline`](Consumer::blocking_get_deadline) | [`try_get`](Consumer::try_get) | |
-//! | | [`get_batch`](Consumer::get_batch) | [`blocking_get_batch`](Consumer::blocking_get_batch) | `try_iter().take(max)` | |
+//! | [`Consumer`], items taken | [`get`](Consumer::get) | [`blocking_get`](Consumer::blocking_get), [`_timeout`](Consumer::blocking_get_timeout), [`_deadline`](Consumer::blocking_get_deadline) | [`try_get`](Consumer::try_get) | |
+//! | | [`get_batch`](Consumer::get_batch) | [`blocking_get_batch`](Consumer::blocking_get_batch) | `try_iter`, `take` | |
 //! | | itself, a stream | [`iter`](Consumer::iter), `for item in consumer` | [`try_iter`](Consumer::try_iter) | |
-//! | leased | [`lease`](Consumer::lease) | [`blocking_lease`](Consumer::blocking_lease), [`…_timeout`](Consumer::blocking_lease_timeout), [`…_deadline`](Consumer::blocking_lease_deadline) | [`try_lease`](Consumer::try_lease) | [`RegisterConsumer`](message::RegisterConsumer), then [`Item`] after [`Item`] |
+//! | leased | [`lease`](Consumer::lease) | [`blocking_lease`](Consumer::blocking_lease), [`_timeout`](Consumer::blocking_lease_timeout), [`_deadline`](Consumer::blocking_lease_deadline) | [`try_lease`](Consumer::try_lease) | [`RegisterConsumer`](message::RegisterConsumer) |
 //! | | [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_leases`](Consumer::try_leases) | |
 //! | | | | drop it | [`Unregister`](message::Unregister) |
 //! | [`IterableQueue`] | | | [`producer`](IterableQueue::producer), [`producer_named`](IterableQueue::producer_named) | [`OpenProducer`](message::OpenProducer) |
 //! | | | | [`consumer`](IterableQueue::consumer), [`consumer_named`](IterableQueue::consumer_named) | [`OpenConsumer`](message::OpenConsumer) |
 //! | | | | [`seal`](IterableQueue::seal) | [`Seal`](message::Seal) |
-//! | | [`drained`](IterableQueue::drained) | [`blocking_drained`](IterableQueue::blocking_drained), [`…_timeout`](IterableQueue::blocking_drained_timeout), [`…_deadline`](IterableQueue::blocking_drained_deadline) | [`state`](IterableQueue::state) | [`Drained`], to each consumer |
+//! | | [`drained`](IterableQueue::drained) | [`blocking_drained`](IterableQueue::blocking_drained), [`_timeout`](IterableQueue::blocking_drained_timeout), [`_deadline`](IterableQueue::blocking_drained_deadline) | [`state`](IterableQueue::state) | [`Drained`] |
 //! | | | | [`snapshot`](IterableQueue::snapshot) | [`Inspect`](message::Inspect) |
 //! | | [`shutdown`](IterableQueue::shutdown), [`shutdown_on_signal`](IterableQueue::shutdown_on_signal) | [`blocking_shutdown`](IterableQueue::blocking_shutdown) | | [`Shutdown`](message::Shutdown) |
 //! | | | | [`abort`](IterableQueue::abort) | [`Abort`](message::Abort) |
-//! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`…_timeout`](IterableQueue::blocking_flush_timeout), [`…_deadline`](IterableQueue::blocking_flush_deadline) | | |
-//! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`…_timeout`](WeakQueue::blocking_drained_timeout), [`…_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
+//! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`_timeout`](IterableQueue::blocking_flush_timeout), [`_deadline`](IterableQueue::blocking_flush_deadline) | | |
+//! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`_timeout`](WeakQueue::blocking_drained_timeout), [`_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
 //!
 //! Queues, weak handles, producers and consumers all have `len`, `is_empty`, `is_full`, `capacity`, `id` and `name`.
 //!
@@ -161,9 +179,9 @@
 //!
 //! # Further reading
 //!
-//! The repository has a guide (`docs/guide/src`): from getting started to troubleshooting, a cookbook, Redis for operators,
-//! and pages for users of channels, `SyncArbiter` and Python's `iterable_queue`. It also has the contract, which is every
-//! promise in full (`docs/contract.md`), and what each way to use the queue costs (`README.md`, `docs/plots`).
+//! The repository has a guide in `docs/guide/src`, which the package does not contain: from getting started to
+//! troubleshooting, a cookbook, Redis for operators, and pages for users of channels, `SyncArbiter` and Python's
+//! `iterable_queue`. Every promise in full is the contract (`docs/contract.md`), and `README.md` says what an item costs.
 
 mod actor;
 mod arbiter;

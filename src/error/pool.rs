@@ -19,6 +19,9 @@ pub enum PoolError {
     Arbiter(io::Error),
     /// The pool, or its queue, has ended.
     Ended,
+    /// A [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout) is set, and the workers are functions or have handlers
+    /// that nothing can interrupt.
+    NotInterruptible,
 }
 
 impl fmt::Display for PoolError {
@@ -33,6 +36,10 @@ impl fmt::Display for PoolError {
                 return write!(f, "no arbiter could be started: {error}; use fewer workers, or give the pool arbiters");
             }
             Self::Ended => "the pool or its queue has ended: workers would have nothing to do",
+            Self::NotInterruptible => {
+                "nothing can interrupt these handlers, and handler_timeout is set: use run_async, or handlers that return \
+                 ResponseFuture<()> or ResponseActFuture<Self, ()>"
+            }
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What the workers of a pool did.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::{Death, PoolFailure};
 use crate::queue::{ConsumerRow, Drained};
@@ -15,6 +16,9 @@ pub struct WorkerTotals {
     pub taken: u64,
     /// Items whose lease ended otherwise: they went back, or became dead letters.
     pub failed: u64,
+    /// Handlers' futures that were dropped, as they took longer than the pool's
+    /// [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout). What they had not settled is among the failed.
+    pub timed_out: u64,
     /// How often the worker died.
     pub deaths: u64,
 }
@@ -53,6 +57,7 @@ impl PoolReport {
             totals.acked += worker.totals.acked;
             totals.taken += worker.totals.taken;
             totals.failed += worker.totals.failed;
+            totals.timed_out += worker.totals.timed_out;
             totals.deaths += worker.totals.deaths;
         }
         Self { drained, workers, totals }
@@ -67,12 +72,20 @@ pub(super) struct WorkerTally {
     settled: WorkerTotals,
     /// The consumers of the other runs.
     unsettled: Vec<Arc<ConsumerRow>>,
+    /// Counted by the worker itself.
+    timed_out: Arc<AtomicU64>,
     last_death: Option<Death>,
 }
 
 impl WorkerTally {
     pub(super) fn new(name: String) -> Self {
-        Self { name, settled: WorkerTotals::default(), unsettled: Vec::new(), last_death: None }
+        Self {
+            name,
+            settled: WorkerTotals::default(),
+            unsettled: Vec::new(),
+            timed_out: Arc::default(),
+            last_death: None,
+        }
     }
 
     pub(super) fn add_run(&mut self, row: Arc<ConsumerRow>) {
@@ -82,13 +95,18 @@ impl WorkerTally {
         self.unsettled.push(row);
     }
 
+    /// Returns where the worker counts its handlers that time out.
+    pub(super) fn timed_out(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.timed_out)
+    }
+
     pub(super) fn count_death(&mut self, death: Death) {
         self.settled.deaths += 1;
         self.last_death = Some(death);
     }
 
     pub(super) fn report(&self) -> WorkerReport {
-        let mut totals = self.settled;
+        let mut totals = WorkerTotals { timed_out: self.timed_out.load(Relaxed), ..self.settled };
         self.unsettled.iter().for_each(|row| add(&mut totals, row));
         WorkerReport { name: self.name.clone(), totals, last_death: self.last_death.clone() }
     }

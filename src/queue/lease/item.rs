@@ -9,7 +9,7 @@ use std::task::Poll;
 use crate::error::PutError;
 use crate::one_line::OneLine;
 use crate::queue::ids::QueueId;
-use crate::queue::lease::panic_capture::PanicCapture;
+use crate::queue::lease::hold_back::HoldBack;
 use crate::queue::lease::settle::Unsettled;
 use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::Shared;
@@ -68,14 +68,14 @@ pub(crate) struct Slot<T> {
     pub(crate) row: Arc<ConsumerRow>,
     /// Whether the mailbox that leases travel through is alive, for consumers that are served by address.
     pub(crate) mailbox: OnceLock<MailboxProbe>,
-    pub(super) panics: PanicCapture<Item<T>>,
+    pub(super) held_back: HoldBack<Item<T>>,
 }
 
 pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
 
 impl<T> Slot<T> {
     pub(crate) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
-        Self { shared, row, mailbox: OnceLock::new(), panics: PanicCapture::new() }
+        Self { shared, row, mailbox: OnceLock::new(), held_back: HoldBack::new() }
     }
 
     /// Polls a worker that holds leases of this consumer, and drops it when it is done. `Err` has the message of its
@@ -85,7 +85,12 @@ impl<T> Slot<T> {
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
     ) -> Poll<Result<(), String>> {
-        self.panics.poll_caught(worker, poll, |lease, panic| lease.fail_of_panic(panic))
+        self.held_back.poll_caught(worker, poll, |lease, panic| lease.fail_of_panic(panic))
+    }
+
+    /// Drops a handler's future that has timed out. The leases of this consumer that it drops fail for this reason.
+    pub(crate) fn drop_timed_out<F>(&self, future: F, reason: &str) {
+        self.held_back.drop_timed_out(future, |lease| lease.fail(reason));
     }
 }
 
@@ -194,10 +199,10 @@ impl<T> Item<T> {
         Ok(count)
     }
 
-    /// Holds back a lease that a worker's panic drops, until the panic's message is known. Returns whether it did.
-    fn held_for_its_panic(&mut self) -> bool {
+    /// Holds back a lease that a worker's panic or a timeout drops, until the reason is known. Returns whether it did.
+    fn is_held_back(&mut self) -> bool {
         let Self { value, slot, attempt, sequence, .. } = self;
-        slot.panics.hold(|| Self {
+        slot.held_back.hold(|| Self {
             value: value.take(),
             slot: Arc::clone(slot),
             attempt: *attempt,
@@ -215,7 +220,7 @@ impl<T> Item<T> {
 
 impl<T> Drop for Item<T> {
     fn drop(&mut self) {
-        if self.value.is_none() || self.held_for_its_panic() {
+        if self.value.is_none() || self.is_held_back() {
             return;
         }
         if self.died_in_mailbox() {

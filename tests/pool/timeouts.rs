@@ -14,7 +14,7 @@ use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::report::PoolReport;
 use actix_iterable_queue::{Builder, DeadLetter, WorkerPoolBuilder};
 use futures::StreamExt;
-use futures::channel::mpsc::unbounded;
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use support::actors::{backlog, in_system, quiet, until};
 use support::crew::{AtOnce, HOUR, InActorFuture, InFuture, InTurn, Work, acks, here, work};
 use support::{assert_conserved, backend, log};
@@ -293,16 +293,27 @@ fn a6_an_item_whose_future_times_out_in_a_pause_waits_for_its_end() {
     }
 }
 
+/// Work that never ends, and the test's end of a channel that tells when it begins.
+fn silent() -> (Work, UnboundedReceiver<()>) {
+    let (begun, begins) = unbounded();
+    let silent = work(move |item: Item<u32>| {
+        let _ = begun.unbounded_send(()); // the test may have heard enough
+        async move {
+            pending::<()>().await;
+            item.ack();
+        }
+    });
+    (silent, begins)
+}
+
 #[test]
 fn a6_a_shutdown_waits_no_longer_for_a_future_than_its_time() {
     for start in ACTORS {
         in_system(move || async move {
             let (queue, _letters) = filled(1, attempts(1)).await;
-            let silent = work(|item: Item<u32>| async move {
-                pending::<()>().await;
-                item.ack();
-            });
+            let (silent, mut begins) = silent();
             let pool = start(hasty(&queue), silent).unwrap();
+            begins.next().await.unwrap();
             let report = queue.shutdown(HOUR).await;
             assert!(report.left.is_empty() && report.holders.is_empty(), "{report:?}");
             let totals = pool.drained().await.unwrap().totals;
@@ -317,14 +328,7 @@ fn a6_after_an_abort_a_pool_ends_although_a_future_does_not() {
     for start in ACTORS {
         in_system(move || async move {
             let queue = backlog(0..1);
-            let (begun, mut begins) = unbounded();
-            let silent = work(move |item: Item<u32>| {
-                let _ = begun.unbounded_send(());
-                async move {
-                    pending::<()>().await;
-                    item.ack();
-                }
-            });
+            let (silent, mut begins) = silent();
             let pool = start(hasty(&queue), silent).unwrap();
             begins.next().await.unwrap();
             drop(queue.abort());

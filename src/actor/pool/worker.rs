@@ -270,7 +270,7 @@ fn respond<A, T>(
     let timer = time_limit.map(TimeLimit::begin);
     // actix spawns a `ResponseFuture` beside the actor, where its panic would go unseen.
     if let Some(future) = any.downcast_mut::<Option<ResponseFuture<()>>>() {
-        let future = catch_panic(Arc::clone(slot), future.take(), timer);
+        let future = wrap(Arc::clone(slot), future.take(), timer);
         return MessageResponse::<A, Item<T>>::handle(future, ctx, done);
     }
     if let Some(timer) = timer
@@ -285,23 +285,27 @@ fn respond<A, T>(
     }
 }
 
-/// Wraps a handler's future: its panic is logged, and its item fails with the panic's message. With a timer it is dropped
-/// once its time is over.
-fn catch_panic<T: 'static>(
+/// Wraps a handler's future, so that its panic is caught. With a timer it is dropped once its time is over.
+fn wrap<T: 'static>(
     slot: Arc<Slot<T>>,
     mut future: Option<ResponseFuture<()>>,
-    mut timer: Option<Timer>,
+    timer: Option<Timer>,
 ) -> ResponseFuture<()> {
-    Box::pin(poll_fn(move |cx| {
-        match slot.poll_caught(&mut future, |future| future.as_mut().poll(cx)) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(panic)) => {
-                log::error!("{}: a handler's future panicked: {}", OneLine(&slot.row.name), OneLine(panic));
-            }
-            Poll::Pending => {
-                return timer.as_mut().map_or(Poll::Pending, |timer| timer.poll_drop(&slot, &mut future, cx));
-            }
+    match timer {
+        None => Box::pin(poll_fn(move |cx| poll_caught(&slot, &mut future, cx))),
+        Some(mut timer) => Box::pin(poll_fn(move |cx| match poll_caught(&slot, &mut future, cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => timer.poll_drop(&slot, &mut future, cx),
+        })),
+    }
+}
+
+/// Polls a handler's future: its panic is logged, and its item fails with the panic's message.
+fn poll_caught<T>(slot: &Slot<T>, future: &mut Option<ResponseFuture<()>>, cx: &mut TaskContext<'_>) -> Poll<()> {
+    slot.poll_caught(future, |future| future.as_mut().poll(cx)).map(|result| match result {
+        Ok(()) => {}
+        Err(panic) => {
+            log::error!("{}: a handler's future panicked: {}", OneLine(&slot.row.name), OneLine(panic));
         }
-        Poll::Ready(())
-    }))
+    })
 }

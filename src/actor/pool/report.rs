@@ -13,7 +13,7 @@ pub struct WorkerTotals {
     pub acked: u64,
     /// Items taken for good, with `into_inner`.
     pub taken: u64,
-    /// Items whose lease ended otherwise: they went back, or became dead letters.
+    /// Items whose lease ended otherwise: they went back, released ones included, or became dead letters.
     pub failed: u64,
     /// How often the worker died.
     pub deaths: u64,

@@ -14,7 +14,7 @@ pub struct WorkerTotals {
     pub acked: u64,
     /// Items taken for good, with `into_inner`.
     pub taken: u64,
-    /// Items whose lease ended otherwise: they went back, or became dead letters.
+    /// Items whose lease ended otherwise: they went back, released ones included, or became dead letters.
     pub failed: u64,
     /// Handlers' futures that were dropped, as they took longer than the pool's
     /// [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout). What they had not settled is among the failed.

@@ -20,10 +20,11 @@ use crate::sync::thread;
 
 /// An item that a consumer holds and has not settled yet: a lease.
 ///
-/// It dereferences to the item. Settle it in one of four ways: [`ack`](Item::ack) when the work is done,
-/// [`into_inner`](Item::into_inner) to take the item for good, [`requeue`](Item::requeue) to give it back, and
-/// [`reject`](Item::reject) to give it up. A lease that is dropped in any other way, by a panic or because its actor
-/// stopped, goes back to the queue. The last of `max_attempts` such returns makes the item a dead letter. The queue is not
+/// It dereferences to the item. Settle it in one of five ways: [`ack`](Item::ack) when the work is done,
+/// [`into_inner`](Item::into_inner) to take the item for good, [`fail`](Item::fail) and its kin to give it back after a
+/// failed attempt, [`release`](Item::release) to give it back uncounted, and [`reject`](Item::reject) to give it up. A
+/// lease that is dropped in any other way, by a panic or because its actor stopped, goes back to the queue as a failed one.
+/// The last of `max_attempts` such returns makes the item a dead letter. The queue is not
 /// drained before every item is settled.
 ///
 /// Settling never waits and never fails. Dropping never panics. An item comes back as its last consumer left it.

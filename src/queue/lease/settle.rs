@@ -146,8 +146,9 @@ impl<T> Item<T> {
 
     /// Gives the item back, and this attempt does not count: that it cannot be worked on now is not its fault.
     ///
-    /// It may be handed out again at once, to another consumer if one waits. Without an end to that the work goes in circles:
-    /// [`release_after`](Item::release_after) lets some time pass.
+    /// It may be handed out again at once, to another consumer if one waits. It goes before items that were never handed out,
+    /// so a consumer that is alone gets the same item again, and no other, for as long as it releases it. Use
+    /// [`release_after`](Item::release_after) to work on others in the meantime.
     ///
     /// # Examples
     ///

@@ -1,12 +1,10 @@
 //! How a queue is built.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::backoff::Backoff;
 use crate::error::BuildError;
-use crate::queue::{Config, IterableQueue, Redelivery, Shared, name};
-use crate::sync::thread;
+use crate::queue::{Config, IterableQueue, Redelivery, name, start_timer};
 
 /// The default of [`Builder::max_attempts`].
 const MAX_ATTEMPTS: u32 = 5;
@@ -178,28 +176,6 @@ impl<T> Builder<T> {
             return Err(BuildError::ZeroMaxAttempts);
         }
         Ok(self.config)
-    }
-}
-
-/// Starts the thread that brings failed items back when they are due. It needs no runtime, and ends when no item waits
-/// any more.
-fn start_timer<T: Send + 'static>(shared: &Arc<Shared<T>>) {
-    let timer = thread::Builder::new().name("queue-redelivery".to_owned());
-    let spawned = timer.spawn({
-        let shared = Arc::clone(shared);
-        move || {
-            // It is unparked for an item that is due earlier, and at the end.
-            while let Some(sleep) = shared.release_due() {
-                thread::park_timeout(sleep);
-            }
-        }
-    });
-    if let Err(error) = spawned {
-        log::error!(
-            "{}: no thread could be started for the redelivery backoff, so failed items come back at once: {error}",
-            shared.label()
-        );
-        shared.release_all();
     }
 }
 

@@ -40,8 +40,27 @@
 //! # }).unwrap();
 //! ```
 //!
-//! **Actors** handle [`Item`], and [`Drained`] at the end. A [`WorkerPool`] starts them, and replaces those that die, of a
-//! panic or otherwise. The items that a dead worker held go to the others:
+//! **Pools of workers** call a function for each item. What it returns decides what becomes of the item: `()` and `Ok` ack
+//! it, `Err` is a failed attempt, and a [`Verdict`] says all else ([`IntoVerdict`]). If a worker panics it is replaced, and
+//! the items that it held go to the others:
+//!
+//! ```
+//! use actix_iterable_queue::prelude::*;
+//!
+//! #[actix::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let queue = IterableQueue::bounded(100);
+//!     let send = |mail: &Item<String>| println!("sending {}", **mail); // may block, and may panic
+//!     let pool = WorkerPool::builder(&queue).workers(4).run(send)?;
+//!     queue.producer()?.put_all(["a", "b", "c"].map(String::from)).await?; // drops the producer
+//!     queue.seal(); // there will be no further producers
+//!     println!("{} sent", pool.drained().await?.totals.acked);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! **Actors** handle [`Item`], and [`Drained`] at the end. A [`WorkerPool`] starts them as its workers, with
+//! [`start`](WorkerPoolBuilder::start) instead of [`run`](WorkerPoolBuilder::run):
 //!
 //! ```
 //! use actix::prelude::*;
@@ -57,8 +76,8 @@
 //!     type Result = (); // or ResponseFuture<()>, ResponseActFuture<Self, ()>
 //!
 //!     fn handle(&mut self, letter: Item<String>, _: &mut Self::Context) {
-//!         println!("sending {}", *letter); // may block, and may panic
-//!         letter.ack(); // or requeue(), or reject("no such address")
+//!         println!("sending {}", *letter);
+//!         letter.ack(); // or fail("busy"), retry_after(…), release(), reject("no such address")
 //!     }
 //! }
 //!
@@ -68,15 +87,13 @@
 //!     fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
 //! }
 //!
-//! #[actix::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let queue = IterableQueue::bounded(100);
-//!     let pool = WorkerPool::builder(&queue).workers(4).start(|_index| Mailer)?;
-//!     queue.producer()?.put_all(["a", "b", "c"].map(String::from)).await?; // drops the producer
-//!     queue.seal(); // there will be no further producers
-//!     println!("{} sent", pool.drained().await?.totals.acked);
-//!     Ok(())
-//! }
+//! # System::new().block_on(async {
+//! # let queue = IterableQueue::bounded(100);
+//! let pool = WorkerPool::builder(&queue).workers(4).start(|_index| Mailer)?;
+//! # queue.seal();
+//! # pool.drained().await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
 //! ```
 //!
 //! Without a pool, an actor takes items in its own context with [`ctx.consume`](ConsumeExt::consume), or has them sent to
@@ -120,7 +137,7 @@
 //! | what comes out | [`Consumer`], [`Item`], [`DeadLetter`] |
 //! | iterators and streams, in [`iter`] | of items taken [`BlockingIter`](iter::BlockingIter), [`IntoBlockingIter`](iter::IntoBlockingIter), [`TryIter`](iter::TryIter); of items leased [`BlockingLeases`](iter::BlockingLeases), [`IntoBlockingLeases`](iter::IntoBlockingLeases), [`TryLeases`](iter::TryLeases), [`Leases`](iter::Leases), [`IntoLeases`](iter::IntoLeases) |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
-//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
+//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], what their functions return: [`Verdict`], [`IntoVerdict`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
 //! | pauses between attempts | [`Backoff`] |
 //! | how far a queue has come, in [`report`] | [`State`], [`Snapshot`]; its [`Totals`](report::Totals), [`ProducerStatus`](report::ProducerStatus), [`ConsumerStatus`](report::ConsumerStatus), [`ProcessStatus`](report::ProcessStatus); [`Blockers`](report::Blockers), each a [`Blocker`](report::Blocker); [`QueueId`](report::QueueId), [`ProducerId`](report::ProducerId), [`ConsumerId`](report::ConsumerId) |
 //! | how it ended | [`Drained`], [`Outcome`], [`ShutdownReport`](report::ShutdownReport) |
@@ -208,7 +225,7 @@ pub use actor::{ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink};
-pub use queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, WeakQueue};
+pub use queue::{DeadLetter, Drained, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict, WeakQueue};
 #[cfg(feature = "redis")]
 pub use redis::{Payload, RedisBuilder};
 
@@ -250,7 +267,7 @@ pub mod prelude {
     pub use crate::message::{
         Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
     };
-    pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State};
+    pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
     #[cfg(feature = "redis")]
     pub use crate::redis::RedisBuilder;
 }

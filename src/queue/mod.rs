@@ -45,6 +45,7 @@ pub use lease::dead_letters::DeadLetter;
 pub(crate) use lease::dead_letters::DeadLetterQueue;
 pub use lease::item::Item;
 pub(crate) use lease::item::Slot;
+pub use lease::verdict::{IntoVerdict, Verdict};
 pub(crate) use membership::consumer_row::ConsumerRow;
 pub(crate) use membership::producer_row::{ProducerEndpoint, ProducerRow};
 pub(crate) use membership::registry::HandleKey;
@@ -59,7 +60,7 @@ pub(crate) use store::driver::LocalStatus;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
 pub(crate) use store::take::{Take, Taken};
-pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused};
+pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused, start_timer};
 pub(crate) use waiting::lines::{Line, Place};
 pub(crate) use waiting::turns::Turn;
 pub(crate) use waiting::wait::Waiting;

@@ -4,6 +4,7 @@
 mod backoff;
 mod end;
 mod farewell;
+mod functions;
 mod gone;
 mod handlers;
 mod limit;

@@ -33,4 +33,5 @@ mod stress;
 mod testing;
 mod threads;
 mod turns;
+mod verbs;
 mod waiting;

@@ -54,7 +54,7 @@ fn d3_a_failed_item_waits_and_counts_as_buffered() {
         assert_eq!((snapshot.delayed, snapshot.buffered, snapshot.leased), (1, 1, 0));
         assert_eq!((queue.len(), queue.is_empty(), queue.state()), (1, false, State::Draining));
         assert_eq!(&*snapshot.blockers(), [Blocker::Delayed { items: 1 }]);
-        assert_eq!(snapshot.blockers().to_string(), "1 item failed and will come back after the backoff");
+        assert_eq!(snapshot.blockers().to_string(), "1 item will come back after a delay");
         assert!(snapshot.to_string().contains("1 buffered (1 delayed)"), "{snapshot}");
         assert_eq!(snapshot.totals.redelivered, 1);
         assert_conserved(&queue);

@@ -207,7 +207,7 @@ fn what_is_buffered_is_told_with_those_who_could_take_it() {
     let _consumer = queue.consumer().unwrap();
     let mut snapshot = queue.snapshot();
     (snapshot.buffered, snapshot.delayed) = (5, 3);
-    let ends = ["2 items buffered for 1 consumer", "3 items failed and will come back after the backoff"];
+    let ends = ["2 items buffered for 1 consumer", "3 items will come back after a delay"];
     assert!(reasons(&snapshot).ends_with(&ends.map(String::from)), "{snapshot}");
     assert!(snapshot.to_string().contains("5 buffered (3 delayed), "), "{snapshot}");
     snapshot.buffered = 3;

@@ -3,12 +3,14 @@
 //! - `builder.rs`: describes a pool and starts it; `handle.rs`: what users hold of it
 //! - `supervisor.rs`: replaces workers that die, with `worker_slot.rs` for each worker, `arbiters.rs` for their
 //!   threads and `restart_policy.rs` for when
+//! - `function.rs`: workers that are functions
 //! - `worker.rs`: one worker; `exit.rs`: how the supervisor hears of its end
 //! - `roster.rs`: what handles and the supervisor share; `report.rs`: what the workers did
 
 mod arbiters;
 mod builder;
 mod exit;
+mod function;
 mod handle;
 mod report;
 mod restart_policy;

@@ -21,6 +21,9 @@ pub struct DeadLetter<T> {
     pub reason: String,
     /// The name of the consumer that held it last.
     pub last_worker: String,
+    /// What the last attempt failed of, as [`fail`](crate::Item::fail) or the `Err` of a pool's function said.
+    #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default))]
+    pub error: Option<String>,
     /// The message of the panic that ended the last attempt, if a worker of a [`WorkerPool`](crate::WorkerPool) held the
     /// item.
     pub panic: Option<String>,
@@ -30,9 +33,10 @@ impl<T> fmt::Display for DeadLetter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (worker, reason) = (OneLine(&self.last_worker), OneLine(&self.reason));
         write!(f, "given up by {worker} at attempt {}: {reason}", self.attempts)?;
-        match &self.panic {
-            Some(panic) => write!(f, " (it panicked: {})", OneLine(panic)),
-            None => Ok(()),
+        match (&self.error, &self.panic) {
+            (Some(error), _) => write!(f, " (it failed: {})", OneLine(error)),
+            (None, Some(panic)) => write!(f, " (it panicked: {})", OneLine(panic)),
+            (None, None) => Ok(()),
         }
     }
 }

@@ -9,13 +9,11 @@ use std::task::Poll;
 use crate::error::PutError;
 use crate::one_line::OneLine;
 use crate::queue::ids::QueueId;
-use crate::queue::lease::dead_letters::DeadLetter;
 use crate::queue::lease::panic_capture::PanicCapture;
+use crate::queue::lease::settle::Unsettled;
 use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::Shared;
-use crate::queue::store::give_back::GivenBack;
 use crate::queue::store::refused;
-use crate::queue::store::remote::Settled;
 use crate::queue::store::take::Taken;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::thread;
@@ -55,16 +53,14 @@ use crate::sync::thread;
 #[must_use = "a lease that is dropped unsettled goes back to the queue: ack it, or take it with into_inner"]
 pub struct Item<T> {
     /// `None` only once it is settled, as `drop` has to know.
-    value: Option<T>,
-    slot: Arc<Slot<T>>,
-    attempt: u32,
+    pub(super) value: Option<T>,
+    pub(super) slot: Arc<Slot<T>>,
+    pub(super) attempt: u32,
     /// The consumer's number for the lease, or that of the remote store.
-    sequence: u64,
+    pub(super) sequence: u64,
     /// Whether a handler has looked at it. Only leases that travel through a mailbox need it.
     seen: AtomicBool,
 }
-
-const ATTEMPTS_USED_UP: &str = "attempts used up";
 
 /// What the leases of a consumer share with it.
 pub(crate) struct Slot<T> {
@@ -89,7 +85,7 @@ impl<T> Slot<T> {
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
     ) -> Poll<Result<(), String>> {
-        self.panics.poll_caught(worker, poll, |lease, panic| lease.fail(panic))
+        self.panics.poll_caught(worker, poll, |lease, panic| lease.fail_of_panic(panic))
     }
 }
 
@@ -104,16 +100,6 @@ impl<T> fmt::Debug for Slot<T> {
 impl<T> UnwindSafe for Slot<T> {}
 impl<T> RefUnwindSafe for Slot<T> {}
 
-/// How a lease ends unsettled.
-enum Return<'a> {
-    /// The attempt failed, maybe by a panic with this message.
-    Failed(Option<&'a str>),
-    /// As if the item had not been handed out.
-    Undone,
-    /// The item becomes a dead letter, for this reason.
-    Rejected(String),
-}
-
 // Nothing in a lease is ever pinned.
 impl<T> Unpin for Item<T> {}
 
@@ -127,86 +113,6 @@ impl<T> Item<T> {
             sequence: taken.sequence,
             seen: AtomicBool::new(false),
         }
-    }
-
-    /// Settles the item: its work is done. The item is dropped after the queue has counted the ack.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
-    /// producer.try_put("work")?;
-    /// consumer.try_lease()?.ack();
-    /// assert_eq!(queue.snapshot().totals.acked, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn ack(mut self) {
-        let value = self.value.take();
-        self.slot.shared.settle(&self.slot.row, self.sequence, Some(Settled::Acked));
-        drop(value);
-    }
-
-    /// Takes the item for good. The queue does not wait for it any more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
-    /// producer.try_put(String::from("work"))?;
-    /// let work: String = consumer.try_lease()?.into_inner();
-    /// assert_eq!(work, "work");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn into_inner(mut self) -> T {
-        let Some(value) = self.value.take() else { unreachable!("a lease holds its item until it is settled") };
-        self.slot.row.count_converted();
-        self.slot.shared.settle(&self.slot.row, self.sequence, Some(Settled::Taken));
-        value
-    }
-
-    /// Gives the item back, with this attempt counted. It goes before items that were never handed out; after the last
-    /// attempt it becomes a dead letter.
-    ///
-    /// It may be handed out again at once, to another consumer if one waits. With a
-    /// [`redelivery_backoff`](crate::Builder::redelivery_backoff) it is delayed first.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
-    /// producer.try_put("busy")?;
-    /// producer.try_put("new")?;
-    /// consumer.try_lease()?.requeue();
-    /// let again = consumer.try_lease()?;
-    /// assert_eq!((*again, again.attempt()), ("busy", 2));
-    /// # again.ack();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn requeue(mut self) {
-        self.give_back(Return::Failed(None));
-    }
-
-    /// Gives the item up: it becomes a [dead letter](crate::IterableQueue::dead_letters), for this reason.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use actix_iterable_queue::IterableQueue;
-    /// let queue = IterableQueue::unbounded();
-    /// let mut dead_letters = queue.dead_letters()?; // before the work begins
-    /// let (producer, mut consumer) = queue.split()?;
-    /// producer.try_put("???")?;
-    /// consumer.try_lease()?.reject("cannot be parsed");
-    /// assert_eq!(dead_letters.try_get()?.reason, "cannot be parsed");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn reject(mut self, reason: impl Into<String>) {
-        self.give_back(Return::Rejected(reason.into()));
     }
 
     /// Returns how many times the item has been handed out, including this time.
@@ -288,50 +194,6 @@ impl<T> Item<T> {
         Ok(count)
     }
 
-    /// Gives the item back as if it had not been handed out, because it could not be delivered.
-    pub(crate) fn undo(mut self) {
-        self.give_back(Return::Undone);
-    }
-
-    /// Ends a lease that was dropped with its worker.
-    pub(super) fn fail(mut self, panic: Option<&str>) {
-        self.give_back(Return::Failed(panic));
-    }
-
-    fn give_back(&mut self, how: Return<'_>) {
-        let Some(value) = self.value.take() else { return };
-        let (shared, row) = (&self.slot.shared, &self.slot.row);
-        row.count_unacked();
-        match how {
-            Return::Rejected(reason) => self.dead_letter(value, reason, None),
-            Return::Failed(panic) if self.attempt >= shared.max_attempts && shared.may_hand_out_again() => {
-                self.dead_letter(value, ATTEMPTS_USED_UP.to_owned(), panic);
-            }
-            Return::Failed(_) => self.put_back(value, self.attempt, true),
-            Return::Undone => self.put_back(value, self.attempt - 1, false),
-        }
-        // Last, as this may drain the queue.
-        shared.settle(row, self.sequence, None);
-    }
-
-    #[inline(never)]
-    fn put_back(&self, item: T, attempts: u32, failed: bool) {
-        let Slot { shared, row, .. } = &*self.slot;
-        shared.give_back(GivenBack { item, consumer: row.id, lease: self.sequence, attempts, failed });
-    }
-
-    #[inline(never)]
-    fn dead_letter(&self, item: T, reason: String, panic: Option<&str>) {
-        let letter = DeadLetter {
-            item,
-            attempts: self.attempt,
-            reason,
-            last_worker: self.slot.row.name.to_string(),
-            panic: panic.map(str::to_owned),
-        };
-        self.slot.shared.dead_letter(self.sequence, letter);
-    }
-
     /// Holds back a lease that a worker's panic drops, until the panic's message is known. Returns whether it did.
     fn held_for_its_panic(&mut self) -> bool {
         let Self { value, slot, attempt, sequence, .. } = self;
@@ -357,10 +219,10 @@ impl<T> Drop for Item<T> {
             return;
         }
         if self.died_in_mailbox() {
-            self.give_back(Return::Undone);
+            self.end(Unsettled::Undone);
             return;
         }
-        self.give_back(Return::Failed(None));
+        self.end(Unsettled::DROPPED);
         let (shared, row) = (&self.slot.shared, &self.slot.row);
         // After the end the item was discarded and does not come back.
         if !thread::panicking() && !shared.has_ended() && row.first_warning() {

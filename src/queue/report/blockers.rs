@@ -32,7 +32,7 @@ pub enum Blocker {
         /// Pools that may open further ones.
         pools: usize,
     },
-    /// Items failed and wait before they come back.
+    /// Items were given back, and wait before they come back.
     Delayed {
         /// How many.
         items: usize,
@@ -79,7 +79,7 @@ impl fmt::Display for Blocker {
                 Ok(())
             }
             Self::Delayed { items } => {
-                write!(f, "{} failed and will come back after the backoff", count(*items as u64, "item"))
+                write!(f, "{} will come back after a delay", count(*items as u64, "item"))
             }
             Self::Leased(consumer) => {
                 let stuck = if consumer.stuck { " is stuck and" } else { "" };

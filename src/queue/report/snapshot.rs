@@ -193,7 +193,8 @@ pub struct Snapshot {
     pub capacity: Option<usize>,
     /// Items that wait for a consumer, including delayed ones.
     pub buffered: usize,
-    /// Items that failed and wait for their [backoff](crate::Builder::redelivery_backoff) to be over.
+    /// Items that were given back and wait: for their [backoff](crate::Builder::redelivery_backoff), or as long as
+    /// [`retry_after`](crate::Item::retry_after) or [`release_after`](crate::Item::release_after) said.
     pub delayed: usize,
     /// Items handed out and not settled.
     pub leased: u64,

@@ -13,7 +13,7 @@ use crate::queue::flags::{ENDED, RETURNED};
 use crate::queue::ids::ConsumerId;
 use crate::queue::lease::dead_letters::DeadLetter;
 use crate::queue::report::clock::Ticks;
-use crate::queue::shared::{Control, Shared};
+use crate::queue::shared::{Control, Redelivery, Shared};
 
 /// An item whose lease ended unsettled.
 pub(crate) struct GivenBack<T> {
@@ -21,9 +21,32 @@ pub(crate) struct GivenBack<T> {
     pub(crate) consumer: ConsumerId,
     /// The consumer's number for the lease.
     pub(crate) lease: u64,
-    /// How many attempts count against the item, and whether the last one failed.
+    /// How many attempts count against the item.
     pub(crate) attempts: u32,
-    pub(crate) failed: bool,
+    pub(crate) way: Way<T>,
+}
+
+/// How an item goes back.
+pub(crate) enum Way<T> {
+    /// As if it had not been handed out.
+    Undone,
+    /// Its consumer gave it back, maybe to wait first, and this attempt counts.
+    Failed(Option<Delay<T>>),
+    /// The same, and this attempt does not count.
+    Released(Option<Delay<T>>),
+}
+
+/// For how long an item waits before it comes back.
+pub(crate) struct Delay<T> {
+    time: Duration,
+    /// Starts the thread that keeps the time, if none runs.
+    start_timer: fn(&Arc<Shared<T>>),
+}
+
+impl<T> Delay<T> {
+    pub(crate) fn new(time: Duration, start_timer: fn(&Arc<Shared<T>>)) -> Self {
+        Self { time, start_timer }
+    }
 }
 
 impl<T> Shared<T> {
@@ -35,27 +58,37 @@ impl<T> Shared<T> {
 
     /// Brings an item back whose lease ended unsettled.
     pub(crate) fn give_back(self: &Arc<Self>, given: GivenBack<T>) {
-        let GivenBack { item, consumer, lease, attempts, failed } = given;
+        let GivenBack { item, consumer, lease, attempts, way } = given;
         match &self.store {
             Store::Plain(_) => {
                 let returned = ReturnedItem { item: Box::new(item), attempts, consumer, sequence: lease };
-                self.take_back(returned, failed);
+                match way {
+                    Way::Undone => self.take_back(returned, None),
+                    Way::Failed(delay) | Way::Released(delay) => self.take_back(returned, delay),
+                }
             }
             Store::Remote(remote) => {
-                self.send_back(remote, lease, &item, attempts, failed);
+                Self::send_back(remote, lease, &item, way);
                 drop_quietly(item);
             }
         }
     }
 
     /// Sends an item back to the remote store.
-    fn send_back(&self, remote: &RemoteStore<T>, lease: u64, item: &T, attempts: u32, failed: bool) {
-        let delay = || self.redelivery.as_ref().map(|redelivery| redelivery.backoff.delay(attempts));
-        let how = match failed {
-            true => Settled::Failed(delay().unwrap_or_default(), remote.driver.encode_again(item)),
-            false => Settled::Undone,
+    fn send_back(remote: &RemoteStore<T>, lease: u64, item: &T, way: Way<T>) {
+        let time = |delay: Option<Delay<T>>| delay.map_or(Duration::ZERO, |delay| delay.time);
+        let settled = match way {
+            Way::Undone => Settled::Undone,
+            Way::Failed(delay) => Settled::Failed(time(delay), remote.driver.encode_again(item)),
+            Way::Released(delay) => Settled::Released(time(delay), remote.driver.encode_again(item)),
         };
-        remote.settle(lease, how);
+        remote.settle(lease, settled);
+    }
+
+    /// Returns how long an item waits that has failed this number of attempts, if the queue has a backoff.
+    pub(crate) fn backoff(&self, attempts: u32) -> Option<Delay<T>> {
+        let Redelivery { backoff, start_timer } = self.redelivery.as_ref()?;
+        Some(Delay::new(backoff.delay(attempts), *start_timer))
     }
 
     /// Makes an item a dead letter.
@@ -88,11 +121,10 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Brings an item back in memory. A failed item may be delayed.
-    fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, failed: bool) {
-        let redelivery = self.redelivery.as_ref().filter(|_| failed);
-        let delay = redelivery.map(|redelivery| redelivery.backoff.delay(returned.attempts));
-        let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.now() + delay);
+    /// Brings an item back in memory, after the delay if there is one.
+    fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, delay: Option<Delay<T>>) {
+        let delay = delay.filter(|delay| !delay.time.is_zero());
+        let due = delay.as_ref().map(|delay| self.clock.now() + delay.time);
         let (waker, action) = {
             let mut control = self.control();
             let lost = control.is_lost() && control.ended().is_none();
@@ -109,9 +141,9 @@ impl<T> Shared<T> {
             }
         };
         wake(waker);
-        match (action, redelivery) {
+        match (action, delay) {
             (TimerAction::Wake(timer), _) => timer.unpark(),
-            (TimerAction::Start, Some(redelivery)) => (redelivery.start_timer)(self),
+            (TimerAction::Start, Some(delay)) => (delay.start_timer)(self),
             (TimerAction::Start, None) | (TimerAction::Nothing, _) => {}
         }
     }

@@ -121,6 +121,8 @@ pub(crate) enum Settled {
     Taken,
     /// It failed, and comes back after this time, in this form.
     Failed(Duration, Vec<u8>),
+    /// The same, and the attempt does not count.
+    Released(Duration, Vec<u8>),
     /// As if it had not been handed out.
     Undone,
     /// It is a dead letter, in this form.

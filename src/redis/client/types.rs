@@ -144,6 +144,8 @@ pub(crate) enum Op {
     Taken(u64),
     /// Failed: comes back after a delay, as this (JSON). If that is empty, as it was.
     Requeue(u64, Duration, Vec<u8>),
+    /// The same without an attempt that counts.
+    Release(u64, Duration, Vec<u8>),
     /// Nobody has looked at it: the first to be claimed again. Those of a batch keep their order, and
     /// come before those of earlier batches.
     Undo(u64),
@@ -157,7 +159,9 @@ impl Op {
     /// How much of an item goes along.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Child(payload) | Self::Requeue(.., payload) | Self::Dead(_, payload) => payload.len(),
+            Self::Child(payload) | Self::Requeue(.., payload) | Self::Release(.., payload) | Self::Dead(_, payload) => {
+                payload.len()
+            }
             Self::Ack(_) | Self::Taken(_) | Self::Undo(_) | Self::Overdue(_) => 0,
         }
     }
@@ -173,7 +177,9 @@ impl Op {
     /// Leaves an item of more than `most` bytes as Redis has it. Returns whether it was one.
     pub(crate) fn leave_as_put(&mut self, most: usize) -> bool {
         match self {
-            Self::Requeue(.., payload) | Self::Dead(_, payload) if payload.len() > most => {
+            Self::Requeue(.., payload) | Self::Release(.., payload) | Self::Dead(_, payload)
+                if payload.len() > most =>
+            {
                 payload.clear();
                 true
             }

@@ -61,7 +61,7 @@ impl Encoder {
             .arg(count(|op| matches!(op, Op::Child(_))))
             .arg(count(|op| matches!(op, Op::Ack(_))))
             .arg(count(|op| matches!(op, Op::Taken(_))))
-            .arg(count(|op| matches!(op, Op::Requeue(..))))
+            .arg(count(|op| matches!(op, Op::Requeue(..) | Op::Release(..))))
             .arg(count(|op| matches!(op, Op::Undo(_))))
             .arg(count(|op| matches!(op, Op::Dead(..))))
             .arg(count(|op| matches!(op, Op::Overdue(_))));
@@ -82,8 +82,9 @@ impl Encoder {
             }
         });
         each(|this, cmd, op| {
-            if let Op::Requeue(id, delay, payload) = op {
-                cmd.arg(this.field(*id)).arg(millis(*delay)).arg(payload);
+            if let Op::Requeue(id, delay, payload) | Op::Release(id, delay, payload) = op {
+                let attempts = u8::from(matches!(op, Op::Requeue(..)));
+                cmd.arg(this.field(*id)).arg(attempts).arg(millis(*delay)).arg(payload);
             }
         });
         each(|this, cmd, op| {

@@ -123,7 +123,7 @@ enum Nest {
 }
 
 fn letter<I>(item: I) -> DeadLetter<I> {
-    DeadLetter { item, attempts: 1, reason: String::new(), last_worker: String::new(), panic: None }
+    DeadLetter { item, attempts: 1, reason: String::new(), last_worker: String::new(), error: None, panic: None }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 -- ARGV: …, number of the batch, the last id that a consumer here was handed, how many of each kind, then: entries of
--- children; and of deliveries, by their fields in `inf`: those acked, taken, (field, delay, JSON) requeued, undone, (field,
+-- children; and of deliveries, by their fields in `inf`: those acked, taken, (field, attempts that count, delay, JSON) requeued, undone, (field,
 -- letter) dead, (first id, last id) overdue; then the delays (ms) after attempt 1, 2, … of what is overdue, the last one
 -- being for all further ones.
 local batch = tonumber(ARGV[3])
@@ -46,9 +46,9 @@ done('taken', taken)
 local time = requeues + overdue > 0 and now()
 local returned, put_off, letters = {}, 0, {}
 for _ = 1, requeues do
-  local entry, ms, changed = release(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
-  local again = entry and failed(entry, 1, changed)
-  at = at + 3
+  local entry, attempts, ms = release(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local again = entry and failed(entry, attempts, ARGV[at + 3])
+  at = at + 4
   if entry and not again then
     letters[#letters + 1] = foreign(entry, p[6])
   elseif entry and ms > 0 then

@@ -96,6 +96,7 @@ impl<T: Payload> Remote<T> for Link<T> {
             Settled::Acked => Op::Ack(lease),
             Settled::Taken => Op::Taken(lease),
             Settled::Failed(delay, encoded) => Op::Requeue(lease, delay, encoded),
+            Settled::Released(delay, encoded) => Op::Release(lease, delay, encoded),
             Settled::Undone => Op::Undo(lease),
             // A dead letter that is given up is done with.
             Settled::Dead(_) if self.open_letters.get().is_none() => Op::Ack(lease),

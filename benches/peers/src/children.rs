@@ -9,8 +9,8 @@ use process_control::{ChildExt as _, Control as _};
 
 use crate::trial::Failure;
 
-/// After this much time a child has hung, and is killed: before the watchdog, which could not do that.
-pub(crate) const LIMIT: Duration = Duration::from_secs(100);
+/// After this much time a child has hung, and is killed: before the watchdog gives up on a run that has two of them.
+pub(crate) const LIMIT: Duration = Duration::from_secs(50);
 
 /// Starts a program. One that is not installed is [`Failure::Missing`].
 pub(crate) fn start(command: &mut Command) -> anyhow::Result<Child> {

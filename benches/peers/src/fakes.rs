@@ -150,10 +150,10 @@ fn the_file_of_figures_says_it_too() -> anyhow::Result<()> {
 
 #[test]
 fn a_plot_says_it_too_and_needs_no_figures() {
-    let dead = || Contender::new("panics", || panic!("at once"));
+    let dead = || Contender::new("panics", || panic!("0 < 1 & more"));
     let picture = plot::draw(&theme(sound(), vec![sound(), loses(), dead()])).map(|picture| picture.to_string());
     let picture = picture.unwrap_or_default();
-    for said in ["loses: lost 4 of 1,000,000", "panics: panicked: at once", "1.00 ns/item"] {
+    for said in ["loses: lost 4 of 1,000,000", "panics: panicked: 0 &lt; 1 &amp; more", "1.00 ns/item"] {
         assert!(picture.contains(said), "{said}: {picture}");
     }
     assert!(plot::draw(&theme(dead(), vec![dead()])).is_none());

@@ -25,7 +25,7 @@ mod trial;
 mod walk;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -131,10 +131,16 @@ fn main() -> anyhow::Result<()> {
         }
     }
     println!("\n{} s in all", began.elapsed().as_secs());
-    if let Some(file) = args.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    if let Some(file) = args.json
+        && let Err(failure) = trial::caught(|| write(&report, &file))
+    {
+        defects.push(failure.to_string());
     }
     ensure!(defects.is_empty(), "not all went well:\n{}", defects.join("\n"));
     Ok(())
+}
+
+fn write(report: &Report, file: &Path) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }

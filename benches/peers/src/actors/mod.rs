@@ -78,7 +78,7 @@ impl Arbiters {
     }
 }
 
-/// The time until all workers are done, if they saw all the numbers. Who calls it must clean up in any case.
+/// The time until all workers are done, if they saw all the numbers. The caller cleans up, also if they did not.
 async fn measured(began: Instant, tallies: Tallies, items: usize) -> Measured {
     let seen: Seen = tallies.of(WORKERS).await?;
     let time = began.elapsed();

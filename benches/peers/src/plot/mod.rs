@@ -86,7 +86,8 @@ pub(crate) fn draw(theme: &Theme) -> Option<Document> {
     let mut height = bottom + 42.0;
     let mut foot = Group::new().set("fill", PALE_INK);
     for failure in theme.failures() {
-        for line in wrapped(&format!("went wrong: {failure}")) {
+        // What a program printed may have many lines; the table has them.
+        for line in wrapped(&format!("went wrong: {}", failure.lines().next().unwrap_or_default())) {
             height += 18.0;
             foot = foot.add(text(MARGIN, height - 8.0, line));
         }

@@ -26,9 +26,10 @@ mod walk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
 use crate::report::Report;
@@ -94,17 +95,19 @@ impl Theme {
     }
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     if let Some(rival) = args.rival {
-        return rival.run();
+        rival.run()?;
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(probe) = args.probe {
         println!("{}", probe.run()?);
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     if let (Some(way), Some(items)) = (args.count, args.count_items) {
-        return way.go(items);
+        way.go(items)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let began = Instant::now();
     let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
@@ -136,8 +139,10 @@ fn main() -> anyhow::Result<()> {
     {
         defects.push(failure.to_string());
     }
-    ensure!(defects.is_empty(), "not all went well:\n{}", defects.join("\n"));
-    Ok(())
+    for defect in &defects {
+        eprintln!("error: {defect}");
+    }
+    Ok(if defects.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn write(report: &Report, file: &Path) -> anyhow::Result<()> {

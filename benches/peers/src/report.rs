@@ -164,7 +164,11 @@ impl Runs {
         let mut different: Vec<_> = self.failures.iter().map(Failure::to_string).collect();
         different.sort_unstable();
         different.dedup();
-        format!("{}; so in {} of {} runs", different.join("; "), self.failures.len(), self.made)
+        let what = different.join("; ");
+        match (self.failures.len(), self.made) {
+            (_, 1) => what,
+            (failed, made) => format!("{what}; in {failed} of {made} runs"),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::report::{Line, Opponent, Runs, Theme};
+use crate::report::{Line, Opponent, Runs, Spread, Theme};
 
 pub(crate) fn print(theme: &Theme) {
     println!("\n{}", text(theme));
@@ -15,7 +15,7 @@ pub(crate) fn text(theme: &Theme) -> String {
     table.set_header(["row", "ours"].into_iter().chain(peers.iter().copied()));
     for line in &theme.lines {
         let mut cells = vec![line.name(), ours(line)];
-        cells.extend(peers.iter().map(|peer| line.opponent(peer).map_or_else(String::new, ratio)));
+        cells.extend(peers.iter().map(|peer| line.opponent(peer).map_or_else(String::new, |one| ratio(one, line))));
         table.add_row(cells);
     }
     for column in table.column_iter_mut().skip(1) {
@@ -37,16 +37,20 @@ pub(crate) fn text(theme: &Theme) -> String {
 
 /// The figure, and what went wrong.
 pub(crate) fn ours(line: &Line) -> String {
-    let value = line.value.map(|value| format!("{} {}", short(value.median), line.unit));
-    with_failure(value, &line.runs)
+    with_failure(line.value.map(|value| figure(value, line)), &line.runs)
 }
 
 /// How many times better ours is: the median, and the middle half of the rounds. And what went wrong.
-fn ratio(opponent: &Opponent) -> String {
+fn ratio(opponent: &Opponent, line: &Line) -> String {
     let ratio = opponent
         .advantage
         .map(|advantage| format!("{} x ({}-{})", short(advantage.median), short(advantage.low), short(advantage.high)));
-    with_failure(ratio, &opponent.runs)
+    // Where there is none of ours to compare with.
+    with_failure(ratio.or_else(|| Some(figure(opponent.value?, line))), &opponent.runs)
+}
+
+fn figure(value: Spread, line: &Line) -> String {
+    format!("{} {}", short(value.median), line.unit)
 }
 
 fn with_failure(figure: Option<String>, runs: &Runs) -> String {

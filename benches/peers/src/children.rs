@@ -24,9 +24,14 @@ pub(crate) fn start(command: &mut Command) -> anyhow::Result<Child> {
 
 /// Runs a program to its end, and returns what it printed.
 pub(crate) fn output(command: &mut Command) -> anyhow::Result<Output> {
-    let child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
-    let ended = child.controlled_with_output().time_limit(LIMIT).terminate_for_timeout().wait()?;
-    Ok(ended.ok_or(Failure::Hung { seconds: LIMIT.as_secs() })?.into_std_lossy())
+    finish(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), LIMIT)
+}
+
+/// Runs a program to its end, or kills it after this much time. Returns what it printed into pipes.
+pub(crate) fn finish(command: &mut Command, limit: Duration) -> anyhow::Result<Output> {
+    let child = start(command)?;
+    let ended = child.controlled_with_output().time_limit(limit).terminate_for_timeout().wait()?;
+    Ok(ended.ok_or(Failure::Hung { seconds: limit.as_secs() })?.into_std_lossy())
 }
 
 #[cfg(test)]
@@ -37,5 +42,12 @@ mod tests {
     fn a_program_that_is_not_installed_is_missing() {
         let missing = output(&mut Command::new("there-is-no-such-program")).map_err(Failure::from);
         assert_eq!(missing, Err(Failure::missing("there-is-no-such-program")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_hangs_is_killed() {
+        let hung = finish(Command::new("sleep").arg("3600"), Duration::from_millis(50)).map_err(Failure::from);
+        assert_eq!(hung, Err(Failure::Hung { seconds: 0 }));
     }
 }

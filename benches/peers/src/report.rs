@@ -101,6 +101,7 @@ impl Line {
         self.best_opponent_but("")
     }
 
+    /// Does what [`best_opponent`](Self::best_opponent) does, and leaves one peer out.
     pub(crate) fn best_opponent_but(&self, left_out: &str) -> Option<(&'static str, f64)> {
         let others = self.opponents.iter().filter(|opponent| opponent.name != left_out);
         let ratios = others.filter_map(|opponent| Some((opponent.name, opponent.advantage?.median)));

@@ -43,7 +43,7 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// It owns what it needs: a run that hangs keeps it.
+    /// Makes a contender, which owns what it needs: a run that hangs keeps it.
     pub(crate) fn new(name: &'static str, run: impl Fn() -> Measured + Send + Sync + 'static) -> Self {
         Self { name, lacks: "", run: Arc::new(run) }
     }
@@ -136,7 +136,7 @@ impl Course {
     }
 
     pub(crate) fn run(&mut self, round: usize) {
-        // Whoever comes first or last may be lucky: the order turns with each round.
+        // The first one and the last one may be lucky: the order turns with each round.
         for step in 0..self.all.len() {
             let turn = (round + step) % self.all.len();
             let values = self.all[turn].run();

@@ -21,6 +21,7 @@ pub(crate) type Measured = anyhow::Result<Vec<f64>>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Failure {
+    /// Fewer came out than went in.
     Lost {
         items: u64,
         of: u64,
@@ -120,7 +121,7 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> anyhow::Result<T>) -> Result<T, F
     }
 }
 
-/// The same on a thread of its own. If that hangs, it is left behind.
+/// Runs `work` on a thread of its own, and returns what went wrong with it. If the thread hangs, it is left behind.
 pub(crate) fn watched<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,

@@ -88,7 +88,7 @@ impl Gauge {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A way of doing the job, which tells the sum of what `work` returned, and how long it took.
+    /// Makes a contender of a way to do the job, which tells the sum of what `work` returned, and how long it took.
     pub(super) fn contender(
         self: &Arc<Self>,
         name: &'static str,

@@ -55,14 +55,14 @@ impl Probe {
         serde_json::from_str(text)
     }
 
-    /// What it measures in a process of its own.
+    /// Returns what it measures in a process of its own.
     pub(super) fn run_apart(self) -> anyhow::Result<f64> {
         let output = self.output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         said(output)
     }
 
-    /// The same, but `None` if the process had too little stack, of which it dies.
+    /// Returns what it measures, or `None` if its process had too little stack and died of that.
     pub(super) fn run_on_stack(self) -> anyhow::Result<Option<f64>> {
         let output = self.output()?;
         if output.status.success() {

@@ -13,6 +13,9 @@ use serde_json::Value;
 use crate::children;
 use crate::trial::Failure;
 
+/// A build takes minutes where there is nothing to begin with.
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+
 /// One program, or one whose output is the next one's input.
 pub(super) struct Pipeline(Vec<Vec<String>>);
 
@@ -83,13 +86,14 @@ pub(super) fn need(programs: &[&str]) -> Result<(), Failure> {
 /// Cargo builds the example, if need be, and knows where it is.
 pub(super) fn checksum_program() -> anyhow::Result<String> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-    let build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build
         .args(["build", "--release", "--package", "actix-iterable-queue", "--example", "checksum"])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
         .arg(manifest)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let build = children::finish(&mut build, BUILD_LIMIT)?;
     ensure!(build.status.success(), "cargo could not build the example");
     let executable = build.stdout.split(|&byte| byte == b'\n').find_map(|message| {
         let message: Value = serde_json::from_slice(message).ok()?;

@@ -49,12 +49,12 @@ pub(super) fn row(effort: Effort, shape: Shape, capacity: Option<usize>) -> anyh
             |consumer| consumer.blocking_get(),
         )
     });
-    Row { name: shape.row("threads", capacity), figures: &NS_PER_ITEM, ours: vec![ours], peers }
-        .run(effort.rounds(ROUNDS))
+    let row = Row { name: shape.row("threads", capacity), figures: &NS_PER_ITEM, ours: vec![ours], peers };
+    Ok(row.run(effort.rounds(ROUNDS)))
 }
 
 /// It has one receiver, and two kinds of senders.
-fn std_mpsc(pass: Pass, capacity: Option<usize>) -> Contender<'static> {
+fn std_mpsc(pass: Pass, capacity: Option<usize>) -> Contender {
     Contender::new("std mpsc", move || match capacity {
         None => {
             let (sender, receiver) = mpsc::channel();
@@ -122,7 +122,7 @@ impl Pass {
             let seen = receivers.into_iter().map(|receiver| receiver.join().expect("receivers do not panic"));
             (seen.fold(Seen::default(), Seen::add), began.elapsed())
         });
-        seen.check(self.items)?;
+        self.shape.check(seen, self.items)?;
         Ok(vec![time.as_nanos() as f64 / self.items as f64])
     }
 }

@@ -1,4 +1,4 @@
-//! `examples/checksum` against other parallel, recursive `sha256sum`s: whole programs against whole programs.
+//! The example `checksum` against other parallel, recursive `sha256sum`s: whole programs against whole programs.
 
 mod processes;
 mod rivals;

@@ -88,7 +88,7 @@ pub(super) fn checksum_program() -> anyhow::Result<String> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
     let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build
-        .args(["build", "--release", "--package", "actix-iterable-queue", "--example", "checksum"])
+        .args(["build", "--release", "--package", "checksum"])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
         .arg(manifest)
         .stdin(Stdio::null())

@@ -184,8 +184,8 @@ impl<T> WorkerPoolBuilder<T> {
     /// [`stuck_after`](WorkerPoolBuilder::stuck_after).
     ///
     /// The time begins when the handler returns the future, and is kept by the arbiter's runtime, in milliseconds. A
-    /// future that is ready when it is polled then is done; so with a time of zero, those are sure to end that never
-    /// have to wait. A future is dropped only where it awaits: one that blocks its thread is not interrupted. In an actor that
+    /// future that is ready when it is polled then is done: with a time of zero, only futures that never have to wait are
+    /// sure to end. A future is dropped only where it awaits: one that blocks its thread is not interrupted. In an actor that
     /// sits in `ctx.wait`, a `ResponseActFuture` is dropped after that. What `Handler<Drained>` returns has no limit.
     ///
     /// # Examples

@@ -20,6 +20,7 @@ mod report;
 mod rounds;
 mod runtime;
 mod scale;
+mod start;
 mod table;
 mod trial;
 mod walk;

@@ -26,7 +26,7 @@ pub fn signal(id: u32, name: &str) {
     assert!(sent.is_ok_and(|status| status.success()));
 }
 
-/// Until it is dropped, a child that hangs is killed. Whoever waits for it then finds that it failed.
+/// Kills a child that hangs, unless it is dropped before. The test that waits for the child then finds that it failed.
 #[derive(Debug)]
 pub struct Watchdog {
     _alive: Sender<()>,

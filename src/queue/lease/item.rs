@@ -10,9 +10,9 @@ use crate::error::PutError;
 use crate::one_line::OneLine;
 use crate::queue::ids::QueueId;
 use crate::queue::lease::hold_back::HoldBack;
-use crate::queue::lease::settle::Unsettled;
 use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::Shared;
+use crate::queue::store::give_back::Delay;
 use crate::queue::store::refused;
 use crate::queue::store::take::Taken;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -105,6 +105,27 @@ impl<T> fmt::Debug for Slot<T> {
 // and the probe only asks whether an address is alive. So a consumer is unwind safe, and a lease if its item is.
 impl<T> UnwindSafe for Slot<T> {}
 impl<T> RefUnwindSafe for Slot<T> {}
+
+/// How a lease ends without its work being done.
+pub(super) enum Unsettled<'a, T> {
+    /// The attempt failed.
+    Failed {
+        error: Option<String>,
+        panic: Option<&'a str>,
+        /// Instead of the queue's backoff.
+        delay: Option<Delay<T>>,
+    },
+    /// The consumer gives the item back, and the attempt does not count.
+    Released(Option<Delay<T>>),
+    /// As if the item had not been handed out.
+    Undone,
+    /// The item becomes a dead letter, for this reason.
+    Rejected(String),
+}
+
+impl<T> Unsettled<'_, T> {
+    pub(super) const DROPPED: Self = Self::Failed { error: None, panic: None, delay: None };
+}
 
 // Nothing in a lease is ever pinned.
 impl<T> Unpin for Item<T> {}

@@ -3,31 +3,10 @@
 use std::time::Duration;
 
 use super::dead_letters::DeadLetter;
-use super::item::Item;
+use super::item::{Item, Unsettled};
 use crate::queue::store::give_back::{Delay, GivenBack, Way};
 use crate::queue::store::remote::Settled;
 use crate::queue::store::start_timer;
-
-/// How a lease ends without its work being done.
-pub(super) enum Unsettled<'a, T> {
-    /// The attempt failed.
-    Failed {
-        error: Option<String>,
-        panic: Option<&'a str>,
-        /// Instead of the queue's backoff.
-        delay: Option<Delay<T>>,
-    },
-    /// The consumer gives the item back, and the attempt does not count.
-    Released(Option<Delay<T>>),
-    /// As if the item had not been handed out.
-    Undone,
-    /// The item becomes a dead letter, for this reason.
-    Rejected(String),
-}
-
-impl<T> Unsettled<'_, T> {
-    pub(super) const DROPPED: Self = Self::Failed { error: None, panic: None, delay: None };
-}
 
 const ATTEMPTS_USED_UP: &str = "attempts used up";
 

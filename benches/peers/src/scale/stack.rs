@@ -61,7 +61,7 @@ fn multiple(call: Call) -> anyhow::Result<f64> {
 
 /// How much of the stack can be taken away.
 fn most_taken_away(call: Call) -> anyhow::Result<f64> {
-    // How many bytes so many frames take away, if the call survives that. If it does not, its process dies.
+    // How many bytes the frames take away, if the call survives that. If it does not, its process dies.
     let survives = |frames| Probe::Stack(Call { frames, ..call }).run_on_stack();
     let (mut survived, mut died) = (0, STACK / FRAME);
     let mut most = survives(0)?.context("it needs all of its stack")?;

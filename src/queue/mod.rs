@@ -31,7 +31,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use self::flags::ENDED;
+use self::flags::{DRAINING, ENDED, RETURNED};
 use self::shared::Control;
 
 #[cfg(feature = "redis")]
@@ -54,13 +54,13 @@ pub use report::snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
 pub(crate) use report::units::{Age, count};
-pub(crate) use shared::{Config, Redelivery, Shared};
+pub(crate) use shared::{Config, Shared, UNLIMITED_ATTEMPTS};
 #[cfg(feature = "redis")]
 pub(crate) use store::driver::LocalStatus;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
 pub(crate) use store::take::{Take, Taken};
-pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused, start_timer};
+pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused};
 pub(crate) use waiting::lines::{Line, Place};
 pub(crate) use waiting::turns::Turn;
 pub(crate) use waiting::wait::Waiting;
@@ -114,12 +114,12 @@ pub struct IterableQueue<T> {
 
 impl<T> IterableQueue<T> {
     /// Creates a queue in memory.
-    pub(crate) fn new(config: Config<T>) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         let store = Store::plain(config.capacity);
         Self::open(QueueId::next(), config, store)
     }
 
-    pub(crate) fn open(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
+    pub(crate) fn open(id: QueueId, config: Config, store: Store<T>) -> Self {
         Self { shared: Arc::new(Shared::new(id, config, store)) }
     }
 
@@ -314,7 +314,7 @@ impl<T> Shared<T> {
 
     /// Returns whether a take may succeed, without taking a lock.
     pub(crate) fn may_take(&self) -> bool {
-        self.flags.any(u8::MAX) || !self.store.seems_empty()
+        self.flags.any(RETURNED | DRAINING | ENDED) || self.alarm.has_rung() || !self.store.seems_empty()
     }
 
     /// Returns whether a put may succeed, without taking a lock.

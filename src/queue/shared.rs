@@ -14,6 +14,7 @@ use super::membership::registry::Registry;
 use super::report::clock::Clock;
 use super::report::snapshot::Totals;
 use super::store::Store;
+use super::store::alarm::Alarm;
 use super::store::delayed::Delayed;
 use super::store::returned::Returned;
 use super::waiting::lines::Lines;
@@ -26,10 +27,13 @@ use crate::sync::{Mutex, MutexGuard};
 pub(crate) struct Shared<T> {
     pub(crate) id: QueueId,
     pub(crate) name: Option<Arc<str>>,
+    /// [`UNLIMITED_ATTEMPTS`] if there is no limit.
     pub(crate) max_attempts: u32,
     /// How long failed items wait before they come back, if they do.
-    pub(crate) redelivery: Option<Redelivery<T>>,
+    pub(crate) redelivery_backoff: Option<Backoff>,
     pub(crate) clock: Clock,
+    /// Rings when delayed items are due.
+    pub(crate) alarm: Arc<Alarm>,
     pub(crate) store: Store<T>,
     pub(crate) flags: Flags,
     /// Whether an operation waits for an item, and for room. Written with the mutex held.
@@ -60,30 +64,29 @@ pub(crate) struct Counts {
 }
 
 /// What a queue is built from.
-pub(crate) struct Config<T> {
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) capacity: Option<usize>,
     pub(crate) max_attempts: u32,
-    pub(crate) redelivery: Option<Redelivery<T>>,
+    pub(crate) redelivery_backoff: Option<Backoff>,
 }
 
-/// How failed items come back.
-pub(crate) struct Redelivery<T> {
-    pub(crate) backoff: Backoff,
-    /// Starts a thread that calls [`Shared::release_due`] in time, as nothing under `queue` waits by itself.
-    pub(crate) start_timer: fn(&Arc<Shared<T>>),
-}
+/// The number of attempts that stands for no limit.
+pub(crate) const UNLIMITED_ATTEMPTS: u32 = u32::MAX;
 
 impl<T> Shared<T> {
     /// Creates the queue, with one handle.
-    pub(crate) fn new(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
-        let Config { name, max_attempts, redelivery, .. } = config;
+    pub(crate) fn new(id: QueueId, config: Config, store: Store<T>) -> Self {
+        let Config { name, max_attempts, redelivery_backoff, .. } = config;
+        let clock = Clock::start();
         Self {
             id,
             name,
             max_attempts,
-            redelivery,
-            clock: Clock::start(),
+            redelivery_backoff,
+            clock,
+            alarm: Arc::new(Alarm::new(clock)),
             store,
             flags: Flags::default(),
             getters_wait: CachePadded::default(),

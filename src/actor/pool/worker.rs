@@ -71,10 +71,11 @@ impl<A, T, F> Drop for WorkerActor<A, T, F>
 where
     A: Actor<Context = Context<A>>,
 {
-    /// Pauses the consumer. actix polls an actor whose `stopping` returns `Running::Continue` once more as it
-    /// drops it, and that poll must not take an item.
+    /// Drops the actor. Its consumer is paused before: actix polls an actor whose `stopping` returns
+    /// `Running::Continue` once more as it drops it, and that poll must not take an item.
     fn drop(&mut self) {
         self.slot.row.pause(true);
+        self.slot.drop_worker(self.running.take());
     }
 }
 
@@ -168,10 +169,10 @@ where
             ctx.spawn(work);
             self.running = Some(ctx.into_future(actor));
         }
-        match &mut self.running {
-            Some(actor) => Pin::new(actor).poll(cx),
-            None => unreachable!("a worker whose factory panicked is not polled again"),
-        }
+        let Some(actor) = &mut self.running else {
+            unreachable!("a worker whose factory panicked is not polled again")
+        };
+        Pin::new(actor).poll(cx)
     }
 }
 

@@ -179,7 +179,7 @@ fn a2_a_limit_of_0_panics_where_the_message_is_made() {
 #[test]
 fn a1_inspect_answers_with_the_snapshot() {
     in_system(|| async {
-        let queue = IterableQueue::builder().name("jobs").capacity(4).build().unwrap();
+        let queue = support::backend::builder().name("jobs").capacity(4).build().unwrap();
         let actor = start(&queue);
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.put_all([1, 2]).await.unwrap();

@@ -16,7 +16,7 @@ use model::{
 type Queue = IterableQueue<u8>;
 
 fn unbounded() -> (Queue, Producer<u8>, Consumer<u8>) {
-    opened(Queue::unbounded())
+    opened(Queue::builder().no_redelivery_backoff().build().unwrap())
 }
 
 fn opened(queue: Queue) -> (Queue, Producer<u8>, Consumer<u8>) {

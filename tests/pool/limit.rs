@@ -95,7 +95,7 @@ fn a6_a_limit_of_no_restarts_gives_up_with_the_first_death() {
 #[test]
 fn a6_deaths_that_are_long_past_do_not_count() {
     in_system(|| async {
-        let queue = backend::build(IterableQueue::builder().max_attempts(1000));
+        let queue = backend::build(backend::builder().max_attempts(1000));
         queue.producer().unwrap().try_put(0).unwrap();
         let builder = here(&queue).workers(1).restart_limit(1, Duration::ZERO).restart_backoff(SOON);
         let pool = builder.start(does(|_, item| {

@@ -11,7 +11,7 @@ use support::crew::{InFuture, LATE, crew, does, here, work};
 
 /// A queue full of items with so many attempts, that will be sealed; and its dead letters.
 async fn full(items: u32, max_attempts: u32) -> (IterableQueue<u32>, impl Future<Output = Vec<DeadLetter<u32>>>) {
-    let queue = backend::build(IterableQueue::builder().max_attempts(max_attempts));
+    let queue = backend::build(backend::builder().max_attempts(max_attempts));
     let letters = queue.dead_letters().expect("it is open");
     queue.producer().expect("it is open").put_all(0..items).await.expect("it has no bound");
     let sorted = async move {

@@ -82,7 +82,8 @@ fn d5_as_many_puts_succeed_as_there_is_room() {
 fn d5_no_room_at_all_is_refused_early() {
     let panicked = catch_unwind(|| IterableQueue::<u8>::bounded(0)).unwrap_err();
     assert!(message(&*panicked).contains("capacity is 0"), "{}", message(&*panicked));
-    let build = |capacity, attempts| IterableQueue::<u8>::builder().capacity(capacity).max_attempts(attempts).build();
+    let build =
+        |capacity, attempts| support::backend::builder::<u8>().capacity(capacity).max_attempts(attempts).build();
     assert_eq!(build(0, 1).unwrap_err(), BuildError::ZeroCapacity);
     assert_eq!(build(1, 0).unwrap_err(), BuildError::ZeroMaxAttempts);
     assert_eq!(build(1, 1).unwrap().capacity(), Some(1));

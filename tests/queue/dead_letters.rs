@@ -19,11 +19,11 @@ fn errors(what: &str) -> Vec<String> {
 
 /// A queue with 0..n in it, and its one consumer.
 fn filled(name: &str, max_attempts: u32, n: u32) -> Filled {
-    fill(backend::named(name, IterableQueue::builder().max_attempts(max_attempts)), n)
+    fill(backend::named(name, support::backend::builder().max_attempts(max_attempts)), n)
 }
 
 fn filled_in_memory(name: &str, n: u32) -> Filled {
-    fill(IterableQueue::builder().name(name).max_attempts(1).build().expect("valid"), n)
+    fill(support::backend::builder().name(name).max_attempts(1).build().expect("valid"), n)
 }
 
 type Filled = (IterableQueue<u32>, Producer<u32>, Consumer<u32>);

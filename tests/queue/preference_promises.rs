@@ -121,7 +121,7 @@ fn d1_a_putter_that_was_woken_ends_no_promise() {
 #[test]
 fn a3_a_consumer_that_the_watch_shuts_keeps_no_promise_and_is_not_at_work() {
     in_system(|| async {
-        let queue = IterableQueue::builder().max_attempts(100).build().unwrap();
+        let queue = support::backend::builder().max_attempts(100).build().unwrap();
         let actor = QueueActor::new(queue.clone()).watch_interval(Duration::from_millis(10)).start();
         let owner = Hand::push().0;
         let (producer, mut giver) = (queue.producer().unwrap(), queue.consumer().unwrap());

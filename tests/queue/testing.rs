@@ -104,7 +104,7 @@ fn c2_a_producer_that_dies_half_way_closes_by_its_panic() {
 
 #[test]
 fn c6_what_does_not_add_up_is_said_with_the_balance() {
-    let queue = IterableQueue::builder().name("jobs").max_attempts(1).build().unwrap();
+    let queue = support::backend::builder().name("jobs").max_attempts(1).build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (1..=7).for_each(|n| producer.try_put(n).unwrap());
     consumer.try_lease().unwrap().ack();
@@ -353,7 +353,7 @@ fn a_ledger_refuses_items_that_it_cannot_tell_apart() {
 fn d2_a_ledger_follows_every_item_through_64_threads_that_crash() {
     const EACH: u64 = 10_000;
     within_watchdog(|| {
-        let queue = IterableQueue::builder().capacity(256).max_attempts(100).build().unwrap();
+        let queue = support::backend::builder().capacity(256).max_attempts(100).build().unwrap();
         let ledger = Ledger::new();
         let fault = Fault::with_probability(0.001, 7);
         let producers = Vec::from_iter((0..32).map(|_| queue.producer().unwrap()));

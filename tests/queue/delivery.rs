@@ -196,7 +196,7 @@ fn d3_a_lease_dropped_by_a_panic_comes_back_while_unwinding() {
             self.1.set(self.0.len());
         }
     }
-    let queue = IterableQueue::unbounded();
+    let queue = support::backend::in_memory();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.try_put(Plain(Cell::new(1))).unwrap();
     let seen = Cell::new(0);
@@ -286,7 +286,7 @@ fn d3_dropping_a_lease_never_panics_even_if_the_items_drop_does() {
 fn d4_a_take_that_starts_after_a_put_finds_it() {
     within_watchdog(|| {
         for capacity in [1, 2, 64] {
-            let queue = IterableQueue::bounded(capacity);
+            let queue = support::backend::builder().capacity(capacity).build().unwrap();
             let producers: Vec<_> = (0..2).map(|_| queue.producer().unwrap()).collect();
             let consumers: Vec<_> = (0..2).map(|_| queue.consumer().unwrap()).collect();
             let start = Arc::new(Barrier::new(2));

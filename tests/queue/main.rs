@@ -24,6 +24,7 @@ mod preference_promises;
 mod preference_schedules;
 mod preference_waits;
 mod redelivery;
+mod redelivery_default;
 mod redelivery_end;
 mod serialize;
 mod shutdown;

@@ -41,6 +41,11 @@ pub fn builder<T>() -> Builder<T> {
     IterableQueue::builder().no_redelivery_backoff()
 }
 
+/// In memory, whatever the backend, and so for any `T`.
+pub fn in_memory<T>() -> IterableQueue<T> {
+    builder().build().expect("valid")
+}
+
 pub fn unbounded<T: Payload>() -> IterableQueue<T> {
     build(builder())
 }

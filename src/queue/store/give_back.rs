@@ -13,7 +13,6 @@ use crate::queue::ids::ConsumerId;
 use crate::queue::lease::dead_letters::DeadLetter;
 use crate::queue::report::clock::Ticks;
 use crate::queue::shared::{Control, Shared, UNLIMITED_ATTEMPTS};
-use crate::queue::waiting::lines::Line;
 
 /// An item whose lease ended unsettled.
 pub(crate) struct GivenBack<T> {
@@ -135,11 +134,11 @@ impl<T> Shared<T> {
 
     /// Keeps an item until it is due. Picks a consumer to take the lead, if consumers wait and none has it.
     fn delay(&self, control: &mut Control<T>, due: Ticks, returned: ReturnedItem<T>) -> (Option<Waker>, KeeperAction) {
+        let giver = returned.consumer;
         let earliest = control.delayed.insert(due, returned);
         self.flags.raise(DELAYED);
         let action = if earliest { self.alarm.set(Some(due)) } else { KeeperAction::Nothing };
-        let leader = if self.alarm.has_leader() { None } else { self.notify(control, Line::Getters) };
-        (leader, action)
+        (self.notify_of_delay(control, giver), action)
     }
 
     fn carry_out(&self, action: KeeperAction) {

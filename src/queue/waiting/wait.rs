@@ -182,15 +182,24 @@ impl<T> Shared<T> {
     /// Picks a waiter for an item that `giver` returned: another consumer, if one waits. The item is promised to that one;
     /// `Returned` says how a promise ends.
     pub(crate) fn notify_of_return(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
-        let waker = match control.lines.getters.pop_other(giver) {
-            Some((other, waker)) => {
-                control.returned.promise(other);
-                Some(waker)
-            }
-            None => control.lines.getters.pop(),
-        };
-        self.flag_waiters(control);
+        let (other, waker) = self.pick_getter(control, giver);
+        if let Some(other) = other {
+            control.returned.promise(other);
+        }
         waker
+    }
+
+    /// Picks a waiter to take the lead, as an item of `giver` became delayed: another consumer, if one waits.
+    pub(crate) fn notify_of_delay(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
+        if self.alarm.has_leader() { None } else { self.pick_getter(control, giver).1 }
+    }
+
+    fn pick_getter(&self, control: &mut Control<T>, giver: ConsumerId) -> (Option<ConsumerId>, Option<Waker>) {
+        let getters = &mut control.lines.getters;
+        let (other, waker) = getters.pop_other(giver).map_or((None, None), |(other, waker)| (Some(other), Some(waker)));
+        let waker = waker.or_else(|| getters.pop());
+        self.flag_waiters(control);
+        (other, waker)
     }
 
     /// Updates the flags that say whether operations wait.

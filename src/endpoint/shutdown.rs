@@ -10,6 +10,7 @@ use futures::channel::oneshot;
 
 use super::block::Limit;
 use super::blocking::await_end;
+use super::left::LeftClaim;
 use crate::queue::{IterableQueue, Shared, ShutdownReport, drained};
 use crate::sync::{Instant, thread};
 
@@ -86,14 +87,16 @@ pub(crate) fn shutdown<T: Send + 'static>(
     shared: Arc<Shared<T>>,
     grace: Duration,
 ) -> impl Future<Output = ShutdownReport<T>> + use<T> {
+    // Until the report is made, it may be the only one that asks for what is left.
+    let claim = Arc::new(LeftClaim::on(Arc::clone(&shared)));
     shared.shut_down();
     let (done, report) = oneshot::channel();
     let timer = thread::Builder::new().name("queue-shutdown".to_owned());
     let spawned = timer.spawn({
-        let shared = Arc::clone(&shared);
+        let claim = Arc::clone(&claim);
         move || {
             // If its future was dropped, the report is dropped here, with the items.
-            drop(done.send(finish(&shared, Some(grace))));
+            drop(done.send(finish(claim.shared(), Some(grace))));
         }
     });
     let keeps_time = spawned.is_err().then(|| Instant::now().checked_add(grace));
@@ -109,7 +112,7 @@ pub(crate) fn shutdown<T: Send + 'static>(
         }
         match report.await {
             Ok(report) => report,
-            Err(oneshot::Canceled) => finish(&shared, None),
+            Err(oneshot::Canceled) => finish(claim.shared(), None),
         }
     }
 }
@@ -147,7 +150,7 @@ fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
     };
     // The queue may end between the two calls: then there is nothing to abort, but the end may have left items.
     let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_with_holders() };
-    left.append(&mut shared.take_leftovers());
+    left.append(&mut shared.take_left());
     let drained = in_time.or_else(|| shared.ended()).unwrap_or_else(|| unreachable!("abort ends the queue"));
     ShutdownReport { drained, left, holders }
 }

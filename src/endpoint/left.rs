@@ -20,10 +20,11 @@ impl<T> IterableQueue<T> {
     /// and of its pools is dropped. Await [`settled`](IterableQueue::settled) first, to get all of them. Each item is returned
     /// once; before the end there is nothing.
     ///
-    /// An item that its owner waits for, such as one with a channel for the answer, is not dropped while it is kept here.
+    /// While an item is kept it is not dropped: a task that waits for an answer through a channel in the item goes on
+    /// waiting. An item that holds a handle of its own queue is kept until it is taken.
     ///
-    /// Over Redis nothing comes back here: what consumers of this process held is told to Redis. After a shutdown it goes to
-    /// the other processes, and after an abort it counts as discarded, as all that is in Redis does.
+    /// Over Redis, what consumers of this process give back does not come back here. After a shutdown it goes to the other
+    /// processes, and after an abort it counts as discarded, as all that is in Redis does.
     ///
     /// # Examples
     ///

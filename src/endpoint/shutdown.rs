@@ -18,6 +18,9 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// Seals the queue, refuses all further puts (waiting ones get their item back), lets consumers finish what was accepted,
     /// and aborts when the grace is over.
     ///
+    /// The report has the items that no consumer had been handed. What consumers still hold when the grace is over,
+    /// [`take_left`](IterableQueue::take_left) returns once they have given it back.
+    ///
     /// The shutdown begins with the call; the future only waits for the report. A thread keeps the time, so it works with
     /// and without a runtime. If no thread can be started, which is logged as an error, the future keeps the time: the grace
     /// then ends only while the future is polled, and it wakes itself every millisecond.

@@ -136,7 +136,7 @@ fn d3_an_item_that_is_given_up_after_the_end_blames_nobody() {
     let dropped = held.pop().unwrap();
     held.pop().unwrap().reject("bad");
     let warnings = || said(Level::Warn, "too-late");
-    let line = "too-late: an item was given up after the end, when dead letters have no reader; take_left() returns it: \
+    let line = "too-late: an item was given up after the end of the queue; take_left() returns it: \
                 given up by worker at attempt 1: bad";
     let label = format!("too-late ({})", queue.id());
     assert_eq!(warnings(), [line.replacen("too-late", &label, 1)]);

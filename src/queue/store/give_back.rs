@@ -108,10 +108,11 @@ impl<T> Shared<T> {
             queue.put(letter);
         }
         let mut control = self.control();
+        // The end takes the readers away, also between the two looks: then the item is left like all others.
         if control.ended().is_some()
             && let Some(late) = letter.take()
         {
-            let log = format!("{}: an item was given up after the end, when dead letters have no reader", self.label());
+            let log = format!("{}: an item was given up after the end of the queue", self.label());
             let becomes = if control.may_take_left() { "take_left() returns it" } else { "it is dropped" };
             let why = late.to_string();
             self.keep_late(control, late.item);

@@ -103,7 +103,8 @@ pub struct Drained {
 pub struct ShutdownReport<T> {
     /// How the queue ended: `Complete`, `Aborted` if the grace was over, `Abandoned` if no consumer was left before that.
     pub drained: Drained,
-    /// The items that no consumer had been handed when the queue ended, oldest first.
+    /// The items that no consumer had been handed when the queue ended, oldest first, and those that came back between the
+    /// end and the report.
     pub left: Vec<T>,
     /// The consumers that held items when the end of the grace aborted the queue. Items that they acked later count as
     /// acked; [`take_left`](crate::IterableQueue::take_left) returns the others.

@@ -178,6 +178,7 @@
 //! | | | | [`snapshot`](IterableQueue::snapshot) | [`Inspect`](message::Inspect) |
 //! | | [`shutdown`](IterableQueue::shutdown), [`shutdown_on_signal`](IterableQueue::shutdown_on_signal) | [`blocking_shutdown`](IterableQueue::blocking_shutdown) | | [`Shutdown`](message::Shutdown) |
 //! | | | | [`abort`](IterableQueue::abort) | [`Abort`](message::Abort) |
+//! | | [`settled`](IterableQueue::settled) | [`blocking_settled`](IterableQueue::blocking_settled), [`_timeout`](IterableQueue::blocking_settled_timeout), [`_deadline`](IterableQueue::blocking_settled_deadline) | [`take_left`](IterableQueue::take_left) | [`TakeLeft`](message::TakeLeft) |
 //! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`_timeout`](IterableQueue::blocking_flush_timeout), [`_deadline`](IterableQueue::blocking_flush_deadline) | | |
 //! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`_timeout`](WeakQueue::blocking_drained_timeout), [`_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
 //!
@@ -265,7 +266,7 @@ pub mod prelude {
     pub use crate::endpoint::{Consumer, Producer};
     pub use crate::error::{OpenError, PoolError, PoolFailure, PutError, Refusal, TryPutError};
     pub use crate::message::{
-        Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+        Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, TakeLeft, Unregister,
     };
     pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
     #[cfg(feature = "redis")]

@@ -12,6 +12,7 @@
 //! | [`Inspect`] | [`Snapshot`] |
 //! | [`Shutdown`] | [`ShutdownReport`] |
 //! | [`Abort`] | `Vec<T>`: the items that were left |
+//! | [`TakeLeft`] | `Vec<T>`: the items that came back after the end, once no consumer holds one |
 //!
 //! # Examples
 //!
@@ -436,5 +437,38 @@ impl<T: 'static> Message for Abort<T> {
 impl<T> fmt::Debug for Abort<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Abort")
+    }
+}
+
+/// Waits until the queue has ended and no consumer holds an item any more, as
+/// [`IterableQueue::settled`](crate::IterableQueue::settled). The answer is what
+/// [`IterableQueue::take_left`](crate::IterableQueue::take_left) returns then.
+///
+/// With `do_send` these items are dropped.
+pub struct TakeLeft<T> {
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> TakeLeft<T> {
+    /// Creates the message.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { item: PhantomData }
+    }
+}
+
+impl<T> Default for TakeLeft<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: 'static> Message for TakeLeft<T> {
+    type Result = Vec<T>;
+}
+
+impl<T> fmt::Debug for TakeLeft<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TakeLeft")
     }
 }

@@ -12,10 +12,10 @@ use super::push::PushConsumers;
 use super::puts::WaitingPuts;
 use super::reply::{LeftItems, Reply};
 use super::watch::{Endpoint, Watch};
-use crate::endpoint::{Consumer, Producer, shutdown};
+use crate::endpoint::{Consumer, Producer, settled, shutdown};
 use crate::error::{OpenError, PutError, Refusal};
 use crate::message::{
-    Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+    Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, TakeLeft, Unregister,
 };
 use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
 
@@ -298,6 +298,18 @@ impl<T: Send + 'static> Handler<Abort<T>> for QueueActor<T> {
 
     fn handle(&mut self, _: Abort<T>, _: &mut Self::Context) -> Self::Result {
         LeftItems(self.shared.abort())
+    }
+}
+
+impl<T: Send + 'static> Handler<TakeLeft<T>> for QueueActor<T> {
+    type Result = ResponseFuture<Vec<T>>;
+
+    fn handle(&mut self, _: TakeLeft<T>, _: &mut Self::Context) -> Self::Result {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            settled(&shared).await;
+            shared.take_left()
+        })
     }
 }
 

@@ -8,7 +8,7 @@
 //! - `batch.rs`: several items in one call
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
-//! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `flush.rs`: waiting until the other processes know
+//! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `left.rs`: what comes back after it; `flush.rs`: waiting until the other processes know
 
 mod accessors;
 mod batch;
@@ -23,6 +23,7 @@ mod futures;
 mod handle;
 mod iter_impls;
 mod iterators;
+mod left;
 mod line_wait;
 mod open;
 mod permit;
@@ -36,6 +37,7 @@ pub(crate) use self::dead_letters::OpenDeadLetters;
 pub use self::futures::{IntoLeases, Leases, PutSink};
 pub(crate) use self::handle::{HandleShare, Putting};
 pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter, TryLeases};
+pub(crate) use self::left::{LeftClaim, settled};
 pub(crate) use self::open::PoolClaim;
 pub use self::permit::Permit;
 pub use self::producer::Producer;

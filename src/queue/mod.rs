@@ -254,8 +254,8 @@ impl<T> IterableQueue<T> {
     /// Ends the queue now. Waiting puts fail with their item, consumers end, and the caller gets the items that no consumer
     /// was handed, oldest first.
     ///
-    /// Leased items stay with their consumers, and those that they do not settle are discarded. After the end it does
-    /// nothing and returns nothing.
+    /// Leased items stay with their consumers, whose acks still count. [`take_left`](IterableQueue::take_left) returns what
+    /// they give back. After the end `abort` does nothing and returns nothing.
     ///
     /// Over Redis it ends the queue for all processes, and returns the items that this process had put without waiting and
     /// Redis had not confirmed. The other processes are told a moment later: to wait until they have been, call `abort()`

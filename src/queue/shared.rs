@@ -49,7 +49,8 @@ pub(crate) struct Control<T> {
     pub(crate) lines: Lines,
     pub(crate) returned: Returned<T>,
     pub(crate) delayed: Delayed<T>,
-    /// Items that a shutdown left and no caller could be given, for its report.
+    /// Items that were left at the end or came back after it, and that no caller has been given yet. They are dropped with
+    /// the last handle that could ask for them.
     pub(crate) leftovers: Vec<T>,
     pub(crate) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
     pub(crate) counts: Counts,
@@ -132,6 +133,16 @@ impl<T> Control<T> {
     /// Returns whether there is no consumer, and no pool that could open one.
     pub(crate) fn nobody_consumes(&self) -> bool {
         self.registry.no_consumer_open() && self.registry.pools == 0
+    }
+
+    /// Returns whether there is a handle that may ask for what is left after the end.
+    pub(crate) fn may_take_left(&self) -> bool {
+        self.registry.openers + self.registry.keepers > 0
+    }
+
+    /// Takes the leftovers if no handle is left that may ask for them. The caller drops them after unlocking.
+    pub(crate) fn unclaimed(&mut self) -> Vec<T> {
+        if self.may_take_left() { Vec::new() } else { std::mem::take(&mut self.leftovers) }
     }
 }
 

@@ -220,7 +220,7 @@ fn a_waker_may_come_back_to_the_queue() {
         let (mut waits, mut takes) = (queue.consumer().unwrap(), queue.consumer().unwrap());
         let mut item = consumer.try_lease().unwrap();
         // It takes what has come back, and fails it again, on the timer's own thread.
-        let wake = hook(move || drop(takes.try_lease().map(Item::requeue)));
+        let wake = hook(move || takes.try_lease().into_iter().for_each(Item::requeue));
         let redelivered = || queue.snapshot().totals.redelivered;
         let before = loop {
             let before = redelivered() + 1;

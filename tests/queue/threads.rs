@@ -291,6 +291,7 @@ fn d6_items_are_dropped_outside_the_lock() {
         let (queue, .., item) = start();
         drop(queue.abort());
         drop(item); // after the end
+        drop(queue.take_left());
         assert_eq!(last(), [false]);
         // Left when the queue is abandoned: the item's own producer is what keeps it open.
         let (queue, producer, consumer, item) = start();

@@ -15,7 +15,7 @@ use super::time_limit::can_be_dropped;
 use super::worker::{SpawnWorker, WorkerTask};
 use crate::actor::assert_max_in_flight;
 use crate::backoff::Backoff;
-use crate::endpoint::PoolClaim;
+use crate::endpoint::{LeftClaim, PoolClaim};
 use crate::error::{OpenError, PoolError};
 use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
 
@@ -250,6 +250,7 @@ impl<T> WorkerPoolBuilder<T> {
             return Err(PoolError::ArbiterStopped);
         }
         let claim = PoolClaim::on(Arc::clone(&queue)).map_err(refused)?;
+        let queue = Arc::new(LeftClaim::on(queue));
 
         let factory = Arc::new(factory);
         let spawn: SpawnWorker<T> = Box::new(move |arbiter, parts| {

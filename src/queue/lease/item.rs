@@ -256,7 +256,7 @@ impl<T> Drop for Item<T> {
         }
         self.end(Unsettled::DROPPED);
         let (shared, row) = (&self.slot.shared, &self.slot.row);
-        // After the end the item was discarded and does not come back.
+        // After the end the item does not come back to a consumer.
         if !thread::panicking() && !shared.has_ended() && row.first_warning() {
             log::warn!(
                 "{}: {} dropped an item without settling it; the item comes back until its attempts are used up. \

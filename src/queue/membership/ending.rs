@@ -19,7 +19,7 @@
 //! *Once*: the state changes under the mutex.
 
 use super::consumer_row::ConsumerRow;
-use crate::queue::effects::Effects;
+use crate::queue::effects::{Effects, drop_quietly, wake};
 use crate::queue::flags::{DRAINING, ENDED, RETURNED};
 use crate::queue::report::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
 use crate::queue::shared::{Control, Shared};
@@ -97,7 +97,7 @@ impl<T> Shared<T> {
         if row.settle() {
             self.control().registry.fold_consumer(row);
         }
-        if self.flags.any(DRAINING) {
+        if self.flags.any(DRAINING | ENDED) {
             self.try_finish();
         }
     }
@@ -135,14 +135,45 @@ impl<T> Shared<T> {
         });
     }
 
-    /// Takes the items that a shutdown left when no consumer was there.
-    pub(crate) fn take_leftovers(&self) -> Vec<T> {
+    /// Takes the items that were left at the end or came back after it, and that no caller has been given yet.
+    pub(crate) fn take_left(&self) -> Vec<T> {
         std::mem::take(&mut self.control().leftovers)
     }
 
-    /// Checks whether this was the last settle. Kept out of the fast paths.
+    /// Keeps what an abort left for a later `take_left`, if there is a handle that may ask for it.
+    pub(crate) fn keep_left(&self, left: Vec<T>) {
+        let unclaimed = {
+            let mut control = self.control();
+            // Before the items that have come back since the abort.
+            control.leftovers.splice(0..0, left);
+            control.unclaimed()
+        };
+        unclaimed.into_iter().for_each(drop_quietly);
+    }
+
+    /// Returns whether the queue has ended and no consumer holds an item any more.
+    ///
+    /// One that waits for that is in the line of the watchers. It parks under the mutex, and then looks. A thread that
+    /// settles raises `settled`, and then reads `ENDED`, which was raised before the look. So it sees the flag and wakes the
+    /// line, or the look sees its settle.
+    pub(crate) fn is_settled(&self) -> bool {
+        // The flag spares a spinning thread the mutex.
+        self.flags.any(ENDED) && !self.control().registry.any_consumer_busy()
+    }
+
+    /// Checks whether this was the last settle: that ends the queue, or a wait after its end. Kept out of the fast paths.
     #[inline(never)]
     pub(crate) fn try_finish(&self) {
+        if self.flags.any(ENDED) {
+            let mut wakers = Vec::new();
+            {
+                let mut control = self.control();
+                if !control.registry.any_consumer_busy() {
+                    wakers.extend(control.lines.watchers.pop_all());
+                }
+            }
+            return wake(wakers);
+        }
         // If items are left, the consumer that takes them checks again.
         if self.store.is_empty() || self.store.is_closed() {
             self.change(|_, _| ());

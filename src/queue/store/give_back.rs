@@ -13,6 +13,7 @@ use crate::queue::ids::ConsumerId;
 use crate::queue::lease::dead_letters::DeadLetter;
 use crate::queue::report::clock::Ticks;
 use crate::queue::shared::{Control, Shared, UNLIMITED_ATTEMPTS};
+use crate::sync::MutexGuard;
 
 /// An item whose lease ended unsettled.
 pub(crate) struct GivenBack<T> {
@@ -36,8 +37,7 @@ pub(crate) enum Way {
 }
 
 impl<T> Shared<T> {
-    /// Returns whether an item may be handed out again. After the end it is discarded, unless the queue lives elsewhere,
-    /// where it goes on.
+    /// Returns whether an item may be handed out again: after the end only if the queue lives elsewhere, where it goes on.
     pub(crate) fn may_hand_out_again(&self) -> bool {
         !self.flags.any(ENDED) || !self.store.ends_here()
     }
@@ -92,14 +92,23 @@ impl<T> Shared<T> {
     }
 
     fn hand_to_readers(&self, letter: &mut Option<DeadLetter<T>>) {
-        let dead_letters = {
-            let mut control = self.control();
-            control.counts.dead_lettered += 1;
-            control.dead_letters.clone()
-        };
+        let dead_letters = self.control().dead_letters.clone();
         if let Some(queue) = dead_letters {
             queue.put(letter);
         }
+        let mut control = self.control();
+        // The end takes the readers away, also between the two looks: then the item is left like all others.
+        if control.ended().is_some()
+            && let Some(late) = letter.take()
+        {
+            let log = format!("{}: an item was given up after the end of the queue", self.label());
+            let becomes = if control.may_take_left() { "take_left() returns it" } else { "it is dropped" };
+            let why = late.to_string();
+            self.keep_late(control, late.item);
+            return log::warn!("{log}; {becomes}: {why}");
+        }
+        control.counts.dead_lettered += 1;
+        drop(control);
         if let Some(unread) = letter.take() {
             log::error!(
                 "{}: a dead letter is dropped, because it has no reader (call dead_letters() before the work begins, and keep \
@@ -115,11 +124,13 @@ impl<T> Shared<T> {
         let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.due_after(delay));
         let (waker, action) = {
             let mut control = self.control();
-            let lost = control.is_lost() && control.ended().is_none();
-            if lost || control.ended().is_some() {
+            if control.ended().is_some() {
+                return self.keep_late(control, *returned.item);
+            }
+            if control.is_lost() {
                 control.counts.discarded += 1;
                 drop(control);
-                log_lost(&self.label(), usize::from(lost));
+                log_lost(&self.label(), 1);
                 return drop_quietly(returned.item);
             }
             control.counts.redelivered += 1;
@@ -155,6 +166,16 @@ impl<T> Shared<T> {
                 }
             }
         }
+    }
+
+    /// Keeps an item that came back after the end, if there is a handle that may ask for it.
+    fn keep_late(&self, mut control: MutexGuard<'_, Control<T>>, item: T) {
+        control.counts.discarded += 1;
+        if control.may_take_left() {
+            return control.leftovers.push(item);
+        }
+        drop(control);
+        drop_quietly(item);
     }
 
     /// Makes an item available to takers again.

@@ -117,7 +117,7 @@ impl<T> Shared<T> {
         }
         // Look before claiming: while draining, a claim that fails has to check for the end, and waiting consumers would
         // keep each other from finding it.
-        if flags & DRAINING != 0 && !new_first && boxes.seems_empty() {
+        if flags & (DRAINING | ENDED) != 0 && !new_first && boxes.seems_empty() {
             return Err(self.nothing());
         }
         let sequence = take.claim(row);
@@ -138,9 +138,9 @@ impl<T> Shared<T> {
         taken: &mut Taken<T>,
     ) -> Result<(), TryGetError> {
         if take == Take::Lease {
-            // A failed claim counts as settled: the end may have waited for this one alone.
+            // A failed claim counts as settled: the end, or a wait after it, may have waited for this one alone.
             row.claim_failed();
-            if self.flags.any(DRAINING) {
+            if self.flags.any(DRAINING | ENDED) {
                 self.try_finish();
             }
         }

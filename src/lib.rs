@@ -225,7 +225,7 @@ pub use actor::{ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink};
-pub use queue::{DeadLetter, Drained, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict, WeakQueue};
+pub use queue::{Ask, DeadLetter, Drained, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict, WeakQueue};
 #[cfg(feature = "redis")]
 pub use redis::{Payload, RedisBuilder};
 
@@ -263,11 +263,11 @@ pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};
     pub use crate::backoff::Backoff;
     pub use crate::endpoint::{Consumer, Producer};
-    pub use crate::error::{OpenError, PoolError, PoolFailure, PutError, Refusal, TryPutError};
+    pub use crate::error::{AskError, OpenError, PoolError, PoolFailure, PutError, Refusal, TryPutError};
     pub use crate::message::{
-        Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+        Abort, AskQueue, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
     };
-    pub use crate::queue::{DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
+    pub use crate::queue::{Ask, DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
     #[cfg(feature = "redis")]
     pub use crate::redis::RedisBuilder;
 }

@@ -65,7 +65,7 @@ fn log_end(drained: &Drained, dropped: usize) {
 pub(crate) fn log_lost(label: &str, items: usize) {
     if items > 0 {
         log::error!(
-            "{label}: {} dropped: no consumer is left, and no handle of the queue",
+            "{label}: {} dropped: no consumer is left",
             count(items as u64, "item")
         );
     }

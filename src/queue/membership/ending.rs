@@ -40,11 +40,6 @@ impl<T> Control<T> {
         let elsewhere = totals.acked + totals.dead_lettered + totals.discarded;
         Totals { taken: totals.accepted.saturating_sub(elsewhere), ..totals }
     }
-
-    /// Returns whether the queue is abandoned, and no handle is left that could ask for the buffered items.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.life.abandoned && self.registry.openers == 0 && !self.life.shut_down
-    }
 }
 
 impl<T> Shared<T> {
@@ -55,6 +50,22 @@ impl<T> Shared<T> {
             None if !control.life.is_sealed() => State::Open,
             None if self.is_draining(control) => State::Draining,
             None => State::Sealed,
+        }
+    }
+
+    /// Returns whether the queue is abandoned, and what is buffered is of use to no one: no handle is left that could ask for
+    /// it, or it has askers, which would wait for as long as a handle or a producer is there.
+    pub(crate) fn is_lost(&self, control: &Control<T>) -> bool {
+        let nobody_can_get_them = control.registry.openers == 0 || self.tell_asker.get().is_some();
+        control.life.abandoned && nobody_can_get_them && !control.life.shut_down
+    }
+
+    /// Returns how the queue ended, or is about to, if items may have been discarded by that.
+    pub(crate) fn loss(&self) -> Option<Outcome> {
+        let control = self.control();
+        match control.ended() {
+            Some(drained) => Some(drained.outcome).filter(|outcome| *outcome != Outcome::Complete),
+            None => control.life.abandoned.then_some(Outcome::Abandoned),
         }
     }
 
@@ -160,8 +171,9 @@ impl<T> Shared<T> {
             self.store.close(Closed::Everybody);
             self.release_putters(control, effects);
         }
-        if control.is_lost() {
-            // Now, not at the end: one of the items may hold the last producer, and the end would wait for that.
+        if self.is_lost(control) {
+            // Now, not at the end: one of the items may hold the last producer, or its asker does, and the end would wait for
+            // that.
             effects.discard = self.take_all(control, effects);
             effects.lost_from = Some((self.name.clone(), self.id));
         }

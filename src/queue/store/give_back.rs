@@ -94,7 +94,13 @@ impl<T> Shared<T> {
     /// Makes an item a dead letter.
     pub(crate) fn dead_letter(&self, lease: u64, letter: DeadLetter<T>) {
         match &self.store {
-            Store::Plain(_) => self.hand_to_readers(&mut Some(letter)),
+            Store::Plain(_) => {
+                // First: the reader may keep the letter, or put its item again.
+                if let Some(tell_asker) = self.tell_asker.get() {
+                    tell_asker(&letter);
+                }
+                self.hand_to_readers(&mut Some(letter));
+            }
             Store::Remote(remote) => {
                 remote.settle(lease, Settled::Dead(remote.driver.encode_letter(&letter)));
                 drop_quietly(letter.item);
@@ -127,7 +133,7 @@ impl<T> Shared<T> {
         let due = delay.as_ref().map(|delay| self.clock.due_after(delay.time));
         let (waker, action) = {
             let mut control = self.control();
-            let lost = control.is_lost() && control.ended().is_none();
+            let lost = self.is_lost(&control) && control.ended().is_none();
             if lost || control.ended().is_some() {
                 control.counts.discarded += 1;
                 drop(control);

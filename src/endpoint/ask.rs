@@ -76,8 +76,9 @@ impl<J, D> Producer<Ask<J, D>> {
     /// [`AskError`] says why there is no answer: [`Refused`](AskError::Refused) hands the job back, as the error of
     /// [`put`](Producer::put) does; [`DeadLetter`](AskError::DeadLetter) comes as soon as the job is a dead letter.
     ///
-    /// If the queue is aborted, or shut down, the asks that are left are with the caller, who may answer them. Their askers
-    /// hear [`Ended`](AskError::Ended) when they are dropped.
+    /// [`Ended`](AskError::Ended) comes as soon as no consumer can be handed the job any more, because the queue was aborted,
+    /// or its shutdown is over, or it is sealed and its last consumer is gone. A consumer that has leased the job by then may still
+    /// answer.
     ///
     /// # Cancel safety
     ///

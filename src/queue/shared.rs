@@ -35,10 +35,13 @@ pub(crate) struct Shared<T> {
     /// Whether an operation waits for an item, and for room. Written with the mutex held.
     pub(crate) getters_wait: CachePadded<AtomicBool>,
     pub(crate) putters_wait: CachePadded<AtomicBool>,
-    /// Tells the asker of an item that the item became a dead letter. Set before the first ask is put.
-    pub(crate) tell_asker: OnceLock<fn(&DeadLetter<T>)>,
+    /// Tells the asker of an item that there will be no answer. Set before the first ask is put.
+    pub(crate) tell_asker: OnceLock<TellAsker<T>>,
     control: Mutex<Control<T>>,
 }
+
+/// Tells the asker of an item that the item became a dead letter, which says why; `None` if the queue has ended.
+pub(crate) type TellAsker<T> = fn(&T, Option<DeadLetter<()>>);
 
 /// The state behind the mutex. No user code runs while it is locked.
 pub(crate) struct Control<T> {

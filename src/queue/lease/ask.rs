@@ -91,7 +91,7 @@ impl<J, D> Ask<J, D> {
     /// Creates the item that asks `queue`, and the receiver of what becomes of it.
     pub(crate) fn new(job: J, queue: &Shared<Self>) -> (Self, Receiver<Told<D>>) {
         // Before the put: the thread that makes it a dead letter, or finds that nobody will take it, sees this.
-        queue.tell_asker.get_or_init(|| Self::tell_dead);
+        queue.tell_asker.get_or_init(|| Self::tell_asker);
         let (sender, told) = oneshot::channel();
         (Self { job, asker: AskerChannel(Mutex::new(Some(sender))) }, told)
     }
@@ -163,8 +163,11 @@ impl<J, D> Ask<J, D> {
         self.job
     }
 
-    fn tell_dead(letter: &DeadLetter<Self>) {
-        letter.item.asker.tell(Err(letter.without_item()));
+    fn tell_asker(&self, letter: Option<DeadLetter<()>>) {
+        match letter {
+            Some(letter) => self.asker.tell(Err(letter)),
+            None => self.asker.close(),
+        }
     }
 }
 
@@ -176,12 +179,17 @@ impl<D> AskerChannel<D> {
         let Some(sender) = sender else { return drop_quietly(told) };
         quietly("the waker of an asker, or the drop of an answer that nobody waits for,", || drop(sender.send(told)));
     }
+
+    /// Ends the wait of an asker that was told nothing.
+    fn close(&self) {
+        let sender = lock(&self.0).take();
+        quietly("the waker of an asker", || drop(sender));
+    }
 }
 
 impl<D> Drop for AskerChannel<D> {
     fn drop(&mut self) {
-        let sender = lock(&self.0).take();
-        quietly("the waker of an asker", || drop(sender));
+        self.close();
     }
 }
 

@@ -33,7 +33,7 @@ pub struct DeadLetter<T> {
 
 impl<T> DeadLetter<T> {
     /// Returns what the letter says, without its item.
-    pub(super) fn without_item(&self) -> DeadLetter<()> {
+    pub(crate) fn without_item(&self) -> DeadLetter<()> {
         let Self { item: _, attempts, reason, last_worker, error, panic } = self;
         DeadLetter {
             item: (),

@@ -120,7 +120,7 @@ impl<T> Shared<T> {
 
     /// Ends the queue now, and also returns the consumers that hold items.
     pub(crate) fn abort_with_holders(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
-        self.change(|control, effects| {
+        let (left, holders) = self.change(|control, effects| {
             if control.life.ended.is_some() {
                 return (Vec::new(), Vec::new());
             }
@@ -133,7 +133,16 @@ impl<T> Shared<T> {
             let totals = self.stock(control).totals;
             self.end(control, effects, outcome, totals);
             (left, holders)
-        })
+        });
+        self.tell_askers_of_the_end(&left);
+        (left, holders)
+    }
+
+    /// Tells the askers of items that were left. The caller who is given the items may keep them.
+    fn tell_askers_of_the_end(&self, left: &[T]) {
+        if let Some(tell_asker) = self.tell_asker.get() {
+            left.iter().for_each(|item| tell_asker(item, None));
+        }
     }
 
     /// Seals and refuses all further puts; consumers go on.
@@ -148,7 +157,9 @@ impl<T> Shared<T> {
 
     /// Takes the items that a shutdown left when no consumer was there.
     pub(crate) fn take_leftovers(&self) -> Vec<T> {
-        std::mem::take(&mut self.control().leftovers)
+        let left = std::mem::take(&mut self.control().leftovers);
+        self.tell_askers_of_the_end(&left);
+        left
     }
 
     /// Checks whether this was the last settle. Kept out of the fast paths.

@@ -97,7 +97,7 @@ impl<T> Shared<T> {
             Store::Plain(_) => {
                 // First: the reader may keep the letter, or put its item again.
                 if let Some(tell_asker) = self.tell_asker.get() {
-                    tell_asker(&letter);
+                    tell_asker(&letter.item, Some(letter.without_item()));
                 }
                 self.hand_to_readers(&mut Some(letter));
             }

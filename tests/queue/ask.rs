@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix::System;
 use actix_iterable_queue::error::{AskError, PutError, Refusal};
-use actix_iterable_queue::{Ask, Backoff, Consumer, DeadLetter, IterableQueue, Item, Outcome, Producer};
+use actix_iterable_queue::{Ask, Backoff, Consumer, DeadLetter, Item, IterableQueue, Outcome, Producer};
 use futures::FutureExt;
 use support::{Task, assert_conserved, hook, panic_of, within_watchdog};
 

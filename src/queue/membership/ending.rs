@@ -53,11 +53,11 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Returns whether the queue is abandoned, and what is buffered is of use to no one: no handle is left that could ask for
-    /// it, or it has askers, which would wait for as long as a handle or a producer is there.
+    /// Returns whether the queue is abandoned, and is to drop what is buffered now: no handle is left that could ask for it, or
+    /// it has askers, which would wait for as long as a handle or a producer is there.
     pub(crate) fn is_lost(&self, control: &Control<T>) -> bool {
-        let nobody_can_get_them = control.registry.openers == 0 || self.tell_asker.get().is_some();
-        control.life.abandoned && nobody_can_get_them && !control.life.shut_down
+        let drops_now = control.registry.openers == 0 || self.tell_asker.get().is_some();
+        control.life.abandoned && drops_now && !control.life.shut_down
     }
 
     /// Returns how the queue ended, or is about to, if items may have been discarded by that.

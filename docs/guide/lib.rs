@@ -28,6 +28,7 @@ pages! {
 }
 
 pages! {
+    asking: "asking",
     faces: "faces",
     getting_started: "getting-started",
     introduction: "introduction",

@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, MessageResult, ResponseFuture, Supervised};
 
+use super::asks::AskReply;
 use super::push::PushConsumers;
 use super::puts::WaitingPuts;
 use super::reply::{LeftItems, Reply};
 use super::watch::{Endpoint, Watch};
-use crate::endpoint::{Consumer, Producer, settled, shutdown};
+use crate::endpoint::{Consumer, PendingAnswer, Producer, settled, shutdown};
 use crate::error::{OpenError, PutError, Refusal};
 use crate::message::{
-    Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, TakeLeft, Unregister,
+    Abort, AskQueue, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, TakeLeft,
+    Unregister,
 };
-use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
+use crate::queue::{Ask, ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
 
 /// A queue as an actor.
 ///
@@ -257,6 +259,20 @@ impl<T: Send + 'static> Handler<Put<T>> for QueueActor<T> {
         let reply = self.puts.put(handle, put.item);
         self.serve(ctx);
         reply
+    }
+}
+
+impl<J: Send + 'static, D: Send + 'static> Handler<AskQueue<J, D>> for QueueActor<Ask<J, D>> {
+    type Result = AskReply<J, D>;
+
+    fn handle(&mut self, ask: AskQueue<J, D>, ctx: &mut Self::Context) -> Self::Result {
+        let Some(handle) = ask.handle else {
+            return AskReply::refused(PutError::new(ask.job, Refusal::Closed));
+        };
+        let (item, answer) = PendingAnswer::new(ask.job, &handle.shared);
+        let put = self.puts.put(handle, item);
+        self.serve(ctx);
+        AskReply::after(put, answer)
     }
 }
 

@@ -5,12 +5,14 @@
 //!   are confirmed later; `closed.rs`: when no more may come
 //! - `consumer.rs`: items out; `iterators.rs`, `futures.rs`: iterators, streams and the sink; `iter_impls.rs`: what
 //!   iterators and streams have in common
+//! - `ask.rs`: a put that waits for an answer
 //! - `batch.rs`: several items in one call
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `left.rs`: what comes back after it; `flush.rs`: waiting until the other processes know
 
 mod accessors;
+mod ask;
 mod batch;
 mod block;
 mod blocking;
@@ -31,6 +33,7 @@ mod producer;
 mod shutdown;
 mod unconfirmed;
 
+pub(crate) use self::ask::{PendingAnswer, refused_ask};
 pub use self::consumer::Consumer;
 #[cfg(feature = "redis")]
 pub(crate) use self::dead_letters::OpenDeadLetters;

@@ -64,10 +64,7 @@ fn log_end(drained: &Drained, dropped: usize) {
 /// Logs items that were dropped because no consumer can take them any more.
 pub(crate) fn log_lost(label: &str, items: usize) {
     if items > 0 {
-        log::error!(
-            "{label}: {} dropped: no consumer is left, and no handle of the queue",
-            count(items as u64, "item")
-        );
+        log::error!("{label}: {} dropped: no consumer is left", count(items as u64, "item"));
     }
 }
 

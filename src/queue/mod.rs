@@ -41,6 +41,8 @@ pub(crate) use effects::{drop_quietly, quietly};
 pub(crate) use ids::label;
 pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
+pub use lease::ask::Ask;
+pub(crate) use lease::ask::Told;
 pub use lease::dead_letters::DeadLetter;
 pub(crate) use lease::dead_letters::DeadLetterQueue;
 pub use lease::item::Item;

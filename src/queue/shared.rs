@@ -1,14 +1,14 @@
 //! What all handles of a queue share: its store, its flags, and the state behind the mutex.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
 use super::flags::Flags;
 use super::ids::QueueId;
 use super::ids::label;
-use super::lease::dead_letters::DeadLetterQueue;
+use super::lease::dead_letters::{DeadLetter, DeadLetterQueue};
 use super::membership::lifecycle::Lifecycle;
 use super::membership::registry::Registry;
 use super::report::clock::Clock;
@@ -39,8 +39,13 @@ pub(crate) struct Shared<T> {
     /// Whether an operation waits for an item, and for room. Written with the mutex held.
     pub(crate) getters_wait: CachePadded<AtomicBool>,
     pub(crate) putters_wait: CachePadded<AtomicBool>,
+    /// Tells the asker of an item that there will be no answer. Set before the first ask is put.
+    pub(crate) tell_asker: OnceLock<TellAsker<T>>,
     control: Mutex<Control<T>>,
 }
+
+/// Tells the asker of an item that the item became a dead letter, which says why; `None` if the queue has ended.
+pub(crate) type TellAsker<T> = fn(&T, Option<DeadLetter<()>>);
 
 /// The state behind the mutex. No user code runs while it is locked.
 pub(crate) struct Control<T> {
@@ -92,6 +97,7 @@ impl<T> Shared<T> {
             flags: Flags::default(),
             getters_wait: CachePadded::default(),
             putters_wait: CachePadded::default(),
+            tell_asker: OnceLock::new(),
             control: Mutex::new(Control {
                 life: Lifecycle::default(),
                 registry: Registry::new(id),

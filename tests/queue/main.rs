@@ -1,6 +1,7 @@
 //! The queue itself, with threads and futures: the contract's parts C and D.
 #![allow(clippy::unwrap_used, reason = "in helpers too")]
 
+mod ask;
 mod batches;
 mod capacity;
 mod channel_users;

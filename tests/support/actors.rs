@@ -82,7 +82,7 @@ impl<A: Actor> Message for Run<A> {
 }
 
 /// Anybody may teach a queue's actor messages of their own.
-impl Handler<Run<Self>> for QueueActor<u32> {
+impl<T: Send + 'static> Handler<Run<Self>> for QueueActor<T> {
     type Result = ();
 
     fn handle(&mut self, work: Run<Self>, ctx: &mut Context<Self>) {

@@ -3,8 +3,10 @@
 //! - `item.rs`: the lease, and what leases share with their consumer
 //! - `settle.rs`: how a lease ends; `verdict.rs`: what a function says of that
 //! - `dead_letters.rs`: items that are given up
+//! - `ask.rs`: items that are asked for an answer
 //! - `hold_back.rs`: leases that a worker's panic or a timeout dropped, until they can be told why
 
+pub(crate) mod ask;
 pub(crate) mod dead_letters;
 pub(crate) mod hold_back;
 pub(crate) mod item;

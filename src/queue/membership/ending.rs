@@ -40,11 +40,6 @@ impl<T> Control<T> {
         let elsewhere = totals.acked + totals.dead_lettered + totals.discarded;
         Totals { taken: totals.accepted.saturating_sub(elsewhere), ..totals }
     }
-
-    /// Returns whether the queue is abandoned, and no handle is left that could ask for the buffered items.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.life.abandoned && self.registry.openers == 0 && !self.life.shut_down
-    }
 }
 
 impl<T> Shared<T> {
@@ -55,6 +50,22 @@ impl<T> Shared<T> {
             None if !control.life.is_sealed() => State::Open,
             None if self.is_draining(control) => State::Draining,
             None => State::Sealed,
+        }
+    }
+
+    /// Returns whether the queue is abandoned, and is to drop what is buffered now: no handle is left that could ask for it, or
+    /// it has askers, which would wait for as long as a handle or a producer is there.
+    pub(crate) fn is_lost(&self, control: &Control<T>) -> bool {
+        let drops_now = control.registry.openers == 0 || self.tell_asker.get().is_some();
+        control.life.abandoned && drops_now && !control.life.shut_down
+    }
+
+    /// Returns how the queue ended, or is about to, if items may have been discarded by that.
+    pub(crate) fn loss(&self) -> Option<Outcome> {
+        let control = self.control();
+        match control.ended() {
+            Some(drained) => Some(drained.outcome).filter(|outcome| *outcome != Outcome::Complete),
+            None => control.life.abandoned.then_some(Outcome::Abandoned),
         }
     }
 
@@ -109,7 +120,7 @@ impl<T> Shared<T> {
 
     /// Ends the queue now, and also returns the consumers that hold items.
     pub(crate) fn abort_with_holders(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
-        self.change(|control, effects| {
+        let (left, holders) = self.change(|control, effects| {
             if control.life.ended.is_some() {
                 return (Vec::new(), Vec::new());
             }
@@ -122,7 +133,16 @@ impl<T> Shared<T> {
             let totals = self.stock(control).totals;
             self.end(control, effects, outcome, totals);
             (left, holders)
-        })
+        });
+        self.tell_askers_of_the_end(&left);
+        (left, holders)
+    }
+
+    /// Tells the askers of items that were left. The caller who is given the items may keep them.
+    pub(crate) fn tell_askers_of_the_end(&self, left: &[T]) {
+        if let Some(tell_asker) = self.tell_asker.get() {
+            left.iter().for_each(|item| tell_asker(item, None));
+        }
     }
 
     /// Seals and refuses all further puts; consumers go on.
@@ -137,7 +157,9 @@ impl<T> Shared<T> {
 
     /// Takes the items that were left at the end or came back after it, and that no caller has been given yet.
     pub(crate) fn take_left(&self) -> Vec<T> {
-        std::mem::take(&mut self.control().leftovers)
+        let left = std::mem::take(&mut self.control().leftovers);
+        self.tell_askers_of_the_end(&left);
+        left
     }
 
     /// Keeps what an abort left for a later `take_left`, if there is a handle that may ask for it.
@@ -191,8 +213,9 @@ impl<T> Shared<T> {
             self.store.close(Closed::Everybody);
             self.release_putters(control, effects);
         }
-        if control.is_lost() {
-            // Now, not at the end: one of the items may hold the last producer, and the end would wait for that.
+        if self.is_lost(control) {
+            // Now, not at the end: one of the items may hold the last producer, or its asker does, and the end would wait for
+            // that.
             effects.discard = self.take_all(control, effects);
             effects.lost_from = Some((self.name.clone(), self.id));
         }

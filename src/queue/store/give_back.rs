@@ -1,5 +1,6 @@
 //! An item's way back, when its lease ended unsettled.
 
+use std::slice;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -83,7 +84,13 @@ impl<T> Shared<T> {
     /// Makes an item a dead letter.
     pub(crate) fn dead_letter(&self, lease: u64, letter: DeadLetter<T>) {
         match &self.store {
-            Store::Plain(_) => self.hand_to_readers(&mut Some(letter)),
+            Store::Plain(_) => {
+                // First: the reader may keep the letter, or put its item again.
+                if let Some(tell_asker) = self.tell_asker.get() {
+                    tell_asker(&letter.item, Some(letter.without_item()));
+                }
+                self.hand_to_readers(&mut Some(letter));
+            }
             Store::Remote(remote) => {
                 remote.settle(lease, Settled::Dead(remote.driver.encode_letter(&letter)));
                 drop_quietly(letter.item);
@@ -127,7 +134,7 @@ impl<T> Shared<T> {
             if control.ended().is_some() {
                 return self.keep_late(control, *returned.item);
             }
-            if control.is_lost() {
+            if self.is_lost(&control) {
                 control.counts.discarded += 1;
                 drop(control);
                 log_lost(&self.label(), 1);
@@ -171,6 +178,9 @@ impl<T> Shared<T> {
     /// Keeps an item that came back after the end, if there is a handle that may ask for it.
     fn keep_late(&self, mut control: MutexGuard<'_, Control<T>>, item: T) {
         control.counts.discarded += 1;
+        drop(control);
+        self.tell_askers_of_the_end(slice::from_ref(&item));
+        let mut control = self.control();
         if control.may_take_left() {
             return control.leftovers.push(item);
         }

@@ -23,7 +23,7 @@ fn open() -> Open {
 }
 
 fn with_attempts(max_attempts: u32) -> Open {
-    let queue = IterableQueue::builder().max_attempts(max_attempts).build().expect("it is valid");
+    let queue = support::backend::builder().max_attempts(max_attempts).build().expect("it is valid");
     let (producer, consumer) = (queue.producer().expect("it is open"), queue.consumer().expect("it is open"));
     (queue, producer, consumer)
 }

@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use self::flags::ENDED;
-use self::shared::Control;
 
 #[cfg(feature = "redis")]
 pub(crate) use effects::wake;
@@ -41,8 +40,8 @@ pub(crate) use effects::{drop_quietly, quietly};
 pub(crate) use ids::label;
 pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
-pub use lease::dead_letters::DeadLetter;
 pub(crate) use lease::dead_letters::DeadLetterQueue;
+pub use lease::dead_letters::{DeadLetter, FailedAttempt};
 pub use lease::item::Item;
 pub(crate) use lease::item::Slot;
 pub use lease::verdict::{IntoVerdict, Verdict};
@@ -59,6 +58,7 @@ pub(crate) use shared::{Config, Redelivery, Shared};
 pub(crate) use store::driver::LocalStatus;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
+pub(crate) use store::letters::Ids;
 pub(crate) use store::take::{Take, Taken};
 pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused, start_timer};
 pub(crate) use waiting::lines::{Line, Place};
@@ -330,27 +330,6 @@ impl<T> Shared<T> {
     /// Polls for the end.
     pub(crate) fn poll_end(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Drained> {
         self.wait(place, cx, |_| self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
-    }
-
-    /// Returns the queue of the dead letters; `None` after the end. If the store does not keep them, the first call creates
-    /// their queue with `open`.
-    pub(crate) fn dead_letters(
-        &self,
-        open: impl FnOnce() -> Arc<dyn DeadLetterQueue<T>>,
-    ) -> Option<Arc<dyn DeadLetterQueue<T>>> {
-        let there = |control: &Control<T>| (control.ended().is_some(), control.dead_letters.clone());
-        let (ended, existing) = there(&self.control());
-        if ended || existing.is_some() {
-            return existing.filter(|_| !ended);
-        }
-        // Opening may start a thread, so it happens without the mutex.
-        let opened = self.store.open_dead_letters().unwrap_or_else(open);
-        let mut control = self.control();
-        match there(&control) {
-            (true, _) => None,
-            (false, Some(existing)) => Some(existing),
-            (false, None) => Some(Arc::clone(control.dead_letters.insert(opened))),
-        }
     }
 }
 

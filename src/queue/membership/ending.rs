@@ -95,7 +95,7 @@ impl<T> Shared<T> {
             self.store.settle(lease, how);
         }
         if row.settle() {
-            self.control().registry.fold_consumer(row);
+            self.control().clean_up(row, lease);
         }
         if self.flags.any(DRAINING) {
             self.try_finish();
@@ -218,6 +218,6 @@ impl<T> Shared<T> {
             effects.wake.extend(control.lines.of(line).pop_all());
         }
         self.release_putters(control, effects);
-        effects.close = control.dead_letters.take();
+        effects.close.clone_from(&control.letter_readers);
     }
 }

@@ -23,8 +23,12 @@ impl<T> Shared<T> {
 
     /// Uncounts a handle that can open endpoints. The last one seals the queue (C3).
     pub(crate) fn close_opener(&self) {
-        self.change(|control, _| {
+        self.change(|control, effects| {
             control.registry.openers -= 1;
+            if control.registry.openers == 0 {
+                effects.letters = control.let_letters_go();
+                effects.letters_from = Some((self.name.clone(), self.id));
+            }
             // Other processes may still open endpoints of a remote queue.
             control.life.sealed |= control.registry.openers == 0 && self.store.ends_here();
         });
@@ -138,6 +142,6 @@ impl<T> Shared<T> {
     }
 
     pub(crate) fn has_open_consumer(&self) -> bool {
-        !self.control().nobody_consumes()
+        !self.control().registry.no_consumer_open()
     }
 }

@@ -8,10 +8,10 @@ use super::Store;
 use super::delayed::TimerAction;
 use super::remote::{RemoteStore, Settled};
 use super::returned::ReturnedItem;
-use crate::queue::effects::{drop_quietly, log_lost, wake};
+use crate::queue::effects::{drop_quietly, log_lost, quietly, wake};
 use crate::queue::flags::{ENDED, RETURNED};
 use crate::queue::ids::ConsumerId;
-use crate::queue::lease::dead_letters::DeadLetter;
+use crate::queue::lease::dead_letters::{DeadLetter, FailedAttempt};
 use crate::queue::report::clock::Ticks;
 use crate::queue::shared::{Control, Redelivery, Shared};
 
@@ -23,6 +23,8 @@ pub(crate) struct GivenBack<T> {
     pub(crate) lease: u64,
     /// How many attempts count against the item.
     pub(crate) attempts: u32,
+    /// What this attempt failed of, if that is known.
+    pub(crate) failed: Option<FailedAttempt>,
     pub(crate) way: Way<T>,
 }
 
@@ -58,10 +60,11 @@ impl<T> Shared<T> {
 
     /// Brings an item back whose lease ended unsettled.
     pub(crate) fn give_back(self: &Arc<Self>, given: GivenBack<T>) {
-        let GivenBack { item, consumer, lease, attempts, way } = given;
+        let GivenBack { item, consumer, lease, attempts, failed, way } = given;
         match &self.store {
             Store::Plain(_) => {
-                let returned = ReturnedItem { item: Box::new(item), attempts, consumer, sequence: lease };
+                let history = failed.into_iter().collect();
+                let returned = ReturnedItem { item: Box::new(item), attempts, history, consumer, sequence: lease };
                 match way {
                     Way::Undone => self.take_back(returned, None),
                     Way::Failed(delay) | Way::Released(delay) => self.take_back(returned, delay),
@@ -92,9 +95,12 @@ impl<T> Shared<T> {
     }
 
     /// Makes an item a dead letter.
-    pub(crate) fn dead_letter(&self, lease: u64, letter: DeadLetter<T>) {
+    pub(crate) fn dead_letter(&self, consumer: ConsumerId, lease: u64, mut letter: DeadLetter<T>) {
+        if let Some(describe) = self.describe {
+            quietly("the `Debug` of an item", || letter.text = Some(describe(&letter.item)));
+        }
         match &self.store {
-            Store::Plain(_) => self.hand_to_readers(&mut Some(letter)),
+            Store::Plain(_) => self.bury(consumer, lease, letter),
             Store::Remote(remote) => {
                 remote.settle(lease, Settled::Dead(remote.driver.encode_letter(&letter)));
                 drop_quietly(letter.item);
@@ -102,31 +108,13 @@ impl<T> Shared<T> {
         }
     }
 
-    fn hand_to_readers(&self, letter: &mut Option<DeadLetter<T>>) {
-        let dead_letters = {
-            let mut control = self.control();
-            control.counts.dead_lettered += 1;
-            control.dead_letters.clone()
-        };
-        if let Some(queue) = dead_letters {
-            queue.put(letter);
-        }
-        if let Some(unread) = letter.take() {
-            log::error!(
-                "{}: a dead letter is dropped, because it has no reader (call dead_letters() before the work begins, and keep \
-                 the consumer): {unread}",
-                self.label(),
-            );
-            drop_quietly(unread.item);
-        }
-    }
-
     /// Brings an item back in memory, after the delay if there is one.
-    fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, delay: Option<Delay<T>>) {
+    fn take_back(self: &Arc<Self>, mut returned: ReturnedItem<T>, delay: Option<Delay<T>>) {
         let delay = delay.filter(|delay| !delay.time.is_zero());
         let due = delay.as_ref().map(|delay| self.clock.due_after(delay.time));
         let (waker, action) = {
             let mut control = self.control();
+            returned.history = control.recall(returned.consumer, returned.sequence, returned.history);
             let lost = control.is_lost() && control.ended().is_none();
             if lost || control.ended().is_some() {
                 control.counts.discarded += 1;
@@ -149,7 +137,7 @@ impl<T> Shared<T> {
     }
 
     /// Makes an item available to takers again.
-    fn put_back(&self, control: &mut Control<T>, returned: ReturnedItem<T>) -> Option<Waker> {
+    pub(super) fn put_back(&self, control: &mut Control<T>, returned: ReturnedItem<T>) -> Option<Waker> {
         let giver = returned.consumer;
         control.returned.insert(returned);
         self.flags.raise(RETURNED);

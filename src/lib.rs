@@ -229,7 +229,9 @@ pub use actor::{ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink};
-pub use queue::{DeadLetter, Drained, FailedAttempt, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict, WeakQueue};
+pub use queue::{
+    DeadLetter, Drained, FailedAttempt, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict, WeakQueue,
+};
 #[cfg(feature = "redis")]
 pub use redis::{Payload, RedisBuilder};
 

@@ -178,10 +178,7 @@ impl<T> IterableQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
-    pub fn retry(
-        &self,
-        letter: DeadLetter<T>,
-    ) -> impl Future<Output = Result<(), PutError<DeadLetter<T>>>> + use<T> {
+    pub fn retry(&self, letter: DeadLetter<T>) -> impl Future<Output = Result<(), PutError<DeadLetter<T>>>> + use<T> {
         let shared = Arc::clone(self.shared());
         async move { retry(&shared, letter) }
     }

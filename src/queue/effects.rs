@@ -32,7 +32,17 @@ pub(crate) struct Effects<T> {
 impl<T> Effects<T> {
     pub(crate) fn new() -> Self {
         let (wake, discard, letters) = (Vec::new(), Vec::new(), Vec::new());
-        Self { wake, discard, letters, close: None, timer: None, lost_from: None, letters_from: None, ended: None, error: None }
+        Self {
+            wake,
+            discard,
+            letters,
+            close: None,
+            timer: None,
+            lost_from: None,
+            letters_from: None,
+            ended: None,
+            error: None,
+        }
     }
 
     pub(crate) fn run(self) {

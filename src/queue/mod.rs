@@ -56,9 +56,9 @@ pub(crate) use report::units::{Age, count};
 pub(crate) use shared::{Config, Redelivery, Shared};
 #[cfg(feature = "redis")]
 pub(crate) use store::driver::LocalStatus;
+pub(crate) use store::letters::Ids;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
-pub(crate) use store::letters::Ids;
 pub(crate) use store::take::{Take, Taken};
 pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused, start_timer};
 pub(crate) use waiting::lines::{Line, Place};

@@ -84,7 +84,9 @@ impl<T> Shared<T> {
         if unread.is_power_of_two() {
             let fate = match (kept, most) {
                 (true, 1..) => "is kept, as no reader is open (dead_letters() reads it, list_dead_letters() lists it)",
-                (true, 0) => "is dropped: no reader is open (call dead_letters() before the work begins, and keep the consumer)",
+                (true, 0) => {
+                    "is dropped: no reader is open (call dead_letters() before the work begins, and keep the consumer)"
+                }
                 (false, _) => "is dropped: no reader is open, and no handle of the queue is left that could open one",
             };
             log::error!(
@@ -154,7 +156,10 @@ impl<T> Shared<T> {
     }
 
     /// Returns where readers get letters from. The first call creates it with `open`, unless the store keeps the letters.
-    pub(crate) fn letter_readers(&self, open: impl FnOnce() -> Arc<dyn DeadLetterQueue<T>>) -> Arc<dyn DeadLetterQueue<T>> {
+    pub(crate) fn letter_readers(
+        &self,
+        open: impl FnOnce() -> Arc<dyn DeadLetterQueue<T>>,
+    ) -> Arc<dyn DeadLetterQueue<T>> {
         let existing = self.control().letter_readers.clone();
         if let Some(existing) = existing {
             return existing;

@@ -15,7 +15,7 @@ pub(crate) struct Effects<T> {
     pub(crate) wake: Vec<Waker>,
     pub(crate) discard: Vec<T>,
     /// Dead letters that are dropped unread.
-    pub(crate) letters: Vec<T>,
+    pub(crate) letters: Vec<Box<T>>,
     pub(crate) close: Option<Arc<dyn DeadLetterQueue<T>>>,
     /// The thread that waits for failed items to be due. None are left, so it can end.
     pub(crate) timer: Option<Thread>,
@@ -64,7 +64,8 @@ impl<T> Effects<T> {
                 count(self.letters.len() as u64, "dead letter")
             );
         }
-        self.discard.into_iter().chain(self.letters).for_each(drop_quietly);
+        self.discard.into_iter().for_each(drop_quietly);
+        self.letters.into_iter().for_each(drop_quietly);
         if let Some(timer) = self.timer {
             timer.unpark();
         }

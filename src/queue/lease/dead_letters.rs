@@ -89,10 +89,10 @@ impl FailedAttempt {
 }
 
 impl<T> DeadLetter<T> {
-    /// Separates the item from what is said of it.
-    pub(crate) fn with_item<U>(self, other: U) -> (T, DeadLetter<U>) {
+    /// Separates what is said of the item from the item.
+    pub(crate) fn with_item<U>(self, other: U) -> (DeadLetter<U>, T) {
         let Self { item, id, attempts, reason, last_worker, error, panic, history, died_at, text } = self;
-        (item, DeadLetter { item: other, id, attempts, reason, last_worker, error, panic, history, died_at, text })
+        (DeadLetter { item: other, id, attempts, reason, last_worker, error, panic, history, died_at, text }, item)
     }
 }
 

@@ -14,15 +14,20 @@ pub(crate) struct KeptLetters<T> {
 }
 
 /// A letter, and its item beside it: a list needs only the one, a retry only the other.
-struct KeptLetter<T> {
+pub(crate) struct KeptLetter<T> {
     about: Arc<DeadLetter<()>>,
-    item: T,
+    /// Boxed, as letters are moved about.
+    pub(crate) item: Box<T>,
 }
 
 impl<T> KeptLetter<T> {
-    fn join(self) -> DeadLetter<T> {
-        let about = Arc::try_unwrap(self.about).unwrap_or_else(|listed| (*listed).clone());
-        about.with_item(self.item).1
+    pub(crate) fn new(letter: DeadLetter<T>) -> Self {
+        let (about, item) = letter.with_item(());
+        Self { about: Arc::new(about), item: Box::new(item) }
+    }
+
+    pub(crate) fn into_letter(self) -> DeadLetter<T> {
+        Arc::unwrap_or_clone(self.about).with_item(*self.item).0
     }
 }
 
@@ -45,13 +50,12 @@ impl<T> KeptLetters<T> {
         self.letters.is_empty()
     }
 
-    pub(crate) fn keep(&mut self, letter: DeadLetter<T>) {
-        let (item, about) = letter.with_item(());
-        self.letters.insert(about.id, KeptLetter { about: Arc::new(about), item });
+    pub(crate) fn keep(&mut self, letter: KeptLetter<T>) {
+        self.letters.insert(letter.about.id, letter);
     }
 
     /// Removes the oldest letters beyond those that are kept.
-    pub(crate) fn push_out(&mut self, pushed_out: &mut Vec<T>) {
+    pub(crate) fn push_out(&mut self, pushed_out: &mut Vec<Box<T>>) {
         while self.letters.len() > self.most {
             pushed_out.extend(self.letters.pop_first().map(|(_, kept)| kept.item));
         }
@@ -62,12 +66,12 @@ impl<T> KeptLetters<T> {
     }
 
     /// Takes all letters.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = DeadLetter<T>> + use<T> {
-        std::mem::take(&mut self.letters).into_values().map(KeptLetter::join)
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = KeptLetter<T>> + use<T> {
+        std::mem::take(&mut self.letters).into_values()
     }
 
     /// Takes the items of the letters with these ids.
-    pub(crate) fn take_items(&mut self, ids: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, T)> + use<T> {
+    pub(crate) fn take_items(&mut self, ids: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, Box<T>)> + use<T> {
         let (taken, left) = std::mem::take(&mut self.letters).into_iter().partition(|(id, _)| ids.contains(id));
         self.letters = left;
         let taken: BTreeMap<u64, KeptLetter<T>> = taken;

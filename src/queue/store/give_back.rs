@@ -100,7 +100,7 @@ impl<T> Shared<T> {
             quietly("the `Debug` of an item", || letter.text = Some(describe(&letter.item)));
         }
         match &self.store {
-            Store::Plain(_) => self.bury(consumer, lease, letter),
+            Store::Plain(_) => self.bury(consumer, lease, &mut Some(letter)),
             Store::Remote(remote) => {
                 remote.settle(lease, Settled::Dead(remote.driver.encode_letter(&letter)));
                 drop_quietly(letter.item);

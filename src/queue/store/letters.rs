@@ -13,6 +13,7 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::Store;
 use super::returned::ReturnedItem;
@@ -21,6 +22,7 @@ use crate::queue::effects::{drop_quietly, wake};
 use crate::queue::flags::RETURNED;
 use crate::queue::ids::ConsumerId;
 use crate::queue::lease::dead_letters::{DeadLetter, DeadLetterQueue};
+use crate::queue::lease::kept_letters::KeptLetter;
 use crate::queue::report::snapshot::Outcome;
 use crate::queue::report::units::count;
 use crate::queue::shared::{Control, Shared};
@@ -31,9 +33,9 @@ pub(crate) type Ids = (Bound<u64>, Bound<u64>);
 impl<T> Control<T> {
     /// Keeps letters, and those that readers have left. Returns the items that make room.
     #[must_use]
-    fn keep(&mut self, letters: impl IntoIterator<Item = DeadLetter<T>>) -> Vec<T> {
+    fn keep(&mut self, letters: impl IntoIterator<Item = KeptLetter<T>>) -> Vec<Box<T>> {
         let unread = self.letter_readers.as_ref().map(|readers| readers.take_unread());
-        for letter in unread.into_iter().flatten().chain(letters) {
+        for letter in unread.into_iter().flatten().map(KeptLetter::new).chain(letters) {
             self.kept_letters.keep(letter);
         }
         let mut dropped = Vec::new();
@@ -47,38 +49,39 @@ impl<T> Control<T> {
     }
 
     /// Drops the kept letters, as the last handle is gone that could ask for them. Returns their items.
-    pub(crate) fn let_letters_go(&mut self) -> Vec<T> {
+    pub(crate) fn let_letters_go(&mut self) -> Vec<Box<T>> {
         self.keep([])
     }
 }
 
 impl<T> Shared<T> {
     /// Hands a letter to a reader, or keeps it.
-    pub(super) fn bury(self: &Shared<T>, consumer: ConsumerId, lease: u64, mut letter: DeadLetter<T>) {
+    pub(super) fn bury(&self, consumer: ConsumerId, lease: u64, letter: &mut Option<DeadLetter<T>>) {
         let readers = {
             let mut control = self.control();
             control.counts.dead_lettered += 1;
-            letter.id = control.kept_letters.next_id();
-            letter.history = control.recall(consumer, lease, letter.history);
+            if let Some(letter) = letter {
+                letter.id = control.kept_letters.next_id();
+                letter.history = control.recall(consumer, lease, std::mem::take(&mut letter.history));
+            }
             control.letter_readers.clone()
         };
-        let mut letter = Some(letter);
         if let Some(readers) = readers {
-            readers.put(&mut letter);
+            readers.put(letter);
         }
         if let Some(unread) = letter {
-            self.keep_unread(unread);
+            let line = unread.to_string();
+            self.keep_unread(letter.take().map(KeptLetter::new), &line);
             self.hand_over();
         }
     }
 
-    fn keep_unread(&self, letter: DeadLetter<T>) {
-        let line = letter.to_string();
+    fn keep_unread(&self, letter: Option<KeptLetter<T>>, line: &str) {
         let (unread, kept, most, dropped, items) = {
             let mut control = self.control();
             control.counts.unread += 1;
             let kept = control.registry.openers > 0;
-            let items = control.keep([letter]);
+            let items = control.keep(letter);
             (control.counts.unread, kept, control.kept_letters.most(), control.counts.letters_dropped, items)
         };
         if unread.is_power_of_two() {
@@ -98,7 +101,7 @@ impl<T> Shared<T> {
     }
 
     /// Drops the items of letters that made room. `all` counts those that were dropped so far.
-    fn drop_letters(&self, items: Vec<T>, all: u64, log: bool) {
+    fn drop_letters(&self, items: Vec<Box<T>>, all: u64, log: bool) {
         let before = all - items.len() as u64;
         // Whether a power of two was passed.
         if log && before.leading_zeros() != all.leading_zeros() {
@@ -132,9 +135,9 @@ impl<T> Shared<T> {
                 (readers, control.kept_letters.take_all())
             };
             let left = letters.filter_map(|letter| {
-                let mut letter = Some(letter);
+                let mut letter = Some(letter.into_letter());
                 readers.put(&mut letter);
-                letter
+                letter.map(KeptLetter::new)
             });
             // Those for which the reader was gone.
             let left: Vec<_> = left.collect();
@@ -152,7 +155,7 @@ impl<T> Shared<T> {
     /// Takes the kept letters, for a reader.
     pub(crate) fn take_letters(&self) -> impl Iterator<Item = DeadLetter<T>> + use<T> {
         self.reclaim();
-        self.control().kept_letters.take_all()
+        self.control().kept_letters.take_all().map(KeptLetter::into_letter)
     }
 
     /// Returns where readers get letters from. The first call creates it with `open`, unless the store keeps the letters.
@@ -231,20 +234,19 @@ impl<T> Shared<T> {
             let mut control = self.control();
             may_retry(&control)?;
             let Some(letter) = letter.take() else { return Ok(()) };
-            let (item, rest) = letter.with_item(());
+            let (rest, item) = letter.with_item(());
             // It may be a letter of another queue.
             let id = control.kept_letters.next_id();
-            (self.retry_item(&mut control, id, item), rest)
+            (self.retry_item(&mut control, id, Box::new(item)), rest)
         };
         wake(waker);
         Ok(())
     }
 
-    fn retry_item(&self, control: &mut Control<T>, id: u64, item: T) -> Option<std::task::Waker> {
+    fn retry_item(&self, control: &mut Control<T>, id: u64, item: Box<T>) -> Option<Waker> {
         control.counts.retried += 1;
         // Consumers are counted from 1: no consumer gave it back.
         let nobody = ConsumerId { queue: self.id, number: 0 };
-        let item = Box::new(item);
         self.put_back(control, ReturnedItem { item, attempts: 0, history: Vec::new(), consumer: nobody, sequence: id })
     }
 

@@ -188,11 +188,13 @@ impl<T> IterableQueue<T> {
     /// # Errors
     ///
     /// As [`retry`](IterableQueue::retry).
+    #[expect(clippy::result_large_err, reason = "the letter is handed back, as errors of puts hand back their item")]
     pub fn blocking_retry(&self, letter: DeadLetter<T>) -> Result<(), PutError<DeadLetter<T>>> {
         retry(self.shared(), letter)
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the letter is handed back, as errors of puts hand back their item")]
 fn retry<T>(shared: &Shared<T>, letter: DeadLetter<T>) -> Result<(), PutError<DeadLetter<T>>> {
     let mut letter = Some(letter);
     match (shared.retry_letter(&mut letter), letter) {

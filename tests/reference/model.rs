@@ -373,7 +373,18 @@ impl Model {
         // After the end a reader gets no more; what comes is kept for the next.
         match (&mut self.letters, self.ended) {
             (Some(letters), None) => letters.push_back(letter),
-            _ => self.kept_letters.push_back(letter),
+            _ => {
+                self.kept_letters.push_back(letter);
+                self.let_letters_go();
+            }
+        }
+    }
+
+    /// Without a handle no call can ask for the letters that are kept. Those that a reader has left go with the next.
+    pub(super) fn let_letters_go(&mut self) {
+        if self.no_handle {
+            self.totals.letters_dropped += self.kept_letters.len() as u64;
+            self.kept_letters.clear();
         }
     }
 

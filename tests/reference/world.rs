@@ -301,6 +301,7 @@ impl World {
                 self.note("drop(queue)".to_owned());
                 self.model.no_handle = self.queues.is_empty();
                 self.model.sealed |= self.model.no_handle;
+                self.model.let_letters_go();
             }
             Operation::Seal => {
                 self.queues.first()?.seal();

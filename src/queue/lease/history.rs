@@ -34,3 +34,29 @@ impl<T> Control<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::queue::{Item, IterableQueue};
+
+    #[test]
+    fn d3_a_queue_forgets_what_an_item_failed_of_once_it_is_settled() {
+        let ends: [fn(Item<u8>); 5] =
+            [Item::ack, Item::requeue, Item::release, |item| item.reject("bad"), |item| drop(item.into_inner())];
+        for end in ends {
+            let queue = IterableQueue::builder().max_attempts(2).build().unwrap();
+            let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+            (0..2).for_each(|n| producer.try_put(n).unwrap());
+            consumer.try_lease().unwrap().fail("once");
+            let (item, other) = (consumer.try_lease().unwrap(), consumer.try_lease().unwrap());
+            assert_eq!(queue.shared().control().histories.len(), 1);
+            // One that has not failed makes the queue forget nothing of others.
+            other.ack();
+            assert_eq!(queue.shared().control().histories.len(), 1);
+            end(item);
+            assert!(queue.shared().control().histories.is_empty());
+            // The row of a consumer for which the queue remembers something is not removed.
+            assert_eq!(queue.snapshot().consumers.len(), 1);
+        }
+    }
+}

@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn d3_a_queue_forgets_what_an_item_failed_of_once_it_is_settled() {
         let ends: [fn(Item<u8>); 5] =
-            [Item::ack, Item::requeue, Item::release, |item| item.reject("bad"), |item| drop(item.into_inner())];
+            [Item::ack, Item::requeue, Item::release, |item| item.reject("bad"), |item| _ = item.into_inner()];
         for end in ends {
             let queue = IterableQueue::builder().max_attempts(2).build().unwrap();
             let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());

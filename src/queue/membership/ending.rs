@@ -95,11 +95,17 @@ impl<T> Shared<T> {
             self.store.settle(lease, how);
         }
         if row.settle() {
-            self.control().clean_up(row, lease);
+            self.clean_up(row, lease);
         }
         if self.flags.any(DRAINING) {
             self.try_finish();
         }
+    }
+
+    /// Does what few settles have to. Kept out of the fast path.
+    #[inline(never)]
+    fn clean_up(&self, row: &ConsumerRow, lease: u64) {
+        self.control().clean_up(row, lease);
     }
 
     /// Ends the queue now (D8), and returns the items that were left, in order.

@@ -53,7 +53,7 @@
 //! | what goes in | [`Producer`], [`Permit`], [`PutSink`] |
 //! | what comes out | [`Consumer`], [`Item`], [`DeadLetter`]; the types of its iterators and streams in [`iter`] |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
-//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`] |
+//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`]; on threads without actix [`WorkerThreads`]; [`Verdict`] |
 //! | pauses between attempts | [`Backoff`] |
 //! | how far a queue has come, and how it ended | [`State`], [`Snapshot`], [`Drained`], [`Outcome`]; their parts in [`report`] |
 //! | errors | [`error`] |
@@ -128,7 +128,7 @@ pub mod testing;
 pub use actor::{ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
-pub use endpoint::{Consumer, Permit, Producer, PutSink};
+pub use endpoint::{Consumer, Permit, Producer, PutSink, WorkerThreads};
 pub use queue::{DeadLetter, Drained, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict, WeakQueue};
 #[cfg(feature = "redis")]
 pub use redis::{Payload, RedisBuilder};
@@ -153,12 +153,11 @@ pub mod report {
     //!
     //! [`IterableQueue::snapshot`](crate::IterableQueue::snapshot) has the statuses, the [`Totals`] and, with
     //! [`blockers`](crate::Snapshot::blockers), the reasons why a queue is not drained. [`IterableQueue::shutdown`](crate::IterableQueue::shutdown) ends with a [`ShutdownReport`], a
-    //! [`WorkerPool`](crate::WorkerPool) with a [`PoolReport`].
+    //! [`WorkerPool`](crate::WorkerPool) and [`WorkerThreads`](crate::WorkerThreads) with a [`PoolReport`].
 
-    pub use crate::actor::{PoolReport, WorkerReport, WorkerTotals};
     pub use crate::queue::{
-        Blocker, Blockers, ConsumerId, ConsumerStatus, ProcessStatus, ProducerId, ProducerStatus, QueueId,
-        ShutdownReport, Totals,
+        Blocker, Blockers, ConsumerId, ConsumerStatus, PoolReport, ProcessStatus, ProducerId, ProducerStatus, QueueId,
+        ShutdownReport, Totals, WorkerReport, WorkerTotals,
     };
 }
 

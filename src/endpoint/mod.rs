@@ -8,6 +8,7 @@
 //! - `batch.rs`: several items in one call
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
+//! - `workers.rs`: threads that work on items with a function
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `flush.rs`: waiting until the other processes know
 
 mod accessors;
@@ -29,6 +30,7 @@ mod permit;
 mod producer;
 mod shutdown;
 mod unconfirmed;
+mod workers;
 
 pub use self::consumer::Consumer;
 #[cfg(feature = "redis")]
@@ -40,3 +42,4 @@ pub(crate) use self::open::PoolClaim;
 pub use self::permit::Permit;
 pub use self::producer::Producer;
 pub(crate) use self::shutdown::shutdown;
+pub use self::workers::WorkerThreads;

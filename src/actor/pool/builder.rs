@@ -15,7 +15,7 @@ use super::worker::{SpawnWorker, WorkerTask};
 use crate::actor::assert_max_in_flight;
 use crate::backoff::Backoff;
 use crate::endpoint::PoolClaim;
-use crate::error::{OpenError, PoolError};
+use crate::error::PoolError;
 use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
 
 impl<T> WorkerPool<T> {
@@ -192,7 +192,7 @@ impl<T> WorkerPoolBuilder<T> {
         if !settings.arbiters.iter().all(ArbiterHandle::alive) {
             return Err(PoolError::ArbiterStopped);
         }
-        let claim = PoolClaim::on(Arc::clone(&queue)).map_err(refused)?;
+        let claim = PoolClaim::on(Arc::clone(&queue))?;
 
         let factory = Arc::new(factory);
         let spawn: SpawnWorker<T> = Box::new(move |arbiter, parts| {
@@ -212,13 +212,6 @@ impl<T> WorkerPoolBuilder<T> {
         }
         supervisor_arbiter.spawn(supervisor.run());
         Ok(WorkerPool { queue, roster, events, result })
-    }
-}
-
-fn refused(error: OpenError) -> PoolError {
-    match error {
-        OpenError::Sealed => PoolError::Sealed,
-        OpenError::Ended => PoolError::Ended,
     }
 }
 

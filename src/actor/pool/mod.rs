@@ -5,14 +5,13 @@
 //!   threads and `restart_policy.rs` for when
 //! - `function.rs`: workers that are functions
 //! - `worker.rs`: one worker; `exit.rs`: how the supervisor hears of its end
-//! - `roster.rs`: what handles and the supervisor share; `report.rs`: what the workers did
+//! - `roster.rs`: what handles and the supervisor share
 
 mod arbiters;
 mod builder;
 mod exit;
 mod function;
 mod handle;
-mod report;
 mod restart_policy;
 mod roster;
 mod supervisor;
@@ -21,4 +20,3 @@ mod worker_slot;
 
 pub use self::builder::WorkerPoolBuilder;
 pub use self::handle::WorkerPool;
-pub use self::report::{PoolReport, WorkerReport, WorkerTotals};

@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::report::{WorkerReport, WorkerTally};
 use crate::error::Death;
 use crate::lock::lock;
-use crate::queue::{ConsumerRow, drop_quietly};
+use crate::queue::{ConsumerRow, WorkerReport, WorkerTally, drop_quietly};
 
 /// The workers that run, and the orders to all of them.
 #[derive(Debug)]

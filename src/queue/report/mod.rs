@@ -2,6 +2,7 @@
 //!
 //! - `snapshot.rs`: the queue at a moment, and how it ended; `inspect.rs`: how a snapshot is taken
 //! - `blockers.rs`: why the queue is not drained
+//! - `workers.rs`: what workers did
 //! - `clock.rs`: the clock of ages and backoffs; `units.rs`: how ages and numbers are printed
 
 pub(crate) mod blockers;
@@ -9,3 +10,4 @@ pub(crate) mod clock;
 pub(crate) mod inspect;
 pub(crate) mod snapshot;
 pub(crate) mod units;
+pub(crate) mod workers;

@@ -1,9 +1,10 @@
-//! What the workers of a pool did.
+//! What workers did: those of a pool, and those on threads.
 
 use std::sync::Arc;
 
-use crate::error::{Death, PoolFailure};
-use crate::queue::{ConsumerRow, Drained};
+use crate::error::Death;
+use crate::queue::membership::consumer_row::ConsumerRow;
+use crate::queue::report::snapshot::Drained;
 
 /// Counts what became of the items that a worker was handed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,11 +16,11 @@ pub struct WorkerTotals {
     pub taken: u64,
     /// Items whose lease ended otherwise: they went back, or became dead letters.
     pub failed: u64,
-    /// How often the worker died.
+    /// How often the worker died; on [threads](crate::WorkerThreads), how often its function panicked.
     pub deaths: u64,
 }
 
-/// What one worker of a pool did, all its restarts included.
+/// What one worker did, all its restarts included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerReport {
@@ -31,7 +32,8 @@ pub struct WorkerReport {
     pub last_death: Option<Death>,
 }
 
-/// Reports what a pool did. Returned by [`WorkerPool::drained`](crate::WorkerPool::drained).
+/// Reports what workers did, once their queue has ended. Returned by [`WorkerPool::drained`](crate::WorkerPool::drained) and
+/// [`WorkerThreads::join`](crate::WorkerThreads::join).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolReport {
@@ -43,11 +45,8 @@ pub struct PoolReport {
     pub totals: WorkerTotals,
 }
 
-/// How a pool ended.
-pub(super) type PoolResult = Result<PoolReport, PoolFailure>;
-
 impl PoolReport {
-    pub(super) fn new(drained: Drained, workers: Vec<WorkerReport>) -> Self {
+    pub(crate) fn new(drained: Drained, workers: Vec<WorkerReport>) -> Self {
         let mut totals = WorkerTotals::default();
         for worker in &workers {
             totals.acked += worker.totals.acked;
@@ -61,7 +60,7 @@ impl PoolReport {
 
 /// The counts of one worker, over all its restarts.
 #[derive(Debug)]
-pub(super) struct WorkerTally {
+pub(crate) struct WorkerTally {
     name: String,
     /// The sums of runs whose items are all settled.
     settled: WorkerTotals,
@@ -71,23 +70,25 @@ pub(super) struct WorkerTally {
 }
 
 impl WorkerTally {
-    pub(super) fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         Self { name, settled: WorkerTotals::default(), unsettled: Vec::new(), last_death: None }
     }
 
-    pub(super) fn add_run(&mut self, row: Arc<ConsumerRow>) {
+    pub(crate) fn add_run(&mut self, row: Arc<ConsumerRow>) {
         for settled in self.unsettled.extract_if(.., |row| row.in_flight() == 0) {
             add(&mut self.settled, &settled);
         }
         self.unsettled.push(row);
     }
 
-    pub(super) fn count_death(&mut self, death: Death) {
+    /// Returns how many deaths that makes.
+    pub(crate) fn count_death(&mut self, death: Death) -> u64 {
         self.settled.deaths += 1;
         self.last_death = Some(death);
+        self.settled.deaths
     }
 
-    pub(super) fn report(&self) -> WorkerReport {
+    pub(crate) fn report(&self) -> WorkerReport {
         let mut totals = self.settled;
         self.unsettled.iter().for_each(|row| add(&mut totals, row));
         WorkerReport { name: self.name.clone(), totals, last_death: self.last_death.clone() }

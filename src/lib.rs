@@ -1,49 +1,132 @@
 //! A queue that knows when it is done, for actix 0.13, threads, and futures.
 //!
-//! Any number of [`Producer`]s put items into an [`IterableQueue`], and any number of [`Consumer`]s take them out. The
-//! queue ends when it is *sealed* (no further endpoints may be opened), every producer is closed, and every item is
-//! settled. Then iterators and streams end, and each consumer actor gets [`Drained`], once. A program needs no code of its
-//! own to find out when all work is done.
+//! Any number of [`Producer`]s put items into an [`IterableQueue`], and any number of [`Consumer`]s take them out. When no
+//! more items can come and every item is settled, iterators and streams end, and each consumer actor gets [`Drained`],
+//! once. A program needs no code of its own to find out when all work is done.
+//!
+#![doc = include_str!("../docs/pictures/faces.svg")]
 //!
 //! An item can be *taken*, which settles it at once, or *leased*: a leased [`Item`] belongs to the queue until it is
 //! acked, and comes back if its consumer panics, stops, or forgets it. After some attempts it becomes a [`DeadLetter`].
-//! When a queue is not done, [`Snapshot::blockers`] names what is holding it up.
 //!
 //! # Three faces
 //!
-//! **Iterators**, on threads. The consumer can be iterated over, and calls that wait begin with `blocking_`:
+//! **Threads** put with calls that begin with `blocking_`, and iterate over a consumer:
 //!
 //! ```
 //! use actix_iterable_queue::IterableQueue;
 //! use std::thread;
 //!
 //! let (producer, consumer) = IterableQueue::bounded(16).split()?;
-//! thread::spawn(move || producer.blocking_put_all(1..=100)); // drops the producer, which closes it
+//! thread::spawn(move || producer.blocking_put_all(1..=100)); // then drops it, which closes it
 //! assert_eq!(consumer.into_iter().sum::<i32>(), 5050); // until the queue has ended
 //! # Ok::<(), actix_iterable_queue::error::OpenError>(())
 //! ```
 //!
-//! **Futures**, on any executor. The consumer is a stream, and a producer can become a sink:
+//! **Futures** wait on any executor. A consumer is also a stream, and a producer can become a sink:
 //!
 //! ```
 //! use actix_iterable_queue::IterableQueue;
-//! use futures::StreamExt;
 //!
 //! # futures::executor::block_on(async {
-//! let (producer, consumer) = IterableQueue::bounded(16).split()?;
+//! let (producer, mut consumer) = IterableQueue::bounded(16).split()?;
 //! producer.put_all(["a", "b", "c"]).await?;
 //! drop(producer);
-//! consumer.into_leases().for_each_concurrent(8, |item| async move {
+//! while let Some(item) = consumer.lease().await {
 //!     println!("{} (attempt {})", *item, item.attempt());
 //!     item.ack(); // without it, the item comes back
-//! }).await;
+//! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
 //!
-//! **Actors.** A consumer actor handles [`Item`] and [`Drained`]. It takes items in its own context with
-//! [`ctx.consume`](ConsumeExt::consume), has them sent by a [`QueueActor`], or is a worker of a [`WorkerPool`], which
-//! replaces workers that die. Each of these has an example.
+//! **Pools of workers** call a function for each item. What it returns decides what becomes of the item: `()` and `Ok` ack
+//! it, `Err` is a failed attempt, and a [`Verdict`] says all else ([`IntoVerdict`]). If a worker panics it is replaced, and
+//! the items that it held go to the others:
+//!
+//! ```
+//! use actix_iterable_queue::prelude::*;
+//!
+//! #[actix::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let queue = IterableQueue::bounded(100);
+//!     let send = |mail: &Item<String>| println!("sending {}", **mail); // may block, and may panic
+//!     let pool = WorkerPool::builder(&queue).workers(4).run(send)?;
+//!     queue.producer()?.put_all(["a", "b", "c"].map(String::from)).await?; // drops the producer
+//!     queue.seal(); // there will be no further producers
+//!     println!("{} sent", pool.drained().await?.totals.acked);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! **Actors** handle [`Item`], and [`Drained`] at the end. A [`WorkerPool`] starts them as its workers, with
+//! [`start`](WorkerPoolBuilder::start) instead of [`run`](WorkerPoolBuilder::run):
+//!
+//! ```
+//! use actix::prelude::*;
+//! use actix_iterable_queue::prelude::*;
+//!
+//! struct Mailer;
+//!
+//! impl Actor for Mailer {
+//!     type Context = Context<Self>;
+//! }
+//!
+//! impl Handler<Item<String>> for Mailer {
+//!     type Result = (); // or ResponseFuture<()>, ResponseActFuture<Self, ()>
+//!
+//!     fn handle(&mut self, letter: Item<String>, _: &mut Self::Context) {
+//!         println!("sending {}", *letter);
+//!         letter.ack(); // or fail("busy"), retry_after(…), release(), reject("no such address")
+//!     }
+//! }
+//!
+//! impl Handler<Drained> for Mailer {
+//!     type Result = ();
+//!
+//!     fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
+//! }
+//!
+//! # System::new().block_on(async {
+//! # let queue = IterableQueue::bounded(100);
+//! let pool = WorkerPool::builder(&queue).workers(4).start(|_index| Mailer)?;
+//! # queue.seal();
+//! # pool.drained().await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! Without a pool, an actor takes items in its own context with [`ctx.consume`](ConsumeExt::consume), or has them sent to
+//! its address by a [`QueueActor`]. Actors that have only the address of a `QueueActor` also [put](message::Put) and
+//! [close](message::Close) by message.
+//!
+//! # When it ends
+//!
+//! A queue is drained when it is *sealed* (no further endpoints can be opened), no producer is open, nothing is buffered,
+//! and nothing is leased. [`seal`](IterableQueue::seal) seals it, and so does the drop of its last handle, as in
+//! [`split`](IterableQueue::split). If a program does not end, print [`queue.snapshot()`](IterableQueue::snapshot): it
+//! names each reason (a [`Blocker`](report::Blocker)), such as a producer that is still open.
+//!
+//! A service ends on ctrl-c or SIGTERM with [`shutdown_on_signal`](IterableQueue::shutdown_on_signal): the queue takes no
+//! more items, and consumers finish what was accepted.
+//!
+//! ```no_run
+//! # use actix_iterable_queue::prelude::*;
+//! # use std::process::ExitCode;
+//! # use std::time::Duration;
+//! # async fn end<T: Send + 'static>(queue: IterableQueue<T>, pool: WorkerPool<T>) -> Result<ExitCode, Box<dyn std::error::Error>> {
+//! // Done when the queue has ended, or when the grace after a signal is over.
+//! let shutdown = queue.shutdown_on_signal(Duration::from_secs(30))?.await;
+//! if shutdown.drained.outcome == Outcome::Complete {
+//!     pool.drained().await?; // every worker is gone, too
+//!     return Ok(ExitCode::SUCCESS);
+//! }
+//! // The grace was too short. Workers may be stuck: do not wait for them.
+//! println!("{} items not begun", shutdown.left.len());
+//! println!("{} workers have not finished", shutdown.holders.len());
+//! Ok(ExitCode::FAILURE)
+//! # }
+//! ```
 //!
 //! # Where to find what
 //!
@@ -51,44 +134,54 @@
 //! |---|---|
 //! | a queue | [`IterableQueue::bounded`], [`unbounded`](IterableQueue::unbounded), [`builder`](IterableQueue::builder) with its [`Builder`]; [`WeakQueue`] observes one without keeping it open |
 //! | what goes in | [`Producer`], [`Permit`], [`PutSink`] |
-//! | what comes out | [`Consumer`], [`Item`], [`DeadLetter`]; the types of its iterators and streams in [`iter`] |
+//! | what comes out | [`Consumer`], [`Item`], [`DeadLetter`] |
+//! | iterators and streams, in [`iter`] | of items taken [`BlockingIter`](iter::BlockingIter), [`IntoBlockingIter`](iter::IntoBlockingIter), [`TryIter`](iter::TryIter); of items leased [`BlockingLeases`](iter::BlockingLeases), [`IntoBlockingLeases`](iter::IntoBlockingLeases), [`TryLeases`](iter::TryLeases), [`Leases`](iter::Leases), [`IntoLeases`](iter::IntoLeases) |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
-//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`]; on threads without actix [`WorkerThreads`]; [`Verdict`] |
+//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`]; on threads without actix [`WorkerThreads`]; what their functions return: [`Verdict`], [`IntoVerdict`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
 //! | pauses between attempts | [`Backoff`] |
-//! | how far a queue has come, and how it ended | [`State`], [`Snapshot`], [`Drained`], [`Outcome`]; their parts in [`report`] |
-//! | errors | [`error`] |
-#![cfg_attr(feature = "redis", doc = "| several processes | [`RedisBuilder`], [`Payload`] |")]
-#![cfg_attr(feature = "testing", doc = "| tests of your own pipeline | [`testing`] |")]
-//! | most of this in one line | `use actix_iterable_queue::prelude::*;` |
+//! | how far a queue has come, in [`report`] | [`State`], [`Snapshot`]; its [`Totals`](report::Totals), [`ProducerStatus`](report::ProducerStatus), [`ConsumerStatus`](report::ConsumerStatus), [`ProcessStatus`](report::ProcessStatus); [`Blockers`](report::Blockers), each a [`Blocker`](report::Blocker); [`QueueId`](report::QueueId), [`ProducerId`](report::ProducerId), [`ConsumerId`](report::ConsumerId) |
+//! | how it ended | [`Drained`], [`Outcome`], [`ShutdownReport`](report::ShutdownReport) |
+//! | errors, in [`error`] | of puts [`PutError`](error::PutError) with its [`Refusal`](error::Refusal), [`TryPutError`](error::TryPutError), [`TryReserveError`](error::TryReserveError), [`PutTimeoutError`](error::PutTimeoutError), [`SinkError`](error::SinkError); of takes [`TryGetError`](error::TryGetError), [`GetTimeoutError`](error::GetTimeoutError); of queues and pools [`BuildError`](error::BuildError), [`OpenError`](error::OpenError), [`PoolError`](error::PoolError), [`PoolFailure`](error::PoolFailure) |
+#![cfg_attr(
+    feature = "redis",
+    doc = "| several processes | [`Builder::redis`], [`RedisBuilder`], [`Payload`], [`ConnectError`](error::ConnectError) |"
+)]
+#![cfg_attr(
+    feature = "testing",
+    doc = "| tests of your own pipeline, in [`testing`] | [`Fault`](testing::Fault); [`Ledger`](testing::Ledger) with its [`ProducerLog`](testing::ProducerLog), [`ConsumerLog`](testing::ConsumerLog) and [`Audit`](testing::Audit); [`assert_conserved`](testing::assert_conserved), [`run_actors`](testing::run_actors) |"
+)]
+//! | most of this in one line | <code>use actix_iterable_queue::[prelude]::*;</code> |
 //!
 //! # One name for one effect
 //!
 //! A call that waits has a plain name as a future, begins with `blocking_` for threads, and with `try_` if it does not
-//! wait. Most calls for threads also come with `_timeout` and `_deadline`. Actors that have only the address of a
+//! wait; only [`join`](WorkerThreads::join) has std's name. Most calls for threads also come with `_timeout` and `_deadline`. Actors that have only the address of a
 //! [`QueueActor`] send messages.
 //!
 //! | on | a future | a thread | at once | a message |
 //! |---|---|---|---|---|
-//! | [`Producer`] | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`…_timeout`](Producer::blocking_put_timeout), [`…_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) | [`Put`](message::Put) |
+//! | [`Producer`] | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`_timeout`](Producer::blocking_put_timeout), [`_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) | [`Put`](message::Put) |
 //! | | [`put_all`](Producer::put_all), [`sink`](Producer::sink), [`into_sink`](Producer::into_sink) | [`blocking_put_all`](Producer::blocking_put_all) | | |
 //! | | [`reserve`](Producer::reserve) | [`blocking_reserve`](Producer::blocking_reserve) | [`try_reserve`](Producer::try_reserve) | |
 //! | | [`closed`](Producer::closed) | | [`is_closed`](Producer::is_closed) | |
 //! | | | | [`close`](Producer::close) | [`Close`](message::Close) |
-//! | [`Consumer`], items taken | [`get`](Consumer::get) | [`blocking_get`](Consumer::blocking_get), [`…_timeout`](Consumer::blocking_get_timeout), [`…_deadline`](Consumer::blocking_get_deadline) | [`try_get`](Consumer::try_get) | |
-//! | | [`get_batch`](Consumer::get_batch) | [`blocking_get_batch`](Consumer::blocking_get_batch) | `try_iter().take(max)` | |
+//! | [`Consumer`], items taken | [`get`](Consumer::get) | [`blocking_get`](Consumer::blocking_get), [`_timeout`](Consumer::blocking_get_timeout), [`_deadline`](Consumer::blocking_get_deadline) | [`try_get`](Consumer::try_get) | |
+//! | | [`get_batch`](Consumer::get_batch) | [`blocking_get_batch`](Consumer::blocking_get_batch) | `try_iter`, `take` | |
 //! | | itself, a stream | [`iter`](Consumer::iter), `for item in consumer` | [`try_iter`](Consumer::try_iter) | |
-//! | leased | [`lease`](Consumer::lease) | [`blocking_lease`](Consumer::blocking_lease), [`…_timeout`](Consumer::blocking_lease_timeout), [`…_deadline`](Consumer::blocking_lease_deadline) | [`try_lease`](Consumer::try_lease) | [`RegisterConsumer`](message::RegisterConsumer), then [`Item`] after [`Item`] |
+//! | leased | [`lease`](Consumer::lease) | [`blocking_lease`](Consumer::blocking_lease), [`_timeout`](Consumer::blocking_lease_timeout), [`_deadline`](Consumer::blocking_lease_deadline) | [`try_lease`](Consumer::try_lease) | [`RegisterConsumer`](message::RegisterConsumer) |
 //! | | [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_leases`](Consumer::try_leases) | |
 //! | | | | drop it | [`Unregister`](message::Unregister) |
 //! | [`IterableQueue`] | | | [`producer`](IterableQueue::producer), [`producer_named`](IterableQueue::producer_named) | [`OpenProducer`](message::OpenProducer) |
 //! | | | | [`consumer`](IterableQueue::consumer), [`consumer_named`](IterableQueue::consumer_named) | [`OpenConsumer`](message::OpenConsumer) |
+//! | | | | [`spawn_workers`](IterableQueue::spawn_workers) | |
 //! | | | | [`seal`](IterableQueue::seal) | [`Seal`](message::Seal) |
-//! | | [`drained`](IterableQueue::drained) | [`blocking_drained`](IterableQueue::blocking_drained), [`…_timeout`](IterableQueue::blocking_drained_timeout), [`…_deadline`](IterableQueue::blocking_drained_deadline) | [`state`](IterableQueue::state) | [`Drained`], to each consumer |
+//! | | [`drained`](IterableQueue::drained) | [`blocking_drained`](IterableQueue::blocking_drained), [`_timeout`](IterableQueue::blocking_drained_timeout), [`_deadline`](IterableQueue::blocking_drained_deadline) | [`state`](IterableQueue::state) | [`Drained`] |
 //! | | | | [`snapshot`](IterableQueue::snapshot) | [`Inspect`](message::Inspect) |
 //! | | [`shutdown`](IterableQueue::shutdown), [`shutdown_on_signal`](IterableQueue::shutdown_on_signal) | [`blocking_shutdown`](IterableQueue::blocking_shutdown) | | [`Shutdown`](message::Shutdown) |
 //! | | | | [`abort`](IterableQueue::abort) | [`Abort`](message::Abort) |
-//! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`…_timeout`](IterableQueue::blocking_flush_timeout), [`…_deadline`](IterableQueue::blocking_flush_deadline) | | |
-//! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`…_timeout`](WeakQueue::blocking_drained_timeout), [`…_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
+//! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`_timeout`](IterableQueue::blocking_flush_timeout), [`_deadline`](IterableQueue::blocking_flush_deadline) | | |
+//! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`_timeout`](WeakQueue::blocking_drained_timeout), [`_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
+//! | [`WorkerThreads`] | [`drained`](WorkerThreads::drained) | [`join`](WorkerThreads::join) | [`is_finished`](WorkerThreads::is_finished), [`workers`](WorkerThreads::workers) | |
 //!
 //! Queues, weak handles, producers and consumers all have `len`, `is_empty`, `is_full`, `capacity`, `id` and `name`.
 //!
@@ -103,9 +196,11 @@
 //! | `redis-rustls`, `redis-native-tls` | the same over TLS |
 //! | `testing` | injected faults, and an account of every item |
 //!
-//! The README has more examples, the promises in short, and what the crate costs. The repository has the promises in full
-//! (`docs/contract.md`), a page for operators of queues over Redis (`docs/guide/src/redis.md`), and guides (`docs/guide`): for users
-//! of channels, on pitfalls, and on two queues that feed each other.
+//! # Further reading
+//!
+//! The repository has a guide in `docs/guide/src`, which the package does not contain: from getting started to
+//! troubleshooting, a cookbook, Redis for operators, and pages for users of channels, `SyncArbiter` and Python's
+//! `iterable_queue`. Every promise in full is the contract (`docs/contract.md`), and `README.md` says what an item costs.
 
 mod actor;
 mod arbiter;

@@ -26,3 +26,21 @@ pages! {
     pitfalls: "pitfalls",
     two_queues: "two-queues",
 }
+
+pages! {
+    faces: "faces",
+    getting_started: "getting-started",
+    introduction: "introduction",
+    production: "production",
+    testing: "testing",
+    the_end: "the-end",
+    troubleshooting: "troubleshooting",
+    work: "work",
+}
+
+#[cfg(feature = "redis")]
+pages! {
+    redis: "redis",
+    redis_servers: "redis-servers",
+    several_processes: "several-processes",
+}

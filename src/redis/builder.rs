@@ -14,7 +14,7 @@ impl<T> Builder<T> {
     ///
     /// `docs/guide/src/redis.md` says what changes, how to operate it, and what each setting of Redis can lose.
     ///
-    /// The address is one of these; `docs/guide/src/redis.md` says more of each:
+    /// The address is one of these; `docs/guide/src/redis-servers.md` says more of each:
     ///
     /// - `redis://USER:PASSWORD@HOST:PORT/DATABASE`: one server
     /// - `redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/SERVICE`: the master, as Sentinel says

@@ -439,7 +439,7 @@ fn endpoints_know_their_queue() -> Result<(), Error> {
 
 // A handle that only looks.
 
-/// The `eye` of the README, without a `seal()`.
+/// The `eye` of the guide, without a `seal()`.
 #[test]
 fn c3_a_weak_handle_watches_a_queue_that_seals_itself() -> Result<(), Error> {
     let queue = IterableQueue::builder().name("jobs").build()?;

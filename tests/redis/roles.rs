@@ -98,8 +98,8 @@ fn a_wait_that_is_given_up_joins_nothing() {
     assert_eq!(feeder.snapshot().processes.len(), 0);
 }
 
-/// The two roles as the README has them, word for word.
-mod readme {
+/// The two roles as the guide has them, word for word.
+mod guide {
     use std::sync::{Mutex, OnceLock};
     use std::thread;
 
@@ -157,10 +157,10 @@ mod readme {
     #[test]
     fn both_roles_are_started_in_any_order_and_number_and_the_last_feeder_ends_it() {
         let file = include_str!("roles.rs").replace("\n    ", "\n");
-        let text = include_str!("../../README.md");
+        let text = include_str!("../../docs/guide/src/several-processes.md");
         let start = text.find("async fn work()").unwrap();
         let roles = text[start..].split("```").next().unwrap();
-        assert!(file.contains(roles), "what the README shows is not what is tested:\n{roles}");
+        assert!(file.contains(roles), "what the guide shows is not what is tested:\n{roles}");
 
         let server = Server::start();
         ADDRESS.get_or_init(|| server.url());

@@ -164,7 +164,8 @@ fn c5_join_waits_for_the_last_work_and_the_function_is_dropped_by_then() {
             }
         });
         let sums = next.spawn_workers(2, |_: &Item<u32>| ()).unwrap();
-        (queue.seal(), next.seal());
+        queue.seal();
+        next.seal();
         workers.unwrap().join();
         assert_eq!((done.load(SeqCst), Arc::strong_count(&done)), (20, 1));
         // The producer that the function held is closed, so the second queue ends after the first.

@@ -202,6 +202,9 @@
 //! troubleshooting, a cookbook, Redis for operators, and pages for users of channels, `SyncArbiter` and Python's
 //! `iterable_queue`. Every promise in full is the contract (`docs/contract.md`), and `README.md` says what an item costs.
 
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod actor;
 mod arbiter;
 mod backoff;

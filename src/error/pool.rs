@@ -23,6 +23,9 @@ pub enum PoolError {
     Thread(io::Error),
     /// The pool, or its queue, has ended.
     Ended,
+    /// A [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout) is set, and the workers are functions or have handlers
+    /// that nothing can interrupt.
+    NotInterruptible,
 }
 
 impl fmt::Display for PoolError {
@@ -38,6 +41,10 @@ impl fmt::Display for PoolError {
             }
             Self::Thread(error) => return write!(f, "a thread could not be started: {error}; use fewer workers"),
             Self::Ended => "the pool or its queue has ended: workers would have nothing to do",
+            Self::NotInterruptible => {
+                "nothing can interrupt these handlers, and handler_timeout is set: use run_async, or handlers that return \
+                 ResponseFuture<()> or ResponseActFuture<Self, ()>"
+            }
         })
     }
 }

@@ -80,7 +80,7 @@ fn redelivery() {
         assert!(task.poll(lease.as_mut()).is_pending());
         item.requeue();
         assert_eq!((task.wakes(), queue.snapshot().delayed, queue.len()), (1, 0, 1));
-        assert_eq!(errors("so they come back at once"), attempt as usize);
+        assert_eq!(errors("delayed items, so they come back at once"), attempt as usize);
     }
     queue.seal();
     drop(producer);

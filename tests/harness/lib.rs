@@ -4,6 +4,6 @@ mod program;
 mod redis_server;
 mod watchdog;
 
-pub use program::{Watchdog, example, signal, watchdog};
+pub use program::{Running, Watchdog, example, signal, watchdog};
 pub use redis_server::redis_server;
 pub use watchdog::{PATIENCE, eventually, within_watchdog};

@@ -1,7 +1,7 @@
 //! Programs: where they are, their signals, and an end for those that hang.
 
 use std::env;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 
@@ -26,7 +26,7 @@ pub fn signal(id: u32, name: &str) {
     assert!(sent.is_ok_and(|status| status.success()));
 }
 
-/// Until it is dropped, a child that hangs is killed. Whoever waits for it then finds that it failed.
+/// Kills a child that hangs, unless it is dropped before. The test that waits for the child then finds that it failed.
 #[derive(Debug)]
 pub struct Watchdog {
     _alive: Sender<()>,
@@ -42,4 +42,40 @@ pub fn watchdog(child: &Child) -> Watchdog {
         }
     });
     Watchdog { _alive: alive }
+}
+
+/// A program that runs, and is killed if it hangs.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    _watchdog: Watchdog,
+}
+
+impl Running {
+    /// Starts a program whose output is kept.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("it can be started");
+        Self { _watchdog: watchdog(&child), child }
+    }
+
+    /// Returns its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn end(self) -> Output {
+        self.child.wait_with_output().expect("it is a child")
+    }
+
+    /// Waits for its end, and returns what it printed. It must have ended by itself, and well.
+    #[track_caller]
+    pub fn success(self) -> String {
+        let output = self.end();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).expect("plain text")
+    }
 }

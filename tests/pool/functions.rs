@@ -191,3 +191,134 @@ fn a6_a_pool_whose_init_always_panics_gives_up_at_its_limit_and_loses_nothing() 
         assert_eq!(pool.take_left(), [0, 1, 2]);
     });
 }
+
+async fn post(mail: &Item<String>) -> Result<(), std::fmt::Error> {
+    tokio::task::yield_now().await;
+    if mail.is_empty() { Err(std::fmt::Error) } else { Ok(()) }
+}
+
+struct Mailer;
+
+impl Mailer {
+    fn send(&mut self, mail: &Item<String>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if mail.is_empty() { Err("nothing in it".into()) } else { Ok(()) }
+    }
+}
+
+/// They need no closure around them, and closures no types.
+#[test]
+fn a6_functions_and_methods_are_workers_as_they_are() {
+    in_system(|| async {
+        let queue = IterableQueue::unbounded();
+        queue.producer().unwrap().put_all(["a", "b"].map(String::from)).await.unwrap();
+        let pools = [
+            WorkerPool::builder(&queue).workers(1).run_async(post),
+            WorkerPool::builder(&queue).workers(1).run_with(|_| Mailer, Mailer::send),
+            WorkerPool::builder(&queue).workers(1).run_with(|_| Mailer, |mailer, mail| mailer.send(mail)),
+            WorkerPool::builder(&queue).workers(1).run(|mail| assert!(mail.len() == 1)),
+        ];
+        queue.seal();
+        let mut acked = 0;
+        for pool in pools {
+            acked += pool.unwrap().drained().await.unwrap().totals.acked;
+        }
+        assert_eq!(acked, 2);
+    });
+}
+
+/// D11: a worker that only gives back lets the others of its thread go on.
+#[test]
+fn d11_releasing_in_a_circle_leaves_time_to_others() {
+    in_system(|| async {
+        let (queue, _letters) = filled(3, 1).await;
+        let open = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let work = |open: &Arc<std::sync::atomic::AtomicBool>| {
+            let open = Arc::clone(open);
+            move |_: &Item<u32>| if open.load(SeqCst) { Verdict::Ack } else { Verdict::Release }
+        };
+        let now = support::crew::here(&queue).workers(1).run(work(&open)).unwrap();
+        let later = support::crew::here(&queue).workers(1).max_in_flight(2).run_async({
+            let work = work(&open);
+            async move |item| work(item)
+        });
+        tokio::time::sleep(SOON).await;
+        open.store(true, SeqCst);
+        queue.seal();
+        let acked = now.drained().await.unwrap().totals.acked + later.unwrap().drained().await.unwrap().totals.acked;
+        assert_eq!(acked, 3);
+    });
+}
+
+struct PoisonError;
+
+impl std::fmt::Display for PoisonError {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("no text")
+    }
+}
+
+/// A panic in the text of an error is one of the function.
+#[test]
+fn a6_an_error_whose_text_panics_costs_its_item_an_attempt() {
+    in_system(|| async {
+        let (queue, letters) = filled(2, 2).await;
+        let pool = WorkerPool::builder(&queue).workers(1).run(|_| Err::<(), _>(PoisonError)).unwrap();
+        queue.seal();
+        assert_eq!(pool.drained().await.unwrap().totals.deaths, 4);
+        for letter in letters.await {
+            assert_eq!((letter.attempts, letter.panic.as_deref()), (2, Some("no text")));
+        }
+        let (queue, letters) = filled(2, 2).await;
+        let pool = WorkerPool::builder(&queue).workers(1).run_async(async |_| Err::<(), _>(PoisonError)).unwrap();
+        queue.seal();
+        assert_eq!(pool.drained().await.unwrap().totals.deaths, 0);
+        for letter in letters.await {
+            assert_eq!((letter.attempts, letter.panic.as_deref()), (2, Some("no text")));
+        }
+    });
+}
+
+/// An item of a function that aborts the queue, whatever it then says.
+#[test]
+fn d8_a_function_may_abort_its_queue() {
+    in_system(|| async {
+        for (verdict, acked, discarded) in
+            [(Verdict::Ack, 1, 2), (Verdict::Release, 0, 3), (Verdict::ReleaseAfter(SOON), 0, 3)]
+        {
+            let (queue, _letters) = filled(3, 1).await;
+            let pool = support::crew::here(&queue).workers(1).run({
+                let queue = queue.clone();
+                move |_: &Item<u32>| {
+                    let _ = queue.abort();
+                    verdict.clone()
+                }
+            });
+            let report = pool.unwrap().drained().await.unwrap();
+            assert_eq!(report.drained.outcome, Outcome::Aborted);
+            if !backend::is_redis() {
+                let totals = queue.snapshot().totals;
+                assert_eq!((totals.acked, totals.discarded), (acked, discarded));
+                assert_conserved(&queue);
+            }
+        }
+    });
+}
+
+/// The message of an error says all that the error knows, with its causes if its alternate form has them, as that of
+/// `anyhow` does.
+#[test]
+fn d3_the_error_of_a_letter_has_the_causes() {
+    struct Chained;
+    impl std::fmt::Display for Chained {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(if f.alternate() { "sending mail: no route to host" } else { "sending mail" })
+        }
+    }
+    in_system(|| async {
+        let (queue, letters) = filled(1, 1).await;
+        let pool = WorkerPool::builder(&queue).workers(1).run(|_| Err::<(), _>(Chained)).unwrap();
+        queue.seal();
+        pool.drained().await.unwrap();
+        assert_eq!(letters.await[0].error.as_deref(), Some("sending mail: no route to host"));
+    });
+}

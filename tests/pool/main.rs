@@ -17,6 +17,7 @@ mod restarts;
 mod shrinks;
 mod stuck;
 mod system;
+mod timeouts;
 mod told;
 mod wakers;
 mod workers;

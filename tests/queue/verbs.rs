@@ -143,3 +143,76 @@ fn d3_a_letter_without_an_error_can_be_read() {
     let letter: DeadLetter<u32> = serde_json::from_str(json).unwrap();
     assert_eq!((letter.item, letter.error), (1, None));
 }
+
+/// No sooner, whatever the resolution of the queue's clock.
+#[test]
+fn d3_what_waits_does_not_come_back_too_early() {
+    let queue = IterableQueue::unbounded();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.try_put(0).unwrap();
+    let delay = Duration::from_millis(5);
+    for n in 0..50 {
+        let item = consumer.blocking_lease().unwrap();
+        // The item came just as the clock went on, so it is given back at some other moment.
+        let (start, moment) = (std::time::Instant::now(), Duration::from_micros(n * 170 % 4_000));
+        while start.elapsed() < moment {
+            std::hint::spin_loop();
+        }
+        let given_back = std::time::Instant::now();
+        item.release_after(delay);
+        let item = consumer.blocking_lease().unwrap();
+        let waited = given_back.elapsed();
+        assert!(waited >= delay, "only {waited:?}");
+        item.release();
+    }
+}
+
+/// Times that no clock reaches, and none at all.
+#[test]
+fn d3_for_ever_and_no_time_are_delays_too() {
+    let slow = Backoff::exponential(LONG, LONG);
+    let queue = backend::build(IterableQueue::builder().redelivery_backoff(slow));
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.blocking_put(7).unwrap();
+    consumer.soon_lease().retry_after(Duration::ZERO, "at once, whatever the backoff");
+    let again = next(&consumer);
+    assert_eq!(again.attempt(), 2);
+    again.release_after(Duration::ZERO);
+    let again = next(&consumer);
+    assert_eq!(again.attempt(), 2);
+    again.retry_after(Duration::MAX, "never");
+    soon(|| (queue.snapshot().delayed, queue.len()), (1, 1));
+    // The timer sleeps for ever, and is woken for what is due before.
+    producer.blocking_put(8).unwrap();
+    next(&consumer).release_after(SHORT);
+    assert_eq!(next(&consumer).into_inner(), 8);
+    backend::assert_left(queue.abort(), [7]);
+}
+
+/// D7: what comes back, or waits, when nobody is left to take it.
+#[test]
+fn d7_what_is_given_back_to_nobody_is_discarded() {
+    use std::sync::{Arc, Weak};
+    let ways: [fn(Item<Arc<()>>); 4] =
+        [|item| item.fail("no"), |item| item.retry_after(LONG, "no"), Item::release, |item| item.release_after(LONG)];
+    for way in ways {
+        for last_to_go in 0..2 {
+            let queue = IterableQueue::unbounded();
+            let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+            let value = Arc::new(());
+            let item: Weak<()> = Arc::downgrade(&value);
+            producer.try_put(value).unwrap();
+            let lease = consumer.try_lease().unwrap();
+            drop(producer);
+            if last_to_go == 0 {
+                drop((consumer, queue));
+                way(lease);
+            } else {
+                way(lease);
+                drop((consumer, queue));
+            }
+            // Though the timer may have been started, and holds the queue for a moment.
+            assert_eq!(item.strong_count(), 0);
+        }
+    }
+}

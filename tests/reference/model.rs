@@ -95,6 +95,7 @@ pub(super) enum Settle {
     Ack,
     IntoInner,
     Requeue,
+    Release,
     Drop,
     Reject,
 }
@@ -351,14 +352,15 @@ impl Model {
                 self.row(consumer).taken += 1;
             }
             Settle::Reject => self.bury((work, attempt, "rejected", consumer)),
-            Settle::Requeue | Settle::Drop if self.ended.is_some() => self.totals.discarded += 1,
+            Settle::Requeue | Settle::Release | Settle::Drop if self.ended.is_some() => self.totals.discarded += 1,
             Settle::Requeue | Settle::Drop if attempt == self.max_attempts => {
                 self.bury((work, attempt, "attempts used up", consumer));
             }
-            Settle::Requeue | Settle::Drop if self.is_lost() => self.totals.discarded += 1,
-            Settle::Requeue | Settle::Drop => {
+            Settle::Requeue | Settle::Release | Settle::Drop if self.is_lost() => self.totals.discarded += 1,
+            Settle::Requeue | Settle::Release | Settle::Drop => {
                 self.totals.redelivered += 1;
-                self.back.insert((consumer, sequence), (work, attempt));
+                let counted = attempt - u32::from(matches!(how, Settle::Release));
+                self.back.insert((consumer, sequence), (work, counted));
             }
         }
         self.forget_closed();

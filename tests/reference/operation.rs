@@ -116,6 +116,7 @@ fn settle() -> impl Strategy<Value = Settle> {
         3 => Just(Settle::Ack),
         1 => Just(Settle::IntoInner),
         4 => Just(Settle::Requeue),
+        2 => Just(Settle::Release),
         2 => Just(Settle::Drop),
         1 => Just(Settle::Reject),
     ]

@@ -257,6 +257,9 @@ impl World {
                     Settle::Ack => item.ack(),
                     Settle::IntoInner => self.same("the item taken out", &item.into_inner(), &work),
                     Settle::Requeue => item.requeue(),
+                    // As what failed does.
+                    Settle::Release if self.model.for_ever => item.release_after(Duration::MAX),
+                    Settle::Release => item.release(),
                     Settle::Drop => drop(item),
                     Settle::Reject => item.reject("rejected"),
                 }

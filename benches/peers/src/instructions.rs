@@ -12,6 +12,7 @@ use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, P
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 
+use crate::children;
 use crate::report::Theme;
 use crate::rounds::{Better, Contender, Effort, Figure, Row};
 
@@ -34,22 +35,18 @@ pub(crate) enum Way {
 
 pub(crate) fn run(effort: Effort) -> anyhow::Result<Theme> {
     let mut lines = Vec::new();
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        eprintln!("instructions: left out, as there is no valgrind");
-    } else {
-        let items = effort.items(100_000);
-        for (name, way, peer, peers_way) in [
-            ("try_put, try_get", Way::PutTake, "crossbeam-channel", Way::CrossbeamChannel),
-            ("try_put, try_lease, ack", Way::PutLeaseAck, "crossbeam-channel", Way::CrossbeamChannel),
-            ("put().await, get().await", Way::PutGetAwait, "crossbeam-channel", Way::CrossbeamChannel),
-            ("try_put, ctx.consume, ack", Way::PutPullAck, "actix do_send", Way::ActixDoSend),
-            ("try_put, ctx.consume, into_inner", Way::PutPullTaken, "actix do_send", Way::ActixDoSend),
-        ] {
-            let contender = |name, way| Contender::new(name, move || Ok(vec![count(way, items)?]));
-            let (ours, peers) = (vec![contender("", way)], vec![contender(peer, peers_way)]);
-            let row = Row { name: name.into(), figures: &FIGURE, ours, peers };
-            lines.extend(row.run(1)?);
-        }
+    let items = effort.items(100_000);
+    for (name, way, peer, peers_way) in [
+        ("try_put, try_get", Way::PutTake, "crossbeam-channel", Way::CrossbeamChannel),
+        ("try_put, try_lease, ack", Way::PutLeaseAck, "crossbeam-channel", Way::CrossbeamChannel),
+        ("put().await, get().await", Way::PutGetAwait, "crossbeam-channel", Way::CrossbeamChannel),
+        ("try_put, ctx.consume, ack", Way::PutPullAck, "actix do_send", Way::ActixDoSend),
+        ("try_put, ctx.consume, into_inner", Way::PutPullTaken, "actix do_send", Way::ActixDoSend),
+    ] {
+        let contender = |name, way| Contender::new(name, move || Ok(vec![count(way, items)?]));
+        let (ours, peers) = (vec![contender("", way)], vec![contender(peer, peers_way)]);
+        let row = Row { name: name.into(), figures: &FIGURE, ours, peers };
+        lines.extend(row.run_once());
     }
     Ok(Theme {
         name: "instructions",
@@ -62,11 +59,14 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Theme> {
 fn count(way: Way, items: usize) -> anyhow::Result<f64> {
     let [once, twice] = [items, 2 * items].map(|items| -> anyhow::Result<f64> {
         let way = way.to_possible_value().context("every way has a name")?;
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(env::current_exe()?)
-            .args(["--count", way.get_name(), "--count-items", &items.to_string()])
-            .output()?;
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?).args([
+            "--count",
+            way.get_name(),
+            "--count-items",
+            &items.to_string(),
+        ]);
+        let output = children::output(&mut valgrind)?;
         let text = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{text}");
         let count = text.lines().find_map(|line| line.split_once("Collected : "));

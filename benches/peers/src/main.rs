@@ -2,10 +2,14 @@
 //!
 //! The way through it: a theme (`facade`, …) makes rows of contenders; `rounds` runs the contenders
 //! of a row in turn and compares them pair by pair; `report` is what came of it, printed by `table`,
-//! written by `--json`, drawn by `plot`.
+//! written by `--json`, drawn by `plot`. What goes wrong with a run is a result, too: `trial` catches it,
+//! and the run of the program goes on.
 
 mod actors;
+mod children;
 mod facade;
+#[cfg(test)]
+mod fakes;
 mod instructions;
 mod jobs;
 mod latency;
@@ -14,12 +18,16 @@ mod plot;
 mod redis;
 mod report;
 mod rounds;
+mod runtime;
 mod scale;
+mod start;
 mod table;
+mod trial;
 mod walk;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -30,6 +38,9 @@ use crate::rounds::Effort;
 use crate::scale::Probe;
 
 /// Runs the queue and its peers side by side, and prints how they compare.
+///
+/// What goes wrong with a peer (it loses items, panics, hangs, is not installed) is told in the table, and ends
+/// nothing. What goes wrong with the queue is told, too, and is an error once all tables are printed.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Args {
@@ -85,34 +96,57 @@ impl Theme {
     }
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     if let Some(rival) = args.rival {
-        return rival.run();
+        rival.run()?;
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(probe) = args.probe {
         println!("{}", probe.run()?);
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     if let (Some(way), Some(items)) = (args.count, args.count_items) {
-        return way.go(items);
+        way.go(items)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let began = Instant::now();
     let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
     let themes = if args.only.is_empty() { Theme::value_variants() } else { &args.only };
     let mut report = Report::of_this_machine();
+    let mut defects = Vec::new();
     for theme in themes {
-        let theme = theme.run(effort)?;
-        table::print(&theme);
-        if let Some(folder) = &args.plot {
-            plot::write(&theme, folder)?;
+        match trial::caught(|| theme.run(effort)) {
+            Ok(theme) => {
+                table::print(&theme);
+                defects.extend(theme.defects());
+                if let Some(folder) = &args.plot
+                    && let Err(failure) = trial::caught(|| plot::write(&theme, folder))
+                {
+                    defects.push(format!("{}: no plot: {failure}", theme.name));
+                }
+                report.themes.push(theme);
+            }
+            Err(failure) => {
+                let name = theme.to_possible_value().map_or_else(String::new, |value| value.get_name().into());
+                println!("\n{name}: not measured: {failure}");
+                defects.push(format!("{name}: not measured: {failure}"));
+            }
         }
-        report.themes.push(theme);
     }
     println!("\n{} s in all", began.elapsed().as_secs());
-    if let Some(file) = args.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    if let Some(file) = args.json
+        && let Err(failure) = trial::caught(|| write(&report, &file))
+    {
+        defects.push(failure.to_string());
     }
-    Ok(())
+    for defect in &defects {
+        eprintln!("error: {defect}");
+    }
+    Ok(if defects.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write(report: &Report, file: &Path) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }

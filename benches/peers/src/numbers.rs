@@ -1,10 +1,13 @@
 //! What is handed over: the numbers below some count, each once, and whether they all came out.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::trial::Failure;
 
 /// What each of some producers sends of `items` numbers.
 pub(crate) fn shares(items: usize, producers: usize) -> impl Iterator<Item = Range<u64>> {
@@ -17,16 +20,26 @@ pub(crate) fn shares(items: usize, producers: usize) -> impl Iterator<Item = Ran
 pub(crate) struct Seen {
     count: u64,
     sum: u64,
+    last: u64,
+    /// How many came after a greater one.
+    late: u64,
 }
 
 impl Seen {
     pub(crate) fn note(&mut self, item: u64) {
         self.count += 1;
         self.sum += item;
+        self.late += u64::from(item < self.last);
+        self.last = item;
     }
 
     pub(crate) fn add(self, other: Self) -> Self {
-        Self { count: self.count + other.count, sum: self.sum + other.sum }
+        Self {
+            count: self.count + other.count,
+            sum: self.sum + other.sum,
+            last: self.last.max(other.last),
+            late: self.late + other.late,
+        }
     }
 
     pub(crate) fn count(self) -> u64 {
@@ -38,16 +51,25 @@ impl Seen {
     }
 
     /// That it is all the numbers below `items`, each once.
-    pub(crate) fn check(self, items: usize) -> anyhow::Result<()> {
+    pub(crate) fn check(self, items: usize) -> Result<(), Failure> {
         let items = items as u64;
-        let sum = items * (items - 1) / 2;
-        ensure!(
-            (self.count, self.sum) == (items, sum),
-            "{} items came out with the sum {}, {items} with the sum {sum} went in",
-            self.count,
-            self.sum
-        );
-        Ok(())
+        check((self.count, self.sum), (items, items * items.saturating_sub(1) / 2))
+    }
+
+    /// That each consumer saw them in order, too, as they must if one producer put them all.
+    pub(crate) fn check_in_order(self, items: usize) -> Result<(), Failure> {
+        self.check(items)?;
+        if self.late > 0 { Err(Failure::OutOfOrder { items: self.late, of: items as u64 }) } else { Ok(()) }
+    }
+}
+
+/// That what came out is what went in, by count and sum.
+pub(crate) fn check((came, sum): (u64, u64), (items, wanted): (u64, u64)) -> Result<(), Failure> {
+    match came.cmp(&items) {
+        Ordering::Less => Err(Failure::Lost { items: items - came, of: items }),
+        Ordering::Greater => Err(Failure::Repeated { items: came - items, of: items }),
+        Ordering::Equal if sum != wanted => Err(Failure::Mixed { of: items }),
+        Ordering::Equal => Ok(()),
     }
 }
 

@@ -4,32 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use harness::{Watchdog, eventually, watchdog};
+use harness::{Running, eventually};
 use support::redis_server::Server;
 use tempfile::tempdir;
-
-/// A program that runs, and is killed if it hangs.
-struct Running {
-    child: Child,
-    _watchdog: Watchdog,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Self { _watchdog: watchdog(&child), child }
-    }
-
-    /// What it printed. It must have ended by itself, and well.
-    #[track_caller]
-    fn success(self) -> String {
-        let output = self.child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
 
 /// How many processes the queue knows.
 fn processes(server: &Server) -> u64 {

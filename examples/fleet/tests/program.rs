@@ -5,39 +5,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use harness::{Watchdog, eventually, signal, watchdog};
+use harness::{Running, eventually, signal};
 use support::redis_server::Server;
 use tempfile::{TempDir, tempdir};
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_fleet"))
-}
-
-/// A program that runs, and is killed if it hangs.
-struct Running {
-    child: Child,
-    _watchdog: Watchdog,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Self { _watchdog: watchdog(&child), child }
-    }
-
-    fn end(self) -> Output {
-        self.child.wait_with_output().unwrap()
-    }
-
-    /// What it printed. It must have ended by itself, and well.
-    #[track_caller]
-    fn success(self) -> String {
-        let output = self.end();
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
 }
 
 /// A Redis, and a folder for traces.
@@ -92,7 +67,7 @@ impl Fleet {
 
 /// Waits until the queue knows of a process: only then is it certain that the others do not end without it.
 fn joined(server: &Server, process: &Running) {
-    let name = format!(":{} ", process.child.id());
+    let name = format!(":{} ", process.id());
     eventually("it has joined", || {
         let look = Running::start(program().args(["status", "--once", "--redis", &server.url()]));
         String::from_utf8_lossy(&look.end().stdout).contains(&name)
@@ -113,7 +88,7 @@ fn all_end_by_themselves_and_nothing_is_lost_when_a_worker_is_killed() {
     let (victim, heir) = (fleet.worker("victim"), fleet.worker("heir"));
     let (status, feed) = (fleet.start("status", &[]), fleet.start("feed", &["--items", "2000"]));
     eventually("the victim is in the middle of it", || lines(&fleet.trace("victim")) >= 100);
-    signal(victim.child.id(), "KILL");
+    signal(victim.id(), "KILL");
     assert_eq!(victim.end().status.code(), None, "it ended before it was killed");
 
     let feed = feed.success();
@@ -134,7 +109,7 @@ fn a_worker_that_is_told_to_leave_gives_back_what_it_has_not_done() {
     let (leaver, heir) = (fleet.worker("leaver"), fleet.worker("heir"));
     let feed = fleet.start("feed", &["--items", "2000"]);
     eventually("the leaver is in the middle of it", || lines(&fleet.trace("leaver")) >= 100);
-    signal(leaver.child.id(), "TERM");
+    signal(leaver.id(), "TERM");
 
     let left = leaver.success();
     assert!(left.starts_with(&format!("{} done; Left", lines(&fleet.trace("leaver")))), "{left}");

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::handle::{WorkerPool, assert_workers};
 use super::supervisor::{PoolSettings, Supervisor};
+use super::time_limit::can_be_dropped;
 use super::worker::{SpawnWorker, WorkerTask};
 use crate::actor::assert_max_in_flight;
 use crate::backoff::Backoff;
@@ -168,6 +169,58 @@ impl<T> WorkerPoolBuilder<T> {
         self
     }
 
+    /// Limits the time that a handler's future may take. One that takes longer is dropped, and its item's attempt fails: if
+    /// it was the last one, [`DeadLetter::error`](crate::DeadLetter::error) says "no end after 5 s". By default there is no
+    /// limit.
+    ///
+    /// The worker lives on, and its other items go on. The items that the future held and had not settled fail as by
+    /// [`Item::fail`]; one that was moved elsewhere, say into another task, is not the future's any more and stays leased.
+    /// [`WorkerTotals::timed_out`](crate::report::WorkerTotals::timed_out) counts these futures. A warning in the log names the
+    /// worker, at its 1st, 2nd, 4th, 8th such future and so on.
+    ///
+    /// This is for [`run_async`](WorkerPoolBuilder::run_async), [`run_async_with`](WorkerPoolBuilder::run_async_with), and
+    /// actors whose handler returns `ResponseFuture<()>` or `ResponseActFuture<Self, ()>`. Nothing can interrupt other
+    /// handlers and functions, an `AtomicResponse` included: with them the pool does not start. For them there is
+    /// [`stuck_after`](WorkerPoolBuilder::stuck_after).
+    ///
+    /// The time begins when the handler returns the future, and is kept by the arbiter's runtime, in milliseconds. A
+    /// future that is ready when it is polled then is done: with a time of zero, only futures that never have to wait are
+    /// sure to end. A future is dropped only where it awaits: one that blocks its thread is not interrupted. In an actor that
+    /// sits in `ctx.wait`, a `ResponseActFuture` is dropped after that. What `Handler<Drained>` returns has no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn post(mail: &str) {
+    ///     if mail == "b" {
+    ///         std::future::pending().await // no answer
+    ///     }
+    /// }
+    ///
+    /// #[actix::main]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let queue = IterableQueue::builder().max_attempts(1).build()?;
+    ///     let mut dead_letters = queue.dead_letters()?;
+    ///     let pool = WorkerPool::builder(&queue)
+    ///         .workers(2)
+    ///         .handler_timeout(Duration::from_millis(20))
+    ///         .run_async(async |mail: &Item<String>| post(mail).await)?;
+    ///     queue.producer()?.put_all(["a", "b", "c"].map(String::from)).await?;
+    ///     queue.seal();
+    ///     let report = pool.drained().await?;
+    ///     assert_eq!((report.totals.acked, report.totals.timed_out), (2, 1));
+    ///     assert_eq!(dead_letters.try_get()?.error.as_deref(), Some("no end after 20 ms"));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn handler_timeout(mut self, time: Duration) -> Self {
+        self.settings.handler_timeout = Some(time);
+        self
+    }
+
     /// Starts the pool.
     ///
     /// The factory is called with the worker's index, in the arbiter of the worker that it makes, and again for each
@@ -176,8 +229,9 @@ impl<T> WorkerPoolBuilder<T> {
     ///
     /// # Errors
     ///
-    /// If no actix system is running, the queue is sealed or has ended, or an arbiter has stopped or cannot be
-    /// started. No worker runs then.
+    /// If no actix system is running, the queue is sealed or has ended, an arbiter has stopped or cannot be started, or
+    /// there is a [`handler_timeout`](WorkerPoolBuilder::handler_timeout) and nothing can interrupt the handlers. No
+    /// worker runs then.
     pub fn start<A, F>(self, factory: F) -> Result<WorkerPool<T>, PoolError>
     where
         T: Send + 'static,
@@ -188,6 +242,9 @@ impl<T> WorkerPoolBuilder<T> {
         let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
         if !System::try_current().is_some_and(|system| system.arbiter().alive()) {
             return Err(PoolError::NoSystem);
+        }
+        if settings.handler_timeout.is_some() && !can_be_dropped::<A, T>() {
+            return Err(PoolError::NotInterruptible);
         }
         if !settings.arbiters.iter().all(ArbiterHandle::alive) {
             return Err(PoolError::ArbiterStopped);

@@ -149,8 +149,8 @@ impl<T: Send + 'static> WorkerPoolBuilder<T> {
     /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ///     let queue = IterableQueue::bounded(100);
     ///     let pool = WorkerPool::builder(&queue).workers(2).max_in_flight(8).run_async_with(
-    ///         |_index| Cell::new(0), // how many this worker has done
-    ///         async |done: &Cell<u32>, job: &Item<u32>| done.set(done.get() + **job),
+    ///         |_index| Cell::new(0), // the sum of what this worker has done
+    ///         async |sum: &Cell<u32>, job: &Item<u32>| sum.set(sum.get() + **job),
     ///     )?;
     ///     queue.producer()?.put_all(0..100).await?;
     ///     queue.seal();

@@ -4,7 +4,8 @@
 //! - `supervisor.rs`: replaces workers that die, with `worker_slot.rs` for each worker, `arbiters.rs` for their
 //!   threads and `restart_policy.rs` for when
 //! - `function.rs`: workers that are functions
-//! - `worker.rs`: one worker; `exit.rs`: how the supervisor hears of its end
+//! - `worker.rs`: one worker; `time_limit.rs`: how long its handlers' futures may take; `exit.rs`: how the supervisor hears of
+//!   its end
 //! - `roster.rs`: what handles and the supervisor share
 
 mod arbiters;
@@ -15,6 +16,7 @@ mod handle;
 mod restart_policy;
 mod roster;
 mod supervisor;
+mod time_limit;
 mod worker;
 mod worker_slot;
 

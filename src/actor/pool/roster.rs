@@ -1,5 +1,6 @@
 //! What a pool's handles and its supervisor share.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::Death;
@@ -42,13 +43,15 @@ impl<T> Roster<T> {
         self.state().workers.push(RosterEntry { row: None, tally: WorkerTally::new(name) });
     }
 
-    /// Notes that a worker starts. Called before it can take an item, so it never misses a pause.
-    pub(super) fn start(&self, index: usize, row: Arc<ConsumerRow>) {
+    /// Notes that a worker starts, and returns where it counts its handlers that time out. Called before it can take an item,
+    /// so it never misses a pause.
+    pub(super) fn start(&self, index: usize, row: Arc<ConsumerRow>) -> Arc<AtomicU64> {
         let mut state = self.state();
         row.pause(state.paused);
         let worker = &mut state.workers[index];
         worker.tally.add_run(Arc::clone(&row));
         worker.row = Some(row);
+        worker.tally.timed_out()
     }
 
     /// Notes that a worker has ended, and returns its row.

@@ -18,6 +18,7 @@ use super::exit::{Exit, ExitSender, PoolEvent};
 use super::handle::PoolResult;
 use super::restart_policy::{LONGEST_WAIT, RestartPolicy};
 use super::roster::Roster;
+use super::time_limit::TimeLimit;
 use super::worker::{SpawnWorker, WorkerParts};
 use super::worker_slot::{SlotState, WorkerSlot};
 use crate::endpoint::PoolClaim;
@@ -34,6 +35,7 @@ pub(super) struct PoolSettings {
     pub(super) restarts: RestartPolicy,
     pub(super) keep_queue: bool,
     pub(super) stuck_after: Option<Duration>,
+    pub(super) handler_timeout: Option<Duration>,
 }
 
 impl Default for PoolSettings {
@@ -45,6 +47,7 @@ impl Default for PoolSettings {
             restarts: RestartPolicy::default(),
             keep_queue: false,
             stuck_after: None,
+            handler_timeout: None,
         }
     }
 }
@@ -157,10 +160,12 @@ impl<T: Send + 'static> Supervisor<T> {
         let slot = &mut self.slots[index];
         let consumer = claim.consumer(&slot.name);
         let row = Arc::clone(&consumer.slot().row);
-        self.roster.start(index, row);
+        let timed_out = self.roster.start(index, row);
         // If the arbiter stops before the worker begins, the sender is dropped, which reports the exit.
         let exit = ExitSender::new(index, self.event_sender.clone());
-        (self.spawn)(&arbiter.handle(), WorkerParts { consumer, max_in_flight: self.settings.max_in_flight, exit });
+        let time_limit = self.settings.handler_timeout.map(|time| TimeLimit { time, timed_out });
+        let max_in_flight = self.settings.max_in_flight;
+        (self.spawn)(&arbiter.handle(), WorkerParts { consumer, max_in_flight, time_limit, exit });
         slot.run(arbiter, reused, after_end);
         Ok(())
     }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use actix::dev::{ContextFut, MessageResponse};
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, ResponseFuture};
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture};
 use actix_rt::ArbiterHandle;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::exit::{Exit, ExitSender};
+use super::time_limit::{TimeLimit, TimedActorFuture, Timer};
 use crate::actor::consume::poll_items;
 use crate::actor::consumer_poller::{ConsumerEnd, ConsumerPoller};
 use crate::endpoint::Consumer;
@@ -26,6 +27,7 @@ use crate::queue::{Drained, Item, Slot, drop_quietly};
 pub(super) struct WorkerParts<T> {
     pub(super) consumer: Consumer<T>,
     pub(super) max_in_flight: usize,
+    pub(super) time_limit: Option<TimeLimit>,
     pub(super) exit: ExitSender,
 }
 
@@ -83,11 +85,12 @@ where
     F: FnOnce(usize) -> A,
 {
     pub(super) fn new(parts: WorkerParts<T>, factory: F) -> Self {
-        let WorkerParts { consumer, max_in_flight, exit } = parts;
+        let WorkerParts { consumer, max_in_flight, time_limit, exit } = parts;
         let stage = Rc::new(Cell::new(Stage::Working));
         let slot = Arc::clone(consumer.slot());
         let poller = ConsumerPoller::new(consumer, max_in_flight);
-        let work = WorkLoop { poller, stage: Rc::clone(&stage), last_stage: None, handlers: OpenHandlers::new() };
+        let handlers = OpenHandlers::new();
+        let work = WorkLoop { poller, stage: Rc::clone(&stage), last_stage: None, time_limit, handlers };
         let actor = WorkerActor { start: Some((factory, work)), running: None, slot: Arc::clone(&slot) };
         Self { actor: Some(actor), slot, stage, exit }
     }
@@ -178,6 +181,7 @@ struct WorkLoop<T> {
     stage: Rc<Cell<Stage>>,
     /// The stage that follows once the futures of all handlers are done.
     last_stage: Option<Stage>,
+    time_limit: Option<TimeLimit>,
     handlers: OpenHandlers,
 }
 
@@ -189,12 +193,13 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, actor: &mut A, ctx: &mut Context<A>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let Self { poller, stage, last_stage, handlers } = self.get_mut();
+        let Self { poller, stage, last_stage, time_limit, handlers } = self.get_mut();
         let last_stage = match *last_stage {
             Some(last_stage) => last_stage,
             None => {
                 let slot = Arc::clone(poller.consumer().slot());
-                let respond = |result, ctx: &mut Context<A>| respond::<A, T>(&slot, handlers, result, ctx);
+                let respond =
+                    |result, ctx: &mut Context<A>| respond::<A, T>(&slot, time_limit.as_ref(), handlers, result, ctx);
                 *last_stage.insert(match ready!(poll_items(poller, actor, ctx, cx, respond)) {
                     ConsumerEnd::Left => Stage::Left,
                     ConsumerEnd::Drained(drained) => {
@@ -248,6 +253,7 @@ impl OpenHandlers {
 /// Passes what a handler returned on to actix, and keeps track of it until it is done.
 fn respond<A, T>(
     slot: &Arc<Slot<T>>,
+    time_limit: Option<&TimeLimit>,
     handlers: &mut OpenHandlers,
     result: <A as Handler<Item<T>>>::Result,
     ctx: &mut Context<A>,
@@ -261,27 +267,45 @@ fn respond<A, T>(
         return; // done already
     }
     let done = Some(handlers.open());
+    let timer = time_limit.map(TimeLimit::begin);
     // actix spawns a `ResponseFuture` beside the actor, where its panic would go unseen.
-    match any.downcast_mut::<Option<ResponseFuture<()>>>() {
-        Some(future) => {
-            MessageResponse::<A, Item<T>>::handle(catch_panic(Arc::clone(slot), future.take()), ctx, done);
-        }
-        None => {
-            if let Some(result) = result {
-                result.handle(ctx, done);
-            }
-        }
+    if let Some(future) = any.downcast_mut::<Option<ResponseFuture<()>>>() {
+        let future = wrap(Arc::clone(slot), future.take(), timer);
+        return MessageResponse::<A, Item<T>>::handle(future, ctx, done);
+    }
+    if let Some(timer) = timer
+        && let Some(future) = any.downcast_mut::<Option<ResponseActFuture<A, ()>>>()
+    {
+        let timed = TimedActorFuture { future: future.take(), timer, slot: Arc::clone(slot) };
+        let timed: ResponseActFuture<A, ()> = Box::pin(timed);
+        return MessageResponse::<A, Item<T>>::handle(timed, ctx, done);
+    }
+    if let Some(result) = result {
+        result.handle(ctx, done);
     }
 }
 
-/// Wraps a handler's future: its panic is logged, and its item fails with the panic's message.
-fn catch_panic<T: 'static>(slot: Arc<Slot<T>>, mut future: Option<ResponseFuture<()>>) -> ResponseFuture<()> {
-    Box::pin(poll_fn(move |cx| {
-        slot.poll_caught(&mut future, |future| future.as_mut().poll(cx)).map(|result| match result {
-            Ok(()) => {}
-            Err(panic) => {
-                log::error!("{}: a handler's future panicked: {}", OneLine(&slot.row.name), OneLine(panic));
-            }
-        })
-    }))
+/// Wraps a handler's future, so that its panic is caught. With a timer it is dropped once its time is over.
+fn wrap<T: 'static>(
+    slot: Arc<Slot<T>>,
+    mut future: Option<ResponseFuture<()>>,
+    timer: Option<Timer>,
+) -> ResponseFuture<()> {
+    match timer {
+        None => Box::pin(poll_fn(move |cx| poll_caught(&slot, &mut future, cx))),
+        Some(mut timer) => Box::pin(poll_fn(move |cx| match poll_caught(&slot, &mut future, cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => timer.poll_drop(&slot, &mut future, cx),
+        })),
+    }
+}
+
+/// Polls a handler's future: its panic is logged, and its item fails with the panic's message.
+fn poll_caught<T>(slot: &Slot<T>, future: &mut Option<ResponseFuture<()>>, cx: &mut TaskContext<'_>) -> Poll<()> {
+    slot.poll_caught(future, |future| future.as_mut().poll(cx)).map(|result| match result {
+        Ok(()) => {}
+        Err(panic) => {
+            log::error!("{}: a handler's future panicked: {}", OneLine(&slot.row.name), OneLine(panic));
+        }
+    })
 }

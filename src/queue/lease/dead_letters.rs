@@ -21,7 +21,9 @@ pub struct DeadLetter<T> {
     pub reason: String,
     /// The name of the consumer that held it last.
     pub last_worker: String,
-    /// What the last attempt failed of, as [`fail`](crate::Item::fail) or the `Err` of a pool's function said.
+    /// What the last attempt failed of: as [`fail`](crate::Item::fail), [`retry_after`](crate::Item::retry_after) or a
+    /// function of a pool said, or that it had no end within the pool's
+    /// [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout).
     #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default))]
     pub error: Option<String>,
     /// The message of the panic that ended the last attempt, if a worker of a [`WorkerPool`](crate::WorkerPool) held the

@@ -9,10 +9,10 @@ use std::task::Poll;
 use crate::error::PutError;
 use crate::one_line::OneLine;
 use crate::queue::ids::QueueId;
-use crate::queue::lease::panic_capture::PanicCapture;
-use crate::queue::lease::settle::Unsettled;
+use crate::queue::lease::hold_back::HoldBack;
 use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::Shared;
+use crate::queue::store::give_back::Delay;
 use crate::queue::store::refused;
 use crate::queue::store::take::Taken;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,10 +20,11 @@ use crate::sync::thread;
 
 /// An item that a consumer holds and has not settled yet: a lease.
 ///
-/// It dereferences to the item. Settle it in one of four ways: [`ack`](Item::ack) when the work is done,
-/// [`into_inner`](Item::into_inner) to take the item for good, [`requeue`](Item::requeue) to give it back, and
-/// [`reject`](Item::reject) to give it up. A lease that is dropped in any other way, by a panic or because its actor
-/// stopped, goes back to the queue. The last of `max_attempts` such returns makes the item a dead letter. The queue is not
+/// It dereferences to the item. Settle it in one of five ways: [`ack`](Item::ack) when the work is done,
+/// [`into_inner`](Item::into_inner) to take the item for good, [`fail`](Item::fail) and its kin to give it back after a
+/// failed attempt, [`release`](Item::release) to give it back uncounted, and [`reject`](Item::reject) to give it up. A
+/// lease that is dropped in any other way, by a panic or because its actor stopped, goes back to the queue as a failed one.
+/// The last of `max_attempts` such returns makes the item a dead letter. The queue is not
 /// drained before every item is settled.
 ///
 /// Settling never waits and never fails. Dropping never panics. An item comes back as its last consumer left it.
@@ -68,14 +69,14 @@ pub(crate) struct Slot<T> {
     pub(crate) row: Arc<ConsumerRow>,
     /// Whether the mailbox that leases travel through is alive, for consumers that are served by address.
     pub(crate) mailbox: OnceLock<MailboxProbe>,
-    pub(super) panics: PanicCapture<Item<T>>,
+    pub(super) held_back: HoldBack<Item<T>>,
 }
 
 pub(crate) type MailboxProbe = Box<dyn Fn() -> bool + Send + Sync>;
 
 impl<T> Slot<T> {
     pub(crate) fn new(shared: Arc<Shared<T>>, row: Arc<ConsumerRow>) -> Self {
-        Self { shared, row, mailbox: OnceLock::new(), panics: PanicCapture::new() }
+        Self { shared, row, mailbox: OnceLock::new(), held_back: HoldBack::new() }
     }
 
     /// Polls a worker that holds leases of this consumer, and drops it when it is done. `Err` has the message of its
@@ -85,7 +86,12 @@ impl<T> Slot<T> {
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
     ) -> Poll<Result<(), String>> {
-        self.panics.poll_caught(worker, poll, |lease, panic| lease.fail_of_panic(panic))
+        self.held_back.poll_caught(worker, poll, |lease, panic| lease.fail_of_panic(panic))
+    }
+
+    /// Drops a handler's future that has timed out. The leases of this consumer that it drops fail for this reason.
+    pub(crate) fn drop_timed_out<F>(&self, future: F, reason: &str) {
+        self.held_back.drop_timed_out(future, |lease| lease.fail(reason));
     }
 
     /// Runs work on a lease of this consumer, which it owns, as [`poll_caught`](Slot::poll_caught) polls a worker.
@@ -112,6 +118,27 @@ impl<T> fmt::Debug for Slot<T> {
 // and the probe only asks whether an address is alive. So a consumer is unwind safe, and a lease if its item is.
 impl<T> UnwindSafe for Slot<T> {}
 impl<T> RefUnwindSafe for Slot<T> {}
+
+/// How a lease ends without its work being done.
+pub(super) enum Unsettled<'a, T> {
+    /// The attempt failed.
+    Failed {
+        error: Option<String>,
+        panic: Option<&'a str>,
+        /// Instead of the queue's backoff.
+        delay: Option<Delay<T>>,
+    },
+    /// The consumer gives the item back, and the attempt does not count.
+    Released(Option<Delay<T>>),
+    /// As if the item had not been handed out.
+    Undone,
+    /// The item becomes a dead letter, for this reason.
+    Rejected(String),
+}
+
+impl<T> Unsettled<'_, T> {
+    pub(super) const DROPPED: Self = Self::Failed { error: None, panic: None, delay: None };
+}
 
 // Nothing in a lease is ever pinned.
 impl<T> Unpin for Item<T> {}
@@ -207,10 +234,10 @@ impl<T> Item<T> {
         Ok(count)
     }
 
-    /// Holds back a lease that a worker's panic drops, until the panic's message is known. Returns whether it did.
-    fn held_for_its_panic(&mut self) -> bool {
+    /// Holds back a lease that a worker's panic or a timeout drops, until the reason is known. Returns whether it did.
+    fn is_held_back(&mut self) -> bool {
         let Self { value, slot, attempt, sequence, .. } = self;
-        slot.panics.hold(|| Self {
+        slot.held_back.hold(|| Self {
             value: value.take(),
             slot: Arc::clone(slot),
             attempt: *attempt,
@@ -228,7 +255,7 @@ impl<T> Item<T> {
 
 impl<T> Drop for Item<T> {
     fn drop(&mut self) {
-        if self.value.is_none() || self.held_for_its_panic() {
+        if self.value.is_none() || self.is_held_back() {
             return;
         }
         if self.died_in_mailbox() {

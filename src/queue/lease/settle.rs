@@ -3,31 +3,10 @@
 use std::time::Duration;
 
 use super::dead_letters::DeadLetter;
-use super::item::Item;
+use super::item::{Item, Unsettled};
 use crate::queue::store::give_back::{Delay, GivenBack, Way};
 use crate::queue::store::remote::Settled;
 use crate::queue::store::start_timer;
-
-/// How a lease ends without its work being done.
-pub(super) enum Unsettled<'a, T> {
-    /// The attempt failed.
-    Failed {
-        error: Option<String>,
-        panic: Option<&'a str>,
-        /// Instead of the queue's backoff.
-        delay: Option<Delay<T>>,
-    },
-    /// The consumer gives the item back, and the attempt does not count.
-    Released(Option<Delay<T>>),
-    /// As if the item had not been handed out.
-    Undone,
-    /// The item becomes a dead letter, for this reason.
-    Rejected(String),
-}
-
-impl<T> Unsettled<'_, T> {
-    pub(super) const DROPPED: Self = Self::Failed { error: None, panic: None, delay: None };
-}
 
 const ATTEMPTS_USED_UP: &str = "attempts used up";
 
@@ -146,8 +125,9 @@ impl<T> Item<T> {
 
     /// Gives the item back, and this attempt does not count: that it cannot be worked on now is not its fault.
     ///
-    /// It may be handed out again at once, to another consumer if one waits. Without an end to that the work goes in circles:
-    /// [`release_after`](Item::release_after) lets some time pass.
+    /// It may be handed out again at once, to another consumer if one waits. It goes before items that were never handed out,
+    /// so a consumer that is alone gets the same item again, and no other, for as long as it releases it. Use
+    /// [`release_after`](Item::release_after) to work on others in the meantime.
     ///
     /// # Examples
     ///

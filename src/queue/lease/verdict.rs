@@ -35,6 +35,7 @@ use super::item::Item;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use = "a verdict does nothing by itself: return it, or settle an item with it"]
 pub enum Verdict {
     /// The work is done: [`Item::ack`].
     Ack,
@@ -66,8 +67,12 @@ impl Verdict {
 
 /// What a function may return that works on an item.
 ///
-/// `()` and `Ok(())` ack the item. `Err` is a failed attempt, whose text the dead letter carries if there is one in the end.
-/// For all else there is [`Verdict`], also in an `Ok`.
+/// `()` and `Ok(())` ack the item. `Err` is a failed attempt: if it is the last one, the dead letter carries the error's text.
+/// That is its `{:#}`, which for errors of `anyhow` has the causes, too. For all else there is [`Verdict`], also in an `Ok`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what becomes of an item",
+    note = "return `()`, a `Verdict`, or a `Result` of one of them whose error implements `Display`"
+)]
 pub trait IntoVerdict {
     /// Returns what becomes of the item.
     fn into_verdict(self) -> Verdict;
@@ -89,7 +94,8 @@ impl<R: IntoVerdict, E: Display> IntoVerdict for Result<R, E> {
     fn into_verdict(self) -> Verdict {
         match self {
             Ok(result) => result.into_verdict(),
-            Err(error) => Verdict::Retry(error.to_string()),
+            // The alternate form has the causes, too, where an error knows them, as those of `anyhow` do.
+            Err(error) => Verdict::Retry(format!("{error:#}")),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What workers did: those of a pool, and those on threads.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::Death;
 use crate::queue::membership::consumer_row::ConsumerRow;
@@ -14,8 +15,11 @@ pub struct WorkerTotals {
     pub acked: u64,
     /// Items taken for good, with `into_inner`.
     pub taken: u64,
-    /// Items whose lease ended otherwise: they went back, or became dead letters.
+    /// Items whose lease ended otherwise: they went back, released ones included, or became dead letters.
     pub failed: u64,
+    /// Handlers' futures that were dropped, as they took longer than the pool's
+    /// [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout). What they had not settled is among the failed.
+    pub timed_out: u64,
     /// How often the worker died; on [threads](crate::WorkerThreads), how often its function panicked.
     pub deaths: u64,
 }
@@ -52,6 +56,7 @@ impl PoolReport {
             totals.acked += worker.totals.acked;
             totals.taken += worker.totals.taken;
             totals.failed += worker.totals.failed;
+            totals.timed_out += worker.totals.timed_out;
             totals.deaths += worker.totals.deaths;
         }
         Self { drained, workers, totals }
@@ -66,12 +71,20 @@ pub(crate) struct WorkerTally {
     settled: WorkerTotals,
     /// The consumers of the other runs.
     unsettled: Vec<Arc<ConsumerRow>>,
+    /// Counted by the worker itself.
+    timed_out: Arc<AtomicU64>,
     last_death: Option<Death>,
 }
 
 impl WorkerTally {
     pub(crate) fn new(name: String) -> Self {
-        Self { name, settled: WorkerTotals::default(), unsettled: Vec::new(), last_death: None }
+        Self {
+            name,
+            settled: WorkerTotals::default(),
+            unsettled: Vec::new(),
+            timed_out: Arc::default(),
+            last_death: None,
+        }
     }
 
     pub(crate) fn add_run(&mut self, row: Arc<ConsumerRow>) {
@@ -79,6 +92,11 @@ impl WorkerTally {
             add(&mut self.settled, &settled);
         }
         self.unsettled.push(row);
+    }
+
+    /// Returns where the worker counts its handlers that time out.
+    pub(crate) fn timed_out(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.timed_out)
     }
 
     /// Returns how many deaths that makes.
@@ -89,7 +107,7 @@ impl WorkerTally {
     }
 
     pub(crate) fn report(&self) -> WorkerReport {
-        let mut totals = self.settled;
+        let mut totals = WorkerTotals { timed_out: self.timed_out.load(Relaxed), ..self.settled };
         self.unsettled.iter().for_each(|row| add(&mut totals, row));
         WorkerReport { name: self.name.clone(), totals, last_death: self.last_death.clone() }
     }

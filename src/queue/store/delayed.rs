@@ -1,4 +1,4 @@
-//! Delayed items: they failed, and wait for their backoff to be over.
+//! Delayed items: they were given back, and wait before they come back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

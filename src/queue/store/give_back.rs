@@ -124,7 +124,7 @@ impl<T> Shared<T> {
     /// Brings an item back in memory, after the delay if there is one.
     fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, delay: Option<Delay<T>>) {
         let delay = delay.filter(|delay| !delay.time.is_zero());
-        let due = delay.as_ref().map(|delay| self.clock.now() + delay.time);
+        let due = delay.as_ref().map(|delay| self.clock.due_after(delay.time));
         let (waker, action) = {
             let mut control = self.control();
             let lost = control.is_lost() && control.ended().is_none();
@@ -158,7 +158,7 @@ impl<T> Shared<T> {
 
     /// Brings back the items that are due. Returns how long the timer may sleep, `None` if it can end.
     pub(crate) fn release_due(&self) -> Option<Duration> {
-        self.release(self.clock.now())
+        self.release(self.clock.exactly_now())
     }
 
     /// Brings back all delayed items, as no timer could be started.

@@ -62,7 +62,7 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Encodes a letter, for [`Settled::Dead`]; empty if it cannot be written.
     fn encode_letter(&self, letter: &DeadLetter<T>) -> Vec<u8>;
 
-    /// Encodes a failed item, for [`Settled::Failed`]; empty if it cannot be written.
+    /// Encodes an item for [`Settled::Failed`] and [`Settled::Released`]; empty if it cannot be written.
     fn encode_again(&self, item: &T) -> Vec<u8>;
 
     /// Notes that something was opened, closed, sealed or ended in this process.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::queue::shared::Shared;
 use crate::sync::thread;
 
-/// Starts the thread that brings failed items back when they are due. It needs no runtime, and ends when no item waits
+/// Starts the thread that brings delayed items back when they are due. It needs no runtime, and ends when no item waits
 /// any more.
 pub(crate) fn start_timer<T: Send + 'static>(shared: &Arc<Shared<T>>) {
     let timer = thread::Builder::new().name("queue-redelivery".to_owned());

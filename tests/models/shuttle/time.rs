@@ -25,6 +25,10 @@ impl Instant {
         Self(NOW.get())
     }
 
+    pub(crate) fn elapsed(self) -> Duration {
+        NOW.get().saturating_sub(self.0)
+    }
+
     pub(crate) fn checked_add(self, time: Duration) -> Option<Self> {
         self.0.checked_add(time).map(Self)
     }
@@ -43,6 +47,6 @@ impl CoarseInstant {
     }
 
     pub(crate) fn elapsed(self) -> coarsetime::Duration {
-        coarsetime::Duration::from_millis(NOW.get().saturating_sub(self.0.0).as_millis() as u64)
+        coarsetime::Duration::from_millis(self.0.elapsed().as_millis() as u64)
     }
 }

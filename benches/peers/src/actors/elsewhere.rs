@@ -1,6 +1,5 @@
 //! Pools of other actor libraries, on a runtime with a thread for each core, as their documentation has it.
 
-use std::rc::Rc;
 use std::time::Instant;
 
 use kameo::message::{Context, Message};
@@ -16,10 +15,11 @@ use super::producers::Threads;
 use super::{CAPACITY, KAMEO, PRODUCERS, RACTOR, WORKERS, measured};
 use crate::numbers::{Tallies, Tally, shares};
 use crate::rounds::{Contender, Measured};
+use crate::runtime::SharedRuntime;
 
-pub(super) fn contenders(items: usize) -> anyhow::Result<Vec<Contender<'static>>> {
-    let runtime = Rc::new(Builder::new_multi_thread().enable_all().build()?);
-    let same = Rc::clone(&runtime);
+pub(super) fn contenders(items: usize) -> anyhow::Result<Vec<Contender>> {
+    let runtime = SharedRuntime::new(Builder::new_multi_thread().enable_all())?;
+    let same = runtime.clone();
     Ok(vec![
         Contender::new(KAMEO, move || kameo_pool(&runtime, items))
             .lacking("0.22, kameo_actors 0.8: no ack, no redelivery, no end"),
@@ -134,8 +134,8 @@ fn ractor_factory(runtime: &Runtime, items: usize) -> Measured {
         // The factory must be told when there is no more, and the threads know.
         tokio::task::spawn_blocking(move || threads.join()).await??;
         factory.cast(FactoryMessage::DrainRequests)?;
-        let measured = measured(began, tallies, items).await?;
+        let measured = measured(began, tallies, items).await;
         ended.await?;
-        Ok(measured)
+        measured
     })
 }

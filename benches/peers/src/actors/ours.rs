@@ -14,7 +14,7 @@ pub(super) const PULL: &str = "pull, ack";
 pub(super) const PUSH: &str = "push, ack";
 pub(super) const PUT: &str = "Put by do_send, pull, ack";
 
-pub(super) fn contenders(items: usize, fewer: usize) -> Vec<Contender<'static>> {
+pub(super) fn contenders(items: usize, fewer: usize) -> Vec<Contender> {
     vec![
         Contender::new(PULL, move || System::new().block_on(pull(items, Settle::Ack))),
         Contender::new("pull in a WorkerPool, ack", move || System::new().block_on(pool(items))),
@@ -97,10 +97,10 @@ async fn pull(items: usize, settle: Settle) -> Measured {
     let workers = pulling(&queue, settle, &tallies)?;
     let threads = threads(&queue, items)?;
     drop(queue);
-    let measured = measured(threads.begin(), tallies, items).await?;
+    let measured = measured(threads.begin(), tallies, items).await;
     threads.join()?;
     workers.stop();
-    Ok(measured)
+    measured
 }
 
 async fn pool(items: usize) -> Measured {
@@ -110,10 +110,10 @@ async fn pool(items: usize) -> Measured {
     let pool = WorkerPool::builder(&queue).workers(WORKERS).start(worker)?;
     let threads = threads(&queue, items)?;
     drop(queue);
-    let measured = measured(threads.begin(), tallies, items).await?;
+    let measured = measured(threads.begin(), tallies, items).await;
     threads.join()?;
     pool.drained().await?;
-    Ok(measured)
+    measured
 }
 
 async fn push(items: usize) -> Measured {
@@ -127,11 +127,11 @@ async fn push(items: usize) -> Measured {
         queue.send(RegisterConsumer::new(worker).max_in_flight(IN_FLIGHT)).await??;
     }
     drop(queue);
-    let measured = measured(threads.begin(), tallies, items).await?;
+    let measured = measured(threads.begin(), tallies, items).await;
     threads.join()?;
     workers.stop();
     own.stop();
-    Ok(measured)
+    measured
 }
 
 /// As the peers' `do_send`: nobody hears what became of a message, and nothing bounds the mailbox.
@@ -147,12 +147,12 @@ async fn put_unanswered(items: usize) -> Measured {
     });
     let threads = Threads::new(items, senders);
     drop(queue);
-    let measured = measured(threads.begin(), tallies, items).await?;
+    let measured = measured(threads.begin(), tallies, items).await;
     threads.join()?;
     for arbiters in [workers, own] {
         arbiters.stop();
     }
-    Ok(measured)
+    measured
 }
 
 async fn put(items: usize) -> Measured {
@@ -173,9 +173,9 @@ async fn put(items: usize) -> Measured {
         });
     }
     drop(queue);
-    let measured = measured(producers::on_arbiters(&sources.0, items, senders), tallies, items).await?;
+    let measured = measured(producers::on_arbiters(&sources.0, items, senders), tallies, items).await;
     for arbiters in [sources, workers, own] {
         arbiters.stop();
     }
-    Ok(measured)
+    measured
 }

@@ -1,7 +1,7 @@
 //! Those who send.
 
 use std::future::Future;
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -10,17 +10,18 @@ use futures::stream::{self, StreamExt};
 
 use super::{IN_FLIGHT, PRODUCERS};
 use crate::numbers::shares;
+use crate::start::Start;
 
 /// Threads that send their shares of the numbers, as soon as all are there.
 pub(super) struct Threads {
-    start: Arc<Barrier>,
+    start: Arc<Start>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Threads {
     /// What is refused is missing in the end.
     pub(super) fn new<F: FnMut(u64) + Send + 'static>(items: usize, senders: impl IntoIterator<Item = F>) -> Self {
-        let start = Arc::new(Barrier::new(PRODUCERS + 1));
+        let start = Arc::new(Start::of(PRODUCERS + 1));
         let threads = shares(items, PRODUCERS).zip(senders).map(|(share, send)| {
             let start = Arc::clone(&start);
             thread::spawn(move || {
@@ -32,8 +33,7 @@ impl Threads {
     }
 
     pub(super) fn begin(&self) -> Instant {
-        self.start.wait();
-        Instant::now()
+        self.start.wait()
     }
 
     pub(super) fn join(self) -> anyhow::Result<()> {

@@ -5,33 +5,39 @@ use std::time::Instant;
 
 use actix_iterable_queue::{Consumer, IterableQueue, Producer};
 use futures::future::join_all;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use super::{ROUNDS, Seen, Shape};
 use crate::report::Line;
 use crate::rounds::{Contender, Effort, Measured, NS_PER_ITEM, Row};
+use crate::runtime::SharedRuntime;
 
 const ITEMS: usize = 200_000;
 
 pub(super) fn row(effort: Effort, shape: Shape, capacity: Option<usize>) -> anyhow::Result<Vec<Line>> {
     // A channel of one hands over item by item.
     let items = effort.items(if capacity == Some(1) { ITEMS / 4 } else { ITEMS });
-    let runtime = Builder::new_multi_thread().build()?;
-    let pass = Pass { runtime: &runtime, shape, items };
-    let ours = Contender::new("", || {
+    let pass = Pass { runtime: SharedRuntime::new(&mut Builder::new_multi_thread())?, shape, items };
+    let contender = |name, run: fn(&Pass, Option<usize>) -> Measured| {
+        let pass = pass.clone();
+        Contender::new(name, move || run(&pass, capacity))
+    };
+    let ours = contender("", |pass, capacity| {
         let queue = capacity.map_or_else(IterableQueue::unbounded, IterableQueue::bounded);
         pass.run(queue.split()?)
     });
     let mut peers = vec![
-        Contender::new("kanal", || pass.run(capacity.map_or_else(kanal::unbounded_async, kanal::bounded_async))),
-        Contender::new("flume", || pass.run(capacity.map_or_else(flume::unbounded, flume::bounded))),
-        Contender::new("async-channel", || {
+        contender("kanal", |pass, capacity| {
+            pass.run(capacity.map_or_else(kanal::unbounded_async, kanal::bounded_async))
+        }),
+        contender("flume", |pass, capacity| pass.run(capacity.map_or_else(flume::unbounded, flume::bounded))),
+        contender("async-channel", |pass, capacity| {
             pass.run(capacity.map_or_else(async_channel::unbounded, async_channel::bounded))
         }),
     ];
     if shape.consumers == 1 {
-        peers.push(Contender::new("tokio mpsc", || match capacity {
+        peers.push(contender("tokio mpsc", |pass, capacity| match capacity {
             None => {
                 let (sender, receiver) = mpsc::unbounded_channel();
                 pass.run_with(vec![sender], vec![receiver])
@@ -42,24 +48,24 @@ pub(super) fn row(effort: Effort, shape: Shape, capacity: Option<usize>) -> anyh
             }
         }));
     }
-    Row { name: shape.row("tasks", capacity), figures: &NS_PER_ITEM, ours: vec![ours], peers }
-        .run(effort.rounds(ROUNDS))
+    let row = Row { name: shape.row("tasks", capacity), figures: &NS_PER_ITEM, ours: vec![ours], peers };
+    Ok(row.run(effort.rounds(ROUNDS)))
 }
 
 /// Numbers through a channel, from some tasks to others.
-#[derive(Clone, Copy)]
-struct Pass<'a> {
-    runtime: &'a Runtime,
+#[derive(Clone)]
+struct Pass {
+    runtime: SharedRuntime,
     shape: Shape,
     items: usize,
 }
 
-impl Pass<'_> {
-    fn run<S: Send64 + Clone, R: Receive64 + Clone>(self, (sender, receiver): (S, R)) -> Measured {
+impl Pass {
+    fn run<S: Send64 + Clone, R: Receive64 + Clone>(&self, (sender, receiver): (S, R)) -> Measured {
         self.run_with(vec![sender; self.shape.producers], vec![receiver; self.shape.consumers])
     }
 
-    fn run_with<S: Send64, R: Receive64>(self, senders: Vec<S>, receivers: Vec<R>) -> Measured {
+    fn run_with<S: Send64, R: Receive64>(&self, senders: Vec<S>, receivers: Vec<R>) -> Measured {
         let (seen, time) = self.runtime.block_on(async {
             let began = Instant::now();
             for (share, sender) in self.shape.shares(self.items).zip(senders) {
@@ -83,7 +89,7 @@ impl Pass<'_> {
             let seen = join_all(receivers).await.into_iter().map(|seen| seen.expect("receivers do not panic"));
             (seen.fold(Seen::default(), Seen::add), began.elapsed())
         });
-        seen.check(self.items)?;
+        self.shape.check(seen, self.items)?;
         Ok(vec![time.as_nanos() as f64 / self.items as f64])
     }
 }

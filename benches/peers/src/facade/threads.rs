@@ -1,14 +1,14 @@
 //! Iterators on threads against channels of threads.
 
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Instant;
 
 use actix_iterable_queue::IterableQueue;
 
 use super::{ROUNDS, Seen, Shape};
 use crate::report::Line;
 use crate::rounds::{Contender, Effort, Measured, NS_PER_ITEM, Row};
+use crate::start::Start;
 
 const ITEMS: usize = 200_000;
 
@@ -49,12 +49,12 @@ pub(super) fn row(effort: Effort, shape: Shape, capacity: Option<usize>) -> anyh
             |consumer| consumer.blocking_get(),
         )
     });
-    Row { name: shape.row("threads", capacity), figures: &NS_PER_ITEM, ours: vec![ours], peers }
-        .run(effort.rounds(ROUNDS))
+    let row = Row { name: shape.row("threads", capacity), figures: &NS_PER_ITEM, ours: vec![ours], peers };
+    Ok(row.run(effort.rounds(ROUNDS)))
 }
 
 /// It has one receiver, and two kinds of senders.
-fn std_mpsc(pass: Pass, capacity: Option<usize>) -> Contender<'static> {
+fn std_mpsc(pass: Pass, capacity: Option<usize>) -> Contender {
     Contender::new("std mpsc", move || match capacity {
         None => {
             let (sender, receiver) = mpsc::channel();
@@ -91,7 +91,7 @@ impl Pass {
         send: impl Fn(u64, &S) -> bool + Copy + Send,
         receive: impl Fn(&mut R) -> Option<u64> + Copy + Send,
     ) -> Measured {
-        let start = Arc::new(Barrier::new(senders.len() + receivers.len() + 1));
+        let start = Arc::new(Start::of(senders.len() + receivers.len() + 1));
         let (seen, time) = thread::scope(|scope| {
             for (share, sender) in self.shape.shares(self.items).zip(senders) {
                 let start = Arc::clone(&start);
@@ -117,12 +117,11 @@ impl Pass {
                     })
                 })
                 .collect();
-            start.wait();
-            let began = Instant::now();
+            let began = start.wait();
             let seen = receivers.into_iter().map(|receiver| receiver.join().expect("receivers do not panic"));
             (seen.fold(Seen::default(), Seen::add), began.elapsed())
         });
-        seen.check(self.items)?;
+        self.shape.check(seen, self.items)?;
         Ok(vec![time.as_nanos() as f64 / self.items as f64])
     }
 }

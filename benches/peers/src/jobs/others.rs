@@ -7,44 +7,53 @@ use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::CAPACITY;
 use super::work::{Gauge, Job, cores};
 use crate::rounds::Contender;
+use crate::runtime::SharedRuntime;
 
 /// Not a way to hand over.
 pub(super) const READY: &str = "rayon par_iter";
 
 /// What they run on, started once.
 pub(super) struct Others {
-    pool: ThreadPool,
-    runtime: Runtime,
+    pool: Arc<ThreadPool>,
+    runtime: SharedRuntime,
 }
 
 impl Others {
     pub(super) fn new() -> anyhow::Result<Self> {
         Ok(Self {
-            pool: rayon::ThreadPoolBuilder::new().num_threads(cores()).build()?,
-            runtime: Builder::new_multi_thread().worker_threads(cores()).build()?,
+            pool: Arc::new(rayon::ThreadPoolBuilder::new().num_threads(cores()).build()?),
+            runtime: SharedRuntime::new(Builder::new_multi_thread().worker_threads(cores()))?,
         })
     }
 
-    pub(super) fn contenders<'a>(&'a self, gauge: &'a Gauge) -> Vec<Contender<'a>> {
-        let (pool, runtime, job) = (&self.pool, &self.runtime, &gauge.job);
-        let ready: Vec<u64> = (0..job.items).collect();
+    pub(super) fn contenders(&self, gauge: &Arc<Gauge>) -> Vec<Contender> {
+        let pool = || Arc::clone(&self.pool);
+        let runtime = || self.runtime.clone();
+        let ready: Vec<u64> = (0..gauge.job.items).collect();
+        let (bridging, scoped, iterating) = (pool(), pool(), pool());
+        let (permitting, working) = (runtime(), runtime());
         vec![
-            Contender::new("rayon par_bridge", move || gauge.run(|| Ok(par_bridge(pool, job))))
+            gauge
+                .contender("rayon par_bridge", move |job| Ok(par_bridge(&bridging, job)))
                 .lacking("no buffer, no futures, no ack, no redelivery; a panic of one item ends all"),
-            Contender::new("rayon scope", move || gauge.run(|| Ok(scope(pool, job))))
+            gauge
+                .contender("rayon scope", move |job| Ok(scope(&scoped, job)))
                 .lacking("a spawn for each item; no bound, no ack, no redelivery; a panic of one item ends all"),
-            Contender::new(READY, move || gauge.run(|| Ok(par_iter(pool, job, &ready))))
+            gauge
+                .contender(READY, move |job| Ok(par_iter(&iterating, job, &ready)))
                 .lacking("all items must be in a Vec beforehand: nothing is handed over"),
-            Contender::new("tokio Semaphore", move || gauge.run(|| runtime.block_on(semaphore(job))))
+            gauge
+                .contender("tokio Semaphore", move |job| permitting.block_on(semaphore(job)))
                 .lacking("a spawn for each item; no ack, no redelivery"),
-            Contender::new("tokio workers", move || gauge.run(|| runtime.block_on(workers(job))))
+            gauge
+                .contender("tokio workers", move |job| working.block_on(workers(job)))
                 .lacking("a task for each core, on an async-channel; no ack, no redelivery"),
         ]
     }

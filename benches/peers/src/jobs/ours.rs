@@ -15,10 +15,10 @@ use crate::rounds::Contender;
 
 pub(super) const POOL: &str = "WorkerPool, ack";
 
-pub(super) fn contenders(gauge: &Gauge) -> Vec<Contender<'_>> {
+pub(super) fn contenders(gauge: &Arc<Gauge>) -> Vec<Contender> {
     vec![
-        Contender::new(POOL, || gauge.run(|| System::new().block_on(pool(&gauge.job)))),
-        Contender::new("iterators on threads", || gauge.run(|| iterators(&gauge.job))),
+        gauge.contender(POOL, |job| System::new().block_on(pool(job))),
+        gauge.contender("iterators on threads", |job| iterators(job)),
     ]
 }
 

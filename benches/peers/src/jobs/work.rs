@@ -1,14 +1,12 @@
 //! The work itself, and how long it would take if nothing else had to be done.
 
-use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-
-use crate::rounds::{Effort, Measured};
+use crate::numbers;
+use crate::rounds::{Contender, Effort};
 
 /// How much work is in the items.
 #[derive(Clone, Copy)]
@@ -64,9 +62,7 @@ pub(super) struct Gauge {
     rounds: u64,
     receipts: u64,
     effort: Effort,
-    runs: Cell<usize>,
-    runs_a_round: Cell<usize>,
-    pace: Cell<f64>,
+    pace: Mutex<f64>,
 }
 
 impl Gauge {
@@ -80,28 +76,31 @@ impl Gauge {
             receipts: (0..items).map(|item| job.work(item)).sum(),
             job: Arc::new(job),
             effort,
-            runs: Cell::new(0),
-            runs_a_round: Cell::new(1),
-            pace: Cell::new(pace),
+            pace: Mutex::new(pace),
         }
     }
 
-    /// Fast and slow times of the machine come and go: each round is measured by its own pace.
-    pub(super) fn measure_anew_after(&self, runs: usize) {
-        self.runs_a_round.set(runs);
+    pub(super) fn measure_pace(&self) {
+        *self.pace() = pace(self.effort);
     }
 
-    /// Runs a way of doing the job, which tells the sum of what `work` returned, and how long it took.
-    pub(super) fn run(&self, way: impl FnOnce() -> anyhow::Result<(u64, Duration)>) -> Measured {
-        if self.runs.get().is_multiple_of(self.runs_a_round.get()) {
-            self.pace.set(pace(self.effort));
-        }
-        self.runs.set(self.runs.get() + 1);
-        let (receipts, time) = way()?;
-        let (done, wanted) = (receipts >> 40, self.job.items);
-        ensure!(receipts == self.receipts, "{done} of {wanted} items were done, or some of them wrong");
-        let ideal = self.rounds as f64 / self.pace.get();
-        Ok(vec![ideal / time.as_nanos() as f64])
+    fn pace(&self) -> MutexGuard<'_, f64> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a contender of a way to do the job, which tells the sum of what `work` returned, and how long it took.
+    pub(super) fn contender(
+        self: &Arc<Self>,
+        name: &'static str,
+        way: impl Fn(&Arc<Job>) -> anyhow::Result<(u64, Duration)> + Send + Sync + 'static,
+    ) -> Contender {
+        let gauge = Arc::clone(self);
+        Contender::new(name, move || {
+            let (receipts, time) = way(&gauge.job)?;
+            numbers::check((receipts >> 40, receipts), (gauge.job.items, gauge.receipts))?;
+            let ideal = gauge.rounds as f64 / *gauge.pace();
+            Ok(vec![ideal / time.as_nanos() as f64])
+        })
     }
 }
 

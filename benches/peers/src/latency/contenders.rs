@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::Instant;
 
-use actix::{Actor, ActorContext, Arbiter, Context, Handler, Message};
+use actix::{Actor, ActorContext, Arbiter, Context, Handler, Message, System};
 use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, Producer};
 use anyhow::Context as _;
 use tokio::runtime::Builder;
@@ -42,16 +42,18 @@ impl Timed for u64 {
 }
 
 impl Run {
-    pub(super) fn ours(self) -> Contender<'static> {
+    pub(super) fn ours(self) -> Contender {
         self.pulled(|| Ok(IterableQueue::<u64>::bounded(CAPACITY).split()?))
     }
 
     /// From a producer to an actor that pulls.
-    pub(crate) fn pulled<'a, T: Timed>(
+    pub(crate) fn pulled<T: Timed>(
         self,
-        open: impl Fn() -> anyhow::Result<(Producer<T>, Consumer<T>)> + 'a,
-    ) -> Contender<'a> {
+        open: impl Fn() -> anyhow::Result<(Producer<T>, Consumer<T>)> + Send + Sync + 'static,
+    ) -> Contender {
         Contender::new("", move || {
+            // Arbiters belong to a system; this one has nothing else to do.
+            let _system = System::new();
             let arbiter = Arbiter::new();
             let measured = self.measure(|recorder| {
                 let (producer, consumer) = open()?;
@@ -65,8 +67,9 @@ impl Run {
         })
     }
 
-    pub(super) fn do_send(self) -> Contender<'static> {
+    pub(super) fn do_send(self) -> Contender {
         let contender = Contender::new(DO_SEND, move || {
+            let _system = System::new();
             let arbiter = Arbiter::new();
             let measured = self.measure(|recorder| {
                 let address = Mailbox::start_in_arbiter(&arbiter.handle(), |_| Mailbox { recorder });
@@ -81,7 +84,7 @@ impl Run {
         contender.lacking("no bound, no ack, no redelivery, no end")
     }
 
-    pub(super) fn tokio_mpsc(self) -> Contender<'static> {
+    pub(super) fn tokio_mpsc(self) -> Contender {
         let contender = Contender::new("tokio mpsc", move || {
             self.measure(|mut recorder| {
                 // Without drivers for I/O and time it sleeps and wakes at the least cost.

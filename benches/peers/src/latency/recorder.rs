@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Release};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-
 use super::pace::nanos;
+use crate::numbers;
 
 /// Lives with the handler. When that is gone, it hands in what it noted.
 pub(crate) struct Recorder {
@@ -62,7 +61,7 @@ impl Account {
     /// p50, p99 and p99.9 in microseconds, if all `items` came, whose due times add up to `sum`.
     pub(super) fn percentiles(mut self, items: usize, sum: u64) -> anyhow::Result<Vec<f64>> {
         let count = self.latencies.len();
-        ensure!((count, self.sum) == (items, sum), "{count} items of {items} came, or not the right ones");
+        numbers::check((count as u64, self.sum), (items as u64, sum))?;
         // Threads and memory are new to the first ones.
         self.latencies.drain(..items / 20);
         self.latencies.sort_unstable();

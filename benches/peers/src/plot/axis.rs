@@ -12,7 +12,7 @@ pub(super) struct Axis {
 impl Axis {
     /// Wide enough for all that is in there, and never so narrow that a trifle looks large.
     pub(super) fn over(theme: &Theme) -> Option<Self> {
-        let spreads = theme.lines.iter().flat_map(|line| &line.opponents).map(|opponent| opponent.advantage);
+        let spreads = theme.lines.iter().flat_map(|line| &line.opponents).filter_map(|opponent| opponent.advantage);
         let mut any = false;
         let (mut low, mut high) = (0.5_f64, 2.0_f64);
         for spread in spreads.filter(is_drawable) {

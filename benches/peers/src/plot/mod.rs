@@ -11,7 +11,7 @@ use svg::Document;
 use svg::node::element::{Group, Line as Stroke, Rectangle, Text};
 
 use crate::report::{Line, Theme};
-use crate::table::short;
+use crate::table::ours;
 use axis::Axis;
 use mark::Mark;
 
@@ -41,7 +41,7 @@ pub(crate) fn write(theme: &Theme, folder: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn draw(theme: &Theme) -> Option<Document> {
+pub(crate) fn draw(theme: &Theme) -> Option<Document> {
     let axis = Axis::over(theme)?;
     let peers = theme.peers();
     let blocks = blocks(theme);
@@ -83,7 +83,15 @@ fn draw(theme: &Theme) -> Option<Document> {
         .set("width", rounded(axis.right() - axis.at(1.0)))
         .set("height", rounded(bottom - top))
         .set("fill", OURS);
-    let height = bottom + 42.0;
+    let mut height = bottom + 42.0;
+    let mut foot = Group::new().set("fill", PALE_INK);
+    for failure in theme.failures() {
+        // What a program printed may have many lines; the table has them.
+        for line in wrapped(&format!("went wrong: {}", failure.lines().next().unwrap_or_default())) {
+            height += 18.0;
+            foot = foot.add(text(MARGIN, height - 8.0, line));
+        }
+    }
     let paper = Rectangle::new().set("width", "100%").set("height", "100%").set("rx", 6).set("fill", PAPER);
     let picture = Document::new()
         .set("viewBox", (0, 0, WIDTH, rounded(height)))
@@ -98,7 +106,8 @@ fn draw(theme: &Theme) -> Option<Document> {
         .add(ours)
         .add(rules)
         .add(scale(&axis, top, bottom))
-        .add(body);
+        .add(body)
+        .add(foot);
     Some(picture)
 }
 
@@ -146,16 +155,14 @@ fn blocks(theme: &Theme) -> Vec<Block<'_>> {
 }
 
 fn row(name: &str, line: &Line, axis: &Axis, peers: &[&str], middle: f64) -> Group {
-    let value = format!("{} {}", short(line.value.median), line.unit);
     let mut row = Group::new()
         .add(text(axis.left() - GAP, middle + 4.0, name).set("text-anchor", "end"))
-        .add(text(WIDTH - MARGIN, middle + 4.0, value).set("text-anchor", "end").set("fill", PALE_INK));
+        .add(text(WIDTH - MARGIN, middle + 4.0, ours(line)).set("text-anchor", "end").set("fill", PALE_INK));
     let mut y = middle - (line.opponents.len() as f64 - 1.0) * LANE / 2.0;
     let (mut bars, mut marks) = (Group::new().set("stroke-width", 1.6), Group::new());
     for opponent in &line.opponents {
-        let advantage = &opponent.advantage;
         let mark = Mark::of(peers.iter().position(|peer| *peer == opponent.name).unwrap_or_default());
-        if axis::is_drawable(advantage) {
+        if let Some(advantage) = opponent.advantage.filter(axis::is_drawable) {
             bars = bars.add(level(axis.at(advantage.low), axis.at(advantage.high), y).set("stroke", mark.colour()));
             marks = marks.add(mark.at(axis.at(advantage.median), y));
         }

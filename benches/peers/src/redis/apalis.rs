@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::job::Job;
-use super::server::Server;
+use super::server::{Address, Here};
 use super::{LIMIT, runtime};
 use crate::latency::Run;
 use crate::numbers::Seen;
@@ -33,9 +33,11 @@ const POLL: Duration = Duration::from_millis(1);
 const MOST_WAITING: u64 = 4_000;
 const QUEUE: &str = "jobs";
 
-pub(super) fn throughput(server: &Server, workers: usize, items: usize) -> Contender<'_> {
+pub(super) fn throughput(server: &Address, workers: usize, items: usize) -> Contender {
+    let server = server.clone();
     let contender = Contender::new(NAME, move || {
-        let took = runtime()?.block_on(pass(server.emptied()?, workers, items as u64))?;
+        let server = server.emptied()?;
+        let took = runtime()?.block_on(pass(&server, workers, items as u64))?;
         let acked: usize = redis::cmd("SCARD").arg(config().done_jobs_set()).query(&mut server.connect()?)?;
         ensure!(acked == items, "{acked} of {items} jobs were acked");
         Ok(vec![items as f64 / took.as_secs_f64()])
@@ -43,8 +45,9 @@ pub(super) fn throughput(server: &Server, workers: usize, items: usize) -> Conte
     contender.lacking(LACKS)
 }
 
-pub(super) fn latency(server: &Server, run: Run) -> Contender<'_> {
-    let contender = Contender::new(NAME, move || one_by_one(server.emptied()?, run));
+pub(super) fn latency(server: &Address, run: Run) -> Contender {
+    let server = server.clone();
+    let contender = Contender::new(NAME, move || one_by_one(&server.emptied()?, run));
     contender.lacking(LACKS)
 }
 
@@ -54,7 +57,7 @@ fn config() -> Config {
     Config::default().queue(QUEUE).batch_size(BATCH as usize).lock_tasks(false).emit_events(false)
 }
 
-async fn storage(server: &Server) -> anyhow::Result<RedisStorage<Job>> {
+async fn storage(server: &Here) -> anyhow::Result<RedisStorage<Job>> {
     // Unless told otherwise it gives up after half a second, which a busy machine may need.
     let patient = ConnectionManagerConfig::new().set_response_timeout(Some(LIMIT));
     let connection = Client::open(&*server.url)?.get_connection_manager_with_config(patient).await?;
@@ -72,7 +75,7 @@ fn polls() -> impl Stream<Item = ()> + Send + Unpin {
 }
 
 /// Puts and works off so many jobs at once; until all of them are acked.
-async fn pass(server: &Server, workers: usize, items: u64) -> anyhow::Result<Duration> {
+async fn pass(server: &Here, workers: usize, items: u64) -> anyhow::Result<Duration> {
     let progress = Arc::new(Progress::default());
     let mut storages = Vec::with_capacity(workers);
     for _ in 0..workers {
@@ -131,7 +134,7 @@ impl Progress {
     }
 }
 
-fn one_by_one(server: &Server, run: Run) -> Measured {
+fn one_by_one(server: &Here, run: Run) -> Measured {
     run.measure(|recorder| {
         let runtime = Arc::new(runtime()?);
         let (mut feeder, storage) =

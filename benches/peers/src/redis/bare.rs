@@ -7,7 +7,7 @@ use anyhow::Context;
 use redis::Connection;
 
 use super::job::Job;
-use super::server::Server;
+use super::server::{Address, Here};
 use crate::latency::Run;
 use crate::numbers::Seen;
 use crate::rounds::{Contender, Measured};
@@ -19,15 +19,17 @@ const LIST: &str = "jobs";
 /// Seconds after which a waiting take gives up.
 const PATIENCE: f64 = 10.0;
 
-pub(super) fn throughput(server: &Server, items: usize) -> Contender<'_> {
-    Contender::new(NAME, move || pass(server.emptied()?, items as u64)).lacking(LACKS)
+pub(super) fn throughput(server: &Address, items: usize) -> Contender {
+    let server = server.clone();
+    Contender::new(NAME, move || pass(&server.emptied()?, items as u64)).lacking(LACKS)
 }
 
-pub(super) fn latency(server: &Server, run: Run) -> Contender<'_> {
-    Contender::new(NAME, move || one_by_one(server.emptied()?, run)).lacking(LACKS)
+pub(super) fn latency(server: &Address, run: Run) -> Contender {
+    let server = server.clone();
+    Contender::new(NAME, move || one_by_one(&server.emptied()?, run)).lacking(LACKS)
 }
 
-fn pass(server: &Server, items: u64) -> Measured {
+fn pass(server: &Here, items: u64) -> Measured {
     let (putting, taking) = (server.connect()?, server.connect()?);
     let began = Instant::now();
     let seen = thread::scope(|scope| {
@@ -37,7 +39,7 @@ fn pass(server: &Server, items: u64) -> Measured {
         anyhow::Ok(seen)
     })?;
     let took = began.elapsed();
-    seen.check(items as usize)?;
+    seen.check_in_order(items as usize)?;
     Ok(vec![items as f64 / took.as_secs_f64()])
 }
 
@@ -63,7 +65,7 @@ fn take_all(mut connection: Connection, items: u64) -> anyhow::Result<Seen> {
     Ok(seen)
 }
 
-fn one_by_one(server: &Server, run: Run) -> Measured {
+fn one_by_one(server: &Here, run: Run) -> Measured {
     let (mut putting, mut taking) = (server.connect()?, server.connect()?);
     run.measure(|mut recorder| {
         // What goes wrong here is missing in the end.

@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use tokio::time::timeout;
 
 use super::job::Job;
-use super::server::Server;
+use super::server::{Address, Here};
 use super::{LIMIT, runtime};
 use crate::latency::Run;
 use crate::numbers::{Seen, Tallies, Tally};
@@ -21,23 +21,25 @@ const POOL: &str = "WorkerPool";
 const CAPACITY: usize = 100_000;
 
 /// By tasks that lease and ack, and by a pool.
-pub(super) fn throughput(server: &Server, consumers: usize, items: usize) -> Vec<Contender<'_>> {
+pub(super) fn throughput(server: &Address, consumers: usize, items: usize) -> Vec<Contender> {
     let rate = move |took: Duration| Ok(vec![items as f64 / took.as_secs_f64()]);
+    let (for_tasks, for_pool) = (server.clone(), server.clone());
     vec![
-        Contender::new(TASKS, move || rate(runtime()?.block_on(tasks(server.emptied()?, consumers, items))?)),
-        Contender::new(POOL, move || rate(System::new().block_on(pool(server.emptied()?, consumers, items))?)),
+        Contender::new(TASKS, move || rate(runtime()?.block_on(tasks(&for_tasks.emptied()?, consumers, items))?)),
+        Contender::new(POOL, move || rate(System::new().block_on(pool(&for_pool.emptied()?, consumers, items))?)),
     ]
 }
 
-pub(super) fn latency(server: &Server, run: Run) -> Contender<'_> {
-    run.pulled(|| Ok(builder(server.emptied()?).blocking_connect()?.split()?))
+pub(super) fn latency(server: &Address, run: Run) -> Contender {
+    let server = server.clone();
+    run.pulled(move || Ok(builder(&server.emptied()?).blocking_connect()?.split()?))
 }
 
-fn builder(server: &Server) -> RedisBuilder<Job> {
+fn builder(server: &Here) -> RedisBuilder<Job> {
     IterableQueue::builder().name("jobs").capacity(CAPACITY).redis(&*server.url).seal_when_unowned()
 }
 
-async fn tasks(server: &Server, consumers: usize, items: usize) -> anyhow::Result<Duration> {
+async fn tasks(server: &Here, consumers: usize, items: usize) -> anyhow::Result<Duration> {
     let queue = builder(server).connect().await?;
     let (producer, consumer) = (queue.producer()?, queue.consumer()?);
     let began = Instant::now();
@@ -59,7 +61,7 @@ async fn tasks(server: &Server, consumers: usize, items: usize) -> anyhow::Resul
     Ok(took)
 }
 
-async fn pool(server: &Server, workers: usize, items: usize) -> anyhow::Result<Duration> {
+async fn pool(server: &Here, workers: usize, items: usize) -> anyhow::Result<Duration> {
     let (queue, tallies) = (builder(server).connect().await?, Tallies::new());
     let tally = tallies.maker();
     let pool = WorkerPool::builder(&queue).workers(workers).start(move |_| Worker(tally()))?;

@@ -1,13 +1,8 @@
 //! What endpoints and items take, each measured in a process of its own; see `probe.rs`.
 
-use std::env;
-use std::process::Command;
-
-use anyhow::{Context, ensure};
-
 use super::Part;
 use super::probe::Probe;
-use crate::report::Target;
+use crate::report::{Line, Target};
 use crate::rounds::{Better, Contender, Effort, Figure, Measured, Row};
 
 /// Of floods. What is counted in bytes is the same each time.
@@ -19,10 +14,10 @@ const MIB: [Figure; 1] = [Figure { name: "", unit: "MiB", better: Better::Less }
 const ENDPOINTS: usize = 100_000;
 const QUEUED: usize = 1_000_000;
 
-pub(super) fn run(effort: Effort) -> anyhow::Result<Part> {
+pub(super) fn run(effort: Effort) -> Part {
     if !cfg!(target_os = "linux") {
         eprintln!("scale: memory is left out: it is read from /proc, which only Linux has");
-        return Ok(Part::default());
+        return Part::default();
     }
     let mut part = Part::default();
     let endpoints = effort.items(ENDPOINTS);
@@ -33,61 +28,52 @@ pub(super) fn run(effort: Effort) -> anyhow::Result<Part> {
         ("a clone of a consumer", Probe::ClonesOfConsumer(endpoints), None),
         ("a queue without a bound, empty", Probe::Queues(endpoints), None),
     ] {
-        part.weigh(name, probe, endpoints, wanted)?;
+        part.weigh(name, probe, endpoints, wanted);
     }
     for items in [10, 100, 1_000, QUEUED] {
         let probe = Probe::Unbounded { queues: QUEUED / items, items };
         // The first block of cells is there for one item as for many.
         let wanted = (items >= 100).then_some(24.0);
-        part.weigh(&format!("a u64 of {items} in a queue without a bound"), probe, QUEUED, wanted)?;
+        part.weigh(&format!("a u64 of {items} in a queue without a bound"), probe, QUEUED, wanted);
     }
     for capacity in [100, 1_000, QUEUED] {
         let probe = Probe::Bounded { queues: QUEUED / capacity, capacity };
         // With the queue itself, which weighs more than 100 items.
         let wanted = (capacity >= 1_000).then_some(24.0);
-        part.weigh(&format!("a u64 in a full queue of {capacity}, with the queue"), probe, QUEUED, wanted)?;
+        part.weigh(&format!("a u64 in a full queue of {capacity}, with the queue"), probe, QUEUED, wanted);
     }
-    part.flood(effort)?;
-    Ok(part)
+    part.flood(effort);
+    part
 }
 
 impl Part {
     /// Bytes for each of `count`.
-    fn weigh(&mut self, name: &str, probe: Probe, count: usize, wanted: Option<f64>) -> anyhow::Result<()> {
-        let ours = Contender::new("", move || Ok(vec![run_apart(probe)? / count as f64]));
+    fn weigh(&mut self, name: &str, probe: Probe, count: usize, wanted: Option<f64>) {
+        let ours = Contender::new("", move || Ok(vec![probe.run_apart()? / count as f64]));
         let row = Row { name: format!("memory of {name}"), figures: &BYTES, ours: vec![ours], peers: Vec::new() };
-        let row = row.run(1)?;
+        let row = row.run_once();
         if let Some(wanted) = wanted {
-            let targets = row.iter().map(|line| Target::at_most(format!("bytes: {name}"), wanted, line.value.median));
-            self.targets.extend(targets);
+            let medians = row.iter().filter_map(Line::median);
+            self.targets.extend(medians.map(|median| Target::at_most(format!("bytes: {name}"), wanted, median)));
         }
         self.lines.extend(row);
-        Ok(())
     }
 
-    fn flood(&mut self, effort: Effort) -> anyhow::Result<()> {
+    fn flood(&mut self, effort: Effort) {
         const CAPACITY: usize = 1_000;
         let items = effort.items(200_000);
-        let mib = |probe| -> Measured { Ok(vec![run_apart(probe)? / f64::from(1 << 20)]) };
+        let mib = |probe: Probe| -> Measured { Ok(vec![probe.run_apart()? / f64::from(1 << 20)]) };
         let row = Row {
             name: format!("peak memory for {items} items of 1 KiB, capacity {CAPACITY}, slow consumer"),
             figures: &MIB,
             ours: vec![Contender::new("", move || mib(Probe::Flood { capacity: CAPACITY, items }))],
             peers: vec![Contender::new("actix do_send", move || mib(Probe::DoSendFlood { items })).lacking("no bound")],
         };
-        let row = row.run(effort.rounds(ROUNDS))?;
+        let row = row.run(effort.rounds(ROUNDS));
         // Each of the buffer's two boxes may come to hold as much.
         let what = format!("MiB at the peak, with a capacity of {CAPACITY} KiB");
-        self.targets.extend(row.iter().map(|line| Target::at_most(what.clone(), 3.0, line.value.median)));
+        let medians = row.iter().filter_map(Line::median);
+        self.targets.extend(medians.map(|median| Target::at_most(what.clone(), 3.0, median)));
         self.lines.extend(row);
-        Ok(())
     }
-}
-
-/// What the probe measured in a process of its own.
-fn run_apart(probe: Probe) -> anyhow::Result<f64> {
-    let output = Command::new(env::current_exe()?).arg("--probe").arg(serde_json::to_string(&probe)?).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let bytes = String::from_utf8(output.stdout)?;
-    bytes.trim().parse().with_context(|| format!("a probe said {bytes:?}"))
 }

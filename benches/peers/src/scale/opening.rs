@@ -6,14 +6,14 @@ use actix_iterable_queue::IterableQueue;
 use anyhow::ensure;
 
 use super::{MANY, Part};
-use crate::report::Target;
+use crate::report::{Line, Target};
 use crate::rounds::{Better, Contender, Effort, Figure, Measured, Row};
 
 const ROUNDS: usize = 15;
 const FIGURES: [Figure; 1] = [Figure { name: "", unit: "ns", better: Better::Less }];
 const ALONE: &str = "the same without others";
 
-pub(super) fn run(effort: Effort) -> anyhow::Result<Part> {
+pub(super) fn run(effort: Effort) -> Part {
     let times = effort.items(20_000);
     let mut part = Part::default();
     for what in [What::Producer, What::Consumer, What::CloneOfProducer, What::CloneOfConsumer] {
@@ -25,10 +25,11 @@ pub(super) fn run(effort: Effort) -> anyhow::Result<Part> {
                 ours: vec![Contender::new("", move || one_by_one(what, others, times))],
                 peers: if others == 0 { Vec::new() } else { vec![peer] },
             };
-            let row = row.run(effort.rounds(ROUNDS))?;
+            let row = row.run(effort.rounds(ROUNDS));
             if others > 0 {
                 let name = format!("ns to open and close {}, {others} others", what.name());
-                part.targets.extend(row.iter().map(|line| Target::at_most(name.clone(), 1000.0, line.value.median)));
+                let medians = row.iter().filter_map(Line::median);
+                part.targets.extend(medians.map(|median| Target::at_most(name.clone(), 1000.0, median)));
             }
             part.lines.extend(row);
         }
@@ -38,9 +39,9 @@ pub(super) fn run(effort: Effort) -> anyhow::Result<Part> {
             ours: vec![Contender::new("", move || all_at_once(what, MANY))],
             peers: Vec::new(),
         };
-        part.lines.extend(row.run(effort.rounds(ROUNDS))?);
+        part.lines.extend(row.run(effort.rounds(ROUNDS)));
     }
-    Ok(part)
+    part
 }
 
 #[derive(Clone, Copy)]

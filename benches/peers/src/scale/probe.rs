@@ -3,8 +3,10 @@
 //! Memory is what the system says that the process has: with all that the allocator adds. (An allocator
 //! that counts would leave that out, and slow down whatever else is measured.)
 
+use std::env;
 use std::fs;
 use std::hint::spin_loop;
+use std::process::{Command, Output};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,8 @@ use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue};
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::stack::Call;
+use super::call::Call;
+use crate::{children, numbers};
 
 /// Something that takes memory, on the heap or of the stack.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -50,6 +53,28 @@ pub(crate) enum Probe {
 impl Probe {
     pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
+    }
+
+    /// Returns what it measures in a process of its own.
+    pub(super) fn run_apart(self) -> anyhow::Result<f64> {
+        let output = self.output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        said(output)
+    }
+
+    /// Returns what it measures, or `None` if its process had too little stack and died of that.
+    pub(super) fn run_on_stack(self) -> anyhow::Result<Option<f64>> {
+        let output = self.output()?;
+        if output.status.success() {
+            return said(output).map(Some);
+        }
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(error.contains("overflowed its stack"), "{error}");
+        Ok(None)
+    }
+
+    fn output(self) -> anyhow::Result<Output> {
+        children::output(Command::new(env::current_exe()?).arg("--probe").arg(serde_json::to_string(&self)?))
     }
 
     /// How many bytes it took; at their peak for floods; before the call for stacks.
@@ -105,6 +130,11 @@ impl Probe {
     }
 }
 
+fn said(output: Output) -> anyhow::Result<f64> {
+    let bytes = String::from_utf8(output.stdout)?;
+    bytes.trim().parse().with_context(|| format!("a probe said {bytes:?}"))
+}
+
 /// What `count` of them take while all are there.
 fn taken_by<E, X: Into<anyhow::Error>>(count: usize, mut open: impl FnMut() -> Result<E, X>) -> anyhow::Result<u64> {
     let mut all = Vec::with_capacity(count);
@@ -136,7 +166,7 @@ fn flood<P: FnMut(Kilobyte) -> bool>(
     drop(put);
     let (count, sum) = account.recv_timeout(LIMIT).context("the worker did not end")?;
     let items = items as u64;
-    ensure!((count, sum) == (items, items * (items - 1) / 2), "{count} items came out, {items} went in");
+    numbers::check((count, sum), (items, items * (items - 1) / 2))?;
     Ok(peak - before)
 }
 

@@ -1,16 +1,18 @@
-//! `examples/checksum` against other parallel, recursive `sha256sum`s: whole programs against whole programs.
+//! The example `checksum` against other parallel, recursive `sha256sum`s: whole programs against whole programs.
 
 mod processes;
 mod rivals;
 mod trees;
 
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::report::{Line, Target, Theme};
 use crate::rounds::{Better, Contender, Effort, Figure, Row};
+use crate::trial::Failure;
 
-use processes::{Pipeline, checksum_program, is_here};
+use processes::{Pipeline, checksum_program, need};
 pub(crate) use rivals::Rival;
 use trees::{Files, Tree};
 
@@ -35,8 +37,7 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Theme> {
     }
     // The last row decides nothing: it says why the others are as they are.
     let targets = lines[..2].iter().filter_map(|line| {
-        let ratio = line.against(XARGS)?;
-        Some(Target::at_least(format!("{}, time of {XARGS} / ours", line.row), 1.0, ratio.median))
+        Some(Target::at_least(format!("{}, time of {XARGS} / ours", line.row), 1.0, line.against(XARGS)?))
     });
     let targets = targets.collect();
     Ok(Theme {
@@ -48,51 +49,51 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Theme> {
 }
 
 struct Walkers {
-    checksum: String,
+    checksum: Result<String, Failure>,
     /// This very program, which is some of the peers, too.
     rivals: String,
-    has_find: bool,
-    has_sha256sum: bool,
+    find: Result<(), Failure>,
+    sha256sum: Result<(), Failure>,
 }
 
 impl Walkers {
     fn of_this_machine() -> anyhow::Result<Self> {
         Ok(Self {
-            checksum: checksum_program()?,
+            checksum: checksum_program().map_err(Failure::from),
             rivals: std::env::current_exe()?.to_string_lossy().into_owned(),
-            has_find: is_here("find") && is_here("xargs"),
-            has_sha256sum: is_here("sha256sum"),
+            find: need(&["find", "xargs"]),
+            sha256sum: need(&["sha256sum"]),
         })
     }
 
     fn row(&self, files: Files, threads: usize, effort: Effort) -> anyhow::Result<Vec<Line>> {
+        const RATES: [Figure; 1] = [Figure { name: "", unit: "MB/s", better: Better::More }];
         let tree = Tree::plant(files)?;
         let top = tree.top();
         let bytes = files.bytes as f64 * files.count as f64;
-        let rates: &[Figure] = &[Figure { name: "", unit: "MB/s", better: Better::More }];
-        let contender = |name, pipeline: Pipeline| {
-            let tree = &tree;
+        let contender = |name, pipeline: Result<Pipeline, Failure>| {
+            let sums = Arc::clone(&tree.sums);
             Contender::new(name, move || {
-                let (time, lines) = pipeline.run()?;
-                tree.check(lines)?;
+                let (time, lines) = pipeline.as_ref().map_err(Failure::clone)?.run()?;
+                sums.check(&lines)?;
                 Ok(vec![rate(bytes, time)])
             })
         };
 
         let count = threads.to_string();
-        let ours = contender("", Pipeline::of([&self.checksum, "--workers", &count, "--", top]));
-        let mut peers = Vec::new();
-        if self.has_find {
-            if self.has_sha256sum {
-                let pipeline = find(top, files, threads, &["sha256sum"]);
-                peers.push(contender(XARGS, pipeline).lacking("no progress, no summary"));
-            }
-            let pipeline = find(top, files, threads, &[&self.rivals, "hash"]);
-            peers.push(contender(XARGS_SAME, pipeline).lacking("a sha256sum made with the library that ours has"));
-        }
-        let pipeline = Pipeline::of([&self.rivals, "walk", "--threads", &count, top]);
-        peers.push(contender(IGNORE, pipeline).lacking("no progress, no summary; a panic ends it"));
-        Row { name: name(files, threads), figures: rates, ours: vec![ours], peers }.run(effort.rounds(ROUNDS))
+        let ours = self.checksum.clone();
+        let ours = ours.map(|program| Pipeline::of([&*program, "--workers", &count, "--", top]));
+        let find = self.find.clone();
+        let plain = find.clone().and(self.sha256sum.clone()).map(|()| find_and(top, files, threads, &["sha256sum"]));
+        let same = find.map(|()| find_and(top, files, threads, &[&self.rivals, "hash"]));
+        let ignore = Pipeline::of([&self.rivals, "walk", "--threads", &count, top]);
+        let peers = vec![
+            contender(XARGS, plain).lacking("no progress, no summary"),
+            contender(XARGS_SAME, same).lacking("a sha256sum made with the library that ours has"),
+            contender(IGNORE, Ok(ignore)).lacking("no progress, no summary; a panic ends it"),
+        ];
+        let row = Row { name: name(files, threads), figures: &RATES, ours: vec![contender("", ours)], peers };
+        Ok(row.run(effort.rounds(ROUNDS)))
     }
 }
 
@@ -100,7 +101,7 @@ impl Walkers {
 ///
 /// Without `-n`, xargs would give all of a few files to a single process. Eight processes for each
 /// thread even out well, and starting them takes little time.
-fn find(top: &str, files: Files, threads: usize, hash: &[&str]) -> Pipeline {
+fn find_and(top: &str, files: Files, threads: usize, hash: &[&str]) -> Pipeline {
     let share = files.count.div_ceil(8 * threads).to_string();
     let threads = threads.to_string();
     let xargs = ["xargs", "-0", "-n", &share, "-P", &threads];

@@ -125,7 +125,7 @@ impl<T: Payload> Remote<T> for Link<T> {
     fn encode_again(&self, item: &T) -> Vec<u8> {
         // As above.
         let mut encoded = Err("it panicked".to_owned());
-        quietly("writing an item that failed", || encoded = json::of_item(item));
+        quietly("writing an item that was given back", || encoded = json::of_item(item));
         self.fitting(encoded).unwrap_or_else(|error| {
             let label = &self.label;
             log::error!("{label}: an item cannot be written as it is now, and comes back as it was put: {error}");

@@ -1,7 +1,8 @@
-//! The message of a worker's panic, for the leases that it dropped.
+//! Leases that are dropped with the work on them, held back until it is known why.
 //!
-//! A lease that a panic drops cannot know the panic's message yet. So the pool catches the panics of its workers, and the
-//! leases that a panic drops are held back until its message is known.
+//! A lease that a panic drops cannot know the panic's message yet. One that is dropped with a future cannot know that the
+//! future's time was over. So the pool catches the panics of its workers, and what a panic or a timeout drops is held back
+//! here until the reason is known.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,21 +14,30 @@ use crate::sync::Mutex;
 use crate::sync::thread::{self, ThreadId};
 
 /// Holds back the leases of one consumer while its worker is polled. Boxed, as most consumers have no worker.
-pub(crate) struct PanicCapture<L>(Mutex<Option<Box<HeldBack<L>>>>);
+pub(crate) struct HoldBack<L>(Mutex<Option<Box<HeldBack<L>>>>);
 
 /// Leases that are held back while the worker is polled.
 struct HeldBack<L> {
-    /// The thread that polls the worker. Leases dropped by panics of other threads are not held back.
+    /// The thread that polls the worker. What other threads drop is not held back.
     thread: ThreadId,
-    /// The worker has panicked, and is being dropped.
-    panicked: bool,
-    /// Leases dropped by the panic itself.
-    during_panic: Vec<L>,
-    /// Leases dropped with the worker after that.
+    stage: Stage,
+    /// Leases dropped by the panic itself, or by the timeout.
+    caused: Vec<L>,
+    /// Leases dropped with the worker after a panic.
     after_panic: Vec<L>,
 }
 
-impl<L> PanicCapture<L> {
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// The worker is polled.
+    Polled,
+    /// The worker has panicked, and is being dropped.
+    Panicked,
+    /// A handler's future has timed out, and is being dropped.
+    TimedOut,
+}
+
+impl<L> HoldBack<L> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(None))
     }
@@ -36,19 +46,30 @@ impl<L> PanicCapture<L> {
         change(&mut lock(&self.0))
     }
 
-    /// Holds back a lease that is dropped unsettled, if its worker is panicking. Returns whether it did.
+    /// Begins to hold back what this thread drops. Returns what was held back until now: a future may time out while the
+    /// worker that it belongs to is polled.
+    fn begin(&self, stage: Stage) -> Option<Box<HeldBack<L>>> {
+        let thread = thread::current().id();
+        let none = HeldBack { thread, stage, caused: Vec::new(), after_panic: Vec::new() };
+        self.held_back(|held| held.replace(Box::new(none)))
+    }
+
+    /// Returns what was held back since `begin`, and goes on with what was held back before.
+    fn finish(&self, before: Option<Box<HeldBack<L>>>) -> Option<Box<HeldBack<L>>> {
+        self.held_back(|held| std::mem::replace(held, before))
+    }
+
+    /// Holds back a lease that is dropped unsettled, if its worker is panicking or its handler's future has timed out.
+    /// Returns whether it did.
     pub(crate) fn hold(&self, lease: impl FnOnce() -> L) -> bool {
-        self.held_back(|held| match held {
-            Some(held) if held.thread != thread::current().id() => false,
-            Some(held) if held.panicked => {
-                held.after_panic.push(lease());
-                true
+        self.held_back(|held| {
+            let Some(held) = held.as_mut().filter(|held| held.thread == thread::current().id()) else { return false };
+            match held.stage {
+                Stage::Polled if !thread::panicking() => return false,
+                Stage::Polled | Stage::TimedOut => held.caused.push(lease()),
+                Stage::Panicked => held.after_panic.push(lease()),
             }
-            Some(held) if thread::panicking() => {
-                held.during_panic.push(lease());
-                true
-            }
-            _ => false,
+            true
         })
     }
 
@@ -62,15 +83,13 @@ impl<L> PanicCapture<L> {
         end: impl Fn(L, Option<&str>),
     ) -> Poll<Result<(), String>> {
         let Some(running) = worker else { return Poll::Ready(Ok(())) };
-        let thread = thread::current().id();
-        let none = HeldBack { thread, panicked: false, during_panic: Vec::new(), after_panic: Vec::new() };
-        self.held_back(|held| *held = Some(Box::new(none)));
+        let before = self.begin(Stage::Polled);
         let polled = catch_unwind(AssertUnwindSafe(|| poll(running)));
         let result = match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => Poll::Ready(catch_unwind(AssertUnwindSafe(|| drop(worker.take())))),
             Err(panic) => {
-                self.held_back(|held| held.iter_mut().for_each(|held| held.panicked = true));
+                self.held_back(|held| held.iter_mut().for_each(|held| held.stage = Stage::Panicked));
                 // A second panic would say less than the first.
                 quietly("the drop of a worker that panicked", || drop(worker.take()));
                 Poll::Ready(Err(panic))
@@ -78,12 +97,22 @@ impl<L> PanicCapture<L> {
         };
         let result = result.map_err(message);
         // A worker that lives may have caught a panic itself.
-        if let Some(held) = self.held_back(Option::take) {
+        if let Some(held) = self.finish(before) {
             let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
-            held.during_panic.into_iter().for_each(|lease| end(lease, panic));
+            held.caused.into_iter().for_each(|lease| end(lease, panic));
             held.after_panic.into_iter().for_each(|lease| end(lease, None));
         }
         result
+    }
+
+    /// Drops a future that has timed out, and catches a panic of its drop. Then `end` is called for each lease that was
+    /// dropped with it.
+    pub(crate) fn drop_timed_out<F>(&self, future: F, end: impl Fn(L)) {
+        let before = self.begin(Stage::TimedOut);
+        quietly("the drop of a handler's future that timed out", || drop(future));
+        if let Some(held) = self.finish(before) {
+            held.caused.into_iter().for_each(end);
+        }
     }
 }
 
@@ -179,5 +208,25 @@ mod tests {
         assert_eq!(polled, Poll::Ready(Err("boom".to_owned())));
         assert_eq!((worker.is_none(), queue.len()), (true, 2));
         assert!(consumer.slot().row.first_warning());
+    }
+
+    /// An actor's future times out while the actor is polled, and after that the actor panics.
+    #[test]
+    fn d3_a_timeout_in_the_middle_of_a_poll_hides_no_panic_after_it() {
+        let queue = IterableQueue::builder().max_attempts(1).build().unwrap();
+        let mut letters = queue.dead_letters().unwrap();
+        let (producer, mut consumer) = queue.split().unwrap();
+        (0..2).for_each(|n| producer.try_put(n).unwrap());
+        let mut worker = Some([consumer.try_lease().ok(), consumer.try_lease().ok()]);
+        let slot = std::sync::Arc::clone(consumer.slot());
+        let polled = slot.poll_caught(&mut worker, |[silent, poison]| {
+            slot.drop_timed_out(silent.take(), "no end");
+            let _in_hand = poison.take();
+            panic!("boom");
+        });
+        assert_eq!(polled, Poll::Ready(Err("boom".to_owned())));
+        let mut letter = || letters.try_get().map(|letter| (letter.item, letter.error, letter.panic)).unwrap();
+        assert_eq!(letter(), (0, Some("no end".to_owned()), None));
+        assert_eq!(letter(), (1, None, Some("boom".to_owned())));
     }
 }

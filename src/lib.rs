@@ -23,6 +23,9 @@
 //! # Ok::<(), actix_iterable_queue::error::OpenError>(())
 //! ```
 //!
+//! To lease items on threads, give a function to [`spawn_workers`](IterableQueue::spawn_workers): as in a pool (below), what
+//! it returns decides, and a panic costs its item an attempt.
+//!
 //! **Futures** wait on any executor. A consumer is also a stream, and a producer can become a sink:
 //!
 //! ```
@@ -173,7 +176,7 @@
 //! | | | | drop it | [`Unregister`](message::Unregister) |
 //! | [`IterableQueue`] | | | [`producer`](IterableQueue::producer), [`producer_named`](IterableQueue::producer_named) | [`OpenProducer`](message::OpenProducer) |
 //! | | | | [`consumer`](IterableQueue::consumer), [`consumer_named`](IterableQueue::consumer_named) | [`OpenConsumer`](message::OpenConsumer) |
-//! | | | | [`spawn_workers`](IterableQueue::spawn_workers) | |
+//! | | | | [`spawn_workers`](IterableQueue::spawn_workers), [`spawn_workers_with`](IterableQueue::spawn_workers_with) | |
 //! | | | | [`seal`](IterableQueue::seal) | [`Seal`](message::Seal) |
 //! | | [`drained`](IterableQueue::drained) | [`blocking_drained`](IterableQueue::blocking_drained), [`_timeout`](IterableQueue::blocking_drained_timeout), [`_deadline`](IterableQueue::blocking_drained_deadline) | [`state`](IterableQueue::state) | [`Drained`] |
 //! | | | | [`snapshot`](IterableQueue::snapshot) | [`Inspect`](message::Inspect) |

@@ -8,7 +8,7 @@
 //! - `batch.rs`: several items in one call
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
-//! - `workers.rs`: threads that work on items with a function
+//! - `workers.rs`: threads that work on items with a function, and `crew.rs`: what they do
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `flush.rs`: waiting until the other processes know
 
 mod accessors;
@@ -17,6 +17,7 @@ mod block;
 mod blocking;
 mod closed;
 mod consumer;
+mod crew;
 mod dead_letters;
 mod deadline;
 mod flush;

@@ -6,16 +6,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use super::block::{Operation, block_without_limit};
-use super::consumer::Consumer;
-use super::line_wait::LineWait;
+use super::crew::{Crew, Running};
 use super::open::PoolClaim;
-use crate::error::{Death, PoolError};
+use crate::error::PoolError;
 use crate::lock::lock;
-use crate::one_line::OneLine;
-use crate::queue::{
-    IntoVerdict, Item, IterableQueue, Line, PoolReport, Shared, WorkerReport, WorkerTally, count, drop_quietly,
-};
-use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use crate::queue::{IntoVerdict, Item, IterableQueue, PoolReport, WorkerReport, drop_quietly};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{self, Mutex};
 
@@ -31,15 +26,6 @@ pub struct WorkerThreads<T> {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the threads share with their handle.
-struct Crew<T> {
-    queue: Arc<Shared<T>>,
-    /// By the worker's index.
-    tallies: Vec<Mutex<WorkerTally>>,
-    /// How many threads have not ended.
-    running: AtomicUsize,
-}
-
 impl<T: Send + 'static> IterableQueue<T> {
     /// Starts threads that work on the items, each on one item at a time.
     ///
@@ -49,13 +35,15 @@ impl<T: Send + 'static> IterableQueue<T> {
     ///
     /// The threads end when the queue has, however it ended; the function is dropped with the last of them. So it may hold
     /// the producer of a second queue, and that queue ends after this one. In snapshots and blockers the workers are
-    /// `worker-0`, `worker-1` and so on, and the threads are named after the queue and these.
+    /// `worker-0`, `worker-1` and so on, and the threads have these names, too: `worker-0 of mails`.
     ///
     /// To put into the same queue, the function uses [`put_child`](Item::put_child): with a producer, all threads may come
     /// to wait for room that only they could make.
     ///
-    /// [`WorkerPool`](crate::WorkerPool) has workers that can be resized, paused and told to leave, and restarts them. It
-    /// needs actix.
+    /// There is no restart limit, as a thread is never restarted: an item panics at most as often as it has attempts. A
+    /// function that wants to give up calls [`abort`](IterableQueue::abort), on what a [`WeakQueue`](crate::WeakQueue)
+    /// upgrades to. [`WorkerPool`](crate::WorkerPool) has such limits, and workers that can be resized, paused and told to
+    /// leave. It needs actix.
     ///
     /// # Errors
     ///
@@ -91,24 +79,75 @@ impl<T: Send + 'static> IterableQueue<T> {
         F: Fn(&Item<T>) -> R + Send + Sync + 'static,
         R: IntoVerdict,
     {
+        self.spawn_workers_with(threads, |_index| (), move |(), item| work(item))
+    }
+
+    /// Starts threads as [`spawn_workers`](IterableQueue::spawn_workers) does, with something that each makes for itself: a
+    /// connection, a buffer.
+    ///
+    /// `init` is called with the worker's index, on the worker's thread. After a panic of the function what it made is
+    /// dropped, and `init` is called again. If `init` panics, no item has failed: the panic is counted, and `init` is called
+    /// again after a pause, from 10 ms up to 10 s as it goes on panicking. What it made is dropped on the worker's thread
+    /// before [`join`](WorkerThreads::join) returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_workers`](IterableQueue::spawn_workers).
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::prelude::*;
+    ///
+    /// let queue = IterableQueue::bounded(100);
+    /// let workers = queue.spawn_workers_with(
+    ///     2,
+    ///     |_index| Vec::with_capacity(1024), // a buffer for each thread
+    ///     |buffer, line: &Item<String>| {
+    ///         buffer.clear();
+    ///         buffer.extend_from_slice(line.as_bytes());
+    ///     },
+    /// )?;
+    /// queue.producer()?.blocking_put("a line".to_owned())?;
+    /// queue.seal();
+    /// assert_eq!(workers.join().totals.acked, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_workers_with<S, R, I, F>(
+        &self,
+        threads: usize,
+        init: I,
+        work: F,
+    ) -> Result<WorkerThreads<T>, PoolError>
+    where
+        I: Fn(usize) -> S + Send + Sync + 'static,
+        F: Fn(&mut S, &Item<T>) -> R + Send + Sync + 'static,
+        R: IntoVerdict,
+    {
         assert!(threads > 0, "IterableQueue::spawn_workers: 0 threads: give at least 1");
         let claim = PoolClaim::on(Arc::clone(self.shared()))?;
         let crew = Arc::new(Crew::new(claim.shared(), threads));
-        let work = sync::Arc::new(work);
+        let functions = sync::Arc::new((init, work));
         // Locked until all threads have started. Each begins by taking its consumer from here, and ends if there is none.
         let consumers = Arc::new(Mutex::new(Vec::new()));
         let mut not_yet = lock(&consumers);
         let mut handles = Vec::with_capacity(threads);
         for index in 0..threads {
-            let (crew, work, consumers) = (Arc::clone(&crew), sync::Arc::clone(&work), Arc::clone(&consumers));
+            let (crew, functions, consumers) =
+                (Arc::clone(&crew), sync::Arc::clone(&functions), Arc::clone(&consumers));
             let builder = thread::Builder::new().name(crew.thread_name(index));
             let spawned = builder.spawn(move || {
                 let _running = Running(&crew);
                 let consumer = lock(&consumers).get_mut(index).and_then(Option::take);
                 if let Some(consumer) = consumer {
-                    crew.work(index, consumer, &*work);
+                    crew.work(index, consumer, &functions.0, &functions.1);
                 }
-                drop_quietly(work);
+                drop_quietly(functions);
             });
             match spawned {
                 Ok(handle) => handles.push(handle),
@@ -183,88 +222,6 @@ impl<T> fmt::Debug for WorkerThreads<T> {
             .field("threads", &self.threads.len())
             .finish_non_exhaustive()
     }
-}
-
-impl<T> Crew<T> {
-    fn new(queue: &Arc<Shared<T>>, threads: usize) -> Self {
-        let tallies = (0..threads).map(|index| Mutex::new(WorkerTally::new(worker_name(index)))).collect();
-        Self { queue: Arc::clone(queue), tallies, running: AtomicUsize::new(threads) }
-    }
-
-    fn thread_name(&self, index: usize) -> String {
-        let worker = worker_name(index);
-        match &self.queue.name {
-            // A thread's name must not have a NUL.
-            Some(name) => format!("{} {worker}", OneLine(name)),
-            None => format!("{} {worker}", self.queue.id),
-        }
-    }
-
-    fn open(&self, index: usize, claim: &PoolClaim<T>) -> Consumer<T> {
-        let consumer = claim.consumer(&worker_name(index));
-        lock(&self.tallies[index]).add_run(Arc::clone(&consumer.slot().row));
-        consumer
-    }
-
-    fn workers(&self) -> Vec<WorkerReport> {
-        self.tallies.iter().map(|tally| lock(tally).report()).collect()
-    }
-
-    /// `None` before the end.
-    fn report(&self) -> Option<PoolReport> {
-        if self.running.load(SeqCst) > 0 {
-            return None;
-        }
-        self.queue.ended().map(|drained| PoolReport::new(drained, self.workers()))
-    }
-
-    /// Waits for the end. The queue's end wakes the line, and so does the last thread.
-    fn end(&self) -> impl Operation<Output = PoolReport> {
-        LineWait::new(&self.queue, Line::Watchers, |_| self.report())
-    }
-}
-
-impl<T: Send + 'static> Crew<T> {
-    /// Works on items until the queue has ended.
-    fn work<R: IntoVerdict>(&self, index: usize, mut consumer: Consumer<T>, work: impl Fn(&Item<T>) -> R) {
-        let slot = Arc::clone(consumer.slot());
-        while let Some(item) = consumer.blocking_lease() {
-            // The closure owns the item, so a panic drops it in there.
-            let caught = slot.run_caught(|| {
-                let verdict = work(&item).into_verdict();
-                verdict.settle(item);
-            });
-            if let Err(panic) = caught {
-                self.count_panic(index, panic);
-            }
-        }
-    }
-
-    fn count_panic(&self, index: usize, panic: String) {
-        let text = OneLine(&panic).to_string();
-        let panics = lock(&self.tallies[index]).count_death(Death::Panicked(panic));
-        // An item may panic as often as it has attempts, and there may be any number of such items.
-        if panics.is_power_of_two() {
-            let times = count(panics, "panic");
-            let (queue, worker) = (self.queue.label(), worker_name(index));
-            log::warn!("{queue}: {worker} panicked: {text}; it goes on with the next item ({times} so far)");
-        }
-    }
-}
-
-/// Counts a thread as running until it is dropped.
-struct Running<'a, T>(&'a Crew<T>);
-
-impl<T> Drop for Running<'_, T> {
-    fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, SeqCst) == 1 {
-            self.0.queue.notify_all(Line::Watchers);
-        }
-    }
-}
-
-fn worker_name(index: usize) -> String {
-    format!("worker-{index}")
 }
 
 /// Joins threads that are about to end.

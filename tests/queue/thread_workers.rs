@@ -132,6 +132,66 @@ fn a6_what_panics_beside_a_function_does_not_end_its_thread() {
     });
 }
 
+/// What `init` makes belongs to one thread, and a panic of the function costs it, too.
+#[test]
+fn a6_each_thread_makes_a_state_and_makes_it_again_after_a_panic() {
+    struct State(usize, thread::ThreadId, u32, Arc<Mutex<Vec<(usize, u32)>>>);
+    impl Drop for State {
+        fn drop(&mut self) {
+            assert_eq!(self.1, thread::current().id());
+            self.3.lock().unwrap().push((self.0, self.2));
+            panic!("so does the drop of a state");
+        }
+    }
+    within_watchdog(|| {
+        let (queue, letters) = filled(10, 1);
+        let dropped = Arc::new(Mutex::new(Vec::new()));
+        let states = Arc::clone(&dropped);
+        let workers = queue.spawn_workers_with(
+            1,
+            move |index| State(index, thread::current().id(), 0, Arc::clone(&states)),
+            |state, item: &Item<u32>| {
+                state.2 += 1;
+                assert_ne!(**item, 3, "the function panics");
+            },
+        );
+        queue.seal();
+        let report = workers.unwrap().join();
+        assert_eq!((report.totals.acked, report.totals.failed, report.totals.deaths), (9, 1, 1));
+        assert_eq!(sorted(letters)[0].panic.as_deref().map(|text| text.contains("the function panics")), Some(true));
+        assert_eq!(*dropped.lock().unwrap(), [(0, 4), (0, 6)]);
+        assert_conserved(&queue);
+    });
+}
+
+#[test]
+fn a6_where_a_state_cannot_be_made_no_item_fails_and_it_is_tried_again() {
+    within_watchdog(|| {
+        let (queue, _letters) = filled(5, 1);
+        let calls = AtomicUsize::new(0);
+        let init = move |_| assert!(calls.fetch_add(1, SeqCst) >= 3, "no database");
+        let workers = queue.spawn_workers_with(1, init, |(), _: &Item<u32>| ()).unwrap();
+        queue.seal();
+        let report = workers.join();
+        assert_eq!((report.totals.acked, report.totals.failed, report.totals.deaths), (5, 0, 3));
+        assert_eq!(report.workers[0].last_death, Some(Death::Panicked("no database".to_owned())));
+    });
+}
+
+/// It waits for its next try, which an end makes needless.
+#[test]
+fn d8_an_end_does_not_wait_for_a_state_that_cannot_be_made() {
+    within_watchdog(|| {
+        let (queue, _letters) = filled(5, 1);
+        let init = |_| -> () { panic!("no database") };
+        let workers = queue.spawn_workers_with(2, init, |(), _: &Item<u32>| ()).unwrap();
+        until(|| workers.workers().iter().all(|worker| worker.totals.deaths > 0));
+        assert_eq!(queue.abort().len(), if backend::is_redis() { 0 } else { 5 });
+        let report = workers.join();
+        assert_eq!((report.drained.outcome, report.totals.acked), (Outcome::Aborted, 0));
+    });
+}
+
 #[test]
 fn a6_the_log_warns_of_panics_now_and_then_and_of_no_forgotten_ack() {
     within_watchdog(|| {
@@ -250,8 +310,11 @@ fn c3_a_queue_that_is_sealed_or_has_ended_starts_no_threads() {
 #[test]
 fn a2_no_threads_is_a_mistake() {
     let queue = IterableQueue::unbounded();
-    let said = panic_of(|| queue.spawn_workers(0, |_: &Item<u32>| ()));
-    assert!(said.starts_with("IterableQueue::spawn_workers: 0 threads"), "{said}");
+    let without = panic_of(|| queue.spawn_workers(0, |_: &Item<u32>| ()));
+    let with = panic_of(|| queue.spawn_workers_with(0, |_| (), |(), _: &Item<u32>| ()));
+    for said in [without, with] {
+        assert!(said.starts_with("IterableQueue::spawn_workers: 0 threads"), "{said}");
+    }
     assert!(queue.snapshot().consumers.is_empty());
 }
 
@@ -353,7 +416,7 @@ fn threads_are_named_after_their_queue_and_worker() {
             queue.producer().unwrap().blocking_put(0).unwrap();
             queue.seal();
             workers.unwrap().join();
-            assert_eq!(*names.lock().unwrap(), [format!("{prefix} worker-0")]);
+            assert_eq!(*names.lock().unwrap(), [format!("worker-0 of {prefix}")]);
         }
     });
 }

@@ -93,19 +93,6 @@ impl<T> Slot<T> {
     pub(crate) fn drop_timed_out<F>(&self, future: F, reason: &str) {
         self.held_back.drop_timed_out(future, |lease| lease.fail(reason));
     }
-
-    /// Runs work on a lease of this consumer, which it owns, as [`poll_caught`](Slot::poll_caught) polls a worker.
-    pub(crate) fn run_caught(&self, work: impl FnOnce()) -> Result<(), String> {
-        let mut work = Some(Some(work));
-        let polled = self.poll_caught(&mut work, |work| {
-            if let Some(work) = work.take() {
-                work();
-            }
-            Poll::Ready(())
-        });
-        let Poll::Ready(result) = polled else { unreachable!("it is never pending") };
-        result
-    }
 }
 
 impl<T> fmt::Debug for Slot<T> {

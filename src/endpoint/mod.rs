@@ -9,6 +9,7 @@
 //! - `batch.rs`: several items in one call
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
+//! - `workers.rs`: threads that work on items with a function, and `crew.rs`: what they do
 //! - `dead_letters.rs`: readers of dead letters; `kept_letters.rs`: what is done with those that no reader has asked for
 //! - `shutdown.rs`: a queue's way to its end; `left.rs`: what comes back after it; `flush.rs`: waiting until the other
 //!   processes know
@@ -20,6 +21,7 @@ mod block;
 mod blocking;
 mod closed;
 mod consumer;
+mod crew;
 mod dead_letters;
 mod deadline;
 mod flush;
@@ -35,6 +37,7 @@ mod permit;
 mod producer;
 mod shutdown;
 mod unconfirmed;
+mod workers;
 
 pub(crate) use self::ask::{PendingAnswer, refused_ask};
 pub use self::consumer::Consumer;
@@ -48,3 +51,4 @@ pub(crate) use self::open::PoolClaim;
 pub use self::permit::Permit;
 pub use self::producer::Producer;
 pub(crate) use self::shutdown::shutdown;
+pub use self::workers::WorkerThreads;

@@ -16,7 +16,7 @@ use super::worker::{SpawnWorker, WorkerTask};
 use crate::actor::assert_max_in_flight;
 use crate::backoff::Backoff;
 use crate::endpoint::{LeftClaim, PoolClaim};
-use crate::error::{OpenError, PoolError};
+use crate::error::PoolError;
 use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
 
 impl<T> WorkerPool<T> {
@@ -249,7 +249,7 @@ impl<T> WorkerPoolBuilder<T> {
         if !settings.arbiters.iter().all(ArbiterHandle::alive) {
             return Err(PoolError::ArbiterStopped);
         }
-        let claim = PoolClaim::on(Arc::clone(&queue)).map_err(refused)?;
+        let claim = PoolClaim::on(Arc::clone(&queue))?;
         let queue = Arc::new(LeftClaim::on(queue));
 
         let factory = Arc::new(factory);
@@ -270,13 +270,6 @@ impl<T> WorkerPoolBuilder<T> {
         }
         supervisor_arbiter.spawn(supervisor.run());
         Ok(WorkerPool { queue, roster, events, result })
-    }
-}
-
-fn refused(error: OpenError) -> PoolError {
-    match error {
-        OpenError::Sealed => PoolError::Sealed,
-        OpenError::Ended => PoolError::Ended,
     }
 }
 

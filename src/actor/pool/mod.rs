@@ -6,14 +6,13 @@
 //! - `function.rs`: workers that are functions
 //! - `worker.rs`: one worker; `time_limit.rs`: how long its handlers' futures may take; `exit.rs`: how the supervisor hears of
 //!   its end
-//! - `roster.rs`: what handles and the supervisor share; `report.rs`: what the workers did
+//! - `roster.rs`: what handles and the supervisor share
 
 mod arbiters;
 mod builder;
 mod exit;
 mod function;
 mod handle;
-mod report;
 mod restart_policy;
 mod roster;
 mod supervisor;
@@ -23,4 +22,3 @@ mod worker_slot;
 
 pub use self::builder::WorkerPoolBuilder;
 pub use self::handle::WorkerPool;
-pub use self::report::{PoolReport, WorkerReport, WorkerTotals};

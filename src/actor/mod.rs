@@ -21,7 +21,9 @@ mod watch;
 pub use consume::ConsumeExt;
 #[cfg(feature = "testing")]
 pub(crate) use consume::consume_and_notify;
-pub use pool::{PoolReport, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals};
+pub use pool::{
+    PoolReport, ScalingReport, ScalingStep, WorkerCount, WorkerPool, WorkerPoolBuilder, WorkerReport, WorkerTotals,
+};
 pub use queue_actor::QueueActor;
 
 /// Refuses a limit of 0, with which a consumer would never be handed an item.

@@ -60,7 +60,7 @@ pub(crate) use store::driver::LocalStatus;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
 pub(crate) use store::take::{Take, Taken};
-pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused, start_timer};
+pub(crate) use store::{Mark, NotPut, Ready, Receipt, Store, not_put, refused, start_timer};
 pub(crate) use waiting::lines::{Line, Place};
 pub(crate) use waiting::turns::Turn;
 pub(crate) use waiting::wait::Waiting;

@@ -1,7 +1,9 @@
 //! What the workers of a pool did.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use crate::error::{Death, PoolFailure};
 use crate::queue::{ConsumerRow, Drained};
@@ -45,13 +47,49 @@ pub struct PoolReport {
     pub workers: Vec<WorkerReport>,
     /// The sums over all workers.
     pub totals: WorkerTotals,
+    /// How the pool grew and shrank by itself.
+    pub scaling: ScalingReport,
+}
+
+/// How a pool grew and shrank by itself. Returned by [`WorkerPool::scaling`](crate::WorkerPool::scaling), and part of a
+/// [`PoolReport`].
+///
+/// What [`resize`](crate::WorkerPool::resize) changed counts only in `workers` and `most`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScalingReport {
+    /// How many workers the pool has, or had when it ended. One that died and will be replaced counts; one that was told to
+    /// leave does not, also if it still works on its last items.
+    pub workers: usize,
+    /// The largest number of workers that the pool has had.
+    pub most: usize,
+    /// When it first had that many, in time since the start of the pool.
+    pub most_after: Duration,
+    /// How many workers it has added in all.
+    pub added: u64,
+    /// How many workers it has told to leave in all.
+    pub removed: u64,
+    /// The last 32 times that it grew or shrank, the latest at the end.
+    pub last: Vec<ScalingStep>,
+}
+
+/// One time that a pool grew or shrank by itself, in a [`ScalingReport`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScalingStep {
+    /// When, in time since the start of the pool.
+    pub after: Duration,
+    /// The number of workers before.
+    pub from: usize,
+    /// The number of workers after that.
+    pub to: usize,
 }
 
 /// How a pool ended.
 pub(super) type PoolResult = Result<PoolReport, PoolFailure>;
 
 impl PoolReport {
-    pub(super) fn new(drained: Drained, workers: Vec<WorkerReport>) -> Self {
+    pub(super) fn new(drained: Drained, workers: Vec<WorkerReport>, scaling: ScalingReport) -> Self {
         let mut totals = WorkerTotals::default();
         for worker in &workers {
             totals.acked += worker.totals.acked;
@@ -60,7 +98,47 @@ impl PoolReport {
             totals.timed_out += worker.totals.timed_out;
             totals.deaths += worker.totals.deaths;
         }
-        Self { drained, workers, totals }
+        Self { drained, workers, totals, scaling }
+    }
+}
+
+/// How many steps a report has.
+const MAX_STEPS: usize = 32;
+
+/// The number of a pool's workers, and how it changed.
+#[derive(Debug)]
+pub(super) struct ScalingLog {
+    began: Instant,
+    steps: VecDeque<ScalingStep>,
+    /// All but the steps.
+    report: ScalingReport,
+}
+
+impl ScalingLog {
+    pub(super) fn new() -> Self {
+        let report =
+            ScalingReport { workers: 0, most: 0, most_after: Duration::ZERO, added: 0, removed: 0, last: Vec::new() };
+        Self { began: Instant::now(), steps: VecDeque::new(), report }
+    }
+
+    pub(super) fn set_workers(&mut self, workers: usize) {
+        self.report.workers = workers;
+        if workers > self.report.most {
+            (self.report.most, self.report.most_after) = (workers, self.began.elapsed());
+        }
+    }
+
+    pub(super) fn count(&mut self, from: usize, to: usize) {
+        self.report.added += to.saturating_sub(from) as u64;
+        self.report.removed += from.saturating_sub(to) as u64;
+        if self.steps.len() == MAX_STEPS {
+            self.steps.pop_front();
+        }
+        self.steps.push_back(ScalingStep { after: self.began.elapsed(), from, to });
+    }
+
+    pub(super) fn report(&self) -> ScalingReport {
+        ScalingReport { last: self.steps.iter().copied().collect(), ..self.report.clone() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::report::{WorkerReport, WorkerTally};
+use super::report::{ScalingLog, ScalingReport, WorkerReport, WorkerTally};
 use crate::error::Death;
 use crate::lock::lock;
 use crate::queue::{ConsumerRow, drop_quietly};
@@ -19,6 +19,7 @@ struct RosterState<T> {
     closed: bool,
     /// By the worker's index.
     workers: Vec<RosterEntry>,
+    scaling: ScalingLog,
     /// What the queue held when the pool gave up and aborted it.
     left: Vec<T>,
 }
@@ -32,7 +33,13 @@ struct RosterEntry {
 
 impl<T> Roster<T> {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(RosterState { paused: false, closed: false, workers: Vec::new(), left: Vec::new() }))
+        Self(Mutex::new(RosterState {
+            paused: false,
+            closed: false,
+            workers: Vec::new(),
+            scaling: ScalingLog::new(),
+            left: Vec::new(),
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, RosterState<T>> {
@@ -77,6 +84,24 @@ impl<T> Roster<T> {
         state.paused = paused;
         // The workers are woken under the lock: their wakers are those of arbiters, which are no user code.
         state.workers.iter().filter_map(|worker| worker.row.as_ref()).for_each(|row| row.pause(paused));
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.state().paused
+    }
+
+    /// Notes how many workers the pool is to have.
+    pub(super) fn set_target(&self, workers: usize) {
+        self.state().scaling.set_workers(workers);
+    }
+
+    /// Notes that the pool grows or shrinks by itself. Called before the number changes.
+    pub(super) fn count_scaling(&self, from: usize, to: usize) {
+        self.state().scaling.count(from, to);
+    }
+
+    pub(super) fn scaling(&self) -> ScalingReport {
+        self.state().scaling.report()
     }
 
     pub(super) fn close(&self) {

@@ -400,7 +400,7 @@ fn d2_nothing_is_lost_or_done_twice_while_a_pool_scales_and_workers_die() {
             let (gate, done) = (Arc::clone(&gate), Arc::clone(&done));
             move |item: &Item<u32>| {
                 gate.pass();
-                if **item % 100 == 0 && item.attempt() == 1 {
+                if item.is_multiple_of(100) && item.attempt() == 1 {
                     fail("a worker");
                 }
                 done.lock().unwrap().push(**item);

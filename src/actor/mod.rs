@@ -22,7 +22,7 @@ mod watch;
 pub use consume::ConsumeExt;
 #[cfg(feature = "testing")]
 pub(crate) use consume::consume_and_notify;
-pub use pool::{WorkerPool, WorkerPoolBuilder};
+pub use pool::{WorkerCount, WorkerPool, WorkerPoolBuilder};
 pub use queue_actor::QueueActor;
 
 /// Refuses a limit of 0, with which a consumer would never be handed an item.

@@ -15,6 +15,7 @@ mod pause;
 mod poison;
 mod refusals;
 mod restarts;
+mod scaling;
 mod shrinks;
 mod stuck;
 mod system;

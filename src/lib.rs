@@ -221,11 +221,14 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use actor::{ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
+pub use actor::{BatchPoolBuilder, ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink};
-pub use queue::{DeadLetter, Drained, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict, WeakQueue};
+pub use queue::{
+    Batch, DeadLetter, Drained, IntoVerdict, IntoVerdicts, Item, IterableQueue, Outcome, Snapshot, State, Verdict,
+    Verdicts, WeakQueue,
+};
 #[cfg(feature = "redis")]
 pub use redis::{Payload, RedisBuilder};
 

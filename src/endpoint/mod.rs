@@ -5,12 +5,14 @@
 //!   are confirmed later; `closed.rs`: when no more may come
 //! - `consumer.rs`: items out; `iterators.rs`, `futures.rs`: iterators, streams and the sink; `iter_impls.rs`: what
 //!   iterators and streams have in common
-//! - `batch.rs`: several items in one call
+//! - `batch.rs`, `lease_batch.rs`: several items in one call; `gather.rs`: how a batch of leases is gathered; `alarm.rs`: the
+//!   time that it takes
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
 //! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `flush.rs`: waiting until the other processes know
 
 mod accessors;
+mod alarm;
 mod batch;
 mod block;
 mod blocking;
@@ -20,9 +22,11 @@ mod dead_letters;
 mod deadline;
 mod flush;
 mod futures;
+mod gather;
 mod handle;
 mod iter_impls;
 mod iterators;
+mod lease_batch;
 mod line_wait;
 mod open;
 mod permit;
@@ -34,8 +38,10 @@ pub use self::consumer::Consumer;
 #[cfg(feature = "redis")]
 pub(crate) use self::dead_letters::OpenDeadLetters;
 pub use self::futures::{IntoLeases, Leases, PutSink};
+pub(crate) use self::gather::TimedGather;
 pub(crate) use self::handle::{HandleShare, Putting};
 pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter, TryLeases};
+pub(crate) use self::lease_batch::assert_max;
 pub(crate) use self::open::PoolClaim;
 pub use self::permit::Permit;
 pub use self::producer::Producer;

@@ -10,6 +10,7 @@ use super::ids::QueueId;
 use super::ids::label;
 use super::lease::dead_letters::DeadLetterQueue;
 use super::membership::lifecycle::Lifecycle;
+use super::membership::lingering::Lingering;
 use super::membership::registry::Registry;
 use super::report::clock::Clock;
 use super::report::snapshot::Totals;
@@ -42,6 +43,7 @@ pub(crate) struct Shared<T> {
 pub(crate) struct Control<T> {
     pub(crate) life: Lifecycle,
     pub(crate) registry: Registry,
+    pub(crate) lingering: Lingering,
     pub(crate) lines: Lines,
     pub(crate) returned: Returned<T>,
     pub(crate) delayed: Delayed<T>,
@@ -91,6 +93,7 @@ impl<T> Shared<T> {
             control: Mutex::new(Control {
                 life: Lifecycle::default(),
                 registry: Registry::new(id),
+                lingering: Lingering::default(),
                 lines: Lines::default(),
                 returned: Returned::new(),
                 delayed: Delayed::new(),

@@ -14,6 +14,7 @@ mod drained;
 mod ending;
 mod errors;
 mod handover;
+mod lease_batches;
 mod lifecycle;
 mod original;
 mod plans;

@@ -1,6 +1,6 @@
 //! Supervised workers.
 //!
-//! - `builder.rs`: describes a pool and starts it; `handle.rs`: what users hold of it
+//! - `builder.rs`: describes a pool and starts it; `batches.rs`: one whose workers are handed batches; `handle.rs`: what users hold of it
 //! - `supervisor.rs`: replaces workers that die, with `worker_slot.rs` for each worker, `arbiters.rs` for their
 //!   threads and `restart_policy.rs` for when
 //! - `function.rs`: workers that are functions
@@ -9,6 +9,7 @@
 //! - `roster.rs`: what handles and the supervisor share; `report.rs`: what the workers did
 
 mod arbiters;
+mod batches;
 mod builder;
 mod exit;
 mod function;
@@ -21,6 +22,7 @@ mod time_limit;
 mod worker;
 mod worker_slot;
 
+pub use self::batches::BatchPoolBuilder;
 pub use self::builder::WorkerPoolBuilder;
 pub use self::handle::WorkerPool;
 pub use self::report::{PoolReport, WorkerReport, WorkerTotals};

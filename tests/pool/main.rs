@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in helpers too")]
 
 mod backoff;
+mod batches;
 mod end;
 mod farewell;
 mod functions;

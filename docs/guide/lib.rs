@@ -28,6 +28,7 @@ pages! {
 }
 
 pages! {
+    batches: "batches",
     faces: "faces",
     getting_started: "getting-started",
     introduction: "introduction",

@@ -173,7 +173,7 @@ where
     ///
     /// ```
     /// use actix::prelude::*;
-    /// use actix_iterable_queue::{Batch, prelude::*};
+    /// use actix_iterable_queue::prelude::*;
     /// use std::time::Duration;
     ///
     /// struct Inserter(Option<Consumer<u32>>);

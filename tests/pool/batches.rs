@@ -313,7 +313,9 @@ fn a2_a_worker_has_as_many_batches_as_it_may_hold_items() {
         members.next().unwrap().ack();
         let third = batches.next().await.unwrap();
         assert_eq!((third.len(), queue.snapshot().leased), (3, 8));
-        (members.for_each(Item::ack), second.ack(), third.ack());
+        members.for_each(Item::ack);
+        second.ack();
+        third.ack();
         queue.seal();
         while let Some(batch) = batches.next().await {
             assert!(queue.snapshot().leased <= 8);

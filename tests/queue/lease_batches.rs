@@ -38,7 +38,7 @@ fn attempts(batch: &Batch<u32>) -> Vec<u32> {
 }
 
 #[test]
-fn d2_a_full_batch_does_not_wait() {
+fn d13_a_full_batch_does_not_wait() {
     let (queue, producer, mut consumer) = open();
     producer.blocking_put_all(0..7).unwrap();
     let first = consumer.lease_batch(3, HOUR).now_or_never().unwrap();
@@ -51,7 +51,7 @@ fn d2_a_full_batch_does_not_wait() {
 }
 
 #[test]
-fn without_a_time_to_linger_a_batch_is_what_is_there() {
+fn d13_without_a_time_to_linger_a_batch_is_what_is_there() {
     let (queue, producer, mut consumer) = open();
     producer.blocking_put_all(0..2).unwrap();
     let batch = consumer.lease_batch(3, Duration::ZERO).now_or_never().unwrap();
@@ -66,7 +66,7 @@ fn without_a_time_to_linger_a_batch_is_what_is_there() {
 
 /// Nobody puts again, and the queue is not sealed: only the time ends it.
 #[test]
-fn a_batch_that_stays_small_is_handed_out_when_its_time_is_over() {
+fn d13_a_batch_that_stays_small_is_handed_out_when_its_time_is_over() {
     within_watchdog(|| {
         let queue = backend::unbounded();
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -86,7 +86,7 @@ fn a_batch_that_stays_small_is_handed_out_when_its_time_is_over() {
 
 /// The time begins with the first member.
 #[test]
-fn a_batch_waits_for_its_first_member_without_a_limit() {
+fn d13_a_batch_waits_for_its_first_member_without_a_limit() {
     within_watchdog(|| {
         let (_queue, producer, mut consumer) = open();
         let task = Task::new();
@@ -101,7 +101,7 @@ fn a_batch_waits_for_its_first_member_without_a_limit() {
 }
 
 #[test]
-fn c5_the_tail_of_a_sealed_queue_does_not_wait_for_more() {
+fn d13_the_tail_of_a_sealed_queue_does_not_wait_for_more() {
     within_watchdog(|| {
         for blocking in [false, true] {
             let (queue, mut consumer) = tail(5);
@@ -121,7 +121,7 @@ fn c5_the_tail_of_a_sealed_queue_does_not_wait_for_more() {
 }
 
 #[test]
-fn c5_a_batch_that_waits_is_woken_when_the_last_producer_closes() {
+fn d13_a_batch_that_waits_is_woken_when_the_last_producer_closes() {
     for shut_down in [false, true] {
         let (queue, producer, mut consumer) = open();
         let task = Task::new();
@@ -151,7 +151,7 @@ fn c5_a_batch_that_waits_is_woken_when_the_last_producer_closes() {
 
 /// Two futures of one task, or of two: the first is not settled before the second has ended.
 #[test]
-fn c5_two_batches_that_wait_for_each_other_both_end() {
+fn d13_two_batches_that_wait_for_each_other_both_end() {
     let (queue, producer, mut one) = open();
     let mut other = queue.consumer().unwrap();
     let (first, second) = (Task::new(), Task::new());
@@ -176,7 +176,7 @@ fn c5_two_batches_that_wait_for_each_other_both_end() {
 }
 
 #[test]
-fn c5_two_threads_share_the_tail_and_do_not_wait_for_each_other() {
+fn d13_two_threads_share_the_tail_and_do_not_wait_for_each_other() {
     within_watchdog(|| {
         for _ in 0..200 {
             let (queue, producer, consumer) = open();
@@ -204,7 +204,7 @@ fn c5_two_threads_share_the_tail_and_do_not_wait_for_each_other() {
 
 /// What is leased elsewhere may come back, so the batch waits for it.
 #[test]
-fn d3_an_item_that_fails_elsewhere_comes_to_the_batch_that_waits() {
+fn d13_an_item_that_fails_elsewhere_comes_to_the_batch_that_waits() {
     let (queue, mut consumer) = tail(3);
     let mut other = consumer.clone();
     let task = Task::new();
@@ -223,7 +223,7 @@ fn d3_an_item_that_fails_elsewhere_comes_to_the_batch_that_waits() {
 }
 
 #[test]
-fn d3_a_batch_waits_for_what_is_delayed() {
+fn d13_a_batch_waits_for_what_is_delayed() {
     within_watchdog(|| {
         let (queue, mut consumer) = tail(2);
         consumer.try_lease().unwrap().retry_after(MOMENT, "busy");
@@ -236,7 +236,7 @@ fn d3_a_batch_waits_for_what_is_delayed() {
 
 /// One of the leases that hold off the end is not in a batch that waits, so nobody knows what comes of it.
 #[test]
-fn d3_a_batch_waits_for_one_that_was_handed_out_before() {
+fn d13_a_batch_waits_for_one_that_was_handed_out_before() {
     let (queue, mut consumer) = tail(2);
     let task = Task::new();
     let first = consumer.lease_batch(1, HOUR).now_or_never().unwrap();
@@ -252,7 +252,7 @@ fn d3_a_batch_waits_for_one_that_was_handed_out_before() {
 }
 
 #[test]
-fn d6_a_batch_that_is_dropped_while_it_waits_gives_its_members_back_uncounted() {
+fn d13_a_batch_that_is_dropped_while_it_waits_gives_its_members_back_uncounted() {
     let (_queue, producer, mut consumer) = open();
     let mut other = consumer.clone();
     let (task, waiting) = (Task::new(), Task::new());
@@ -274,7 +274,7 @@ fn d6_a_batch_that_is_dropped_while_it_waits_gives_its_members_back_uncounted() 
 
 /// A dropped batch was the only one that another one waited for.
 #[test]
-fn c5_a_dropped_batch_comes_to_one_that_waits() {
+fn d13_a_dropped_batch_comes_to_one_that_waits() {
     let (queue, mut consumer) = tail(2);
     let mut other = consumer.clone();
     let (task, waiting) = (Task::new(), Task::new());
@@ -293,7 +293,24 @@ fn c5_a_dropped_batch_comes_to_one_that_waits() {
     assert_eq!(queue.state(), State::Drained);
 }
 
-/// With one that waits, and is not polled any more, in front of it.
+#[test]
+fn d6_a_batch_that_is_dropped_before_its_first_member_passes_its_wake_up_on() {
+    let (_queue, producer, mut consumer) = open();
+    let mut other = consumer.clone();
+    let (task, waiting) = (Task::new(), Task::new());
+    let mut lease = pin!(other.lease());
+    {
+        let mut batch = pin!(consumer.lease_batch(9, HOUR));
+        assert!(task.poll(batch.as_mut()).is_pending());
+        assert!(waiting.poll(lease.as_mut()).is_pending());
+        producer.try_put(0).unwrap();
+        assert_eq!((task.wakes(), waiting.wakes()), (1, 0));
+    }
+    assert_eq!(waiting.wakes(), 1);
+    let Poll::Ready(Some(item)) = waiting.poll(lease) else { panic!("it was woken for one") };
+    item.ack();
+}
+
 #[test]
 fn d6_a_dropped_batch_passes_its_wake_up_on() {
     let (_queue, producer, mut consumer) = open();

@@ -32,7 +32,7 @@ impl<T: Send + 'static> BatchPoolBuilder<T> {
     ///
     /// ```
     /// use actix::prelude::*;
-    /// use actix_iterable_queue::{Batch, prelude::*};
+    /// use actix_iterable_queue::prelude::*;
     /// use std::time::Duration;
     ///
     /// struct Inserter;

@@ -136,7 +136,7 @@
 //! | what goes in | [`Producer`], [`Permit`], [`PutSink`] |
 //! | what comes out | [`Consumer`], [`Item`], [`Batch`], [`DeadLetter`] |
 //! | iterators and streams, in [`iter`] | of items taken [`BlockingIter`](iter::BlockingIter), [`IntoBlockingIter`](iter::IntoBlockingIter), [`TryIter`](iter::TryIter); of items leased [`BlockingLeases`](iter::BlockingLeases), [`IntoBlockingLeases`](iter::IntoBlockingLeases), [`TryLeases`](iter::TryLeases), [`Leases`](iter::Leases), [`IntoLeases`](iter::IntoLeases) |
-//! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`QueueActor`], its messages in [`message`] |
+//! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
 //! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], with batches [`BatchPoolBuilder`]; what their functions return: [`Verdict`], [`IntoVerdict`], of batches [`Verdicts`], [`IntoVerdicts`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
 //! | pauses between attempts | [`Backoff`] |
 //! | how far a queue has come, in [`report`] | [`State`], [`Snapshot`]; its [`Totals`](report::Totals), [`ProducerStatus`](report::ProducerStatus), [`ConsumerStatus`](report::ConsumerStatus), [`ProcessStatus`](report::ProcessStatus); [`Blockers`](report::Blockers), each a [`Blocker`](report::Blocker); [`QueueId`](report::QueueId), [`ProducerId`](report::ProducerId), [`ConsumerId`](report::ConsumerId) |

@@ -20,7 +20,7 @@ use super::verdict::{IntoVerdict, Verdict};
 /// (1..=3).try_for_each(|n| producer.try_put(n))?;
 /// drop(producer);
 /// let batch = consumer.blocking_lease_batch(3, Duration::ZERO);
-/// let each = batch.iter().map(|n| if n.is_multiple_of(2) { Verdict::Release } else { Verdict::Ack }).collect();
+/// let each = batch.iter().map(|n| if **n == 2 { Verdict::Release } else { Verdict::Ack }).collect();
 /// Verdicts::Each(each).settle(batch);
 /// assert_eq!(*consumer.try_lease()?, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

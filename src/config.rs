@@ -1,13 +1,18 @@
 //! How a queue is built.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::error::BuildError;
-use crate::queue::{Config, IterableQueue, Redelivery, name, start_timer};
+use crate::queue::{Config, IterableQueue, UNLIMITED_ATTEMPTS, name};
 
 /// The default of [`Builder::max_attempts`].
 const MAX_ATTEMPTS: u32 = 5;
+
+/// The default of [`Builder::redelivery_backoff`].
+const REDELIVERY_BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(30));
 
 impl<T> IterableQueue<T> {
     /// Creates a queue that holds at most `capacity` items that no consumer was handed yet. If it is full, puts wait.
@@ -51,7 +56,7 @@ impl<T> IterableQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unbounded() -> Self {
-        Self::new(Builder::new().config)
+        Self::new(Builder::<T>::new().config)
     }
 
     /// Returns a builder for a queue with a name, a capacity, a limit of attempts, a backoff.
@@ -74,12 +79,19 @@ impl<T> IterableQueue<T> {
 ///
 /// A clone describes another queue of the same kind.
 pub struct Builder<T> {
-    config: Config<T>,
+    config: Config,
+    items: PhantomData<fn() -> T>,
 }
 
 impl<T> Builder<T> {
     fn new() -> Self {
-        Self { config: Config { name: None, capacity: None, max_attempts: MAX_ATTEMPTS, redelivery: None } }
+        let config = Config {
+            name: None,
+            capacity: None,
+            max_attempts: MAX_ATTEMPTS,
+            redelivery_backoff: Some(REDELIVERY_BACKOFF),
+        };
+        Self { config, items: PhantomData }
     }
 
     /// Sets the queue's name, for snapshots and the log.
@@ -117,10 +129,38 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Sets how long a failed item waits before it comes back, precise to some milliseconds. No wait unless given.
+    /// Removes the limit of attempts: a failing item is tried again until it succeeds, is
+    /// [rejected](crate::Item::reject), or the queue ends.
     ///
-    /// An item has failed if its lease was dropped unsettled or ended with `requeue`. While it waits it counts as buffered,
-    /// so the queue is not drained before it has come back and is settled. The capacity does not count it.
+    /// For work that is to wait for as long as an outage lasts, such as mail. An item that can never succeed comes back for
+    /// ever, and the queue is not drained before it is settled: reject it once you know, by
+    /// [`attempt`](crate::Item::attempt) or by the error. Items that wait take no place of the capacity.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let queue = IterableQueue::builder().unlimited_attempts().no_redelivery_backoff().build()?;
+    /// let (producer, mut consumer) = queue.split()?;
+    /// producer.try_put("mail")?;
+    /// for _ in 0..1000 {
+    ///     consumer.try_lease()?.fail("the server is down");
+    /// }
+    /// assert_eq!(consumer.try_lease()?.attempt(), 1001);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn unlimited_attempts(self) -> Self {
+        self.max_attempts(UNLIMITED_ATTEMPTS)
+    }
+
+    /// Sets how long a failed item waits before it comes back, precise to some milliseconds. Unless given it is
+    /// `Backoff::exponential` from 100 ms to 30 s, so five attempts bridge an outage of about a second.
+    ///
+    /// An item has failed if its lease was dropped unsettled, or ended with `fail`, `requeue` or an `Err`. While it waits it
+    /// counts as buffered, so the queue is not drained before it has come back and is settled. The capacity does not count
+    /// it. What a worker of a pool held beside the item that it failed of comes back at once when the worker dies.
     ///
     /// A thread keeps the time, and runs only while items wait: no runtime is needed. If it cannot be started, the failed
     /// items come back at once, with the attempt counted, and an error is logged; the next failure tries again.
@@ -142,11 +182,30 @@ impl<T> Builder<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn redelivery_backoff(mut self, backoff: Backoff) -> Self
-    where
-        T: Send + 'static,
-    {
-        self.config.redelivery = Some(Redelivery { backoff, start_timer });
+    pub fn redelivery_backoff(mut self, backoff: Backoff) -> Self {
+        self.config.redelivery_backoff = Some(backoff);
+        self
+    }
+
+    /// Makes failed items come back at once.
+    ///
+    /// Five attempts in a row take some microseconds then: whatever is wrong with the item or the world will hardly have
+    /// changed. It suits tests, and work that fails for reasons of its own only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::IterableQueue;
+    ///
+    /// let (producer, mut consumer) = IterableQueue::builder().no_redelivery_backoff().build()?.split()?;
+    /// producer.try_put("flaky")?;
+    /// consumer.try_lease()?.requeue();
+    /// assert_eq!(consumer.try_lease()?.attempt(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn no_redelivery_backoff(mut self) -> Self {
+        self.config.redelivery_backoff = None;
         self
     }
 
@@ -168,7 +227,7 @@ impl<T> Builder<T> {
         self.check().map(IterableQueue::new)
     }
 
-    pub(crate) fn check(self) -> Result<Config<T>, BuildError> {
+    pub(crate) fn check(self) -> Result<Config, BuildError> {
         if self.config.capacity == Some(0) {
             return Err(BuildError::ZeroCapacity);
         }
@@ -188,12 +247,7 @@ impl<T> Default for Builder<T> {
 
 impl<T> Clone for Builder<T> {
     fn clone(&self) -> Self {
-        let Config { name, capacity, max_attempts, redelivery } = &self.config;
-        let redelivery = redelivery
-            .as_ref()
-            .map(|Redelivery { backoff, start_timer }| Redelivery { backoff: *backoff, start_timer: *start_timer });
-        let config = Config { name: name.clone(), capacity: *capacity, max_attempts: *max_attempts, redelivery };
-        Self { config }
+        Self { config: self.config.clone(), items: PhantomData }
     }
 }
 
@@ -203,7 +257,7 @@ impl<T> fmt::Debug for Builder<T> {
             .field("name", &self.config.name)
             .field("capacity", &self.config.capacity)
             .field("max_attempts", &self.config.max_attempts)
-            .field("redelivery_backoff", &self.config.redelivery.as_ref().map(|redelivery| redelivery.backoff))
+            .field("redelivery_backoff", &self.config.redelivery_backoff)
             .finish()
     }
 }

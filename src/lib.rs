@@ -135,13 +135,14 @@
 //! | a queue | [`IterableQueue::bounded`], [`unbounded`](IterableQueue::unbounded), [`builder`](IterableQueue::builder) with its [`Builder`]; [`WeakQueue`] observes one without keeping it open |
 //! | what goes in | [`Producer`], [`Permit`], [`PutSink`] |
 //! | what comes out | [`Consumer`], [`Item`], [`Batch`], [`DeadLetter`] |
+//! | jobs that are answered | [`Ask`] |
 //! | iterators and streams, in [`iter`] | of items taken [`BlockingIter`](iter::BlockingIter), [`IntoBlockingIter`](iter::IntoBlockingIter), [`TryIter`](iter::TryIter); of items leased [`BlockingLeases`](iter::BlockingLeases), [`IntoBlockingLeases`](iter::IntoBlockingLeases), [`TryLeases`](iter::TryLeases), [`Leases`](iter::Leases), [`IntoLeases`](iter::IntoLeases) |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
 //! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], with batches [`BatchPoolBuilder`]; what their functions return: [`Verdict`], [`IntoVerdict`], of batches [`Verdicts`], [`IntoVerdicts`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
 //! | pauses between attempts | [`Backoff`] |
 //! | how far a queue has come, in [`report`] | [`State`], [`Snapshot`]; its [`Totals`](report::Totals), [`ProducerStatus`](report::ProducerStatus), [`ConsumerStatus`](report::ConsumerStatus), [`ProcessStatus`](report::ProcessStatus); [`Blockers`](report::Blockers), each a [`Blocker`](report::Blocker); [`QueueId`](report::QueueId), [`ProducerId`](report::ProducerId), [`ConsumerId`](report::ConsumerId) |
 //! | how it ended | [`Drained`], [`Outcome`], [`ShutdownReport`](report::ShutdownReport) |
-//! | errors, in [`error`] | of puts [`PutError`](error::PutError) with its [`Refusal`](error::Refusal), [`TryPutError`](error::TryPutError), [`TryReserveError`](error::TryReserveError), [`PutTimeoutError`](error::PutTimeoutError), [`SinkError`](error::SinkError); of takes [`TryGetError`](error::TryGetError), [`GetTimeoutError`](error::GetTimeoutError); of queues and pools [`BuildError`](error::BuildError), [`OpenError`](error::OpenError), [`PoolError`](error::PoolError), [`PoolFailure`](error::PoolFailure) |
+//! | errors, in [`error`] | of puts [`PutError`](error::PutError) with its [`Refusal`](error::Refusal), [`TryPutError`](error::TryPutError), [`TryReserveError`](error::TryReserveError), [`PutTimeoutError`](error::PutTimeoutError), [`SinkError`](error::SinkError); of asks [`AskError`](error::AskError); of takes [`TryGetError`](error::TryGetError), [`GetTimeoutError`](error::GetTimeoutError); of queues and pools [`BuildError`](error::BuildError), [`OpenError`](error::OpenError), [`PoolError`](error::PoolError), [`PoolFailure`](error::PoolFailure) |
 #![cfg_attr(
     feature = "redis",
     doc = "| several processes | [`Builder::redis`], [`RedisBuilder`], [`Payload`], [`ConnectError`](error::ConnectError) |"
@@ -161,6 +162,7 @@
 //! | on | a future | a thread | at once | a message |
 //! |---|---|---|---|---|
 //! | [`Producer`] | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`_timeout`](Producer::blocking_put_timeout), [`_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) | [`Put`](message::Put) |
+//! | | [`ask`](Producer::ask) | [`blocking_ask`](Producer::blocking_ask) | | [`AskQueue`](message::AskQueue) |
 //! | | [`put_all`](Producer::put_all), [`sink`](Producer::sink), [`into_sink`](Producer::into_sink) | [`blocking_put_all`](Producer::blocking_put_all) | | |
 //! | | [`reserve`](Producer::reserve) | [`blocking_reserve`](Producer::blocking_reserve) | [`try_reserve`](Producer::try_reserve) | |
 //! | | [`closed`](Producer::closed) | | [`is_closed`](Producer::is_closed) | |
@@ -179,6 +181,7 @@
 //! | | | | [`snapshot`](IterableQueue::snapshot) | [`Inspect`](message::Inspect) |
 //! | | [`shutdown`](IterableQueue::shutdown), [`shutdown_on_signal`](IterableQueue::shutdown_on_signal) | [`blocking_shutdown`](IterableQueue::blocking_shutdown) | | [`Shutdown`](message::Shutdown) |
 //! | | | | [`abort`](IterableQueue::abort) | [`Abort`](message::Abort) |
+//! | | [`settled`](IterableQueue::settled) | [`blocking_settled`](IterableQueue::blocking_settled), [`_timeout`](IterableQueue::blocking_settled_timeout), [`_deadline`](IterableQueue::blocking_settled_deadline) | [`take_left`](IterableQueue::take_left) | [`TakeLeft`](message::TakeLeft) |
 //! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`_timeout`](IterableQueue::blocking_flush_timeout), [`_deadline`](IterableQueue::blocking_flush_deadline) | | |
 //! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`_timeout`](WeakQueue::blocking_drained_timeout), [`_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
 //!
@@ -227,7 +230,7 @@ pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink};
 pub use queue::{
-    Batch, DeadLetter, Drained, IntoVerdict, IntoVerdicts, Item, IterableQueue, Outcome, Snapshot, State, Verdict,
+    Ask, Batch, DeadLetter, Drained, IntoVerdict, IntoVerdicts, Item, IterableQueue, Outcome, Snapshot, State, Verdict,
     Verdicts, WeakQueue,
 };
 #[cfg(feature = "redis")]
@@ -267,11 +270,12 @@ pub mod prelude {
     pub use crate::actor::{ConsumeExt, QueueActor, WorkerPool};
     pub use crate::backoff::Backoff;
     pub use crate::endpoint::{Consumer, Producer};
-    pub use crate::error::{OpenError, PoolError, PoolFailure, PutError, Refusal, TryPutError};
+    pub use crate::error::{AskError, OpenError, PoolError, PoolFailure, PutError, Refusal, TryPutError};
     pub use crate::message::{
-        Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+        Abort, AskQueue, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, TakeLeft,
+        Unregister,
     };
-    pub use crate::queue::{Batch, DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
+    pub use crate::queue::{Ask, Batch, DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
     #[cfg(feature = "redis")]
     pub use crate::redis::RedisBuilder;
 }

@@ -7,11 +7,13 @@
 //! | [`RegisterConsumer`] | `Result<ConsumerId, OpenError>`; then [`Item`] after [`Item`], and [`Drained`] once |
 //! | [`Unregister`] | `bool`: whether the consumer was registered |
 //! | [`Put`] | `Result<(), PutError<T>>`, once the buffer holds the item |
+//! | [`AskQueue`] | `Result<D, AskError<J>>`, once a consumer has answered; to a queue of [`Ask`]s |
 //! | [`Close`] | `()` |
 //! | [`Seal`] | `()` |
 //! | [`Inspect`] | [`Snapshot`] |
 //! | [`Shutdown`] | [`ShutdownReport`] |
 //! | [`Abort`] | `Vec<T>`: the items that were left |
+//! | [`TakeLeft`] | `Vec<T>`: the items that came back after the end, once no consumer holds one |
 //!
 //! # Examples
 //!
@@ -45,8 +47,8 @@ use actix::{Actor, Addr, Handler, Message, Recipient};
 
 use crate::actor::assert_max_in_flight;
 use crate::endpoint::{Consumer, HandleShare, Producer};
-use crate::error::{OpenError, PutError};
-use crate::queue::{Batch, ConsumerId, Drained, Item, ShutdownReport, Snapshot, name};
+use crate::error::{AskError, OpenError, PutError};
+use crate::queue::{Ask, Batch, ConsumerId, Drained, Item, ShutdownReport, Snapshot, name};
 
 impl<T: 'static> Message for Item<T> {
     type Result = ();
@@ -343,6 +345,67 @@ impl<T> fmt::Debug for Put<T> {
     }
 }
 
+/// Asks the queue through its actor, which answers with what a consumer has [answered](Ask::answer), as
+/// [`Producer::ask`] does. The queue's actor goes on with its other messages meanwhile.
+///
+/// It waits for room as [`Put`] does, in turn with the `Put`s of the producer, and owns a share of the handle until the queue
+/// has accepted the job.
+///
+/// With `do_send` nobody waits for the answer: the job is done, and its answer is dropped.
+///
+/// If the arbiter of the queue's actor stops, `send` fails with actix's `MailboxError`; the job goes on if it was accepted.
+///
+/// # Cancel safety
+///
+/// Dropping the future of `send` does not take the message back: the job is put all the same, and its answer is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use actix::prelude::*;
+/// use actix_iterable_queue::prelude::*;
+///
+/// # System::new().block_on(async {
+/// let queue = IterableQueue::<Ask<String, usize>>::bounded(8);
+/// let pool = WorkerPool::builder(&queue).run(|text: &Item<Ask<String, usize>>| text.answer(text.len()))?;
+/// let address = QueueActor::new(queue).start();
+/// let producer = address.send(OpenProducer::new()).await??;
+/// assert_eq!(address.send(AskQueue::new(&producer, String::from("hello"))).await??, 5);
+/// # address.send(Seal).await?;
+/// # drop(producer);
+/// # pool.drained().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct AskQueue<J, D> {
+    pub(crate) handle: Option<HandleShare<Ask<J, D>>>,
+    pub(crate) job: J,
+}
+
+impl<J, D> AskQueue<J, D> {
+    /// Creates a message that asks as `producer` would.
+    #[must_use]
+    pub fn new(producer: &Producer<Ask<J, D>>, job: J) -> Self {
+        Self { handle: producer.share(), job }
+    }
+
+    /// Returns the job of a message that could not be sent.
+    #[must_use]
+    pub fn into_inner(self) -> J {
+        self.job
+    }
+}
+
+impl<J: 'static, D: 'static> Message for AskQueue<J, D> {
+    type Result = Result<D, AskError<J>>;
+}
+
+impl<J, D> fmt::Debug for AskQueue<J, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AskQueue").field("closed", &self.handle.is_none()).finish_non_exhaustive()
+    }
+}
+
 /// Closes a producer handle, after every [`Put`] that was made through it before.
 ///
 /// The producer itself refuses further puts at once.
@@ -440,5 +503,38 @@ impl<T: 'static> Message for Abort<T> {
 impl<T> fmt::Debug for Abort<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Abort")
+    }
+}
+
+/// Waits until the queue has ended and no consumer holds an item any more, as
+/// [`IterableQueue::settled`](crate::IterableQueue::settled). The answer is what
+/// [`IterableQueue::take_left`](crate::IterableQueue::take_left) returns then.
+///
+/// With `do_send` these items are dropped.
+pub struct TakeLeft<T> {
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> TakeLeft<T> {
+    /// Creates the message.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { item: PhantomData }
+    }
+}
+
+impl<T> Default for TakeLeft<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: 'static> Message for TakeLeft<T> {
+    type Result = Vec<T>;
+}
+
+impl<T> fmt::Debug for TakeLeft<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TakeLeft")
     }
 }

@@ -28,6 +28,7 @@ pages! {
 }
 
 pages! {
+    asking: "asking",
     batches: "batches",
     faces: "faces",
     getting_started: "getting-started",

@@ -1,7 +1,7 @@
 //! The queue for actix: everything that names actix actors is in here.
 //!
 //! - `queue_actor.rs`: a queue as an actor, which maps messages to calls on the queue
-//! - `push.rs`: hands items to addresses; `puts.rs`: `Put` messages that wait for room
+//! - `push.rs`: hands items to addresses; `puts.rs`: `Put` messages that wait for room; `asks.rs`: replies to `AskQueue`
 //! - `consume.rs`: an actor pulls items in its own context
 //! - `consumer_poller.rs`: what push and pull share, the limit of items in flight and a pool's orders; `handout.rs`: one by
 //!   one, or in batches
@@ -9,6 +9,7 @@
 //! - `signal.rs`: a shutdown on ctrl-c or SIGTERM
 //! - `watch.rs`: closes the endpoints of dead actors; `reply.rs`: replies to messages
 
+mod asks;
 mod consume;
 mod consumer_poller;
 mod handout;

@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFuture, AsyncContext, Context, Handler, MessageResult, ResponseFuture, Supervised};
 
+use super::asks::AskReply;
 use super::push::PushConsumers;
 use super::puts::WaitingPuts;
 use super::reply::{LeftItems, Reply};
 use super::watch::{Endpoint, Watch};
-use crate::endpoint::{Consumer, Producer, shutdown};
+use crate::endpoint::{Consumer, PendingAnswer, Producer, settled, shutdown};
 use crate::error::{OpenError, PutError, Refusal};
 use crate::message::{
-    Abort, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, Unregister,
+    Abort, AskQueue, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, TakeLeft,
+    Unregister,
 };
-use crate::queue::{ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
+use crate::queue::{Ask, ConsumerId, IterableQueue, Shared, ShutdownReport, count, drop_quietly};
 
 /// A queue as an actor.
 ///
@@ -260,6 +262,20 @@ impl<T: Send + 'static> Handler<Put<T>> for QueueActor<T> {
     }
 }
 
+impl<J: Send + 'static, D: Send + 'static> Handler<AskQueue<J, D>> for QueueActor<Ask<J, D>> {
+    type Result = AskReply<J, D>;
+
+    fn handle(&mut self, ask: AskQueue<J, D>, ctx: &mut Self::Context) -> Self::Result {
+        let Some(handle) = ask.handle else {
+            return AskReply::refused(PutError::new(ask.job, Refusal::Closed));
+        };
+        let (item, answer) = PendingAnswer::new(ask.job, &handle.shared);
+        let put = self.puts.put(handle, item);
+        self.serve(ctx);
+        AskReply::after(put, answer)
+    }
+}
+
 impl<T: Send + 'static> Handler<Close<T>> for QueueActor<T> {
     type Result = ();
 
@@ -298,6 +314,18 @@ impl<T: Send + 'static> Handler<Abort<T>> for QueueActor<T> {
 
     fn handle(&mut self, _: Abort<T>, _: &mut Self::Context) -> Self::Result {
         LeftItems(self.shared.abort())
+    }
+}
+
+impl<T: Send + 'static> Handler<TakeLeft<T>> for QueueActor<T> {
+    type Result = ResponseFuture<Vec<T>>;
+
+    fn handle(&mut self, _: TakeLeft<T>, _: &mut Self::Context) -> Self::Result {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            settled(&shared).await;
+            shared.take_left()
+        })
     }
 }
 

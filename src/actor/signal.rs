@@ -5,7 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 
@@ -16,8 +16,9 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// Shuts the queue down, as [`shutdown`](IterableQueue::shutdown) does, when the process receives
     /// SIGINT (ctrl-c) or SIGTERM.
     ///
-    /// A second signal, of either kind, ends the grace at once. If the queue ends before any signal, the future is
-    /// done, too. It borrows nothing and does not keep the queue unsealed.
+    /// A further signal, of either kind, ends the grace at once if it comes at least a second after the first. Within a
+    /// second they count as one: terminals and process managers often send several together. If the queue ends before any
+    /// signal, the future is done, too. It borrows nothing and does not keep the queue unsealed.
     ///
     /// From this call on, these signals no longer kill the process: exit when the future is done.
     ///
@@ -62,9 +63,18 @@ impl<T: Send + 'static> IterableQueue<T> {
         let mut signals = Signals::listen()?;
         Ok(async move {
             select(pin!(drained(&shared)), pin!(signals.next())).await;
+            let began = Instant::now();
             // If the queue has ended, this only makes the report.
             let report = pin!(shutdown(Arc::clone(&shared), grace));
-            match select(report, pin!(signals.next())).await {
+            let further = pin!(async {
+                loop {
+                    signals.next().await;
+                    if began.elapsed() >= ONE_REQUEST {
+                        return;
+                    }
+                }
+            });
+            match select(report, further).await {
                 Either::Left((report, _)) => report,
                 Either::Right(((), report)) => {
                     let (mut left, mut holders) = shared.abort_with_holders();
@@ -78,6 +88,9 @@ impl<T: Send + 'static> IterableQueue<T> {
         })
     }
 }
+
+/// Signals that come within this time of the first are the same request to end.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
 
 /// Listens to the signals that ask a process to end.
 ///

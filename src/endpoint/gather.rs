@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::alarm::Alarm;
 use super::consumer::Consumer;
+use super::timer::Timer;
 use crate::coop;
 use crate::error::TryGetError;
 use crate::queue::{Batch, Item, Linger, Slot};
@@ -82,12 +82,12 @@ impl<T> Drop for Gather<T> {
 pub(crate) struct TimedGather<T> {
     pub(super) gather: Gather<T>,
     linger: Duration,
-    alarm: Option<Alarm>,
+    timer: Option<Timer>,
 }
 
 impl<T> TimedGather<T> {
     pub(crate) fn new(consumer: &Consumer<T>, max: usize, linger: Duration) -> Self {
-        Self { gather: Gather::new(consumer, max), linger, alarm: None }
+        Self { gather: Gather::new(consumer, max), linger, timer: None }
     }
 
     /// Returns whether it has members.
@@ -102,7 +102,7 @@ impl<T> TimedGather<T> {
                 return Poll::Pending;
             }
             if !self.linger.is_zero() {
-                ready!(self.alarm.get_or_insert_with(|| Alarm::after(self.linger)).poll(cx));
+                ready!(self.timer.get_or_insert_with(|| Timer::after(self.linger)).poll(cx));
             }
         }
         // Its time is over, or it is complete.

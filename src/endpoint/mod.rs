@@ -5,14 +5,15 @@
 //!   are confirmed later; `closed.rs`: when no more may come
 //! - `consumer.rs`: items out; `iterators.rs`, `futures.rs`: iterators, streams and the sink; `iter_impls.rs`: what
 //!   iterators and streams have in common
-//! - `batch.rs`, `lease_batch.rs`: several items in one call; `gather.rs`: how a batch of leases is gathered; `alarm.rs`: the
+//! - `ask.rs`: a put that waits for an answer
+//! - `batch.rs`, `lease_batch.rs`: several items in one call; `gather.rs`: how a batch of leases is gathered; `timer.rs`: the
 //!   time that it takes
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
-//! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `flush.rs`: waiting until the other processes know
+//! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `left.rs`: what comes back after it; `flush.rs`: waiting until the other processes know
 
 mod accessors;
-mod alarm;
+mod ask;
 mod batch;
 mod block;
 mod blocking;
@@ -27,13 +28,16 @@ mod handle;
 mod iter_impls;
 mod iterators;
 mod lease_batch;
+mod left;
 mod line_wait;
 mod open;
 mod permit;
 mod producer;
 mod shutdown;
+mod timer;
 mod unconfirmed;
 
+pub(crate) use self::ask::{PendingAnswer, refused_ask};
 pub use self::consumer::Consumer;
 #[cfg(feature = "redis")]
 pub(crate) use self::dead_letters::OpenDeadLetters;
@@ -42,6 +46,7 @@ pub(crate) use self::gather::TimedGather;
 pub(crate) use self::handle::{HandleShare, Putting};
 pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter, TryLeases};
 pub(crate) use self::lease_batch::assert_max;
+pub(crate) use self::left::{LeftClaim, settled};
 pub(crate) use self::open::PoolClaim;
 pub use self::permit::Permit;
 pub use self::producer::Producer;

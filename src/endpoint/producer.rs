@@ -19,6 +19,7 @@ use crate::queue::{NotPut, ProducerEndpoint, Receipt, Shared, not_put, refused};
 /// | waits (async) | waits (thread) | at once |
 /// |---|---|---|
 /// | [`put`](Producer::put) | [`blocking_put`](Producer::blocking_put), [`blocking_put_timeout`](Producer::blocking_put_timeout), [`blocking_put_deadline`](Producer::blocking_put_deadline) | [`try_put`](Producer::try_put) |
+/// | [`ask`](Producer::ask) | [`blocking_ask`](Producer::blocking_ask) | |
 /// | [`put_all`](Producer::put_all), [`sink`](Producer::sink), [`into_sink`](Producer::into_sink) | [`blocking_put_all`](Producer::blocking_put_all) | |
 /// | [`reserve`](Producer::reserve) | [`blocking_reserve`](Producer::blocking_reserve) | [`try_reserve`](Producer::try_reserve) |
 /// | [`closed`](Producer::closed) | | [`is_closed`](Producer::is_closed) |

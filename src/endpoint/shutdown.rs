@@ -10,12 +10,16 @@ use futures::channel::oneshot;
 
 use super::block::Limit;
 use super::blocking::await_end;
+use super::left::LeftClaim;
 use crate::queue::{IterableQueue, Shared, ShutdownReport, drained};
 use crate::sync::{Instant, thread};
 
 impl<T: Send + 'static> IterableQueue<T> {
     /// Seals the queue, refuses all further puts (waiting ones get their item back), lets consumers finish what was accepted,
     /// and aborts when the grace is over.
+    ///
+    /// The report has the items that no consumer had been handed. What consumers still hold when the grace is over,
+    /// [`take_left`](IterableQueue::take_left) returns once they have given it back.
     ///
     /// The shutdown begins with the call; the future only waits for the report. A thread keeps the time, so it works with
     /// and without a runtime. If no thread can be started, which is logged as an error, the future keeps the time: the grace
@@ -86,14 +90,16 @@ pub(crate) fn shutdown<T: Send + 'static>(
     shared: Arc<Shared<T>>,
     grace: Duration,
 ) -> impl Future<Output = ShutdownReport<T>> + use<T> {
+    // Until the report is made, it may be the only one that asks for what is left.
+    let claim = Arc::new(LeftClaim::on(Arc::clone(&shared)));
     shared.shut_down();
     let (done, report) = oneshot::channel();
     let timer = thread::Builder::new().name("queue-shutdown".to_owned());
     let spawned = timer.spawn({
-        let shared = Arc::clone(&shared);
+        let claim = Arc::clone(&claim);
         move || {
             // If its future was dropped, the report is dropped here, with the items.
-            drop(done.send(finish(&shared, Some(grace))));
+            drop(done.send(finish(claim.shared(), Some(grace))));
         }
     });
     let keeps_time = spawned.is_err().then(|| Instant::now().checked_add(grace));
@@ -109,7 +115,7 @@ pub(crate) fn shutdown<T: Send + 'static>(
         }
         match report.await {
             Ok(report) => report,
-            Err(oneshot::Canceled) => finish(&shared, None),
+            Err(oneshot::Canceled) => finish(claim.shared(), None),
         }
     }
 }
@@ -147,7 +153,7 @@ fn finish<T>(shared: &Shared<T>, grace: Option<Duration>) -> ShutdownReport<T> {
     };
     // The queue may end between the two calls: then there is nothing to abort, but the end may have left items.
     let (mut left, holders) = if in_time.is_some() { (Vec::new(), Vec::new()) } else { shared.abort_with_holders() };
-    left.append(&mut shared.take_leftovers());
+    left.append(&mut shared.take_left());
     let drained = in_time.or_else(|| shared.ended()).unwrap_or_else(|| unreachable!("abort ends the queue"));
     ShutdownReport { drained, left, holders }
 }

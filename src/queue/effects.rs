@@ -15,8 +15,8 @@ pub(crate) struct Effects<T> {
     pub(crate) wake: Vec<Waker>,
     pub(crate) discard: Vec<T>,
     pub(crate) close: Option<Arc<dyn DeadLetterQueue<T>>>,
-    /// The thread that waits for failed items to be due. None are left, so it can end.
-    pub(crate) timer: Option<Thread>,
+    /// The thread that waits for delayed items to be due. None are left, so it can end.
+    pub(crate) keeper: Option<Thread>,
     /// The queue, if the discarded items were lost before it ended.
     pub(crate) lost_from: Option<(Option<Arc<str>>, QueueId)>,
     /// How the queue ended, if this change ended it.
@@ -28,7 +28,7 @@ pub(crate) struct Effects<T> {
 impl<T> Effects<T> {
     pub(crate) fn new() -> Self {
         let (wake, discard) = (Vec::new(), Vec::new());
-        Self { wake, discard, close: None, timer: None, lost_from: None, ended: None, error: None }
+        Self { wake, discard, close: None, keeper: None, lost_from: None, ended: None, error: None }
     }
 
     pub(crate) fn run(self) {
@@ -42,8 +42,8 @@ impl<T> Effects<T> {
             log_lost(&label(name.as_deref(), queue), self.discard.len());
         }
         self.discard.into_iter().for_each(drop_quietly);
-        if let Some(timer) = self.timer {
-            timer.unpark();
+        if let Some(keeper) = self.keeper {
+            keeper.unpark();
         }
         if let Some(dead_letters) = self.close {
             dead_letters.close();
@@ -64,10 +64,7 @@ fn log_end(drained: &Drained, dropped: usize) {
 /// Logs items that were dropped because no consumer can take them any more.
 pub(crate) fn log_lost(label: &str, items: usize) {
     if items > 0 {
-        log::error!(
-            "{label}: {} dropped: no consumer is left, and no handle of the queue",
-            count(items as u64, "item")
-        );
+        log::error!("{label}: {} dropped: no consumer is left", count(items as u64, "item"));
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) const RETURNED: u8 = 1;
 pub(crate) const DRAINING: u8 = 2;
 /// The queue is drained or aborted.
 pub(crate) const ENDED: u8 = 4;
+/// Items are delayed: takes ask the alarm whether some are due.
+pub(crate) const DELAYED: u8 = 8;
 
 /// Read by every take and settle, written seldom and only with the queue's mutex held.
 #[derive(Debug, Default)]

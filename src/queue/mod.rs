@@ -31,7 +31,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use self::flags::ENDED;
+use self::flags::{DRAINING, ENDED, RETURNED};
 use self::shared::Control;
 
 #[cfg(feature = "redis")]
@@ -41,6 +41,8 @@ pub(crate) use effects::{drop_quietly, quietly};
 pub(crate) use ids::label;
 pub(crate) use ids::name;
 pub use ids::{ConsumerId, ProducerId, QueueId};
+pub use lease::ask::Ask;
+pub(crate) use lease::ask::Told;
 pub use lease::batch::Batch;
 pub use lease::dead_letters::DeadLetter;
 pub(crate) use lease::dead_letters::DeadLetterQueue;
@@ -57,13 +59,13 @@ pub use report::snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
 pub(crate) use report::units::{Age, count};
-pub(crate) use shared::{Config, Redelivery, Shared};
+pub(crate) use shared::{Config, Shared, UNLIMITED_ATTEMPTS};
 #[cfg(feature = "redis")]
 pub(crate) use store::driver::LocalStatus;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
 pub(crate) use store::take::{Take, Taken};
-pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused, start_timer};
+pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused};
 pub(crate) use waiting::lines::{Line, Place};
 pub(crate) use waiting::turns::Turn;
 pub(crate) use waiting::wait::Waiting;
@@ -117,12 +119,12 @@ pub struct IterableQueue<T> {
 
 impl<T> IterableQueue<T> {
     /// Creates a queue in memory.
-    pub(crate) fn new(config: Config<T>) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         let store = Store::plain(config.capacity);
         Self::open(QueueId::next(), config, store)
     }
 
-    pub(crate) fn open(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
+    pub(crate) fn open(id: QueueId, config: Config, store: Store<T>) -> Self {
         Self { shared: Arc::new(Shared::new(id, config, store)) }
     }
 
@@ -257,8 +259,8 @@ impl<T> IterableQueue<T> {
     /// Ends the queue now. Waiting puts fail with their item, consumers end, and the caller gets the items that no consumer
     /// was handed, oldest first.
     ///
-    /// Leased items stay with their consumers, and those that they do not settle are discarded. After the end it does
-    /// nothing and returns nothing.
+    /// Leased items stay with their consumers, whose acks still count. [`take_left`](IterableQueue::take_left) returns what
+    /// they give back. After the end `abort` does nothing and returns nothing.
     ///
     /// Over Redis it ends the queue for all processes, and returns the items that this process had put without waiting and
     /// Redis had not confirmed. The other processes are told a moment later: to wait until they have been, call `abort()`
@@ -317,7 +319,7 @@ impl<T> Shared<T> {
 
     /// Returns whether a take may succeed, without taking a lock.
     pub(crate) fn may_take(&self) -> bool {
-        self.flags.any(u8::MAX) || !self.store.seems_empty()
+        self.flags.any(RETURNED | DRAINING | ENDED) || self.alarm.has_rung() || !self.store.seems_empty()
     }
 
     /// Returns whether a put may succeed, without taking a lock.

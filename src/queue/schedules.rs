@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::{Config, Item, IterableQueue, Place, Redelivery, Shared, State, Take, Taken};
+use super::{Config, Item, IterableQueue, Place, Shared, State, Take, Taken};
 use crate::backoff::Backoff;
 use crate::endpoint::{Consumer, Producer};
 use crate::error::TryGetError;
+use crate::queue::report::clock::Ticks;
 
 #[derive(Default)]
 pub(super) struct Wakes(pub(super) AtomicUsize);
@@ -69,7 +70,7 @@ impl World {
             name: None,
             capacity: [None, Some(1), Some(2), Some(5)][random.usize(..4)],
             max_attempts: [2, 5, 100][random.usize(..3)],
-            redelivery: (random.u32(..3) == 0).then_some(Redelivery { backoff: never, start_timer: |_| {} }),
+            redelivery_backoff: (random.u32(..3) == 0).then_some(never),
         });
         let workers = (0..random.usize(1..5)).map(|_| queue.consumer().ok().map(Worker::new)).collect();
         let (shared, producer) = (Arc::clone(queue.shared()), queue.producer().ok());
@@ -187,7 +188,7 @@ impl World {
                 let opened = self.queue.as_ref().and_then(|queue| queue.consumer().ok());
                 self.workers.extend(opened.map(|consumer| Some(Worker::new(consumer))));
             }
-            (23, _) => self.shared.release_all(),
+            (23, _) => self.ring(),
             (24, _) => drop(self.items.first().map(|item| item.put_child(number))),
             // Seldom, as it cannot be undone.
             (25, Some(n)) => match kind % 40 {
@@ -204,17 +205,24 @@ impl World {
         }
     }
 
+    /// All that is delayed is due now.
+    fn ring(&self) {
+        let _sleep = self.shared.alarm.ring_if_due(Ticks::MAX);
+    }
+
     fn require(&self, what: &str, holds: bool) {
-        assert!(holds, "{what}, after\n{}\n{}", self.log.join("\n"), self.shared.snapshot());
+        assert!(holds, "{what}, after\n{}\n{}", self.log.join("\n"), self.shared.describe());
     }
 
     fn check(&self) {
-        let (seen, workers) = (self.shared.snapshot(), || self.workers.iter().flatten());
+        let (seen, workers) = (self.shared.describe(), || self.workers.iter().flatten());
         let totals = &seen.totals;
         let settled = totals.acked + totals.taken + totals.dead_lettered + totals.discarded;
         self.require("C6", totals.accepted == settled + seen.buffered as u64 + seen.leased);
         let (sleeps, woken) = (workers().any(Worker::sleeps), workers().any(Worker::is_woken));
         self.require("D6: one sleeps, and an item is there", !sleeps || woken || seen.buffered == seen.delayed);
+        let led = seen.delayed == 0 || self.shared.alarm.has_leader();
+        self.require("D6: all sleep, and none is to be woken for a delayed item", !sleeps || woken || led);
         self.require("A3: a shut one sleeps", !workers().any(|worker| worker.sleeps() && worker.is_shut()));
         self.require("C5: one sleeps after the end", !sleeps || !self.shared.has_ended());
         let done = seen.state == State::Draining && seen.buffered == 0 && seen.leased == 0;
@@ -224,7 +232,7 @@ impl World {
     /// A consumer that looks again and again is refused for a moment only (D1).
     fn one_gets_everything(&mut self, n: usize) {
         const PATIENCE: usize = 300;
-        self.shared.release_all();
+        self.ring();
         while self.shared.snapshot().buffered > 0 {
             let took = (0..PATIENCE).any(|_| self.try_lease(n));
             self.require("D1: it asks again and again, and does not get the item that is there", took);
@@ -238,7 +246,7 @@ impl World {
         while !self.shared.has_ended() {
             self.check();
             self.items.drain(..).for_each(Item::ack);
-            self.shared.release_all();
+            self.ring();
             let next = self.any(|worker| worker.is_woken() || (worker.parked.is_none() && !worker.is_shut()));
             match next {
                 Some(n) => self.poll(n),

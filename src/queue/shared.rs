@@ -1,20 +1,21 @@
 //! What all handles of a queue share: its store, its flags, and the state behind the mutex.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
 use super::flags::Flags;
 use super::ids::QueueId;
 use super::ids::label;
-use super::lease::dead_letters::DeadLetterQueue;
+use super::lease::dead_letters::{DeadLetter, DeadLetterQueue};
 use super::membership::lifecycle::Lifecycle;
 use super::membership::lingering::Lingering;
 use super::membership::registry::Registry;
 use super::report::clock::Clock;
 use super::report::snapshot::Totals;
 use super::store::Store;
+use super::store::alarm::Alarm;
 use super::store::delayed::Delayed;
 use super::store::returned::Returned;
 use super::waiting::lines::Lines;
@@ -27,17 +28,25 @@ use crate::sync::{Mutex, MutexGuard};
 pub(crate) struct Shared<T> {
     pub(crate) id: QueueId,
     pub(crate) name: Option<Arc<str>>,
+    /// [`UNLIMITED_ATTEMPTS`] if there is no limit.
     pub(crate) max_attempts: u32,
     /// How long failed items wait before they come back, if they do.
-    pub(crate) redelivery: Option<Redelivery<T>>,
+    pub(crate) redelivery_backoff: Option<Backoff>,
     pub(crate) clock: Clock,
+    /// Rings when delayed items are due.
+    pub(crate) alarm: Arc<Alarm>,
     pub(crate) store: Store<T>,
     pub(crate) flags: Flags,
     /// Whether an operation waits for an item, and for room. Written with the mutex held.
     pub(crate) getters_wait: CachePadded<AtomicBool>,
     pub(crate) putters_wait: CachePadded<AtomicBool>,
+    /// Tells the asker of an item that there will be no answer. Set before the first ask is put.
+    pub(crate) tell_asker: OnceLock<TellAsker<T>>,
     control: Mutex<Control<T>>,
 }
+
+/// Tells the asker of an item that the item became a dead letter, which says why; `None` if the queue has ended.
+pub(crate) type TellAsker<T> = fn(&T, Option<DeadLetter<()>>);
 
 /// The state behind the mutex. No user code runs while it is locked.
 pub(crate) struct Control<T> {
@@ -47,7 +56,8 @@ pub(crate) struct Control<T> {
     pub(crate) lines: Lines,
     pub(crate) returned: Returned<T>,
     pub(crate) delayed: Delayed<T>,
-    /// Items that a shutdown left and no caller could be given, for its report.
+    /// Items that were left at the end or came back after it, and that no caller has been given yet. They are dropped with
+    /// the last handle that could ask for them.
     pub(crate) leftovers: Vec<T>,
     pub(crate) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
     pub(crate) counts: Counts,
@@ -62,34 +72,34 @@ pub(crate) struct Counts {
 }
 
 /// What a queue is built from.
-pub(crate) struct Config<T> {
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) capacity: Option<usize>,
     pub(crate) max_attempts: u32,
-    pub(crate) redelivery: Option<Redelivery<T>>,
+    pub(crate) redelivery_backoff: Option<Backoff>,
 }
 
-/// How failed items come back.
-pub(crate) struct Redelivery<T> {
-    pub(crate) backoff: Backoff,
-    /// Starts a thread that calls [`Shared::release_due`] in time, as nothing under `queue` waits by itself.
-    pub(crate) start_timer: fn(&Arc<Shared<T>>),
-}
+/// The number of attempts that stands for no limit.
+pub(crate) const UNLIMITED_ATTEMPTS: u32 = u32::MAX;
 
 impl<T> Shared<T> {
     /// Creates the queue, with one handle.
-    pub(crate) fn new(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
-        let Config { name, max_attempts, redelivery, .. } = config;
+    pub(crate) fn new(id: QueueId, config: Config, store: Store<T>) -> Self {
+        let Config { name, max_attempts, redelivery_backoff, .. } = config;
+        let clock = Clock::start();
         Self {
             id,
             name,
             max_attempts,
-            redelivery,
-            clock: Clock::start(),
+            redelivery_backoff,
+            clock,
+            alarm: Arc::new(Alarm::new(clock)),
             store,
             flags: Flags::default(),
             getters_wait: CachePadded::default(),
             putters_wait: CachePadded::default(),
+            tell_asker: OnceLock::new(),
             control: Mutex::new(Control {
                 life: Lifecycle::default(),
                 registry: Registry::new(id),
@@ -132,6 +142,16 @@ impl<T> Control<T> {
     /// Returns whether there is no consumer, and no pool that could open one.
     pub(crate) fn nobody_consumes(&self) -> bool {
         self.registry.no_consumer_open() && self.registry.pools == 0
+    }
+
+    /// Returns whether there is a handle that may ask for what is left after the end.
+    pub(crate) fn may_take_left(&self) -> bool {
+        self.registry.openers + self.registry.keepers > 0
+    }
+
+    /// Takes the leftovers if no handle is left that may ask for them. The caller drops them after unlocking.
+    pub(crate) fn unclaimed(&mut self) -> Vec<T> {
+        if self.may_take_left() { Vec::new() } else { std::mem::take(&mut self.leftovers) }
     }
 }
 

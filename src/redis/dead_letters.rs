@@ -30,7 +30,7 @@ pub(crate) fn opener<T: Payload>(
     let parts = AssertUnwindSafe(parts);
     Box::new(move || {
         let (client, address, settings) = parts.clone();
-        let config = Config { name: Some(Arc::clone(&name)), capacity, max_attempts, redelivery: None };
+        let config = Config { name: Some(Arc::clone(&name)), capacity, max_attempts, redelivery_backoff: None };
         let id = QueueId::next();
         let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
         let queue = IterableQueue::open(id, config, Store::remote(link.clone(), capacity));

@@ -1,5 +1,6 @@
 //! How a process joins a queue, and undoes it if nobody heard of it.
 
+use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -34,7 +35,8 @@ pub(crate) enum Start {
 
 /// All that is needed to connect.
 pub(crate) struct Connecting<T> {
-    pub(crate) config: Config<T>,
+    pub(crate) items: PhantomData<fn() -> T>,
+    pub(crate) config: Config,
     pub(crate) address: Arc<Address>,
     pub(crate) settings: Settings,
     pub(crate) deadline: Option<Duration>,
@@ -74,10 +76,8 @@ impl<T: Payload> Connecting<T> {
             Ok(report) => report,
             Err(failure) => return Err(Failed { error: refused(failure), joining: Some(joining) }),
         };
-        let delays = match &config.redelivery {
-            Some(redelivery) => {
-                (1..=config.max_attempts.min(64)).map(|attempt| redelivery.backoff.delay(attempt)).collect()
-            }
+        let delays = match &config.redelivery_backoff {
+            Some(backoff) => (1..=config.max_attempts.min(64)).map(|attempt| backoff.delay(attempt)).collect(),
             None => Vec::new(),
         };
         // Those of now: to wait for a queue may outlast those of before.

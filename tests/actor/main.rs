@@ -1,6 +1,7 @@
 //! `QueueActor`, its messages, and items by pull and by push: the contract's part A.
 #![allow(clippy::unwrap_used, reason = "in helpers too")]
 
+mod ask;
 mod pull;
 mod pull_failures;
 mod pull_unwinding;

@@ -227,7 +227,7 @@ fn d3_an_item_in_a_handlers_future_uses_an_attempt_up_when_its_actor_stops() {
 #[test]
 fn d3_a_forgotten_ack_ends_as_a_dead_letter() {
     in_system(|| async {
-        let queue = backend::build(IterableQueue::builder().max_attempts(3));
+        let queue = backend::build(backend::builder().max_attempts(3));
         let mut letters = queue.dead_letters().unwrap();
         queue.producer().unwrap().try_put(7).unwrap();
         let actor = QueueActor::new(queue).start();

@@ -7,7 +7,7 @@ use actix::prelude::*;
 use actix_iterable_queue::State;
 use actix_iterable_queue::error::{OpenError, PutError, Refusal};
 use actix_iterable_queue::prelude::*;
-use futures::join;
+use futures::{join, poll};
 use support::actors::{Hand, in_system, quiet, run};
 use support::backend::{self, Soon};
 use support::panic_of;
@@ -179,7 +179,7 @@ fn a2_a_limit_of_0_panics_where_the_message_is_made() {
 #[test]
 fn a1_inspect_answers_with_the_snapshot() {
     in_system(|| async {
-        let queue = IterableQueue::builder().name("jobs").capacity(4).build().unwrap();
+        let queue = support::backend::builder().name("jobs").capacity(4).build().unwrap();
         let actor = start(&queue);
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.put_all([1, 2]).await.unwrap();
@@ -269,6 +269,27 @@ fn d8_abort_by_message_over_either_backend() {
         backend::assert_left(actor.send(Abort::new()).await.unwrap(), [1]);
         assert_eq!(consumer.get().await, None);
         assert_eq!(queue.drained().await.outcome, Outcome::Aborted);
+    });
+}
+
+#[test]
+fn a1_take_left_answers_once_no_consumer_holds_an_item() {
+    in_system(|| async {
+        let queue = IterableQueue::unbounded();
+        let actor = QueueActor::new(queue.clone()).start();
+        let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        drop(queue); // the actor's address is a handle, too
+        producer.put_all([1, 2, 3]).await.unwrap();
+        let (done, failed) = (consumer.try_lease().unwrap(), consumer.try_lease().unwrap());
+        let mut left = Box::pin(actor.send(TakeLeft::new()));
+        assert!(poll!(left.as_mut()).is_pending());
+        assert_eq!(actor.send(Abort::new()).await.unwrap(), [3]);
+        done.ack();
+        actor.send(Inspect).await.unwrap();
+        assert!(poll!(left.as_mut()).is_pending(), "one is held");
+        failed.fail("it hung up");
+        assert_eq!(left.await.unwrap(), [2]);
+        assert_eq!(actor.send(TakeLeft::new()).await.unwrap(), [0; 0], "each is returned once");
     });
 }
 

@@ -23,7 +23,7 @@ fn large(n: u8) -> Large {
 }
 
 fn bounded() -> Ends {
-    let queue = IterableQueue::bounded(1);
+    let queue = support::backend::builder().capacity(1).build().unwrap();
     let (producer, consumer) = (queue.producer().expect("works"), queue.consumer().expect("works"));
     (queue, producer, consumer)
 }
@@ -146,7 +146,7 @@ fn letter(letters: &mut Consumer<DeadLetter<Large>>) -> u8 {
 #[test]
 fn d3_large_items_come_back_from_leases() {
     on_thread(|| {
-        let queue = IterableQueue::builder().capacity(1).max_attempts(3).build().expect("works");
+        let queue = support::backend::builder().capacity(1).max_attempts(3).build().expect("works");
         let (producer, mut consumer) = (queue.producer().expect("works"), queue.consumer().expect("works"));
         let mut letters = queue.dead_letters().expect("works");
         put(&producer, 1);
@@ -168,7 +168,7 @@ fn d3_large_items_come_back_from_leases() {
 #[test]
 fn d3_many_large_items_come_back_and_are_left() {
     on_thread(|| {
-        let queue = IterableQueue::unbounded();
+        let queue = support::backend::in_memory();
         let (producer, mut consumer) = (queue.producer().expect("works"), queue.consumer().expect("works"));
         (0..40).for_each(|n| put(&producer, n));
         let leases: Vec<_> = (0..20).map(|_| lease(&mut consumer)).collect();

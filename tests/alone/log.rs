@@ -11,7 +11,7 @@ use support::log::{keep, said};
 /// A queue with 0..n in it, and its endpoints.
 fn filled(name: &str, n: u32) -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
     keep();
-    let queue = IterableQueue::builder().name(name).build().expect("valid");
+    let queue = support::backend::builder().name(name).build().expect("valid");
     let (producer, consumer) = (queue.producer().expect("open"), queue.consumer_named("one").expect("open"));
     (0..n).for_each(|n| producer.try_put(n).expect("no bound"));
     (queue, producer, consumer)
@@ -118,7 +118,7 @@ fn one_item_is_one_item() {
     drop((producer, consumer));
     assert!(said(Level::Error, "lonely")[0].contains("; 1 item dropped: "));
     System::new().block_on(async {
-        let queue = IterableQueue::builder().name("orphaned").capacity(1).build().unwrap();
+        let queue = support::backend::builder().name("orphaned").capacity(1).build().unwrap();
         let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.try_put(0).unwrap();
         let actor = QueueActor::new(queue).start();

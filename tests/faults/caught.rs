@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix::prelude::*;
-use actix_iterable_queue::IterableQueue;
 use actix_iterable_queue::prelude::*;
 use futures::FutureExt;
 use support::actors::in_system;
@@ -20,7 +19,7 @@ fn must_fail(item: &Item<u32>) -> bool {
 }
 
 async fn everything_is_done(way: faults::Way, plan: Arc<Plan<u32>>, max_in_flight: usize) {
-    let (queue, mut dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+    let (queue, mut dead) = loaded(support::backend::builder(), 0..ITEMS);
     let drained = work_off(way, &queue, &plan, max_in_flight).await;
     assert_all_ended(&drained);
     let expected: Vec<_> = (0..ITEMS).map(|n| (n, if n % 3 == 0 { 2 } else { 1 })).collect();

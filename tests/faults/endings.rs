@@ -28,7 +28,7 @@ fn one_place_never_starts(place: usize, at: Moment) -> Arc<Plan<u32>> {
 fn a6_a_place_whose_workers_never_start_does_not_keep_the_pool_from_its_end() {
     for at in [Moment::Made, Moment::Started] {
         in_system(move || async move {
-            let (queue, _dead) = loaded(IterableQueue::builder(), 0..100);
+            let (queue, _dead) = loaded(support::backend::builder(), 0..100);
             let plan = one_place_never_starts(1, at);
             let workers = Arc::clone(&plan);
             let pool = WorkerPool::builder(&queue).workers(3).start(move |place| Faulty::new(&workers, place)).unwrap();
@@ -46,7 +46,7 @@ fn a6_a_place_whose_workers_never_start_does_not_keep_the_pool_from_its_end() {
 #[test]
 fn a6_a_pool_does_not_sit_out_its_backoff_when_the_queue_has_ended() {
     in_system(|| async {
-        let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..100);
+        let (queue, _dead) = loaded_in_memory(support::backend::builder(), 0..100);
         let plan = one_place_never_starts(0, Moment::Started);
         let hours = Duration::from_secs(7200);
         let pool = WorkerPool::builder(&queue).workers(1).restart_backoff(Backoff::exponential(hours, hours));

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_iterable_queue::IterableQueue;
 use actix_iterable_queue::prelude::*;
 use futures::channel::oneshot;
 use support::actors::{in_system, run, until};
@@ -32,7 +31,7 @@ fn d3_items_in_a_mailbox_that_dies_come_back_in_order_and_uncounted() {
     ];
     for die in deaths {
         in_system(move || async move {
-            let (queue, mut dead) = loaded_in_memory(IterableQueue::builder().max_attempts(1), 0..ITEMS);
+            let (queue, mut dead) = loaded_in_memory(support::backend::builder().max_attempts(1), 0..ITEMS);
             let actor = QueueActor::new(queue.clone()).start();
             let plan = Plan::good();
             let addr = Faulty::new(&plan, 0).start();
@@ -68,7 +67,7 @@ fn d3_items_in_a_mailbox_that_dies_come_back_in_order_and_uncounted() {
 fn d11_a_flooded_mailbox_stops_neither_the_items_nor_the_end() {
     for way in WAYS {
         in_system(move || async move {
-            let (queue, mut dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+            let (queue, mut dead) = loaded(support::backend::builder(), 0..ITEMS);
             let (read, floods) = (Arc::new(AtomicU32::new(0)), AtomicUsize::new(0));
             let plan = Plan::new(move |actor: &mut Faulty<u32>, item: Item<u32>, ctx: &mut Context<Faulty<u32>>| {
                 if floods.fetch_max(actor.life + 1, SeqCst) <= actor.life {
@@ -145,7 +144,7 @@ fn a6_a_worker_that_keeps_its_own_address_ends_all_the_same() {
     }
 
     in_system(|| async {
-        let (queue, _dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+        let (queue, _dead) = loaded(support::backend::builder(), 0..ITEMS);
         let pool = WorkerPool::builder(&queue).workers(3).start(|_| Vain::default()).unwrap();
         pool.resize(1).unwrap();
         pool.resize(2).unwrap();
@@ -161,7 +160,7 @@ fn a6_a_worker_that_keeps_its_own_address_ends_all_the_same() {
 fn a2_a_consumer_with_the_smallest_mailbox_dies_full_and_loses_nothing() {
     for capacity in [0, 1] {
         in_system(move || async move {
-            let (queue, mut dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
+            let (queue, mut dead) = loaded_in_memory(support::backend::builder(), 0..ITEMS);
             let actor = QueueActor::new(queue.clone()).start();
             let plan = Plan::new(move |actor: &mut Faulty<u32>, item: Item<u32>, _| {
                 if *item == 5 && item.attempt() == 1 {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use actix::prelude::*;
-use actix_iterable_queue::IterableQueue;
 use actix_iterable_queue::prelude::*;
 use support::actors::in_system;
 use support::faults::{
@@ -39,7 +38,7 @@ fn d3_a_panic_in_started_uses_up_no_attempt() {
     for way in WAYS {
         for max_in_flight in [1, 4] {
             in_system(move || async move {
-                let (queue, mut dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+                let (queue, mut dead) = loaded(support::backend::builder(), 0..ITEMS);
                 let plan = panics_in(Moment::Started, true);
                 let drained = work_off(way, &queue, &plan, max_in_flight).await;
                 assert_all_ended(&drained);
@@ -60,7 +59,7 @@ fn d3_a_panic_in_stopping_or_stopped_loses_nothing() {
         for at in [Moment::Stopping, Moment::Stopped, Moment::Dropped] {
             for max_in_flight in [1, 4] {
                 in_system(move || async move {
-                    let (queue, mut dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
+                    let (queue, mut dead) = loaded_in_memory(support::backend::builder(), 0..ITEMS);
                     let plan = panics_in(at, way == Way::Pool);
                     let drained = work_off(way, &queue, &plan, max_in_flight).await;
                     assert_all_ended(&drained);
@@ -79,7 +78,7 @@ fn d3_a_panic_in_stopping_or_stopped_loses_nothing() {
 fn c5_a_panic_in_the_handler_of_drained_was_told_all_the_same() {
     for way in WAYS {
         in_system(move || async move {
-            let (queue, _dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+            let (queue, _dead) = loaded(support::backend::builder(), 0..ITEMS);
             let plan = Plan::with(
                 |actor, item, _| actor.done(item),
                 |_, moment| match moment {
@@ -98,7 +97,7 @@ fn c5_a_panic_in_the_handler_of_drained_was_told_all_the_same() {
 #[test]
 fn a6_a_factory_that_panics_is_asked_again_and_all_places_are_told() {
     in_system(|| async {
-        let (queue, mut dead) = loaded(IterableQueue::builder(), 0..100);
+        let (queue, mut dead) = loaded(support::backend::builder(), 0..100);
         // The first life of two places. The second one must not fail: it may begin after the end, and who
         // dies then is not replaced.
         let to_fail = [true, false, true].map(AtomicBool::new);
@@ -129,7 +128,7 @@ fn d3_an_item_whose_drop_panics_is_acked_and_its_worker_dies_of_it() {
     for way in WAYS {
         in_system(move || async move {
             let bombs = (0..ITEMS).map(|n| Bomb(n, Arc::new(AtomicBool::new(n == 5))));
-            let (queue, mut dead) = loaded_in_memory(IterableQueue::builder(), bombs);
+            let (queue, mut dead) = loaded_in_memory(support::backend::builder(), bombs);
             let plan = Plan::new(|actor, item, _| actor.done(item));
             let drained = work_off(way, &queue, &plan, 1).await;
             assert_all_ended(&drained);

@@ -4,7 +4,6 @@ use std::future::pending;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use actix_iterable_queue::IterableQueue;
 use actix_iterable_queue::prelude::*;
 use support::actors::in_system;
 use support::faults::{
@@ -38,7 +37,7 @@ fn d3_a_panic_returns_all_that_was_in_futures_and_everything_is_done_once() {
     for way in WAYS {
         for k in [0, 3, 7] {
             in_system(move || async move {
-                let (queue, mut dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+                let (queue, mut dead) = loaded(support::backend::builder(), 0..ITEMS);
                 let plan = panics_at(k, k, |attempt| attempt == 1);
                 // In flight: those before `k`, and `k`.
                 let drained = work_off(way, &queue, &plan, k as usize + 1).await;
@@ -61,7 +60,7 @@ fn d3_poison_becomes_a_dead_letter_and_the_rest_is_done_once() {
     for way in WAYS {
         for (k, max_in_flight) in [(0, 1), (10, 1), (3, 4), (ITEMS - 1, 1)] {
             in_system(move || async move {
-                let (queue, mut dead) = loaded_in_memory(IterableQueue::builder().max_attempts(3), 0..ITEMS);
+                let (queue, mut dead) = loaded_in_memory(support::backend::builder().max_attempts(3), 0..ITEMS);
                 let plan = panics_at(k, max_in_flight as u32 - 1, |_| true);
                 let drained = work_off(way, &queue, &plan, max_in_flight).await;
 
@@ -88,7 +87,7 @@ fn d3_poison_becomes_a_dead_letter_and_the_rest_is_done_once() {
 fn a6_the_rest_of_a_pool_never_notices_and_deaths_are_counted() {
     for max_in_flight in [1, 5] {
         in_system(move || async move {
-            let (queue, mut dead) = loaded(IterableQueue::builder().max_attempts(1000), 0..200);
+            let (queue, mut dead) = loaded(support::backend::builder().max_attempts(1000), 0..200);
             let plan = Plan::new(|actor: &mut Faulty<u32>, item: Item<u32>, ctx| {
                 if item.is_multiple_of(10) && item.attempt() <= 2 {
                     fail("the handler");

@@ -102,7 +102,7 @@ fn c5_registration_that_races_with_seal_is_told_of_the_end_or_refused() {
 fn d7_a_pool_that_races_with_seal_takes_part_or_is_refused() {
     in_system(|| async {
         for _ in 0..ROUNDS / 6 {
-            let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..5);
+            let (queue, _dead) = loaded_in_memory(backend::builder(), 0..5);
             let (end, plan) = (queue.drained(), Plan::good());
             let (workers, sealing) = (Arc::clone(&plan), queue.clone());
             let sealing = thread::spawn(move || sealing.seal());
@@ -164,7 +164,7 @@ fn c5_drained_waits_for_items_that_come_back_at_the_last_moment() {
         let short = Duration::from_millis(2);
         for (rounds, backoff) in [(ROUNDS, None), (ROUNDS / 6, Some(Backoff::exponential(short, short)))] {
             for round in 0..rounds {
-                let mut builder = IterableQueue::builder().max_attempts(3);
+                let mut builder = backend::builder().max_attempts(3);
                 if let Some(backoff) = backoff {
                     builder = builder.redelivery_backoff(backoff);
                 }

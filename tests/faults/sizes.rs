@@ -37,7 +37,7 @@ fn has_size(queue: &IterableQueue<u32>, size: usize) -> bool {
 fn a6_shrunk_to_one_and_grown_to_64_under_load_every_item_is_done_once() {
     for dies in [false, true] {
         in_system(move || async move {
-            let queue = backend::build(IterableQueue::builder().capacity(64).max_attempts(1000));
+            let queue = backend::build(backend::builder().capacity(64).max_attempts(1000));
             let mut dead = queue.dead_letters().unwrap();
             let threads = Threads::default();
             let sign = threads.clone();
@@ -91,7 +91,7 @@ fn a6_shrunk_to_one_and_grown_to_64_under_load_every_item_is_done_once() {
 #[test]
 fn a6_paused_and_resumed_under_load_every_item_is_done_once() {
     in_system(|| async {
-        let queue = backend::build(IterableQueue::builder().max_attempts(1000));
+        let queue = backend::build(backend::builder().max_attempts(1000));
         let plan = Plan::new(|actor: &mut Faulty<u32>, item: Item<u32>, _| {
             if item.is_multiple_of(50) && item.attempt() == 1 {
                 fail("the handler");

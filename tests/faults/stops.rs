@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use actix_iterable_queue::IterableQueue;
 use actix_iterable_queue::error::{Death, PoolError};
 use actix_iterable_queue::prelude::*;
 use support::actors::{in_system, until};
@@ -34,7 +33,7 @@ fn d3_a_stop_in_the_middle_returns_what_was_in_hand_counted_and_the_rest_uncount
     for way in WAYS {
         for k in [0, 4] {
             in_system(move || async move {
-                let (queue, mut dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+                let (queue, mut dead) = loaded(support::backend::builder(), 0..ITEMS);
                 let plan = stops_at(k, |ctx| ctx.stop());
                 let drained = work_off(way, &queue, &plan, 2 * (k as usize + 1)).await;
                 assert_all_ended(&drained);
@@ -52,7 +51,7 @@ fn d3_a_stop_in_the_middle_returns_what_was_in_hand_counted_and_the_rest_uncount
 fn d11_an_actor_that_refuses_to_stop_gets_its_items_again() {
     for way in WAYS {
         in_system(move || async move {
-            let (queue, _dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+            let (queue, _dead) = loaded(support::backend::builder(), 0..ITEMS);
             let plan = Plan::with(
                 |actor: &mut Faulty<u32>, item: Item<u32>, ctx: &mut Context<Faulty<u32>>| {
                     actor.done(item);
@@ -75,7 +74,7 @@ fn d11_an_actor_that_refuses_to_stop_gets_its_items_again() {
 #[test]
 fn a6_workers_whose_arbiters_stop_are_replaced_in_new_ones_and_all_are_joined() {
     in_system(|| async {
-        let (queue, mut dead) = loaded(IterableQueue::builder().max_attempts(1000), 0..60);
+        let (queue, mut dead) = loaded(support::backend::builder().max_attempts(1000), 0..60);
         let threads = Threads::default();
         let sign = threads.clone();
         let plan = Plan::new(move |actor: &mut Faulty<u32>, item: Item<u32>, _| {
@@ -106,7 +105,7 @@ fn a6_workers_whose_arbiters_stop_are_replaced_in_new_ones_and_all_are_joined() 
 #[test]
 fn a6_workers_of_a_given_arbiter_that_stops_get_their_own() {
     in_system(|| async {
-        let (queue, _dead) = loaded(IterableQueue::builder(), 0..ITEMS);
+        let (queue, _dead) = loaded(support::backend::builder(), 0..ITEMS);
         let arbiter = Arbiter::new();
         let plan = Plan::new(
             |actor: &mut Faulty<u32>, item: Item<u32>, _| {
@@ -133,7 +132,7 @@ fn a6_workers_of_a_given_arbiter_that_stops_get_their_own() {
 #[test]
 fn a6_a_dead_arbiter_is_an_error_and_leaves_nothing_behind() {
     in_system(|| async {
-        let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
+        let (queue, _dead) = loaded_in_memory(support::backend::builder(), 0..ITEMS);
         let arbiter = Arbiter::new();
         let handle = arbiter.handle();
         arbiter.stop();

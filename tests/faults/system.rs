@@ -40,7 +40,7 @@ fn in_stopped_system(queue: &IterableQueue<u32>, plan: &Arc<Plan<u32>>, max_in_f
 fn d3_a_system_that_stops_ends_the_pool_and_every_item_comes_back_or_is_done() {
     for max_in_flight in [1, 3] {
         within_watchdog(move || {
-            let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
+            let (queue, _dead) = loaded_in_memory(support::backend::builder(), 0..ITEMS);
             let threads = Threads::default();
             let (sign, seen) = (threads.clone(), queue.clone());
             let plan = Plan::new(move |actor: &mut Faulty<u32>, item: Item<u32>, _| {
@@ -82,7 +82,7 @@ fn d3_a_system_that_stops_ends_the_pool_and_every_item_comes_back_or_is_done() {
 #[test]
 fn d7_a_sealed_queue_whose_pool_was_stopped_is_abandoned() {
     within_watchdog(|| {
-        let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
+        let (queue, _dead) = loaded_in_memory(support::backend::builder(), 0..ITEMS);
         let (end, sealing) = (queue.drained(), queue.clone());
         let plan = Plan::new(move |actor: &mut Faulty<u32>, item: Item<u32>, _| {
             match *item {
@@ -108,7 +108,7 @@ fn d7_a_sealed_queue_whose_pool_was_stopped_is_abandoned() {
 #[test]
 fn a6_drained_waits_for_a_handler_that_outlives_the_system() {
     within_watchdog(|| {
-        let (queue, _dead) = loaded(IterableQueue::builder(), 0..1);
+        let (queue, _dead) = loaded(support::backend::builder(), 0..1);
         let (go_on, wait) = channel::<()>();
         let wait = std::sync::Mutex::new(wait);
         let plan = Plan::new(move |actor: &mut Faulty<u32>, item: Item<u32>, _| {
@@ -134,7 +134,7 @@ fn a6_drained_waits_for_a_handler_that_outlives_the_system() {
 fn a6_a_pool_of_a_system_that_is_stopping_does_not_outlive_it() {
     for settles in [false, true] {
         within_watchdog(move || {
-            let (queue, _dead) = loaded_in_memory(IterableQueue::builder(), 0..ITEMS);
+            let (queue, _dead) = loaded_in_memory(support::backend::builder(), 0..ITEMS);
             let plan = Plan::new(|actor: &mut Faulty<u32>, item: Item<u32>, _| actor.keeps.push(item));
             let (workers, inner) = (Arc::clone(&plan), queue.clone());
             let system = System::new();

@@ -49,7 +49,7 @@ fn panics_with_its_hands_full() -> Arc<Plan<Bomb>> {
 fn d3_leases_come_back_from_an_actor_that_unwinds_without_their_drop() {
     for way in WAYS {
         in_system(move || async move {
-            let (queue, mut dead) = armed(IterableQueue::builder());
+            let (queue, mut dead) = armed(support::backend::builder());
             let plan = panics_with_its_hands_full();
             let drained = work_off(way, &queue, &plan, 6).await;
             assert_all_ended(&drained);
@@ -66,7 +66,7 @@ fn d3_leases_come_back_from_an_actor_that_unwinds_without_their_drop() {
 fn d3_unread_dead_letters_whose_drop_panics_do_no_harm() {
     for way in WAYS {
         in_system(move || async move {
-            let (queue, dead) = armed(IterableQueue::builder().max_attempts(1));
+            let (queue, dead) = armed(support::backend::builder().max_attempts(1));
             drop(dead);
             let plan = panics_with_its_hands_full();
             let drained = work_off(way, &queue, &plan, 6).await;
@@ -93,7 +93,7 @@ fn a6_a_pools_worker_may_have_a_bomb_in_its_mailbox() {
     }
 
     in_system(|| async {
-        let (queue, mut dead) = armed(IterableQueue::builder());
+        let (queue, mut dead) = armed(support::backend::builder());
         let plan = Plan::new(|actor: &mut Faulty<Bomb>, item: Item<Bomb>, ctx: &mut Context<Faulty<Bomb>>| {
             if actor.life == 0 && item.0 == 3 {
                 ctx.address().do_send(Carry(Bomb(99, Arc::new(AtomicBool::new(true)))));
@@ -114,7 +114,7 @@ fn a6_a_pools_worker_may_have_a_bomb_in_its_mailbox() {
 #[test]
 fn d8_what_a_pool_left_is_dropped_in_peace_when_nobody_wants_it() {
     in_system(|| async {
-        let (queue, _dead) = armed(IterableQueue::builder());
+        let (queue, _dead) = armed(support::backend::builder());
         let end = queue.drained();
         let plan = Plan::new(|_: &mut Faulty<Bomb>, item: Item<Bomb>, _| {
             let _in_hand = item;
@@ -137,7 +137,7 @@ fn d8_what_a_pool_left_is_dropped_in_peace_when_nobody_wants_it() {
 fn d3_an_arbiter_that_stops_drops_no_item_in_hand() {
     for way in WAYS {
         in_system(move || async move {
-            let (queue, mut dead) = armed(IterableQueue::builder());
+            let (queue, mut dead) = armed(support::backend::builder());
             let end = queue.drained();
             let plan = Plan::new(|actor: &mut Faulty<Bomb>, item: Item<Bomb>, _: &mut Context<Faulty<Bomb>>| {
                 if actor.life == 0 {

@@ -9,14 +9,19 @@ use std::task::{Context, Waker};
 use model::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use model::sync::thread::{JoinHandle, spawn};
 use model::{
-    Claim, Consumer, Drained, Item, IterableQueue, Next, Outcome, Producer, PutError, PutMessage, Refusal, State,
-    Worker, block_on, check, close_from_outside, shut_down, watched,
+    Builder, Claim, Consumer, Drained, Item, IterableQueue, Next, Outcome, Producer, PutError, PutMessage, Refusal,
+    State, Worker, block_on, check, close_from_outside, shut_down, watched,
 };
 
 type Queue = IterableQueue<u8>;
 
+/// What fails comes back at once, as a model's time does not pass.
+fn built(builder: Builder<u8>) -> Queue {
+    builder.no_redelivery_backoff().build().unwrap()
+}
+
 fn unbounded() -> (Queue, Producer<u8>, Consumer<u8>) {
-    opened(Queue::unbounded())
+    opened(built(Queue::builder()))
 }
 
 fn opened(queue: Queue) -> (Queue, Producer<u8>, Consumer<u8>) {
@@ -119,7 +124,7 @@ fn d7_whoever_waits_until_puts_are_refused_hears_of_the_last_consumer() {
 #[test]
 fn a3_whoever_waits_until_puts_are_refused_hears_of_a_close_from_outside() {
     check(|| {
-        let queue = Queue::unbounded();
+        let queue = built(Queue::builder());
         let producer = watched(&queue);
         let waiting = spawn({
             let producer = producer.clone();
@@ -145,7 +150,7 @@ fn c3_the_last_handle_seals_against_the_last_close() {
 #[test]
 fn c3_an_upgrade_against_the_last_handles_drop() {
     check(|| {
-        let queue = Queue::unbounded();
+        let queue = built(Queue::builder());
         let weak = queue.downgrade();
         let dropping = spawn(move || drop(queue));
         let producer = weak.upgrade().map(|queue| queue.producer());
@@ -220,7 +225,7 @@ fn d9_a_child_of_the_last_lease_is_waited_for() {
 #[test]
 fn d9_a_child_beside_a_bounded_buffer_is_waited_for() {
     check(|| {
-        let (queue, producer, mut holder) = opened(Queue::bounded(1));
+        let (queue, producer, mut holder) = opened(built(Queue::builder().capacity(1)));
         let waiting = queue.consumer().unwrap();
         producer.try_put(1).unwrap();
         queue.seal();
@@ -358,7 +363,7 @@ fn d6_as_many_wake_ups_as_items() {
 #[test]
 fn d5_two_puts_wait_for_one_place() {
     check(|| {
-        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         queue.seal();
         let put = |n, producer: Producer<u8>| spawn(move || producer.blocking_put(n).unwrap());
         let putting = [put(1, producer.clone()), put(2, producer)];
@@ -372,7 +377,7 @@ fn d5_two_puts_wait_for_one_place() {
 #[test]
 fn d5_never_are_there_more_items_than_there_is_room() {
     check(|| {
-        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         producer.try_put(1).unwrap();
         let passing = spawn(move || {
             consumer.try_get().unwrap();
@@ -389,7 +394,7 @@ fn d5_never_are_there_more_items_than_there_is_room() {
 #[test]
 fn d6_a_cancelled_put_passes_its_room_on() {
     check(|| {
-        let (_queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (_queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         producer.try_put(0).unwrap();
         let putting = spawn({
             let producer = producer.clone();
@@ -411,7 +416,7 @@ fn d6_a_cancelled_put_passes_its_room_on() {
 #[test]
 fn d1_two_puts_of_one_handle_take_turns() {
     check(|| {
-        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         queue.seal();
         producer.try_put(0).unwrap();
         let producer = Arc::new(producer);
@@ -433,7 +438,7 @@ fn d1_two_puts_of_one_handle_take_turns() {
 #[test]
 fn d11_a_put_that_waits_against_puts_that_do_not() {
     check(|| {
-        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         producer.try_put(0).unwrap();
         let waiting = spawn({
             let producer = producer.clone();
@@ -455,7 +460,7 @@ fn d11_a_put_that_waits_against_puts_that_do_not() {
 #[test]
 fn d11_a_put_that_waits_beside_one_that_nobody_polls() {
     check(|| {
-        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         producer.try_put(0).unwrap();
         let first = producer.clone();
         let mut unpolled = Box::pin(first.put(1));
@@ -474,7 +479,7 @@ fn d11_a_put_that_waits_beside_one_that_nobody_polls() {
 #[test]
 fn d11_a_put_that_leaves_the_place_that_was_kept_for_it() {
     check(|| {
-        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         producer.try_put(0).unwrap();
         let first = producer.clone();
         let mut leaving = Box::pin(first.put(1));
@@ -496,7 +501,7 @@ fn d11_a_put_that_leaves_the_place_that_was_kept_for_it() {
 #[test]
 fn d6_a_permit_that_is_dropped_makes_room() {
     check(|| {
-        let (_queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (_queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         let permit = block_on(producer.reserve()).unwrap();
         let putting = spawn({
             let producer = producer.clone();
@@ -550,7 +555,7 @@ fn d7_the_last_settle_against_the_last_consumer() {
 #[test]
 fn d7_a_waiting_put_outlasts_the_first_of_two_pools() {
     check(|| {
-        let queue = Queue::bounded(1);
+        let queue = built(Queue::builder().capacity(1));
         let producer = queue.producer().unwrap();
         let (one, other) = (Claim::on(&queue), Claim::on(&queue));
         producer.try_put(1).unwrap();
@@ -611,18 +616,18 @@ fn child_against_abort(queue: Queue) {
 
 #[test]
 fn d8_abort_against_a_child() {
-    check(|| child_against_abort(Queue::unbounded()));
+    check(|| child_against_abort(built(Queue::builder())));
 }
 
 #[test]
 fn d8_abort_against_a_child_beside_the_buffer() {
-    check(|| child_against_abort(Queue::bounded(1)));
+    check(|| child_against_abort(built(Queue::builder().capacity(1))));
 }
 
 #[test]
 fn d8_abort_wakes_everybody() {
     check(|| {
-        let (queue, producer, _consumer) = opened(Queue::bounded(1));
+        let (queue, producer, _consumer) = opened(built(Queue::builder().capacity(1)));
         let mut waiting = queue.consumer().unwrap();
         let item = {
             producer.try_put(1).unwrap();
@@ -658,7 +663,7 @@ fn c6_a_take_without_a_lease_against_the_end_of_a_shutdown() {
 #[test]
 fn d6_a_permit_against_a_shutdown() {
     check(|| {
-        let (queue, producer, consumer) = opened(Queue::bounded(1));
+        let (queue, producer, consumer) = opened(built(Queue::builder().capacity(1)));
         let permit = block_on(producer.reserve()).unwrap();
         let putting = spawn(move || permit.put(1).unwrap());
         shut_down(&queue);
@@ -672,7 +677,7 @@ fn d6_a_permit_against_a_shutdown() {
 #[test]
 fn d6_a_permit_that_is_dropped_against_a_shutdown() {
     check(|| {
-        let (queue, producer, consumer) = opened(Queue::bounded(1));
+        let (queue, producer, consumer) = opened(built(Queue::builder().capacity(1)));
         let permit = block_on(producer.reserve()).unwrap();
         let dropping = spawn(move || drop(permit));
         shut_down(&queue);
@@ -685,7 +690,7 @@ fn d6_a_permit_that_is_dropped_against_a_shutdown() {
 #[test]
 fn d6_a_reservation_against_a_shutdown() {
     check(|| {
-        let (queue, producer, consumer) = opened(Queue::bounded(1));
+        let (queue, producer, consumer) = opened(built(Queue::builder().capacity(1)));
         let putting = spawn(move || {
             let permit = block_on(producer.reserve());
             permit.map(|permit| permit.put(1).unwrap()).is_ok()
@@ -700,7 +705,7 @@ fn d6_a_reservation_against_a_shutdown() {
 #[test]
 fn d8_abort_against_a_permits_put() {
     check(|| {
-        let (queue, producer, _consumer) = opened(Queue::bounded(1));
+        let (queue, producer, _consumer) = opened(built(Queue::builder().capacity(1)));
         let permit = block_on(producer.reserve()).unwrap();
         let putting = spawn(move || permit.put(1).is_ok());
         let left = queue.abort();
@@ -715,7 +720,7 @@ fn d8_abort_against_a_permits_put() {
 #[test]
 fn d6_a_put_waits_while_a_child_and_an_item_are_taken() {
     check(|| {
-        let (_queue, producer, mut taker) = opened(Queue::bounded(1));
+        let (_queue, producer, mut taker) = opened(built(Queue::builder().capacity(1)));
         producer.try_put(0).unwrap();
         let parent = taker.try_lease().unwrap();
         parent.put_child(1).unwrap();
@@ -732,7 +737,7 @@ fn d6_a_put_waits_while_a_child_and_an_item_are_taken() {
 #[test]
 fn d6_a_permit_that_is_dropped_beside_a_child_makes_room() {
     check(|| {
-        let (_queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (_queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         producer.try_put(0).unwrap();
         let parent = consumer.try_lease().unwrap();
         let permit = block_on(producer.reserve()).unwrap();
@@ -752,7 +757,7 @@ fn d6_a_permit_that_is_dropped_beside_a_child_makes_room() {
 #[test]
 fn d7_a_child_against_the_last_consumer() {
     check(|| {
-        let (queue, producer, mut consumer) = opened(Queue::bounded(1));
+        let (queue, producer, mut consumer) = opened(built(Queue::builder().capacity(1)));
         producer.try_put(1).unwrap();
         queue.seal();
         drop(producer);
@@ -781,7 +786,7 @@ fn d7_a_child_against_the_last_consumer() {
 #[test]
 fn d7_a_permit_of_a_shutdown_against_the_last_consumer() {
     check(|| {
-        let (queue, producer, consumer) = opened(Queue::bounded(1));
+        let (queue, producer, consumer) = opened(built(Queue::builder().capacity(1)));
         let permit = block_on(producer.reserve()).unwrap();
         shut_down(&queue);
         let putting = spawn(move || permit.put(1));
@@ -801,7 +806,7 @@ fn d7_a_permit_of_a_shutdown_against_the_last_consumer() {
 #[test]
 fn a3_a_permit_against_a_close_from_outside() {
     check(|| {
-        let queue = Queue::bounded(1);
+        let queue = built(Queue::builder().capacity(1));
         let (dead, other, mut consumer) = (watched(&queue), queue.producer().unwrap(), queue.consumer().unwrap());
         let permit = block_on(dead.reserve()).unwrap();
         queue.seal();
@@ -824,7 +829,7 @@ fn a3_a_permit_against_a_close_from_outside() {
 #[test]
 fn c4_a_close_that_races_with_a_put_message() {
     check(|| {
-        let (queue, mut producer, consumer) = opened(Queue::bounded(1));
+        let (queue, mut producer, consumer) = opened(built(Queue::builder().capacity(1)));
         queue.seal();
         producer.try_put(1).unwrap();
         let message = PutMessage::new(&producer, 2);
@@ -840,7 +845,7 @@ fn c4_a_close_that_races_with_a_put_message() {
 #[test]
 fn a3_a_put_against_a_close_from_outside() {
     check(|| {
-        let queue = Queue::unbounded();
+        let queue = built(Queue::builder());
         let (producer, mut consumer) = (watched(&queue), queue.consumer().unwrap());
         queue.seal();
         let putting = spawn({

@@ -144,7 +144,7 @@ fn a6_a_factory_that_always_panics_does_not_outlive_an_abort_or_a_shutdown() {
 #[test]
 fn a6_a_worker_that_dies_of_the_last_item_does_not_keep_the_pool_from_ending() {
     in_system(|| async {
-        let queue = backend::build(IterableQueue::builder().max_attempts(1));
+        let queue = backend::build(backend::builder().max_attempts(1));
         queue.producer().unwrap().try_put(1).unwrap();
         let poisoned = does(|_, item: Item<u32>| panic!("with {}", *item));
         let pool = here(&queue).workers(1).restart_backoff(LATE).start(poisoned).unwrap();

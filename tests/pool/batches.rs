@@ -24,7 +24,7 @@ fn linger() -> Duration {
 
 /// A queue with 0..n in it, and its dead letters by item: attempts, error, panic.
 async fn filled(n: u32, max_attempts: u32) -> (IterableQueue<u32>, impl Future<Output = Letters>) {
-    let queue = backend::build(IterableQueue::builder().max_attempts(max_attempts));
+    let queue = backend::build(backend::builder().max_attempts(max_attempts));
     let letters = queue.dead_letters().unwrap();
     queue.producer().unwrap().put_all(0..n).await.unwrap();
     let say =

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 /// A sealed queue with 0..n in it, each with this number of attempts; and its dead letters.
 async fn filled(n: u32, max_attempts: u32) -> (IterableQueue<u32>, impl Future<Output = Vec<DeadLetter<u32>>>) {
-    let queue = backend::build(IterableQueue::builder().max_attempts(max_attempts));
+    let queue = backend::build(backend::builder().max_attempts(max_attempts));
     let letters = queue.dead_letters().unwrap();
     queue.producer().unwrap().put_all(0..n).await.unwrap();
     let sorted = async {

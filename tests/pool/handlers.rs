@@ -70,7 +70,7 @@ where
     A: Actor<Context = Context<A>> + Handler<Item<u32>> + Handler<Drained>,
 {
     in_system(move || async move {
-        let queue = backend::build(IterableQueue::builder().max_attempts(2));
+        let queue = backend::build(support::backend::builder().max_attempts(2));
         let letters = queue.dead_letters().expect("it is open");
         let producer = queue.producer().expect("it is open");
         producer.try_put(7).expect("it has no bound");
@@ -121,7 +121,7 @@ fn d3_a_dead_letter_tells_what_the_panic_of_an_atomic_response_said() {
 #[test]
 fn d3_all_items_in_hand_die_with_the_worker_and_one_of_its_panic() {
     in_system(|| async {
-        let queue = backend::build(IterableQueue::builder().max_attempts(1));
+        let queue = backend::build(support::backend::builder().max_attempts(1));
         let letters = queue.dead_letters().unwrap();
         queue.producer().unwrap().put_all(0..3).await.unwrap();
         let last_kills = work(|item: Item<u32>| async move {
@@ -168,7 +168,7 @@ fn d3_a_panic_without_a_text_kills_as_well() {
 #[test]
 fn d3_without_a_panic_a_dead_letter_tells_of_none() {
     in_system(|| async {
-        let queue = backend::build(IterableQueue::builder().max_attempts(1));
+        let queue = backend::build(support::backend::builder().max_attempts(1));
         let letters = queue.dead_letters().unwrap();
         queue.producer().unwrap().put_all(0..4).await.unwrap();
         // Outside of pools nobody knows.

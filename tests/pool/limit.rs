@@ -93,9 +93,32 @@ fn a6_a_limit_of_no_restarts_gives_up_with_the_first_death() {
 }
 
 #[test]
+fn a6_what_workers_held_when_the_pool_gave_up_is_left_too() {
+    in_system(|| async {
+        let queue = backlog_in_memory(0..2);
+        let (factory, mut crew) = crew();
+        let pool = here(&queue).workers(2).max_in_flight(1).restart_limit(0, HOUR).start(factory).unwrap();
+        drop(queue); // the pool's handles are enough
+        let births = crew.births(2).await;
+        let (holder, held) = crew.item().await;
+        let (_, other) = crew.item().await;
+        births[1 - holder].panics();
+        crew.told().await;
+        let (mut expected, first) = (vec![*held, *other], *held);
+        held.reject("after the end");
+        drop(other);
+        pool.drained().await.unwrap_err();
+        let left = pool.take_left();
+        expected.sort_unstable_by_key(|item| *item != first);
+        assert_eq!((left, pool.take_left()), (expected, vec![]));
+        crew.gone().await;
+    });
+}
+
+#[test]
 fn a6_deaths_that_are_long_past_do_not_count() {
     in_system(|| async {
-        let queue = backend::build(IterableQueue::builder().max_attempts(1000));
+        let queue = backend::build(backend::builder().max_attempts(1000));
         queue.producer().unwrap().try_put(0).unwrap();
         let builder = here(&queue).workers(1).restart_limit(1, Duration::ZERO).restart_backoff(SOON);
         let pool = builder.start(does(|_, item| {

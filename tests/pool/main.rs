@@ -1,6 +1,7 @@
 //! Pools of workers: A6, and what a pool tells.
 #![allow(clippy::unwrap_used, reason = "in helpers too")]
 
+mod ask;
 mod backoff;
 mod batches;
 mod end;

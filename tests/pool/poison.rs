@@ -1,17 +1,20 @@
 //! Items that kill whoever takes them: they stall no pool, and what they take along is told from them (A6, D3).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::{DeadLetter, IterableQueue, WorkerPoolBuilder};
 use futures::StreamExt;
 use support::actors::in_system;
+use support::actors::until;
 use support::backend;
-use support::crew::{InFuture, LATE, crew, does, here, work};
+use support::crew::{InFuture, LATE, Worker, crew, does, here, work};
 
 /// A queue full of items with so many attempts, that will be sealed; and its dead letters.
 async fn full(items: u32, max_attempts: u32) -> (IterableQueue<u32>, impl Future<Output = Vec<DeadLetter<u32>>>) {
-    let queue = backend::build(IterableQueue::builder().max_attempts(max_attempts));
+    let queue = backend::build(backend::builder().max_attempts(max_attempts));
     let letters = queue.dead_letters().expect("it is open");
     queue.producer().expect("it is open").put_all(0..items).await.expect("it has no bound");
     let sorted = async move {
@@ -110,5 +113,58 @@ fn d3_an_item_that_kills_a_response_future_costs_the_others_nothing() {
         assert!(letters[0].panic.as_deref().is_some_and(|panic| panic.contains("poison")));
         let report = pool.drained().await.unwrap();
         assert_eq!((report.totals.acked, report.totals.failed, report.totals.deaths), (3, 3, 0));
+    });
+}
+
+const LONG: Backoff = Backoff::exponential(Duration::from_secs(7200), Duration::from_secs(7200));
+
+/// A queue of two items, and workers of which the first holds both, and dies as `die` says. Returns what is delayed then, and
+/// what comes to the other worker at once.
+async fn a_death(die: fn(&mut Worker, Item<u32>, &mut Context<Worker>)) -> (usize, Vec<(u32, u32)>) {
+    let queue = backend::build(IterableQueue::builder().redelivery_backoff(LONG));
+    let (factory, mut crew) = crew();
+    let own_arbiters = WorkerPool::builder(&queue).workers(1).max_in_flight(2);
+    let pool = own_arbiters.start(factory).unwrap();
+    let birth = crew.birth().await;
+    queue.producer().unwrap().put_all(0..2).await.unwrap();
+    let ((_, held), (_, in_hand)) = (crew.item().await, crew.item().await);
+    birth.run(move |worker, ctx| {
+        worker.held.push(held);
+        die(worker, in_hand, ctx);
+    });
+    crew.birth().await;
+    until(|| queue.snapshot().leased + queue.snapshot().delayed as u64 == 2).await;
+    let delayed = queue.snapshot().delayed;
+    let mut came = Vec::new();
+    for _ in delayed..2 {
+        let (_, item) = crew.item().await;
+        came.push((*item, item.attempt()));
+        item.ack();
+    }
+    drop((queue.abort(), pool));
+    (delayed, came)
+}
+
+/// What the worker failed of waits for its backoff. What it only held goes to others at once, with the attempt counted.
+#[test]
+fn a6_what_a_dead_worker_only_held_does_not_wait() {
+    in_system(|| async {
+        let panics = a_death(|_, in_hand, _| panic!("boom with {}", *in_hand)).await;
+        assert_eq!(panics, (1, vec![(0, 2)]));
+        let stops = a_death(|worker, in_hand, ctx| {
+            worker.held.push(in_hand);
+            ctx.stop();
+        });
+        assert_eq!(stops.await, (0, vec![(0, 2), (1, 2)]));
+        let its_arbiter_stops = a_death(|worker, in_hand, _| {
+            worker.held.push(in_hand);
+            Arbiter::current().stop();
+        });
+        assert_eq!(its_arbiter_stops.await, (0, vec![(0, 2), (1, 2)]));
+        let forgets = a_death(|_, in_hand, ctx| {
+            drop(in_hand);
+            ctx.stop();
+        });
+        assert_eq!(forgets.await, (1, vec![(0, 2)]));
     });
 }

@@ -169,7 +169,7 @@ fn a6_a_worker_whose_factory_panics_is_replaced() {
 #[test]
 fn a6_without_a_limit_a_pool_never_gives_up() {
     in_system(|| async {
-        let queue = backend::build(IterableQueue::builder().max_attempts(1000));
+        let queue = backend::build(backend::builder().max_attempts(1000));
         queue.producer().unwrap().try_put(0).unwrap();
         let deaths = Arc::new(AtomicUsize::new(0));
         let builder = here(&queue).workers(2).restart_backoff(SOON);

@@ -31,7 +31,7 @@ async fn filled(n: u32, builder: Builder<u32>) -> (IterableQueue<u32>, Consumer<
 }
 
 fn attempts(n: u32) -> Builder<u32> {
-    IterableQueue::builder().max_attempts(n)
+    backend::builder().max_attempts(n)
 }
 
 /// A pool on the thread of the test whose handlers have a moment.

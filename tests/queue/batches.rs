@@ -38,7 +38,7 @@ fn d4_what_a_thread_has_put_is_there_when_it_returns() {
 #[test]
 fn d12_the_first_item_that_is_refused_comes_back_and_the_iterator_keeps_the_rest() {
     within_watchdog(|| {
-        let queue = IterableQueue::bounded(2);
+        let queue = backend::builder().capacity(2).build().unwrap();
         let (mut producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         let other = queue.clone();
         let aborting = thread::spawn(move || {
@@ -80,7 +80,7 @@ fn d2_a_batch_is_what_is_there_up_to_the_most_that_is_asked_for() {
 
 #[test]
 fn d6_a_batch_waits_for_one_item_and_not_for_more() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::in_memory();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let task = Task::new();
     {
@@ -102,7 +102,7 @@ fn d6_a_batch_waits_for_one_item_and_not_for_more() {
 
 #[test]
 fn d6_a_dropped_batch_passes_its_wake_up_on() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::in_memory();
     let (producer, mut first, mut second) =
         (queue.producer().unwrap(), queue.consumer().unwrap(), queue.consumer().unwrap());
     let (one, other) = (Task::new(), Task::new());
@@ -129,7 +129,7 @@ fn a_batch_of_0_panics() {
 
 #[test]
 fn d3_try_leases_gives_out_leases_and_does_not_wait() {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::in_memory();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert!(consumer.try_leases().next().is_none());
     producer.blocking_put_all(0..3).unwrap();

@@ -14,7 +14,7 @@ use support::{Task, message, until, within_watchdog};
 #[test]
 fn d5_capacity_is_exact() {
     for capacity in [1, 2, 3, 7, 64] {
-        let queue = IterableQueue::bounded(capacity);
+        let queue = support::backend::builder().capacity(capacity).build().unwrap();
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         for _ in 0..3 {
             let accepted = (0..).take_while(|n| producer.try_put(*n).is_ok()).count();
@@ -36,7 +36,7 @@ fn d5_capacity_is_exact() {
 fn d5_capacity_is_exact_under_contention() {
     within_watchdog(|| {
         for capacity in [1, 2, 5, 64] {
-            let queue = IterableQueue::bounded(capacity);
+            let queue = support::backend::builder().capacity(capacity).build().unwrap();
             let producers: Vec<_> = (0..3).map(|_| queue.producer().unwrap()).collect();
             let consumer = queue.consumer().unwrap();
             queue.seal();
@@ -63,7 +63,7 @@ fn d5_as_many_puts_succeed_as_there_is_room() {
     within_watchdog(|| {
         for round in 0..300 {
             let capacity = 1 + round % 5;
-            let queue = IterableQueue::bounded(capacity);
+            let queue = support::backend::builder().capacity(capacity).build().unwrap();
             let producer = queue.producer().unwrap();
             let accepted: usize = thread::scope(|scope| {
                 let put = |_| {
@@ -82,7 +82,8 @@ fn d5_as_many_puts_succeed_as_there_is_room() {
 fn d5_no_room_at_all_is_refused_early() {
     let panicked = catch_unwind(|| IterableQueue::<u8>::bounded(0)).unwrap_err();
     assert!(message(&*panicked).contains("capacity is 0"), "{}", message(&*panicked));
-    let build = |capacity, attempts| IterableQueue::<u8>::builder().capacity(capacity).max_attempts(attempts).build();
+    let build =
+        |capacity, attempts| support::backend::builder::<u8>().capacity(capacity).max_attempts(attempts).build();
     assert_eq!(build(0, 1).unwrap_err(), BuildError::ZeroCapacity);
     assert_eq!(build(1, 0).unwrap_err(), BuildError::ZeroMaxAttempts);
     assert_eq!(build(1, 1).unwrap().capacity(), Some(1));
@@ -92,7 +93,7 @@ fn d5_no_room_at_all_is_refused_early() {
 #[test]
 fn d5_a_huge_capacity_allocates_nothing_ahead() {
     for capacity in [1 << 40, usize::MAX / 2, usize::MAX] {
-        let (producer, mut consumer) = IterableQueue::bounded(capacity).split().unwrap();
+        let (producer, mut consumer) = support::backend::builder().capacity(capacity).build().unwrap().split().unwrap();
         (0..1000).for_each(|n| producer.try_put([n; 16]).unwrap());
         let permit = producer.reserve().now_or_never().unwrap().unwrap();
         permit.put([1000; 16]).unwrap();
@@ -104,7 +105,7 @@ fn d5_a_huge_capacity_allocates_nothing_ahead() {
 #[test]
 fn d5_a_capacity_that_is_counted_is_exact_too() {
     // Too large to be allocated ahead, small enough to be filled.
-    let queue = IterableQueue::bounded(2000);
+    let queue = support::backend::builder().capacity(2000).build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let fill = || (0..).take_while(|_| producer.try_put([0u64; 100]).is_ok()).count();
     assert_eq!(fill(), 2000);
@@ -114,7 +115,11 @@ fn d5_a_capacity_that_is_counted_is_exact_too() {
 
 #[test]
 fn d5_zero_sized_items_work() {
-    for queue in [IterableQueue::bounded(1), IterableQueue::bounded(3), IterableQueue::bounded(usize::MAX / 2)] {
+    for queue in [
+        support::backend::builder().capacity(1).build().unwrap(),
+        support::backend::builder().capacity(3).build().unwrap(),
+        support::backend::builder().capacity(usize::MAX / 2).build().unwrap(),
+    ] {
         let capacity = queue.capacity().unwrap();
         let (producer, mut consumer) = queue.split().unwrap();
         let accepted = (0..100).take_while(|_| producer.try_put(()).is_ok()).count();
@@ -123,7 +128,7 @@ fn d5_zero_sized_items_work() {
         drop(producer);
         assert_eq!(consumer.iter().count(), accepted);
     }
-    let (producer, consumer) = IterableQueue::unbounded().split().unwrap();
+    let (producer, consumer) = support::backend::in_memory().split().unwrap();
     (0..100).for_each(|_| producer.try_put(()).unwrap());
     drop(producer);
     assert_eq!(consumer.into_iter().count(), 100);
@@ -169,8 +174,8 @@ fn d5_32_kib_items_fit_on_a_threads_stack() {
             let thread = thread::Builder::new().stack_size(2 * 1024 * 1024);
             let working = thread.spawn(move || {
                 let queue = match capacity {
-                    Some(capacity) => IterableQueue::bounded(capacity),
-                    None => IterableQueue::unbounded(),
+                    Some(capacity) => support::backend::builder().capacity(capacity).build().unwrap(),
+                    None => support::backend::in_memory(),
                 };
                 let (producer, mut consumer) = queue.split().unwrap();
                 for n in 0..40 {
@@ -190,7 +195,7 @@ fn d5_32_kib_items_fit_on_a_threads_stack() {
 
 #[test]
 fn d5_permits_count_as_room_in_use() {
-    let queue = IterableQueue::bounded(2);
+    let queue = support::backend::builder().capacity(2).build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let reserve = || producer.reserve().now_or_never();
     let first = reserve().unwrap().unwrap();
@@ -210,7 +215,7 @@ fn d5_permits_count_as_room_in_use() {
 
 #[test]
 fn d5_a_permit_that_is_given_back_leaves_the_others_their_room() {
-    let (producer, mut consumer) = IterableQueue::bounded(2).split().unwrap();
+    let (producer, mut consumer) = support::backend::builder().capacity(2).build().unwrap().split().unwrap();
     let reserve = || producer.reserve().now_or_never().unwrap().unwrap();
     let (kept, given_back) = (reserve(), reserve());
     drop(given_back);
@@ -222,7 +227,7 @@ fn d5_a_permit_that_is_given_back_leaves_the_others_their_room() {
 
 #[test]
 fn d5_a_dropped_permit_wakes_a_waiting_put() {
-    let (producer, mut consumer) = IterableQueue::bounded(1).split().unwrap();
+    let (producer, mut consumer) = support::backend::builder().capacity(1).build().unwrap().split().unwrap();
     let permit = producer.reserve().now_or_never().unwrap().unwrap();
     let task = Task::new();
     let mut put = Box::pin(producer.put(1));
@@ -238,7 +243,7 @@ fn d5_a_permits_put_never_waits() {
     // Also where the buffer has been filled by others since: reservations that overlap with puts.
     within_watchdog(|| {
         for _ in 0..300 {
-            let queue = IterableQueue::bounded(2);
+            let queue = support::backend::builder().capacity(2).build().unwrap();
             let (producer, other) = (queue.producer().unwrap(), queue.producer().unwrap());
             let mut consumer = queue.consumer().unwrap();
             let racing = thread::spawn(move || (0..4).filter(|_| other.try_put(0).is_ok()).count());
@@ -253,14 +258,14 @@ fn d5_a_permits_put_never_waits() {
 
 #[test]
 fn d6_a_permit_fails_only_at_the_end_and_with_the_item() {
-    let queue = IterableQueue::bounded(1);
+    let queue = support::backend::builder().capacity(1).build().unwrap();
     let (mut producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let permit = producer.reserve().now_or_never().unwrap().unwrap();
     queue.seal();
     producer.close();
     permit.put(1).unwrap();
 
-    let queue = IterableQueue::bounded(1);
+    let queue = support::backend::builder().capacity(1).build().unwrap();
     let (producer, _consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let permit = producer.reserve().now_or_never().unwrap().unwrap();
     assert_eq!(queue.abort(), [0; 0]);
@@ -269,7 +274,7 @@ fn d6_a_permit_fails_only_at_the_end_and_with_the_item() {
 
 #[test]
 fn d12_timeouts_hand_the_item_back_and_leave_nothing_behind() {
-    let queue = IterableQueue::bounded(1);
+    let queue = support::backend::builder().capacity(1).build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for timeout in [Duration::ZERO, Duration::from_millis(3)] {
         assert_eq!(consumer.blocking_get_timeout(timeout), Err(GetTimeoutError::Timeout));
@@ -289,7 +294,7 @@ fn d12_timeouts_hand_the_item_back_and_leave_nothing_behind() {
 #[test]
 fn d5_a_thread_waits_for_the_room_that_it_reserves() {
     within_watchdog(|| {
-        let queue = IterableQueue::bounded(1);
+        let queue = support::backend::builder().capacity(1).build().unwrap();
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.try_put(1).unwrap();
         let reserving = thread::spawn({

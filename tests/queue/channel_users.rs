@@ -402,7 +402,7 @@ fn d5_several_places_are_reserved_at_once_or_none_is() -> Result<(), Error> {
 
 #[test]
 fn endpoints_know_their_queue() -> Result<(), Error> {
-    let queue = IterableQueue::builder().capacity(1).build()?;
+    let queue = support::backend::builder().capacity(1).build()?;
     let (mut producer, mut consumer) = (queue.producer_named("http")?, queue.consumer_named("worker")?);
     assert_eq!((producer.queue_id(), consumer.queue_id()), (queue.id(), queue.id()));
     assert_eq!((producer.name(), consumer.name()), ("http", "worker"));
@@ -442,7 +442,7 @@ fn endpoints_know_their_queue() -> Result<(), Error> {
 /// The `eye` of the guide, without a `seal()`.
 #[test]
 fn c3_a_weak_handle_watches_a_queue_that_seals_itself() -> Result<(), Error> {
-    let queue = IterableQueue::builder().name("jobs").build()?;
+    let queue = support::backend::builder().name("jobs").build()?;
     let eye = queue.downgrade();
     let (id, drained) = (queue.id(), eye.drained());
     let (producer, mut consumer) = queue.split()?;

@@ -14,12 +14,12 @@ use support::{Lcg, Task, until, within_watchdog};
 
 /// A queue with 0..n in it, and its consumer.
 fn filled(n: u32) -> (IterableQueue<u32>, Consumer<u32>) {
-    fill(backend::build(IterableQueue::builder().max_attempts(u32::MAX)), n)
+    fill(backend::build(support::backend::builder().max_attempts(u32::MAX)), n)
 }
 
 /// For what is narrower over Redis.
 fn filled_in_memory(n: u32) -> (IterableQueue<u32>, Consumer<u32>) {
-    fill(IterableQueue::builder().max_attempts(u32::MAX).build().expect("a valid queue"), n)
+    fill(support::backend::builder().max_attempts(u32::MAX).build().expect("a valid queue"), n)
 }
 
 fn fill(queue: IterableQueue<u32>, n: u32) -> (IterableQueue<u32>, Consumer<u32>) {
@@ -196,7 +196,7 @@ fn d3_a_lease_dropped_by_a_panic_comes_back_while_unwinding() {
             self.1.set(self.0.len());
         }
     }
-    let queue = IterableQueue::unbounded();
+    let queue = support::backend::in_memory();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.try_put(Plain(Cell::new(1))).unwrap();
     let seen = Cell::new(0);
@@ -263,7 +263,7 @@ fn d3_dropping_a_lease_never_panics_even_if_the_items_drop_does() {
     }
     // A lease after the end, and one that becomes a dead letter that nobody reads.
     for end in [true, false] {
-        let queue = IterableQueue::builder().max_attempts(1).build().unwrap();
+        let queue = support::backend::builder().max_attempts(1).build().unwrap();
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.try_put(Bomb).unwrap();
         producer.try_put(Bomb).unwrap();
@@ -286,7 +286,7 @@ fn d3_dropping_a_lease_never_panics_even_if_the_items_drop_does() {
 fn d4_a_take_that_starts_after_a_put_finds_it() {
     within_watchdog(|| {
         for capacity in [1, 2, 64] {
-            let queue = IterableQueue::bounded(capacity);
+            let queue = support::backend::builder().capacity(capacity).build().unwrap();
             let producers: Vec<_> = (0..2).map(|_| queue.producer().unwrap()).collect();
             let consumers: Vec<_> = (0..2).map(|_| queue.consumer().unwrap()).collect();
             let start = Arc::new(Barrier::new(2));

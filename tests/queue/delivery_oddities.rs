@@ -10,7 +10,7 @@ use support::{assert_conserved, within_watchdog};
 
 fn failing<T: Send + 'static>(backoff: Duration) -> (IterableQueue<T>, Producer<T>, Consumer<T>) {
     let backoff = Backoff::exponential(backoff, backoff);
-    let queue = IterableQueue::builder().max_attempts(u32::MAX).redelivery_backoff(backoff).build().expect("valid");
+    let queue = support::backend::builder().max_attempts(u32::MAX).redelivery_backoff(backoff).build().expect("valid");
     let (producer, consumer) = (queue.producer().expect("open"), queue.consumer().expect("open"));
     (queue, producer, consumer)
 }
@@ -35,7 +35,7 @@ fn d3_a_lease_in_a_thread_local_comes_back_when_the_thread_ends() {
 
 #[test]
 fn d3_an_item_that_is_not_send_comes_back() {
-    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    let (producer, mut consumer) = support::backend::in_memory().split().unwrap();
     producer.try_put(Rc::new(7)).unwrap();
     consumer.try_lease().unwrap().requeue();
     drop(consumer.try_lease().unwrap());
@@ -108,7 +108,7 @@ fn c6_items_whose_drop_uses_their_queue_are_conserved() {
 
 #[test]
 fn d3_what_was_changed_through_a_lease_comes_back_changed() {
-    let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+    let (producer, mut consumer) = support::backend::in_memory().split().unwrap();
     producer.try_put(String::from("half ")).unwrap();
     let mut item = consumer.try_lease().unwrap();
     item.push_str("done");

@@ -180,7 +180,7 @@ fn c6_conservation_through_abort() {
 
 #[test]
 fn c6_conservation_through_abandonment() {
-    let queue = IterableQueue::builder().name("left").build().unwrap();
+    let queue = support::backend::builder().name("left").build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     block_on(producer.put_all(0..5)).unwrap();
     let held = consumer.try_lease().unwrap();
@@ -196,7 +196,7 @@ fn c6_conservation_through_abandonment() {
 
 #[test]
 fn c6_conservation_through_dead_letters() {
-    let queue = backend::build(IterableQueue::builder().max_attempts(2));
+    let queue = backend::build(support::backend::builder().max_attempts(2));
     let letters = queue.dead_letters().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("w").unwrap());
     block_on(producer.put("worn".to_owned())).unwrap();

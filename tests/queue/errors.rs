@@ -229,7 +229,7 @@ fn d12_endpoints_and_what_they_give_out_print_without_the_items() {
         let text = format!("{printed:?}");
         assert!(!text.contains("Opaque") && what.iter().all(|what| text.contains(what)), "{text}: {what:?}");
     }
-    let builder = || IterableQueue::<Opaque>::builder().name("jobs").capacity(5).max_attempts(3);
+    let builder = || support::backend::builder::<Opaque>().name("jobs").capacity(5).max_attempts(3);
     shows(builder(), &["Builder", "jobs", "5", "3"]);
     let queue = builder().build().unwrap();
     let (mut producer, consumer) = (queue.producer_named("http").unwrap(), queue.consumer_named("worker").unwrap());

@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const MOMENT: Duration = Duration::from_millis(2);
 
 fn open() -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
-    let queue = IterableQueue::unbounded();
+    let queue = backend::in_memory();
     let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (queue, producer, consumer)
 }
@@ -38,7 +38,7 @@ fn attempts(batch: &Batch<u32>) -> Vec<u32> {
 }
 
 #[test]
-fn d13_a_full_batch_does_not_wait() {
+fn d14_a_full_batch_does_not_wait() {
     let (queue, producer, mut consumer) = open();
     producer.blocking_put_all(0..7).unwrap();
     let first = consumer.lease_batch(3, HOUR).now_or_never().unwrap();
@@ -51,7 +51,7 @@ fn d13_a_full_batch_does_not_wait() {
 }
 
 #[test]
-fn d13_without_a_time_to_linger_a_batch_is_what_is_there() {
+fn d14_without_a_time_to_linger_a_batch_is_what_is_there() {
     let (queue, producer, mut consumer) = open();
     producer.blocking_put_all(0..2).unwrap();
     let batch = consumer.lease_batch(3, Duration::ZERO).now_or_never().unwrap();
@@ -66,7 +66,7 @@ fn d13_without_a_time_to_linger_a_batch_is_what_is_there() {
 
 /// Nobody puts again, and the queue is not sealed: only the time ends it.
 #[test]
-fn d13_a_batch_that_stays_small_is_handed_out_when_its_time_is_over() {
+fn d14_a_batch_that_stays_small_is_handed_out_when_its_time_is_over() {
     within_watchdog(|| {
         let queue = backend::unbounded();
         let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -86,7 +86,7 @@ fn d13_a_batch_that_stays_small_is_handed_out_when_its_time_is_over() {
 
 /// The time begins with the first member.
 #[test]
-fn d13_a_batch_waits_for_its_first_member_without_a_limit() {
+fn d14_a_batch_waits_for_its_first_member_without_a_limit() {
     within_watchdog(|| {
         let (_queue, producer, mut consumer) = open();
         let task = Task::new();
@@ -101,7 +101,7 @@ fn d13_a_batch_waits_for_its_first_member_without_a_limit() {
 }
 
 #[test]
-fn d13_the_tail_of_a_sealed_queue_does_not_wait_for_more() {
+fn d14_the_tail_of_a_sealed_queue_does_not_wait_for_more() {
     within_watchdog(|| {
         for blocking in [false, true] {
             let (queue, mut consumer) = tail(5);
@@ -121,7 +121,7 @@ fn d13_the_tail_of_a_sealed_queue_does_not_wait_for_more() {
 }
 
 #[test]
-fn d13_a_batch_that_waits_is_woken_when_the_last_producer_closes() {
+fn d14_a_batch_that_waits_is_woken_when_the_last_producer_closes() {
     for shut_down in [false, true] {
         let (queue, producer, mut consumer) = open();
         let task = Task::new();
@@ -151,7 +151,7 @@ fn d13_a_batch_that_waits_is_woken_when_the_last_producer_closes() {
 
 /// Two futures of one task, or of two: the first is not settled before the second has ended.
 #[test]
-fn d13_two_batches_that_wait_for_each_other_both_end() {
+fn d14_two_batches_that_wait_for_each_other_both_end() {
     let (queue, producer, mut one) = open();
     let mut other = queue.consumer().unwrap();
     let (first, second) = (Task::new(), Task::new());
@@ -176,7 +176,7 @@ fn d13_two_batches_that_wait_for_each_other_both_end() {
 }
 
 #[test]
-fn d13_two_threads_share_the_tail_and_do_not_wait_for_each_other() {
+fn d14_two_threads_share_the_tail_and_do_not_wait_for_each_other() {
     within_watchdog(|| {
         for _ in 0..200 {
             let (queue, producer, consumer) = open();
@@ -204,7 +204,7 @@ fn d13_two_threads_share_the_tail_and_do_not_wait_for_each_other() {
 
 /// What is leased elsewhere may come back, so the batch waits for it.
 #[test]
-fn d13_an_item_that_fails_elsewhere_comes_to_the_batch_that_waits() {
+fn d14_an_item_that_fails_elsewhere_comes_to_the_batch_that_waits() {
     let (queue, mut consumer) = tail(3);
     let mut other = consumer.clone();
     let task = Task::new();
@@ -223,7 +223,7 @@ fn d13_an_item_that_fails_elsewhere_comes_to_the_batch_that_waits() {
 }
 
 #[test]
-fn d13_a_batch_waits_for_what_is_delayed() {
+fn d14_a_batch_waits_for_what_is_delayed() {
     within_watchdog(|| {
         let (queue, mut consumer) = tail(2);
         consumer.try_lease().unwrap().retry_after(MOMENT, "busy");
@@ -236,7 +236,7 @@ fn d13_a_batch_waits_for_what_is_delayed() {
 
 /// One of the leases that hold off the end is not in a batch that waits, so nobody knows what comes of it.
 #[test]
-fn d13_a_batch_waits_for_one_that_was_handed_out_before() {
+fn d14_a_batch_waits_for_one_that_was_handed_out_before() {
     let (queue, mut consumer) = tail(2);
     let task = Task::new();
     let first = consumer.lease_batch(1, HOUR).now_or_never().unwrap();
@@ -252,7 +252,7 @@ fn d13_a_batch_waits_for_one_that_was_handed_out_before() {
 }
 
 #[test]
-fn d13_a_batch_that_is_dropped_while_it_waits_gives_its_members_back_uncounted() {
+fn d14_a_batch_that_is_dropped_while_it_waits_gives_its_members_back_uncounted() {
     let (_queue, producer, mut consumer) = open();
     let mut other = consumer.clone();
     let (task, waiting) = (Task::new(), Task::new());
@@ -274,7 +274,7 @@ fn d13_a_batch_that_is_dropped_while_it_waits_gives_its_members_back_uncounted()
 
 /// A dropped batch was the only one that another one waited for.
 #[test]
-fn d13_a_dropped_batch_comes_to_one_that_waits() {
+fn d14_a_dropped_batch_comes_to_one_that_waits() {
     let (queue, mut consumer) = tail(2);
     let mut other = consumer.clone();
     let (task, waiting) = (Task::new(), Task::new());
@@ -370,7 +370,7 @@ fn a_batch_of_leases_of_0_panics() {
 
 #[test]
 fn d3_a_batch_is_settled_as_a_whole() {
-    let queue = IterableQueue::builder().max_attempts(2).build().unwrap();
+    let queue = backend::builder().max_attempts(2).build().unwrap();
     let mut letters = queue.dead_letters().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.blocking_put_all(0..2).unwrap();
@@ -426,7 +426,7 @@ fn c6_every_item_is_accounted_for_exactly() {
     const ITEMS: u32 = 1_000;
     within_watchdog(|| {
         for round in 0..backend::rounds(20) as u64 {
-            let queue = backend::build(IterableQueue::builder().capacity(16).max_attempts(u32::MAX));
+            let queue = backend::build(backend::builder().capacity(16).max_attempts(u32::MAX));
             let producers = [0, 1].map(|half| {
                 let producer = queue.producer().unwrap();
                 thread::spawn(move || producer.blocking_put_all((0..ITEMS).filter(|n| n % 2 == half)).unwrap())

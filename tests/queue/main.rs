@@ -1,6 +1,7 @@
 //! The queue itself, with threads and futures: the contract's parts C and D.
 #![allow(clippy::unwrap_used, reason = "in helpers too")]
 
+mod ask;
 mod batches;
 mod capacity;
 mod channel_users;
@@ -15,6 +16,7 @@ mod ending;
 mod errors;
 mod handover;
 mod lease_batches;
+mod left;
 mod lifecycle;
 mod original;
 mod plans;
@@ -25,6 +27,7 @@ mod preference_promises;
 mod preference_schedules;
 mod preference_waits;
 mod redelivery;
+mod redelivery_default;
 mod redelivery_end;
 mod serialize;
 mod shutdown;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::error::TryGetError;
-use actix_iterable_queue::{Backoff, Builder, Consumer, Item, IterableQueue, State};
+use actix_iterable_queue::{Backoff, Builder, Consumer, Item, State};
 use support::{Lcg, assert_conserved, within_watchdog};
 
 /// The others hold one item each for long, so the one that fails takes new ones first, and would
@@ -17,7 +17,7 @@ fn d5_what_one_fails_beside_others_that_hold_theirs_for_long_stays_bounded() {
     const ATTEMPTS: u32 = 3;
     const ROUNDS: u32 = 3000;
     for others in 1..4 {
-        let queue = IterableQueue::builder().capacity(CAPACITY).max_attempts(ATTEMPTS).build().unwrap();
+        let queue = support::backend::builder().capacity(CAPACITY).max_attempts(ATTEMPTS).build().unwrap();
         let mut letters = queue.dead_letters().unwrap();
         let (producer, mut fails) = (queue.producer().unwrap(), queue.consumer().unwrap());
         let mut busy: Vec<_> = (0..others).map(|_| queue.consumer().unwrap()).collect();
@@ -80,7 +80,7 @@ fn d2_through_a_small_queue_that_threads_fail_at_everything_is_done_once() {
     let waits = |ms| Backoff::exponential(Duration::from_millis(ms), Duration::from_millis(ms));
     for (capacity, backoff) in [(1, None), (3, Some(waits(1))), (64, None), (64, Some(waits(0)))] {
         within_watchdog(move || {
-            let mut queue: Builder<u32> = IterableQueue::builder().capacity(capacity).max_attempts(u32::MAX);
+            let mut queue: Builder<u32> = support::backend::builder().capacity(capacity).max_attempts(u32::MAX);
             if let Some(backoff) = backoff {
                 queue = queue.redelivery_backoff(backoff);
             }

@@ -33,7 +33,7 @@ fn d1_while_another_is_at_work_the_giver_takes_new_ones_first() {
 /// Those that are beside the producers' room are new ones, too.
 #[test]
 fn d1_items_put_through_leases_are_new_ones_too() {
-    let (producer, mut giver) = IterableQueue::bounded(2).split().unwrap();
+    let (producer, mut giver) = support::backend::builder().capacity(2).build().unwrap().split().unwrap();
     let mut busy = giver.clone();
     (0..2).for_each(|n| producer.try_put(n).unwrap());
     let (in_work, item) = (busy.try_lease().unwrap(), giver.try_lease().unwrap());

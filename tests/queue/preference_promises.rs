@@ -27,7 +27,7 @@ fn done(item: Item<u32>) -> (u32, u32) {
 
 /// An item that `giver` failed, and a stream that was woken for it and is not polled again.
 fn promised() -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>, Consumer<u32>) {
-    let queue = IterableQueue::unbounded();
+    let queue = support::backend::in_memory();
     let producer = queue.producer().expect("open");
     let (mut giver, mut idle) = (queue.consumer().expect("open"), queue.consumer().expect("open"));
     producer.try_put(0).expect("it has no bound");
@@ -95,7 +95,7 @@ fn d11_a_giver_that_looks_again_and_again_keeps_its_place() {
 /// A putter looks for room, not for the item.
 #[test]
 fn d1_a_putter_that_was_woken_ends_no_promise() {
-    let queue = IterableQueue::bounded(1);
+    let queue = support::backend::builder().capacity(1).build().unwrap();
     let (producer, other_producer) = (queue.producer().unwrap(), queue.producer().unwrap());
     let (mut giver, mut waits) = (queue.consumer().unwrap(), queue.consumer().unwrap());
     producer.try_put(0).unwrap();
@@ -121,7 +121,7 @@ fn d1_a_putter_that_was_woken_ends_no_promise() {
 #[test]
 fn a3_a_consumer_that_the_watch_shuts_keeps_no_promise_and_is_not_at_work() {
     in_system(|| async {
-        let queue = IterableQueue::builder().max_attempts(100).build().unwrap();
+        let queue = support::backend::builder().max_attempts(100).build().unwrap();
         let actor = QueueActor::new(queue.clone()).watch_interval(Duration::from_millis(10)).start();
         let owner = Hand::push().0;
         let (producer, mut giver) = (queue.producer().unwrap(), queue.consumer().unwrap());

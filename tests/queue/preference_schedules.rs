@@ -113,7 +113,7 @@ const EVENTS: u64 = 3 * 5 + 1;
 impl Scene {
     /// The first worker holds two items, the second one.
     fn new() -> Self {
-        let queue = IterableQueue::builder().max_attempts(u32::MAX).build().expect("valid");
+        let queue = support::backend::builder().max_attempts(u32::MAX).build().expect("valid");
         let producer = queue.producer().expect("open");
         let workers = (0..3).map(|_| Worker::new(queue.consumer().expect("open"))).collect();
         let mut scene = Self { queue, producer, workers, puts: 0 };
@@ -237,7 +237,7 @@ fn d6_threads_that_fail_and_wait_all_come_to_the_end() {
         within_watchdog(move || {
             const ITEMS: u32 = 200;
             for round in 0..if backoff.is_some() { 3 } else { 40 } {
-                let mut queue = IterableQueue::builder().max_attempts(u32::MAX);
+                let mut queue = support::backend::builder().max_attempts(u32::MAX);
                 if let Some(backoff) = backoff {
                     queue = queue.redelivery_backoff(backoff);
                 }

@@ -1,11 +1,11 @@
 //! What the feature `serde` adds.
 
 use actix_iterable_queue::report::{Blocker, Blockers};
-use actix_iterable_queue::{DeadLetter, Drained, IterableQueue, Snapshot};
+use actix_iterable_queue::{DeadLetter, Drained, Snapshot};
 
 #[test]
 fn what_a_queue_tells_can_be_sent_and_read_again() {
-    let queue = IterableQueue::builder().name("jobs").capacity(4).build().unwrap();
+    let queue = support::backend::builder().name("jobs").capacity(4).build().unwrap();
     let mut letters = queue.dead_letters().unwrap();
     let producer = queue.producer_named("http").unwrap();
     let mut consumer = queue.consumer_named("worker").unwrap();

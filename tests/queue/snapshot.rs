@@ -16,7 +16,7 @@ fn reasons(snapshot: &Snapshot) -> Vec<String> {
 
 #[test]
 fn it_reads_as_in_the_readme() {
-    let queue = IterableQueue::builder().name("jobs").capacity(100).build().unwrap();
+    let queue = support::backend::builder().name("jobs").capacity(100).build().unwrap();
     let (producer, mut consumer) = (queue.producer_named("http").unwrap(), queue.consumer_named("worker-2").unwrap());
     queue.seal();
     for n in 0..103 {
@@ -53,7 +53,7 @@ fn a_clone_of_a_consumer_has_the_same_name_if_that_was_given() {
 #[test]
 fn names_stay_on_their_line_and_are_as_given_in_the_fields() {
     let (forged, printed) = ("x\n  waits: \u{1b}[31mnothing\u{2028}", r"x\n  waits: \u{1b}[31mnothing\u{2028}");
-    let queue = IterableQueue::builder().name(forged).build().unwrap();
+    let queue = support::backend::builder().name(forged).build().unwrap();
     let (producer, mut consumer) = (queue.producer_named(forged).unwrap(), queue.consumer_named(forged).unwrap());
     producer.try_put(0).unwrap();
     let held = consumer.try_lease().unwrap();
@@ -88,7 +88,7 @@ fn ids_of_two_queues_differ_and_print_as_within_their_queue() {
 
 #[test]
 fn it_tells_who_waits_and_what_became_of_the_items() {
-    let queue = IterableQueue::builder().capacity(1).max_attempts(2).build().unwrap();
+    let queue = support::backend::builder().capacity(1).max_attempts(2).build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for n in 0..4 {
         producer.try_put(n).unwrap();
@@ -140,7 +140,7 @@ fn every_state_has_its_word() {
 
 #[test]
 fn a_queue_has_the_name_that_it_was_built_with() {
-    let queue = IterableQueue::<u8>::builder().name("jobs").build().unwrap();
+    let queue = support::backend::builder::<u8>().name("jobs").build().unwrap();
     assert_eq!((queue.name(), queue.snapshot().name.as_deref()), (Some("jobs"), Some("jobs")));
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
-use actix_iterable_queue::{Consumer, Drained, Item, IterableQueue, Outcome, Producer};
+use actix_iterable_queue::{Consumer, Drained, Item, Outcome, Producer};
 use futures::executor::block_on;
 use futures::{SinkExt, StreamExt};
 use support::backend;
@@ -51,7 +51,7 @@ type Consume = fn(Consumer<Work>, u32, &Sender<Event>);
 
 /// Runs the threads to the end of the queue, then checks what came out.
 fn run(shape: Shape, put: Put, consume: Consume) -> Drained {
-    let builder = IterableQueue::builder().max_attempts(4);
+    let builder = backend::builder().max_attempts(4);
     let builder = match shape.capacity {
         Some(capacity) => builder.capacity(capacity),
         None => builder,

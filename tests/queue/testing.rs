@@ -54,7 +54,7 @@ fn clones_of_a_fault_count_together_on_all_threads() {
 
 #[test]
 fn d3_a_consumer_that_dies_at_an_item_leaves_it_to_the_others() {
-    let queue = IterableQueue::unbounded();
+    let queue = support::backend::in_memory();
     let (producer, consumer, other) = (queue.producer().unwrap(), queue.consumer().unwrap(), queue.consumer().unwrap());
     (1..=5).for_each(|n| producer.try_put(n).unwrap());
     drop(producer);
@@ -85,14 +85,14 @@ fn c2_a_producer_that_dies_half_way_closes_by_its_panic() {
     }
 
     within_watchdog(|| {
-        let (producer, consumer) = IterableQueue::bounded(2).split().unwrap();
+        let (producer, consumer) = support::backend::builder().capacity(2).build().unwrap().split().unwrap();
         let dying = thread::spawn(move || block_on(producer.put_all(Fault::at(4).panic_in(1..))));
         assert_eq!(Vec::from_iter(consumer), [1, 2, 3]);
         assert!(dying.join().is_err());
     });
     within_watchdog(|| {
         System::new().block_on(async {
-            let (producer, mut consumer) = IterableQueue::bounded(2).split().unwrap();
+            let (producer, mut consumer) = support::backend::builder().capacity(2).build().unwrap().split().unwrap();
             Source(producer).start();
             for n in 1..=3 {
                 assert_eq!(consumer.get().await, Some(n));
@@ -104,7 +104,7 @@ fn c2_a_producer_that_dies_half_way_closes_by_its_panic() {
 
 #[test]
 fn c6_what_does_not_add_up_is_said_with_the_balance() {
-    let queue = IterableQueue::builder().name("jobs").max_attempts(1).build().unwrap();
+    let queue = support::backend::builder().name("jobs").max_attempts(1).build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (1..=7).for_each(|n| producer.try_put(n).unwrap());
     consumer.try_lease().unwrap().ack();
@@ -175,7 +175,7 @@ fn a_ledger_finds_what_was_lost() {
 
 #[test]
 fn d8_a_ledger_tells_what_was_in_somebodys_hands_from_what_was_lost() {
-    let queue = IterableQueue::unbounded();
+    let queue = support::backend::in_memory();
     let (producer, mut consumer, ledger) = (queue.producer().unwrap(), queue.consumer().unwrap(), ledger(3));
     (0..3).for_each(|key| producer.try_put(key).unwrap());
     let held = consumer.try_lease().unwrap();
@@ -353,7 +353,7 @@ fn a_ledger_refuses_items_that_it_cannot_tell_apart() {
 fn d2_a_ledger_follows_every_item_through_64_threads_that_crash() {
     const EACH: u64 = 10_000;
     within_watchdog(|| {
-        let queue = IterableQueue::builder().capacity(256).max_attempts(100).build().unwrap();
+        let queue = support::backend::builder().capacity(256).max_attempts(100).build().unwrap();
         let ledger = Ledger::new();
         let fault = Fault::with_probability(0.001, 7);
         let producers = Vec::from_iter((0..32).map(|_| queue.producer().unwrap()));
@@ -457,7 +457,9 @@ fn c5_actors_run_in_a_plain_test_until_the_handler_has_handled_the_end() {
     within_watchdog(|| {
         for items in [0, 1, 100] {
             let (worker, done, told) = Worker::new(steady());
-            let drained = run_actors(IterableQueue::bounded(3), worker, async |queue| put(&queue, items).await);
+            let drained = run_actors(support::backend::builder().capacity(3).build().unwrap(), worker, async |queue| {
+                put(&queue, items).await
+            });
             assert_eq!((drained.outcome, drained.totals.acked), (Outcome::Complete, items.into()));
             assert_eq!((done.get(), told.get()), (items, 1));
         }
@@ -467,7 +469,7 @@ fn c5_actors_run_in_a_plain_test_until_the_handler_has_handled_the_end() {
 #[test]
 fn c3_a_handle_that_the_test_keeps_does_not_keep_it_waiting() {
     within_watchdog(|| {
-        let queue = IterableQueue::unbounded();
+        let queue = support::backend::in_memory();
         let (worker, ..) = Worker::new(steady());
         run_actors(queue.clone(), worker, async |queue| put(&queue, 10).await);
         assert_conserved(&queue.snapshot());
@@ -478,7 +480,7 @@ fn c3_a_handle_that_the_test_keeps_does_not_keep_it_waiting() {
 fn c5_what_the_body_has_spawned_may_go_on_putting() {
     within_watchdog(|| {
         let (worker, done, _) = Worker::new(steady());
-        run_actors(IterableQueue::bounded(1), worker, async |queue| {
+        run_actors(support::backend::builder().capacity(1).build().unwrap(), worker, async |queue| {
             let producer = queue.send(OpenProducer::new()).await.unwrap().unwrap();
             actix_rt::spawn(async move { producer.put_all(0..50).await.unwrap() });
         });
@@ -492,16 +494,17 @@ fn d7_a_handler_that_dies_abandons_what_is_left() {
         for capacity in [1, 4, 100] {
             let (worker, done, told) = Worker::new(Fault::at(3));
             let mut refused = None;
-            let drained = run_actors(IterableQueue::bounded(capacity), worker, async |queue| {
-                let producer = queue.send(OpenProducer::new()).await.unwrap().unwrap();
-                for n in 0..200 {
-                    // It waits where there is no room, and more than a buffer is put.
-                    refused = queue.send(Put::new(&producer, n)).await.unwrap().err();
-                    if refused.is_some() {
-                        break;
+            let drained =
+                run_actors(support::backend::builder().capacity(capacity).build().unwrap(), worker, async |queue| {
+                    let producer = queue.send(OpenProducer::new()).await.unwrap().unwrap();
+                    for n in 0..200 {
+                        // It waits where there is no room, and more than a buffer is put.
+                        refused = queue.send(Put::new(&producer, n)).await.unwrap().err();
+                        if refused.is_some() {
+                            break;
+                        }
                     }
-                }
-            });
+                });
             assert_eq!(refused.map(|refused| refused.reason()), Some(Refusal::Abandoned));
             assert_eq!((drained.outcome, drained.totals.acked), (Outcome::Abandoned, 2));
             assert_eq!((done.get(), told.get()), (2, 0));
@@ -513,7 +516,7 @@ fn d7_a_handler_that_dies_abandons_what_is_left() {
 fn d7_what_was_put_before_the_handler_died_is_abandoned_too() {
     within_watchdog(|| {
         let (worker, done, told) = Worker::new(Fault::at(3));
-        let drained = run_actors(IterableQueue::unbounded(), worker, async |queue| {
+        let drained = run_actors(support::backend::in_memory(), worker, async |queue| {
             let producer = queue.send(OpenProducer::new()).await.unwrap().unwrap();
             (0..10).for_each(|n| producer.try_put(n).unwrap());
         });
@@ -543,7 +546,7 @@ fn a_panic_of_the_body_is_passed_on() {
     within_watchdog(|| {
         let said = panic_of(|| {
             let (worker, ..) = Worker::new(steady());
-            run_actors(IterableQueue::unbounded(), worker, async |queue| {
+            run_actors(support::backend::in_memory(), worker, async |queue| {
                 put(&queue, 10).await;
                 panic!("the test's own");
             });
@@ -554,7 +557,7 @@ fn a_panic_of_the_body_is_passed_on() {
 
 #[test]
 fn a_queue_that_is_sealed_already_is_refused() {
-    let queue = IterableQueue::unbounded();
+    let queue = support::backend::in_memory();
     let _open = (queue.producer().unwrap(), queue.consumer().unwrap());
     queue.seal();
     let (worker, ..) = Worker::new(steady());
@@ -566,7 +569,7 @@ fn a_queue_that_is_sealed_already_is_refused() {
 fn an_async_runtime_around_it_is_refused() {
     let (worker, ..) = Worker::new(steady());
     let said = panic_of(|| {
-        System::new().block_on(async { drop(run_actors(IterableQueue::unbounded(), worker, async |_| ())) });
+        System::new().block_on(async { drop(run_actors(support::backend::in_memory(), worker, async |_| ())) });
     });
     assert!(said.starts_with("run_actors: it starts a runtime of its own"), "{said}");
 }

@@ -274,7 +274,7 @@ fn d6_items_are_dropped_outside_the_lock() {
     within_watchdog(|| {
         let (seen, drops) = mpsc::channel();
         let start = || {
-            let queue = IterableQueue::builder().max_attempts(1).build().unwrap();
+            let queue = backend::builder().max_attempts(1).build().unwrap();
             let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
             let nosy = Nosy(Some((queue.clone(), producer.clone(), seen.clone())));
             producer.try_put(nosy).unwrap();
@@ -291,6 +291,7 @@ fn d6_items_are_dropped_outside_the_lock() {
         let (queue, .., item) = start();
         drop(queue.abort());
         drop(item); // after the end
+        drop(queue.take_left());
         assert_eq!(last(), [false]);
         // Left when the queue is abandoned: the item's own producer is what keeps it open.
         let (queue, producer, consumer, item) = start();

@@ -15,7 +15,7 @@ const SHORT: Duration = Duration::from_millis(2);
 
 /// A sealed queue with 0..n in it, each with this number of attempts, and its consumer.
 fn filled(n: u32, max_attempts: u32) -> (IterableQueue<u32>, Consumer<u32>) {
-    let queue = backend::build(IterableQueue::builder().max_attempts(max_attempts));
+    let queue = backend::build(support::backend::builder().max_attempts(max_attempts));
     let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     block_on(producer.put_all(0..n)).unwrap();
     queue.seal();
@@ -49,7 +49,7 @@ fn d3_fail_counts_the_attempt_and_the_letter_carries_the_last_reason() {
 fn d3_retry_after_counts_the_attempt_and_waits_as_long_as_it_says_whatever_the_backoff() {
     let slow = Backoff::exponential(LONG, LONG);
     for backoff in [None, Some(slow)] {
-        let builder = IterableQueue::builder().max_attempts(3);
+        let builder = support::backend::builder().max_attempts(3);
         let queue = backend::build(match backoff {
             Some(backoff) => builder.redelivery_backoff(backoff),
             None => builder,

@@ -351,8 +351,10 @@ impl Model {
                 self.totals.taken += 1;
                 self.row(consumer).taken += 1;
             }
+            Settle::Reject | Settle::Requeue | Settle::Release | Settle::Drop if self.ended.is_some() => {
+                self.totals.discarded += 1;
+            }
             Settle::Reject => self.bury((work, attempt, "rejected", consumer)),
-            Settle::Requeue | Settle::Release | Settle::Drop if self.ended.is_some() => self.totals.discarded += 1,
             Settle::Requeue | Settle::Drop if attempt == self.max_attempts => {
                 self.bury((work, attempt, "attempts used up", consumer));
             }
@@ -368,7 +370,7 @@ impl Model {
 
     fn bury(&mut self, letter: (Work, u32, &'static str, ConsumerNumber)) {
         self.totals.dead_lettered += 1;
-        if let (Some(letters), None) = (&mut self.letters, self.ended) {
+        if let Some(letters) = &mut self.letters {
             letters.push_back(letter);
         }
     }

@@ -66,7 +66,7 @@ pub(super) fn among(which: Any, count: usize) -> Option<usize> {
 impl World {
     fn new(program: &Program) -> Self {
         let Program { capacity, max_attempts, redelivery, .. } = *program;
-        let mut builder = IterableQueue::builder().max_attempts(max_attempts);
+        let mut builder = support::backend::builder().max_attempts(max_attempts);
         if let Some(capacity) = capacity {
             builder = builder.capacity(capacity);
         }

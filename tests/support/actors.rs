@@ -40,7 +40,7 @@ pub fn backlog(items: Range<u32>) -> IterableQueue<u32> {
 
 /// The same for what is narrower over Redis.
 pub fn backlog_in_memory(items: Range<u32>) -> IterableQueue<u32> {
-    filled(IterableQueue::unbounded(), items)
+    filled(crate::backend::in_memory(), items)
 }
 
 fn filled(queue: IterableQueue<u32>, items: Range<u32>) -> IterableQueue<u32> {
@@ -82,7 +82,7 @@ impl<A: Actor> Message for Run<A> {
 }
 
 /// Anybody may teach a queue's actor messages of their own.
-impl Handler<Run<Self>> for QueueActor<u32> {
+impl<T: Send + 'static> Handler<Run<Self>> for QueueActor<T> {
     type Result = ();
 
     fn handle(&mut self, work: Run<Self>, ctx: &mut Context<Self>) {

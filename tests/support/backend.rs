@@ -36,12 +36,22 @@ pub fn is_redis() -> bool {
     }
 }
 
+/// What fails comes back at once, so that tests need not wait for it.
+pub fn builder<T>() -> Builder<T> {
+    IterableQueue::builder().no_redelivery_backoff()
+}
+
+/// In memory, whatever the backend, and so for any `T`.
+pub fn in_memory<T>() -> IterableQueue<T> {
+    builder().build().expect("valid")
+}
+
 pub fn unbounded<T: Payload>() -> IterableQueue<T> {
-    build(IterableQueue::builder())
+    build(builder())
 }
 
 pub fn bounded<T: Payload>(capacity: usize) -> IterableQueue<T> {
-    build(IterableQueue::builder().capacity(capacity))
+    build(builder().capacity(capacity))
 }
 
 /// A queue whose name does not matter.

@@ -10,7 +10,7 @@ use crate::Task;
 
 /// A queue with 0..n in it that stays open.
 pub fn filled(n: u32) -> (IterableQueue<u32>, Producer<u32>) {
-    let queue = IterableQueue::builder().max_attempts(u32::MAX).build().expect("valid");
+    let queue = crate::backend::builder().max_attempts(u32::MAX).build().expect("valid");
     let producer = queue.producer().expect("open");
     (0..n).for_each(|n| producer.try_put(n).expect("room"));
     (queue, producer)

@@ -55,6 +55,17 @@ impl Task {
     pub fn context(&self) -> Context<'_> {
         Context::from_waker(&self.waker)
     }
+
+    /// Polls a future when it was woken, and only then, until it is ready.
+    pub fn run<F: Future + Unpin>(&self, mut future: F) -> F::Output {
+        loop {
+            let before = self.wakes();
+            if let Poll::Ready(output) = self.poll(Pin::new(&mut future)) {
+                return output;
+            }
+            until(|| self.wakes() > before);
+        }
+    }
 }
 
 /// Waits, without a clock, until another thread has brought the queue so far.

@@ -17,7 +17,7 @@ use super::worker::{SpawnWorker, WorkerTask};
 use crate::actor::assert_max_in_flight;
 use crate::actor::handout::{Handout, InBatches, OneByOne};
 use crate::backoff::Backoff;
-use crate::endpoint::{PoolClaim, assert_max};
+use crate::endpoint::{LeftClaim, PoolClaim, assert_max};
 use crate::error::{OpenError, PoolError};
 use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
 
@@ -314,6 +314,7 @@ impl<T> WorkerPoolBuilder<T> {
             return Err(PoolError::ArbiterStopped);
         }
         let claim = PoolClaim::on(Arc::clone(&queue)).map_err(refused)?;
+        let queue = Arc::new(LeftClaim::on(queue));
 
         let max_in_flight = settings.max_in_flight.unwrap_or(handout.size());
         let factory = Arc::new(factory);

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use super::exit::PoolEvent;
 use super::report::{PoolReport, PoolResult, WorkerReport};
 use super::roster::Roster;
+use crate::endpoint::LeftClaim;
 use crate::error::{PoolError, PoolFailure};
-use crate::queue::{Shared as Queue, quietly};
+use crate::queue::quietly;
 
 /// Workers that share the items of a queue and are restarted when they die.
 ///
@@ -86,8 +87,8 @@ use crate::queue::{Shared as Queue, quietly};
 /// ```
 #[must_use = "the work ends with the process: await drained() before that"]
 pub struct WorkerPool<T> {
-    pub(super) queue: Arc<Queue<T>>,
-    pub(super) roster: Arc<Roster<T>>,
+    pub(super) queue: Arc<LeftClaim<T>>,
+    pub(super) roster: Arc<Roster>,
     pub(super) events: UnboundedSender<PoolEvent>,
     /// `Some` when the pool has ended.
     pub(super) result: watch::Receiver<Option<PoolResult>>,
@@ -109,7 +110,7 @@ impl<T> WorkerPool<T> {
     #[track_caller]
     pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
         assert_workers("WorkerPool::resize", workers);
-        if self.queue.has_ended() || self.roster.is_closed() {
+        if self.queue.shared().has_ended() || self.roster.is_closed() {
             return Err(PoolError::Ended);
         }
         self.events.unbounded_send(PoolEvent::Resize(workers)).map_err(|_| PoolError::Ended)
@@ -162,9 +163,11 @@ impl<T> WorkerPool<T> {
         })
     }
 
-    /// Takes the items that were left in the queue when the pool gave up and aborted it, oldest first.
+    /// Takes the items that were left in the queue when the pool gave up and aborted it, oldest first; then those that came
+    /// back after the end.
     ///
-    /// The first call returns them, later ones nothing.
+    /// It does what [`IterableQueue::take_left`](crate::IterableQueue::take_left) does. Each item is returned once. Call it
+    /// when the pool has ended: then its workers hold nothing any more.
     ///
     /// # Examples
     ///
@@ -206,7 +209,7 @@ impl<T> WorkerPool<T> {
     /// }).unwrap();
     /// ```
     pub fn take_left(&self) -> Vec<T> {
-        self.roster.take_left()
+        self.queue.shared().take_left()
     }
 }
 
@@ -243,6 +246,6 @@ impl<T> Clone for WorkerPool<T> {
 
 impl<T> fmt::Debug for WorkerPool<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkerPool").field("queue", &self.queue).finish_non_exhaustive()
+        f.debug_struct("WorkerPool").field("queue", self.queue.shared()).finish_non_exhaustive()
     }
 }

@@ -6,21 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::report::{WorkerReport, WorkerTally};
 use crate::error::Death;
 use crate::lock::lock;
-use crate::queue::{ConsumerRow, drop_quietly};
+use crate::queue::ConsumerRow;
 
 /// The workers that run, and the orders to all of them.
 #[derive(Debug)]
-pub(super) struct Roster<T>(Mutex<RosterState<T>>);
+pub(super) struct Roster(Mutex<RosterState>);
 
 #[derive(Debug)]
-struct RosterState<T> {
+struct RosterState {
     paused: bool,
     /// The pool has given up or ended.
     closed: bool,
     /// By the worker's index.
     workers: Vec<RosterEntry>,
-    /// What the queue held when the pool gave up and aborted it.
-    left: Vec<T>,
 }
 
 #[derive(Debug)]
@@ -30,12 +28,12 @@ struct RosterEntry {
     tally: WorkerTally,
 }
 
-impl<T> Roster<T> {
+impl Roster {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(RosterState { paused: false, closed: false, workers: Vec::new(), left: Vec::new() }))
+        Self(Mutex::new(RosterState { paused: false, closed: false, workers: Vec::new() }))
     }
 
-    fn state(&self) -> MutexGuard<'_, RosterState<T>> {
+    fn state(&self) -> MutexGuard<'_, RosterState> {
         lock(&self.0)
     }
 
@@ -85,20 +83,5 @@ impl<T> Roster<T> {
 
     pub(super) fn is_closed(&self) -> bool {
         self.state().closed
-    }
-
-    pub(super) fn keep_left(&self, items: Vec<T>) {
-        self.state().left = items;
-    }
-
-    pub(super) fn take_left(&self) -> Vec<T> {
-        std::mem::take(&mut self.state().left)
-    }
-}
-
-impl<T> Drop for Roster<T> {
-    /// Drops the items that `take_left` did not return.
-    fn drop(&mut self) {
-        self.take_left().into_iter().for_each(drop_quietly);
     }
 }

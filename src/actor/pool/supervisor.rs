@@ -62,7 +62,7 @@ pub(super) struct Supervisor<T: Send + 'static> {
     claim: Option<PoolClaim<T>>,
     /// Sends `Some` when the pool has ended.
     result: Option<watch::Sender<Option<PoolResult>>>,
-    roster: Arc<Roster<T>>,
+    roster: Arc<Roster>,
     event_sender: UnboundedSender<PoolEvent>,
     events: UnboundedReceiver<PoolEvent>,
     slots: Vec<WorkerSlot>,
@@ -96,7 +96,7 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     /// Returns what the pool's handles share with the supervisor.
-    pub(super) fn handles(&self) -> (Arc<Roster<T>>, UnboundedSender<PoolEvent>) {
+    pub(super) fn handles(&self) -> (Arc<Roster>, UnboundedSender<PoolEvent>) {
         (Arc::clone(&self.roster), self.event_sender.clone())
     }
 
@@ -258,7 +258,7 @@ impl<T: Send + 'static> Supervisor<T> {
                 let items = count(left.len() as u64, "item");
                 log::error!("{}: aborted with {items} left, which take_left() returns", self.queue.label());
             }
-            self.roster.keep_left(left);
+            self.queue.keep_left(left);
         }
         // Dropped after the abort: before it, the queue would be abandoned and what is left dropped.
         self.claim = None;

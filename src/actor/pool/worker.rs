@@ -76,10 +76,11 @@ where
     A: Actor<Context = Context<A>>,
     H: Handout<T>,
 {
-    /// Pauses the consumer. actix polls an actor whose `stopping` returns `Running::Continue` once more as it
-    /// drops it, and that poll must not take an item.
+    /// Drops the actor. Its consumer is paused before: actix polls an actor whose `stopping` returns
+    /// `Running::Continue` once more as it drops it, and that poll must not take an item.
     fn drop(&mut self) {
         self.slot.row.pause(true);
+        self.slot.drop_worker(self.running.take());
     }
 }
 
@@ -185,10 +186,10 @@ where
             ctx.spawn(work);
             self.running = Some(ctx.into_future(actor));
         }
-        match &mut self.running {
-            Some(actor) => Pin::new(actor).poll(cx),
-            None => unreachable!("a worker whose factory panicked is not polled again"),
-        }
+        let Some(actor) = &mut self.running else {
+            unreachable!("a worker whose factory panicked is not polled again")
+        };
+        Pin::new(actor).poll(cx)
     }
 }
 

@@ -31,6 +31,21 @@ pub struct DeadLetter<T> {
     pub panic: Option<String>,
 }
 
+impl<T> DeadLetter<T> {
+    /// Returns what the letter says, without its item.
+    pub(crate) fn without_item(&self) -> DeadLetter<()> {
+        let Self { item: _, attempts, reason, last_worker, error, panic } = self;
+        DeadLetter {
+            item: (),
+            attempts: *attempts,
+            reason: reason.clone(),
+            last_worker: last_worker.clone(),
+            error: error.clone(),
+            panic: panic.clone(),
+        }
+    }
+}
+
 impl<T> fmt::Display for DeadLetter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (worker, reason) = (OneLine(&self.last_worker), OneLine(&self.reason));

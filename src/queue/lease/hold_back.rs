@@ -5,7 +5,7 @@
 //! here until the reason is known.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Poll;
 
 use crate::lock::lock;
@@ -23,18 +23,28 @@ struct HeldBack<L> {
     stage: Stage,
     /// Leases dropped by the panic itself, or by the timeout.
     caused: Vec<L>,
-    /// Leases dropped with the worker after a panic.
-    after_panic: Vec<L>,
+    /// Leases dropped with a worker that has died.
+    bystanders: Vec<L>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     /// The worker is polled.
     Polled,
-    /// The worker has panicked, and is being dropped.
-    Panicked,
+    /// The worker has died, and is being dropped.
+    Dying,
     /// A handler's future has timed out, and is being dropped.
     TimedOut,
+}
+
+/// Why a lease was dropped.
+pub(crate) enum DropCause<'a> {
+    /// By the worker's panic, with this message.
+    Panicked(&'a str),
+    /// By a panic that the worker caught itself.
+    Caught,
+    /// With its worker, which died of something else.
+    WorkerDied,
 }
 
 impl<L> HoldBack<L> {
@@ -50,7 +60,7 @@ impl<L> HoldBack<L> {
     /// worker that it belongs to is polled.
     fn begin(&self, stage: Stage) -> Option<Box<HeldBack<L>>> {
         let thread = thread::current().id();
-        let none = HeldBack { thread, stage, caused: Vec::new(), after_panic: Vec::new() };
+        let none = HeldBack { thread, stage, caused: Vec::new(), bystanders: Vec::new() };
         self.held_back(|held| held.replace(Box::new(none)))
     }
 
@@ -67,20 +77,19 @@ impl<L> HoldBack<L> {
             match held.stage {
                 Stage::Polled if !thread::panicking() => return false,
                 Stage::Polled | Stage::TimedOut => held.caused.push(lease()),
-                Stage::Panicked => held.after_panic.push(lease()),
+                Stage::Dying => held.bystanders.push(lease()),
             }
             true
         })
     }
 
     /// Polls a worker and catches its panic. A worker that is done or has panicked is dropped in here, which catches a panic
-    /// of its drop, too. `Err` has the panic's message. Then `end` is called for each lease that was held back, with the
-    /// message if the panic itself dropped the lease.
+    /// of its drop, too. `Err` has the panic's message. Then `end` is called for each lease that was held back.
     pub(crate) fn poll_caught<W>(
         &self,
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
-        end: impl Fn(L, Option<&str>),
+        end: impl Fn(L, DropCause<'_>),
     ) -> Poll<Result<(), String>> {
         let Some(running) = worker else { return Poll::Ready(Ok(())) };
         let before = self.begin(Stage::Polled);
@@ -89,7 +98,7 @@ impl<L> HoldBack<L> {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => Poll::Ready(catch_unwind(AssertUnwindSafe(|| drop(worker.take())))),
             Err(panic) => {
-                self.held_back(|held| held.iter_mut().for_each(|held| held.stage = Stage::Panicked));
+                self.held_back(|held| held.iter_mut().for_each(|held| held.stage = Stage::Dying));
                 // A second panic would say less than the first.
                 quietly("the drop of a worker that panicked", || drop(worker.take()));
                 Poll::Ready(Err(panic))
@@ -98,11 +107,27 @@ impl<L> HoldBack<L> {
         let result = result.map_err(message);
         // A worker that lives may have caught a panic itself.
         if let Some(held) = self.finish(before) {
-            let panic = if let Poll::Ready(Err(panic)) = &result { Some(panic.as_str()) } else { None };
-            held.caused.into_iter().for_each(|lease| end(lease, panic));
-            held.after_panic.into_iter().for_each(|lease| end(lease, None));
+            let cause = || match &result {
+                Poll::Ready(Err(panic)) => DropCause::Panicked(panic),
+                _ => DropCause::Caught,
+            };
+            held.caused.into_iter().for_each(|lease| end(lease, cause()));
+            held.bystanders.into_iter().for_each(|lease| end(lease, DropCause::WorkerDied));
         }
         result
+    }
+
+    /// Drops a worker that has ended. Then `end` is called for each lease that was dropped with it, before a panic of the
+    /// drop goes on.
+    pub(crate) fn drop_worker<W>(&self, worker: W, end: impl Fn(L, DropCause<'_>)) {
+        let before = self.begin(Stage::Dying);
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(worker)));
+        if let Some(held) = self.finish(before) {
+            held.bystanders.into_iter().for_each(|lease| end(lease, DropCause::WorkerDied));
+        }
+        if let Err(panic) = dropped {
+            resume_unwind(panic);
+        }
     }
 
     /// Drops a future that has timed out, and catches a panic of its drop. Then `end` is called for each lease that was
@@ -140,7 +165,7 @@ mod tests {
     /// The lease is dropped while a panic unwinds, but the worker lives on.
     #[test]
     fn d3_a_worker_that_catches_its_own_panic_gives_the_lease_back() {
-        let queue = IterableQueue::unbounded();
+        let queue = IterableQueue::builder().no_redelivery_backoff().build().unwrap();
         let mut consumer = queue.consumer().unwrap();
         queue.producer().unwrap().try_put("item").unwrap();
         let mut worker: Option<Option<Item<_>>> = Some(consumer.try_lease().ok());

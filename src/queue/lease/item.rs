@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
+use std::time::Duration;
 
 use crate::error::PutError;
 use crate::one_line::OneLine;
@@ -12,7 +13,6 @@ use crate::queue::ids::QueueId;
 use crate::queue::lease::hold_back::HoldBack;
 use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::Shared;
-use crate::queue::store::give_back::Delay;
 use crate::queue::store::refused;
 use crate::queue::store::take::Taken;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -42,9 +42,9 @@ use crate::sync::thread;
 ///
 /// let item = consumer.try_lease()?;
 /// assert_eq!((item.attempt(), item.len()), (1, 4));
-/// drop(item); // unsettled: it comes back
+/// drop(item); // unsettled: it comes back, a moment later
 ///
-/// let item = consumer.try_lease()?;
+/// let item = consumer.blocking_lease().unwrap();
 /// match (item.attempt(), item.as_str()) {
 ///     (2, "work") => item.ack(),
 ///     other => panic!("{other:?}"),
@@ -86,7 +86,12 @@ impl<T> Slot<T> {
         worker: &mut Option<W>,
         poll: impl FnOnce(&mut W) -> Poll<()>,
     ) -> Poll<Result<(), String>> {
-        self.held_back.poll_caught(worker, poll, |lease, panic| lease.fail_of_panic(panic))
+        self.held_back.poll_caught(worker, poll, Item::end_dropped)
+    }
+
+    /// Drops a worker that has ended. The leases of this consumer that it still has come back at once.
+    pub(crate) fn drop_worker<W>(&self, worker: W) {
+        self.held_back.drop_worker(worker, Item::end_dropped);
     }
 
     /// Drops a handler's future that has timed out. The leases of this consumer that it drops fail for this reason.
@@ -107,23 +112,23 @@ impl<T> UnwindSafe for Slot<T> {}
 impl<T> RefUnwindSafe for Slot<T> {}
 
 /// How a lease ends without its work being done.
-pub(super) enum Unsettled<'a, T> {
+pub(super) enum Unsettled<'a> {
     /// The attempt failed.
     Failed {
         error: Option<String>,
         panic: Option<&'a str>,
         /// Instead of the queue's backoff.
-        delay: Option<Delay<T>>,
+        delay: Option<Duration>,
     },
     /// The consumer gives the item back, and the attempt does not count.
-    Released(Option<Delay<T>>),
+    Released(Option<Duration>),
     /// As if the item had not been handed out.
     Undone,
     /// The item becomes a dead letter, for this reason.
     Rejected(String),
 }
 
-impl<T> Unsettled<'_, T> {
+impl Unsettled<'_> {
     pub(super) const DROPPED: Self = Self::Failed { error: None, panic: None, delay: None };
 }
 
@@ -251,7 +256,7 @@ impl<T> Drop for Item<T> {
         }
         self.end(Unsettled::DROPPED);
         let (shared, row) = (&self.slot.shared, &self.slot.row);
-        // After the end the item was discarded and does not come back.
+        // After the end the item does not come back to a consumer.
         if !thread::panicking() && !shared.has_ended() && row.first_warning() {
             log::warn!(
                 "{}: {} dropped an item without settling it; the item comes back until its attempts are used up. \

@@ -4,8 +4,10 @@
 //! - `batch.rs`: several leases
 //! - `settle.rs`: how a lease ends; `verdict.rs`, `verdicts.rs`: what a function says of that, and of a batch
 //! - `dead_letters.rs`: items that are given up
+//! - `ask.rs`: items that are asked for an answer
 //! - `hold_back.rs`: leases that a worker's panic or a timeout dropped, until they can be told why
 
+pub(crate) mod ask;
 pub(crate) mod batch;
 pub(crate) mod dead_letters;
 pub(crate) mod hold_back;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::dead_letters::DeadLetter;
+use super::hold_back::DropCause;
 use super::item::{Item, Unsettled};
-use crate::queue::store::give_back::{Delay, GivenBack, Way};
+use crate::queue::store::give_back::{GivenBack, Way};
 use crate::queue::store::remote::Settled;
-use crate::queue::store::start_timer;
 
 const ATTEMPTS_USED_UP: &str = "attempts used up";
 
@@ -50,18 +50,16 @@ impl<T> Item<T> {
         value
     }
 
-    /// Gives the item back, with this attempt counted. It goes before items that were never handed out; after the last
-    /// attempt it becomes a dead letter.
+    /// Gives the item back, with this attempt counted. After the last attempt it becomes a dead letter.
     ///
-    /// It may be handed out again at once, to another consumer if one waits. With a
-    /// [`redelivery_backoff`](crate::Builder::redelivery_backoff) it is delayed first. [`fail`](Item::fail) does the same and
-    /// says why.
+    /// The item waits for the queue's [`redelivery_backoff`](crate::Builder::redelivery_backoff). Then it goes before items
+    /// that were never handed out, to another consumer if one waits. [`fail`](Item::fail) does the same and says why.
     ///
     /// # Examples
     ///
     /// ```
     /// # use actix_iterable_queue::IterableQueue;
-    /// let (producer, mut consumer) = IterableQueue::unbounded().split()?;
+    /// let (producer, mut consumer) = IterableQueue::builder().no_redelivery_backoff().build()?.split()?;
     /// producer.try_put("busy")?;
     /// producer.try_put("new")?;
     /// consumer.try_lease()?.requeue();
@@ -112,15 +110,8 @@ impl<T> Item<T> {
     /// # again.ack();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn retry_after(mut self, delay: Duration, reason: impl Into<String>)
-    where
-        T: Send + 'static,
-    {
-        self.end(Unsettled::Failed {
-            error: Some(reason.into()),
-            panic: None,
-            delay: Some(Delay::new(delay, start_timer)),
-        });
+    pub fn retry_after(mut self, delay: Duration, reason: impl Into<String>) {
+        self.end(Unsettled::Failed { error: Some(reason.into()), panic: None, delay: Some(delay) });
     }
 
     /// Gives the item back, and this attempt does not count: that it cannot be worked on now is not its fault.
@@ -159,11 +150,8 @@ impl<T> Item<T> {
     /// # again.ack();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn release_after(mut self, delay: Duration)
-    where
-        T: Send + 'static,
-    {
-        self.end(Unsettled::Released(Some(Delay::new(delay, start_timer))));
+    pub fn release_after(mut self, delay: Duration) {
+        self.end(Unsettled::Released(Some(delay)));
     }
 
     /// Gives the item up: it becomes a [dead letter](crate::IterableQueue::dead_letters), for this reason.
@@ -189,20 +177,23 @@ impl<T> Item<T> {
         self.end(Unsettled::Undone);
     }
 
-    /// Ends a lease that was dropped with its worker.
-    pub(super) fn fail_of_panic(mut self, panic: Option<&str>) {
-        self.end(Unsettled::Failed { error: None, panic, delay: None });
+    /// Ends a lease that was held back when it was dropped. What a dead worker only held comes back at once.
+    pub(super) fn end_dropped(mut self, cause: DropCause<'_>) {
+        let (panic, delay) = match cause {
+            DropCause::Panicked(message) => (Some(message), None),
+            DropCause::Caught => (None, None),
+            DropCause::WorkerDied => (None, Some(Duration::ZERO)),
+        };
+        self.end(Unsettled::Failed { error: None, panic, delay });
     }
 
-    pub(super) fn end(&mut self, how: Unsettled<'_, T>) {
+    pub(super) fn end(&mut self, how: Unsettled<'_>) {
         let Some(value) = self.value.take() else { return };
         let (shared, row) = (&self.slot.shared, &self.slot.row);
         row.count_unacked();
         match how {
             Unsettled::Rejected(reason) => self.dead_letter(value, reason, None, None),
-            Unsettled::Failed { error, panic, .. }
-                if self.attempt >= shared.max_attempts && shared.may_hand_out_again() =>
-            {
+            Unsettled::Failed { error, panic, .. } if shared.is_last(self.attempt) && shared.may_hand_out_again() => {
                 self.dead_letter(value, ATTEMPTS_USED_UP.to_owned(), error, panic);
             }
             Unsettled::Failed { delay, .. } => {
@@ -216,7 +207,7 @@ impl<T> Item<T> {
     }
 
     #[inline(never)]
-    fn put_back(&self, item: T, attempts: u32, way: Way<T>) {
+    fn put_back(&self, item: T, attempts: u32, way: Way) {
         let (shared, row) = (&self.slot.shared, &self.slot.row);
         shared.give_back(GivenBack { item, consumer: row.id, lease: self.sequence, attempts, way });
     }

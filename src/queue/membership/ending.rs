@@ -23,7 +23,7 @@
 //! of its leases under the mutex, and this is decided again then.
 
 use super::consumer_row::ConsumerRow;
-use crate::queue::effects::Effects;
+use crate::queue::effects::{Effects, drop_quietly, wake};
 use crate::queue::flags::{DRAINING, ENDED, RETURNED};
 use crate::queue::report::snapshot::{ConsumerStatus, Drained, Outcome, State, Totals};
 use crate::queue::shared::{Control, Shared};
@@ -44,11 +44,6 @@ impl<T> Control<T> {
         let elsewhere = totals.acked + totals.dead_lettered + totals.discarded;
         Totals { taken: totals.accepted.saturating_sub(elsewhere), ..totals }
     }
-
-    /// Returns whether the queue is abandoned, and no handle is left that could ask for the buffered items.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.life.abandoned && self.registry.openers == 0 && !self.life.shut_down
-    }
 }
 
 impl<T> Shared<T> {
@@ -59,6 +54,22 @@ impl<T> Shared<T> {
             None if !control.life.is_sealed() => State::Open,
             None if self.is_draining(control) => State::Draining,
             None => State::Sealed,
+        }
+    }
+
+    /// Returns whether the queue is abandoned, and is to drop what is buffered now: no handle is left that could ask for it, or
+    /// it has askers, which would wait for as long as a handle or a producer is there.
+    pub(crate) fn is_lost(&self, control: &Control<T>) -> bool {
+        let drops_now = control.registry.openers == 0 || self.tell_asker.get().is_some();
+        control.life.abandoned && drops_now && !control.life.shut_down
+    }
+
+    /// Returns how the queue ended, or is about to, if items may have been discarded by that.
+    pub(crate) fn loss(&self) -> Option<Outcome> {
+        let control = self.control();
+        match control.ended() {
+            Some(drained) => Some(drained.outcome).filter(|outcome| *outcome != Outcome::Complete),
+            None => control.life.abandoned.then_some(Outcome::Abandoned),
         }
     }
 
@@ -101,7 +112,7 @@ impl<T> Shared<T> {
         if row.settle() {
             self.control().registry.fold_consumer(row);
         }
-        if self.flags.any(DRAINING) {
+        if self.flags.any(DRAINING | ENDED) {
             self.try_finish();
         }
     }
@@ -113,7 +124,7 @@ impl<T> Shared<T> {
 
     /// Ends the queue now, and also returns the consumers that hold items.
     pub(crate) fn abort_with_holders(&self) -> (Vec<T>, Vec<ConsumerStatus>) {
-        self.change(|control, effects| {
+        let (left, holders) = self.change(|control, effects| {
             if control.life.ended.is_some() {
                 return (Vec::new(), Vec::new());
             }
@@ -126,7 +137,16 @@ impl<T> Shared<T> {
             let totals = self.stock(control).totals;
             self.end(control, effects, outcome, totals);
             (left, holders)
-        })
+        });
+        self.tell_askers_of_the_end(&left);
+        (left, holders)
+    }
+
+    /// Tells the askers of items that were left. The caller who is given the items may keep them.
+    pub(crate) fn tell_askers_of_the_end(&self, left: &[T]) {
+        if let Some(tell_asker) = self.tell_asker.get() {
+            left.iter().for_each(|item| tell_asker(item, None));
+        }
     }
 
     /// Seals and refuses all further puts; consumers go on.
@@ -139,14 +159,47 @@ impl<T> Shared<T> {
         });
     }
 
-    /// Takes the items that a shutdown left when no consumer was there.
-    pub(crate) fn take_leftovers(&self) -> Vec<T> {
-        std::mem::take(&mut self.control().leftovers)
+    /// Takes the items that were left at the end or came back after it, and that no caller has been given yet.
+    pub(crate) fn take_left(&self) -> Vec<T> {
+        let left = std::mem::take(&mut self.control().leftovers);
+        self.tell_askers_of_the_end(&left);
+        left
     }
 
-    /// Checks whether this was the last settle. Kept out of the fast paths.
+    /// Keeps what an abort left for a later `take_left`, if there is a handle that may ask for it.
+    pub(crate) fn keep_left(&self, left: Vec<T>) {
+        let unclaimed = {
+            let mut control = self.control();
+            // Before the items that have come back since the abort.
+            control.leftovers.splice(0..0, left);
+            control.unclaimed()
+        };
+        unclaimed.into_iter().for_each(drop_quietly);
+    }
+
+    /// Returns whether the queue has ended and no consumer holds an item any more.
+    ///
+    /// One that waits for that is in the line of the watchers. It parks under the mutex, and then looks. A thread that
+    /// settles raises `settled`, and then reads `ENDED`, which was raised before the look. So it sees the flag and wakes the
+    /// line, or the look sees its settle.
+    pub(crate) fn is_settled(&self) -> bool {
+        // The flag spares a spinning thread the mutex.
+        self.flags.any(ENDED) && !self.control().registry.any_consumer_busy()
+    }
+
+    /// Checks whether this was the last settle: that ends the queue, or a wait after its end. Kept out of the fast paths.
     #[inline(never)]
     pub(crate) fn try_finish(&self) {
+        if self.flags.any(ENDED) {
+            let mut wakers = Vec::new();
+            {
+                let mut control = self.control();
+                if !control.registry.any_consumer_busy() {
+                    wakers.extend(control.lines.watchers.pop_all());
+                }
+            }
+            return wake(wakers);
+        }
         // If items are left, the consumer that takes them checks again.
         if self.store.is_empty() || self.store.is_closed() {
             self.change(|_, _| ());
@@ -164,8 +217,9 @@ impl<T> Shared<T> {
             self.store.close(Closed::Everybody);
             self.release_putters(control, effects);
         }
-        if control.is_lost() {
-            // Now, not at the end: one of the items may hold the last producer, and the end would wait for that.
+        if self.is_lost(control) {
+            // Now, not at the end: one of the items may hold the last producer, or its asker does, and the end would wait for
+            // that.
             effects.discard = self.take_all(control, effects);
             effects.lost_from = Some((self.name.clone(), self.id));
         }

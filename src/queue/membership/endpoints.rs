@@ -6,6 +6,7 @@ use super::consumer_row::ConsumerRow;
 use super::producer_row::{ProducerEndpoint, ProducerRow};
 use super::registry::HandleKey;
 use crate::error::{OpenError, Refusal};
+use crate::queue::effects::drop_quietly;
 use crate::queue::shared::Shared;
 use crate::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -23,11 +24,26 @@ impl<T> Shared<T> {
 
     /// Uncounts a handle that can open endpoints. The last one seals the queue (C3).
     pub(crate) fn close_opener(&self) {
-        self.change(|control, _| {
+        self.change(|control, effects| {
             control.registry.openers -= 1;
             // Other processes may still open endpoints of a remote queue.
             control.life.sealed |= control.registry.openers == 0 && self.store.ends_here();
+            effects.discard = control.unclaimed();
         });
+    }
+
+    /// Counts a handle that opens no endpoints and may ask for what is left after the end.
+    pub(crate) fn add_keeper(&self) {
+        self.control().registry.keepers += 1;
+    }
+
+    pub(crate) fn close_keeper(&self) {
+        let unclaimed = {
+            let mut control = self.control();
+            control.registry.keepers -= 1;
+            control.unclaimed()
+        };
+        unclaimed.into_iter().for_each(drop_quietly);
     }
 
     pub(crate) fn open_producer(

@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     open_consumers: usize,
     /// Handles that can open endpoints. Once there is none, there is never one again.
     pub(crate) openers: usize,
+    /// Pools' handles, and shutdowns under way: like the handles above, they may ask for what is left after the end.
+    pub(crate) keepers: usize,
     /// Pools that run: each can open consumers at any time.
     pub(crate) pools: usize,
     /// The consumer that was found busy last.
@@ -52,6 +54,7 @@ impl Registry {
             consumers: BTreeMap::new(),
             open_consumers: 0,
             openers: 1,
+            keepers: 0,
             pools: 0,
             busy: None,
             folded: Folded::default(),

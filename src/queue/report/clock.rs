@@ -19,7 +19,7 @@ impl Ticks {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     /// Of the kernel's coarse monotonic clock: precise to some milliseconds, at a quarter of the cost of `Instant::now`.
     built: CoarseInstant,

@@ -5,6 +5,12 @@ use crate::queue::shared::{Control, Shared};
 
 impl<T> Shared<T> {
     pub(crate) fn snapshot(&self) -> Snapshot {
+        // What is due is not delayed any more, also if no consumer has come for it.
+        self.release_due();
+        self.describe()
+    }
+
+    pub(crate) fn describe(&self) -> Snapshot {
         let now = self.clock.now();
         let control = self.control();
         let producers = control.registry.producers().into_iter().map(|open| ProducerStatus {

@@ -68,8 +68,8 @@ pub struct Totals {
     pub taken: u64,
     /// Items that used up their attempts or were rejected.
     pub dead_lettered: u64,
-    /// Items handed to the caller of `abort`, left when the queue was abandoned, or unsettled
-    /// after the end.
+    /// Items handed to the caller of `abort`, left when the queue was abandoned, or given back or rejected after the end,
+    /// whether [`take_left`](crate::IterableQueue::take_left) returned them or not.
     pub discarded: u64,
     /// How many times an item came back to the buffer. Not part of the sum above.
     pub redelivered: u64,
@@ -103,10 +103,11 @@ pub struct Drained {
 pub struct ShutdownReport<T> {
     /// How the queue ended: `Complete`, `Aborted` if the grace was over, `Abandoned` if no consumer was left before that.
     pub drained: Drained,
-    /// The items that no consumer had been handed when the queue ended, oldest first.
+    /// The items that no consumer had been handed when the queue ended, oldest first, and those that came back between the
+    /// end and the report.
     pub left: Vec<T>,
     /// The consumers that held items when the end of the grace aborted the queue. Items that they acked later count as
-    /// acked; the others are discarded.
+    /// acked; [`take_left`](crate::IterableQueue::take_left) returns the others.
     pub holders: Vec<ConsumerStatus>,
 }
 

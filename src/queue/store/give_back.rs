@@ -1,19 +1,20 @@
 //! An item's way back, when its lease ended unsettled.
 
-use std::sync::Arc;
+use std::slice;
 use std::task::Waker;
 use std::time::Duration;
 
 use super::Store;
-use super::delayed::TimerAction;
+use super::alarm::KeeperAction;
 use super::remote::{RemoteStore, Settled};
 use super::returned::ReturnedItem;
 use crate::queue::effects::{drop_quietly, log_lost, wake};
-use crate::queue::flags::{ENDED, RETURNED};
+use crate::queue::flags::{DELAYED, ENDED, RETURNED};
 use crate::queue::ids::ConsumerId;
 use crate::queue::lease::dead_letters::DeadLetter;
 use crate::queue::report::clock::Ticks;
-use crate::queue::shared::{Control, Redelivery, Shared};
+use crate::queue::shared::{Control, Shared, UNLIMITED_ATTEMPTS};
+use crate::sync::MutexGuard;
 
 /// An item whose lease ended unsettled.
 pub(crate) struct GivenBack<T> {
@@ -23,41 +24,32 @@ pub(crate) struct GivenBack<T> {
     pub(crate) lease: u64,
     /// How many attempts count against the item.
     pub(crate) attempts: u32,
-    pub(crate) way: Way<T>,
+    pub(crate) way: Way,
 }
 
 /// How an item goes back.
-pub(crate) enum Way<T> {
+pub(crate) enum Way {
     /// As if it had not been handed out.
     Undone,
     /// Its consumer gave it back, maybe to wait first, and this attempt counts.
-    Failed(Option<Delay<T>>),
+    Failed(Option<Duration>),
     /// The same, and this attempt does not count.
-    Released(Option<Delay<T>>),
-}
-
-/// For how long an item waits before it comes back.
-pub(crate) struct Delay<T> {
-    time: Duration,
-    /// Starts the thread that keeps the time, if none runs.
-    start_timer: fn(&Arc<Shared<T>>),
-}
-
-impl<T> Delay<T> {
-    pub(crate) fn new(time: Duration, start_timer: fn(&Arc<Shared<T>>)) -> Self {
-        Self { time, start_timer }
-    }
+    Released(Option<Duration>),
 }
 
 impl<T> Shared<T> {
-    /// Returns whether an item may be handed out again. After the end it is discarded, unless the queue lives elsewhere,
-    /// where it goes on.
+    /// Returns whether an item may be handed out again: after the end only if the queue lives elsewhere, where it goes on.
     pub(crate) fn may_hand_out_again(&self) -> bool {
         !self.flags.any(ENDED) || !self.store.ends_here()
     }
 
+    /// Returns whether the queue allows no further attempt after this one.
+    pub(crate) fn is_last(&self, attempt: u32) -> bool {
+        self.max_attempts != UNLIMITED_ATTEMPTS && attempt >= self.max_attempts
+    }
+
     /// Brings an item back whose lease ended unsettled.
-    pub(crate) fn give_back(self: &Arc<Self>, given: GivenBack<T>) {
+    pub(crate) fn give_back(&self, given: GivenBack<T>) {
         let GivenBack { item, consumer, lease, attempts, way } = given;
         match &self.store {
             Store::Plain(_) => {
@@ -75,26 +67,30 @@ impl<T> Shared<T> {
     }
 
     /// Sends an item back to the remote store.
-    fn send_back(remote: &RemoteStore<T>, lease: u64, item: &T, way: Way<T>) {
-        let time = |delay: Option<Delay<T>>| delay.map_or(Duration::ZERO, |delay| delay.time);
+    fn send_back(remote: &RemoteStore<T>, lease: u64, item: &T, way: Way) {
         let settled = match way {
             Way::Undone => Settled::Undone,
-            Way::Failed(delay) => Settled::Failed(time(delay), remote.driver.encode_again(item)),
-            Way::Released(delay) => Settled::Released(time(delay), remote.driver.encode_again(item)),
+            Way::Failed(delay) => Settled::Failed(delay.unwrap_or_default(), remote.driver.encode_again(item)),
+            Way::Released(delay) => Settled::Released(delay.unwrap_or_default(), remote.driver.encode_again(item)),
         };
         remote.settle(lease, settled);
     }
 
     /// Returns how long an item waits that has failed this number of attempts, if the queue has a backoff.
-    pub(crate) fn backoff(&self, attempts: u32) -> Option<Delay<T>> {
-        let Redelivery { backoff, start_timer } = self.redelivery.as_ref()?;
-        Some(Delay::new(backoff.delay(attempts), *start_timer))
+    pub(crate) fn backoff(&self, attempts: u32) -> Option<Duration> {
+        self.redelivery_backoff.map(|backoff| backoff.delay(attempts))
     }
 
     /// Makes an item a dead letter.
     pub(crate) fn dead_letter(&self, lease: u64, letter: DeadLetter<T>) {
         match &self.store {
-            Store::Plain(_) => self.hand_to_readers(&mut Some(letter)),
+            Store::Plain(_) => {
+                // First: the reader may keep the letter, or put its item again.
+                if let Some(tell_asker) = self.tell_asker.get() {
+                    tell_asker(&letter.item, Some(letter.without_item()));
+                }
+                self.hand_to_readers(&mut Some(letter));
+            }
             Store::Remote(remote) => {
                 remote.settle(lease, Settled::Dead(remote.driver.encode_letter(&letter)));
                 drop_quietly(letter.item);
@@ -103,14 +99,23 @@ impl<T> Shared<T> {
     }
 
     fn hand_to_readers(&self, letter: &mut Option<DeadLetter<T>>) {
-        let dead_letters = {
-            let mut control = self.control();
-            control.counts.dead_lettered += 1;
-            control.dead_letters.clone()
-        };
+        let dead_letters = self.control().dead_letters.clone();
         if let Some(queue) = dead_letters {
             queue.put(letter);
         }
+        let mut control = self.control();
+        // The end takes the readers away, also between the two looks: then the item is left like all others.
+        if control.ended().is_some()
+            && let Some(late) = letter.take()
+        {
+            let log = format!("{}: an item was given up after the end of the queue", self.label());
+            let becomes = if control.may_take_left() { "take_left() returns it" } else { "it is dropped" };
+            let why = late.to_string();
+            self.keep_late(control, late.item);
+            return log::warn!("{log}; {becomes}: {why}");
+        }
+        control.counts.dead_lettered += 1;
+        drop(control);
         if let Some(unread) = letter.take() {
             log::error!(
                 "{}: a dead letter is dropped, because it has no reader (call dead_letters() before the work begins, and keep \
@@ -122,30 +127,65 @@ impl<T> Shared<T> {
     }
 
     /// Brings an item back in memory, after the delay if there is one.
-    fn take_back(self: &Arc<Self>, returned: ReturnedItem<T>, delay: Option<Delay<T>>) {
-        let delay = delay.filter(|delay| !delay.time.is_zero());
-        let due = delay.as_ref().map(|delay| self.clock.due_after(delay.time));
+    fn take_back(&self, returned: ReturnedItem<T>, delay: Option<Duration>) {
+        let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.due_after(delay));
         let (waker, action) = {
             let mut control = self.control();
-            let lost = control.is_lost() && control.ended().is_none();
-            if lost || control.ended().is_some() {
+            if control.ended().is_some() {
+                return self.keep_late(control, *returned.item);
+            }
+            if self.is_lost(&control) {
                 control.counts.discarded += 1;
                 drop(control);
-                log_lost(&self.label(), usize::from(lost));
+                log_lost(&self.label(), 1);
                 return drop_quietly(returned.item);
             }
             control.counts.redelivered += 1;
             match due {
-                None => (self.put_back(&mut control, returned), TimerAction::Nothing),
-                Some(due) => (None, control.delayed.insert(due, returned)),
+                None => (self.put_back(&mut control, returned), KeeperAction::Nothing),
+                Some(due) => self.delay(&mut control, due, returned),
             }
         };
         wake(waker);
-        match (action, delay) {
-            (TimerAction::Wake(timer), _) => timer.unpark(),
-            (TimerAction::Start, Some(delay)) => (delay.start_timer)(self),
-            (TimerAction::Start, None) | (TimerAction::Nothing, _) => {}
+        self.carry_out(action);
+    }
+
+    /// Keeps an item until it is due. Picks a consumer to take the lead, if consumers wait and none has it.
+    fn delay(&self, control: &mut Control<T>, due: Ticks, returned: ReturnedItem<T>) -> (Option<Waker>, KeeperAction) {
+        let giver = returned.consumer;
+        let earliest = control.delayed.insert(due, returned);
+        self.flags.raise(DELAYED);
+        let action = if earliest { self.alarm.set(Some(due)) } else { KeeperAction::Nothing };
+        (self.notify_of_delay(control, giver), action)
+    }
+
+    fn carry_out(&self, action: KeeperAction) {
+        match action {
+            KeeperAction::Nothing => {}
+            KeeperAction::Wake(keeper) => keeper.unpark(),
+            KeeperAction::Start => {
+                if let Err(error) = self.alarm.start() {
+                    log::error!(
+                        "{}: no thread could be started for delayed items, so they come back at once: {error}",
+                        self.label()
+                    );
+                    self.release(Ticks::MAX);
+                }
+            }
         }
+    }
+
+    /// Keeps an item that came back after the end, if there is a handle that may ask for it.
+    fn keep_late(&self, mut control: MutexGuard<'_, Control<T>>, item: T) {
+        control.counts.discarded += 1;
+        drop(control);
+        self.tell_askers_of_the_end(slice::from_ref(&item));
+        let mut control = self.control();
+        if control.may_take_left() {
+            return control.leftovers.push(item);
+        }
+        drop(control);
+        drop_quietly(item);
     }
 
     /// Makes an item available to takers again.
@@ -156,28 +196,27 @@ impl<T> Shared<T> {
         self.notify_of_return(control, giver)
     }
 
-    /// Brings back the items that are due. Returns how long the timer may sleep, `None` if it can end.
-    pub(crate) fn release_due(&self) -> Option<Duration> {
-        self.release(self.clock.exactly_now())
+    /// Brings back the items for which the alarm has rung.
+    pub(crate) fn release_due(&self) {
+        if let Some(now) = self.alarm.rung_at() {
+            self.release(now);
+        }
     }
 
-    /// Brings back all delayed items, as no timer could be started.
-    pub(crate) fn release_all(&self) {
-        // Further items may be delayed before `sleep` notes that there is no timer.
-        while self.release(Ticks::MAX).is_some() {}
-    }
-
-    fn release(&self, now: Ticks) -> Option<Duration> {
-        let wakers = {
+    /// Brings back the items that are due by then.
+    fn release(&self, now: Ticks) {
+        let (wakers, action) = {
             let mut control = self.control();
             let mut wakers = Vec::new();
             while let Some(returned) = control.delayed.pop_due(now) {
                 wakers.extend(self.put_back(&mut control, returned));
             }
-            wakers
+            if control.delayed.is_empty() {
+                self.flags.lower(DELAYED);
+            }
+            (wakers, self.alarm.set(control.delayed.first_due()))
         };
-        // Woken before the time to sleep is computed: a waker that parks this thread may use up its unpark.
         wake(wakers);
-        self.control().delayed.sleep(now)
+        self.carry_out(action);
     }
 }

@@ -2,13 +2,14 @@
 //! one it is.
 //!
 //! - `boxes.rs`: the plain store, two boxes in memory; `overflow.rs`: which items are beyond the capacity;
-//!   `returned.rs` and `delayed.rs`: what came back to it; `timer.rs`: the thread that keeps the time of the latter
+//!   `returned.rs` and `delayed.rs`: what came back to it; `alarm.rs`: when the latter are due
 //! - `remote.rs`: items elsewhere, and the interface that a driver implements; `elsewhere.rs`: puts and takes there;
 //!   `driver.rs`: what the driver asks and tells the queue
 //! - `put.rs`, `take.rs`, `give_back.rs`: an item's way in, out and back, whatever the store is
 //!
 //! A new store is a variant of [`Store`], an arm in each `match` of this folder, and a file of its own.
 
+pub(crate) mod alarm;
 pub(crate) mod boxes;
 pub(crate) mod delayed;
 #[cfg(feature = "redis")]
@@ -20,7 +21,6 @@ mod put;
 pub(crate) mod remote;
 pub(crate) mod returned;
 pub(crate) mod take;
-pub(crate) mod timer;
 
 use std::sync::Arc;
 
@@ -30,7 +30,6 @@ use super::lease::dead_letters::DeadLetterQueue;
 
 pub(crate) use self::put::{NotPut, not_put, refused};
 pub(crate) use self::remote::{Mark, Receipt};
-pub(crate) use self::timer::start_timer;
 
 /// Where the items of a queue are.
 ///

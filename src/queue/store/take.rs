@@ -5,7 +5,7 @@ use super::boxes::{Boxes, Closed};
 use super::remote::StoreReport;
 use crate::error::TryGetError;
 use crate::queue::effects::{Effects, wake};
-use crate::queue::flags::{DRAINING, ENDED, RETURNED};
+use crate::queue::flags::{DELAYED, DRAINING, ENDED, RETURNED};
 use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::{Control, Shared};
 
@@ -90,18 +90,22 @@ impl<T> Shared<T> {
         Ok(())
     }
 
-    /// Takes while a flag is raised: items came back, or the queue is draining or has ended.
+    /// Takes while a flag is raised: items came back or are delayed, or the queue is draining or has ended.
     #[inline(never)]
     fn take_by_flags(
         &self,
         boxes: &Boxes<T>,
         row: &ConsumerRow,
         take: Take,
-        flags: u8,
+        mut flags: u8,
         taken: &mut Taken<T>,
     ) -> Result<(), TryGetError> {
         if row.is_shut() {
             return Err(TryGetError::Ended);
+        }
+        if flags & DELAYED != 0 && self.alarm.has_rung() {
+            self.release_due();
+            flags = self.flags.load();
         }
         let mut new_first = false;
         if flags & RETURNED != 0 {
@@ -113,7 +117,7 @@ impl<T> Shared<T> {
         }
         // Look before claiming: while draining, a claim that fails has to check for the end, and waiting consumers would
         // keep each other from finding it.
-        if flags & DRAINING != 0 && !new_first && boxes.seems_empty() {
+        if flags & (DRAINING | ENDED) != 0 && !new_first && boxes.seems_empty() {
             return Err(self.nothing());
         }
         let sequence = take.claim(row);
@@ -134,9 +138,9 @@ impl<T> Shared<T> {
         taken: &mut Taken<T>,
     ) -> Result<(), TryGetError> {
         if take == Take::Lease {
-            // A failed claim counts as settled: the end may have waited for this one alone.
+            // A failed claim counts as settled: the end, or a wait after it, may have waited for this one alone.
             row.claim_failed();
-            if self.flags.any(DRAINING) {
+            if self.flags.any(DRAINING | ENDED) {
                 self.try_finish();
             }
         }
@@ -205,7 +209,7 @@ impl<T> Shared<T> {
             (returned, take.claim(row))
         };
         self.count_take(row, take, sequence, taken);
-        taken.attempt = returned.attempts + 1;
+        taken.attempt = returned.attempts.saturating_add(1);
         taken.item = Some(*returned.item);
         TakeReturned::Taken
     }
@@ -260,11 +264,11 @@ impl<T> Shared<T> {
             Store::Plain(boxes) => {
                 let mut left = Vec::new();
                 left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| *returned.item));
-                let (delayed, timer) = control.delayed.take_all();
                 // Their order is that of the consumers that gave them back, not that of their random delays.
-                delayed.for_each(|returned| control.returned.insert(returned));
+                control.delayed.take_all().for_each(|returned| control.returned.insert(returned));
                 left.extend(std::iter::from_fn(|| control.returned.pop()).map(|returned| *returned.item));
-                effects.timer = timer;
+                self.flags.lower(DELAYED);
+                effects.keeper = self.alarm.set(None).wakes();
                 left.extend(std::iter::from_fn(|| {
                     let mut item = None;
                     boxes.pop(&mut item);

@@ -49,11 +49,13 @@ pub(crate) struct Place {
     pub(super) ticket: Ticket,
     /// Its standing when it last parked.
     pub(super) standing: Standing,
+    /// Whether it may have the lead (`alarm.rs`).
+    pub(super) may_lead: bool,
 }
 
 impl Place {
     pub(crate) fn new(line: Line) -> Self {
-        Self { line, consumer: None, ticket: Ticket::default(), standing: Standing::Behind }
+        Self { line, consumer: None, ticket: Ticket::default(), standing: Standing::Behind, may_lead: false }
     }
 
     pub(crate) fn for_items(consumer: ConsumerId) -> Self {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use super::lines::{Line, Place};
 use super::waiters::Standing;
 use crate::queue::effects::wake;
-use crate::queue::flags::RETURNED;
+use crate::queue::flags::{DELAYED, RETURNED};
 use crate::queue::ids::ConsumerId;
 use crate::queue::shared::{Control, Shared};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -53,7 +53,7 @@ impl<T> Shared<T> {
             None => {
                 // What is promised to another operation, or kept for it, goes to this one if the other does not come.
                 let looks_again = match place.line {
-                    Line::Getters => self.flags.any(RETURNED),
+                    Line::Getters => self.flags.any(RETURNED) || !self.may_sleep(place, cx),
                     Line::Putters => place.standing == Standing::Next && self.has_only_kept_room(),
                     Line::Watchers | Line::Refused | Line::Flushers => false,
                 };
@@ -67,6 +67,13 @@ impl<T> Shared<T> {
                 Poll::Ready(result)
             }
         }
+    }
+
+    /// Sees to it that a parked consumer is woken when a delayed item is due. Returns `false` if one is due already.
+    fn may_sleep(&self, place: &mut Place, cx: &Context<'_>) -> bool {
+        let Some(ticket) = place.ticket.number().filter(|_| self.flags.any(DELAYED)) else { return true };
+        place.may_lead = true;
+        self.alarm.lead(ticket, cx.waker().clone())
     }
 
     fn park(&self, place: &mut Place, waker: Waker) {
@@ -108,8 +115,9 @@ impl<T> Shared<T> {
     }
 
     fn leave_line(&self, place: &mut Place, took: bool) {
-        let (listed, next) = {
+        let (listed, leads, next) = {
             let mut control = self.control();
+            let leads = self.resign(place);
             let line = control.lines.of(place.line);
             let at_front = line.is_at_front(&place.ticket);
             let first = at_front && line.none_notified();
@@ -120,7 +128,8 @@ impl<T> Shared<T> {
             }
             // The next one must not sleep beside a kept place that this one leaves.
             let was_next = place.line == Line::Putters && at_front && !took && self.has_room(&control, true);
-            let pass_on = was_next || (notified && (!took || self.has_more(&control, place.line)));
+            let lead_is_free = place.line == Line::Getters && self.flags.any(DELAYED) && !self.alarm.has_leader();
+            let pass_on = was_next || lead_is_free || (notified && (!took || self.has_more(&control, place.line)));
             let next = if pass_on { control.lines.of(place.line).pop() } else { None };
             if place.line == Line::Putters {
                 if control.lines.putters.is_idle() {
@@ -130,10 +139,16 @@ impl<T> Shared<T> {
                 }
             }
             self.flag_waiters(&control);
-            (listed, next)
+            (listed, leads, next)
         };
-        drop(listed);
+        drop((listed, leads));
         wake(next);
+    }
+
+    /// Gives up the lead if this operation has it. The caller drops the waker after unlocking.
+    fn resign(&self, place: &mut Place) -> Option<Waker> {
+        let may_lead = std::mem::take(&mut place.may_lead);
+        place.ticket.number().filter(|_| may_lead).and_then(|ticket| self.alarm.resign(ticket))
     }
 
     /// Returns whether there is room, and all of it is kept for the line.
@@ -167,15 +182,24 @@ impl<T> Shared<T> {
     /// Picks a waiter for an item that `giver` returned: another consumer, if one waits. The item is promised to that one;
     /// `Returned` says how a promise ends.
     pub(crate) fn notify_of_return(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
-        let waker = match control.lines.getters.pop_other(giver) {
-            Some((other, waker)) => {
-                control.returned.promise(other);
-                Some(waker)
-            }
-            None => control.lines.getters.pop(),
-        };
-        self.flag_waiters(control);
+        let (other, waker) = self.pick_getter(control, giver);
+        if let Some(other) = other {
+            control.returned.promise(other);
+        }
         waker
+    }
+
+    /// Picks a waiter to take the lead, as an item of `giver` became delayed: another consumer, if one waits.
+    pub(crate) fn notify_of_delay(&self, control: &mut Control<T>, giver: ConsumerId) -> Option<Waker> {
+        if self.alarm.has_leader() { None } else { self.pick_getter(control, giver).1 }
+    }
+
+    fn pick_getter(&self, control: &mut Control<T>, giver: ConsumerId) -> (Option<ConsumerId>, Option<Waker>) {
+        let getters = &mut control.lines.getters;
+        let (other, waker) = getters.pop_other(giver).map_or((None, None), |(other, waker)| (Some(other), Some(waker)));
+        let waker = waker.or_else(|| getters.pop());
+        self.flag_waiters(control);
+        (other, waker)
     }
 
     /// Updates the flags that say whether operations wait.

@@ -20,6 +20,10 @@ use crate::sync::LOOKS_BESIDE_NOTIFIED;
 pub(crate) struct Ticket(Option<u64>);
 
 impl Ticket {
+    pub(super) fn number(&self) -> Option<u64> {
+        self.0
+    }
+
     /// Returns whether the operation has parked since it last left.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {

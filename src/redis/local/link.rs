@@ -71,13 +71,13 @@ struct HeldLeases {
 }
 
 impl<T> Link<T> {
-    pub(crate) fn new(label: String, config: &Config<T>, largest: usize, deadline: Option<Duration>) -> Self {
+    pub(crate) fn new(label: String, config: &Config, largest: usize, deadline: Option<Duration>) -> Self {
         Self {
             label,
             window: config.capacity.unwrap_or(WINDOW).min(WINDOW),
             largest,
             max_attempts: config.max_attempts,
-            backoff: config.redelivery.as_ref().map(|redelivery| redelivery.backoff),
+            backoff: config.redelivery_backoff,
             has_deadline: deadline.is_some(),
             puts: Mutex::new(PutWindow::new()),
             prefetch: Mutex::new(Prefetch::new(Instant::now())),

@@ -79,7 +79,7 @@ impl Plan {
     }
 
     fn queue(&self) -> IterableQueue<Work> {
-        let mut builder = IterableQueue::builder().max_attempts(self.max_attempts);
+        let mut builder = support::backend::builder().max_attempts(self.max_attempts);
         if let Some(capacity) = self.capacity {
             builder = builder.capacity(capacity);
         }

@@ -43,12 +43,12 @@ fn threads(queue: Builder<Job>) {
 
 #[test]
 fn c3_c4_c5_d2_threads_on_an_unbounded_queue() {
-    check(|| threads(IterableQueue::builder()));
+    check(|| threads(IterableQueue::builder().no_redelivery_backoff()));
 }
 
 #[test]
 fn c3_c4_c5_d2_d5_threads_on_a_bounded_queue() {
-    check(|| threads(IterableQueue::builder().capacity(1 + below(2))));
+    check(|| threads(IterableQueue::builder().no_redelivery_backoff().capacity(1 + below(2))));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a3_closed_from_outside() {
 #[test]
 fn a3_d7_d8_waiting_puts_hear_of_the_end() {
     check(|| {
-        let mut scene = Scene::new(IterableQueue::builder().capacity(1 + below(2)), 2);
+        let mut scene = Scene::new(IterableQueue::builder().no_redelivery_backoff().capacity(1 + below(2)), 2);
         scene.refusable = true;
         let (producer, consumer) = (watched(&scene.queue), scene.consumer());
         let (mut another, shut) = (Some(producer.clone()), Shut::of(&consumer));

@@ -16,8 +16,8 @@ pub type Queue = IterableQueue<Job>;
 /// Bounded or not.
 pub fn some_queue() -> Builder<Job> {
     match below(3) {
-        0 => IterableQueue::builder(),
-        capacity => IterableQueue::builder().capacity(capacity),
+        0 => IterableQueue::builder().no_redelivery_backoff(),
+        capacity => IterableQueue::builder().capacity(capacity).no_redelivery_backoff(),
     }
 }
 

@@ -11,29 +11,29 @@ use crate::queue::quietly;
 
 /// Wakes a future after some time. Dropping it takes its waker back.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct Timer {
     /// `None` if that is too far away for a point in time: then it never comes.
     due: Option<Instant>,
-    /// Tells alarms apart that are due together, once it is set.
+    /// Tells timers apart that are due together, once it is set.
     number: Option<u64>,
 }
 
-/// The alarms that are set, by the time at which they are due.
-struct Alarms {
+/// The timers that are set, by the time at which they are due.
+struct Timers {
     set: BTreeMap<(Instant, u64), Waker>,
     count: u64,
-    /// Started for the first alarm of the process, and parked while none is set.
+    /// Started for the first timer of the process, and parked while none is set.
     thread: Option<Thread>,
 }
 
-static ALARMS: Mutex<Alarms> = Mutex::new(Alarms { set: BTreeMap::new(), count: 0, thread: None });
+static TIMERS: Mutex<Timers> = Mutex::new(Timers { set: BTreeMap::new(), count: 0, thread: None });
 
 /// No user code runs while they are locked.
-fn alarms() -> MutexGuard<'static, Alarms> {
-    ALARMS.lock().unwrap_or_else(PoisonError::into_inner)
+fn timers() -> MutexGuard<'static, Timers> {
+    TIMERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Alarm {
+impl Timer {
     pub(super) fn after(time: Duration) -> Self {
         Self { due: Instant::now().checked_add(time), number: None }
     }
@@ -56,23 +56,23 @@ impl Alarm {
         }
     }
 
-    /// Sets the alarm. Returns the waker that this one replaces, to be dropped without the lock.
+    /// Sets the timer. Returns the waker that this one replaces, to be dropped without the lock.
     fn set(&mut self, due: Instant, waker: Waker) -> io::Result<Option<Waker>> {
-        let mut alarms = alarms();
-        let thread = match &alarms.thread {
+        let mut timers = timers();
+        let thread = match &timers.thread {
             Some(thread) => thread.clone(),
             None => {
-                let thread = thread::Builder::new().name("queue-alarms".to_owned()).spawn(ring)?.thread().clone();
-                alarms.thread.insert(thread).clone()
+                let thread = thread::Builder::new().name("queue-timers".to_owned()).spawn(ring)?.thread().clone();
+                timers.thread.insert(thread).clone()
             }
         };
         let number = *self.number.get_or_insert_with(|| {
-            alarms.count += 1;
-            alarms.count
+            timers.count += 1;
+            timers.count
         });
-        let replaced = alarms.set.insert((due, number), waker);
-        let is_next = alarms.set.first_key_value().is_some_and(|(first, _)| *first == (due, number));
-        drop(alarms);
+        let replaced = timers.set.insert((due, number), waker);
+        let is_next = timers.set.first_key_value().is_some_and(|(first, _)| *first == (due, number));
+        drop(timers);
         if is_next && replaced.is_none() {
             thread.unpark();
         }
@@ -80,10 +80,10 @@ impl Alarm {
     }
 }
 
-impl Drop for Alarm {
+impl Drop for Timer {
     fn drop(&mut self) {
         if let (Some(due), Some(number)) = (self.due, self.number) {
-            let waker = alarms().set.remove(&(due, number));
+            let waker = timers().set.remove(&(due, number));
             drop(waker);
         }
     }
@@ -93,11 +93,11 @@ impl Drop for Alarm {
 fn ring() {
     loop {
         let (due, next) = {
-            let mut alarms = alarms();
+            let mut timers = timers();
             let now = Instant::now();
-            let later = alarms.set.split_off(&(now, u64::MAX));
-            let due = std::mem::replace(&mut alarms.set, later);
-            (due, alarms.set.first_key_value().map(|((next, _), _)| next.saturating_duration_since(now)))
+            let later = timers.set.split_off(&(now, u64::MAX));
+            let due = std::mem::replace(&mut timers.set, later);
+            (due, timers.set.first_key_value().map(|((next, _), _)| next.saturating_duration_since(now)))
         };
         if due.is_empty() {
             match next {

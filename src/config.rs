@@ -1,7 +1,6 @@
 //! How a queue is built.
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use crate::backoff::Backoff;
@@ -13,6 +12,8 @@ const MAX_ATTEMPTS: u32 = 5;
 
 /// The default of [`Builder::redelivery_backoff`].
 const REDELIVERY_BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(30));
+/// The default of [`Builder::keep_dead_letters`].
+const KEPT_LETTERS: usize = 1000;
 
 impl<T> IterableQueue<T> {
     /// Creates a queue that holds at most `capacity` items that no consumer was handed yet. If it is full, puts wait.
@@ -56,7 +57,7 @@ impl<T> IterableQueue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unbounded() -> Self {
-        Self::new(Builder::<T>::new().config)
+        Self::new(Builder::new().config)
     }
 
     /// Returns a builder for a queue with a name, a capacity, a limit of attempts, a backoff.
@@ -79,19 +80,21 @@ impl<T> IterableQueue<T> {
 ///
 /// A clone describes another queue of the same kind.
 pub struct Builder<T> {
-    config: Config,
-    items: PhantomData<fn() -> T>,
+    config: Config<T>,
 }
 
 impl<T> Builder<T> {
-    fn new() -> Self {
-        let config = Config {
-            name: None,
-            capacity: None,
-            max_attempts: MAX_ATTEMPTS,
-            redelivery_backoff: Some(REDELIVERY_BACKOFF),
-        };
-        Self { config, items: PhantomData }
+    pub(crate) fn new() -> Self {
+        Self {
+            config: Config {
+                name: None,
+                capacity: None,
+                max_attempts: MAX_ATTEMPTS,
+                redelivery_backoff: Some(REDELIVERY_BACKOFF),
+                kept_letters: KEPT_LETTERS,
+                describe: None,
+            },
+        }
     }
 
     /// Sets the queue's name, for snapshots and the log.
@@ -209,6 +212,61 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Sets how many [dead letters](IterableQueue::dead_letters) are kept while no reader is open; 1,000 unless given. The oldest
+    /// makes room for a new one: it is dropped and counted, and the log says so. With 0 none are kept.
+    ///
+    /// They take memory until they are read, discarded or retried, or the last handle of the queue is dropped. A producer or a
+    /// handle of the queue inside a kept item keeps the queue from ending.
+    ///
+    /// Over Redis all dead letters are kept there, and this changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::builder().keep_dead_letters(2).build()?;
+    /// let (producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// (1..=3).try_for_each(|n| producer.try_put(n))?;
+    /// drop(producer);
+    /// queue.seal();
+    /// consumer.into_blocking_leases().for_each(|item| item.reject("bad"));
+    /// assert!(queue.dead_letters()?.into_iter().map(|letter| letter.item).eq([2, 3]));
+    /// assert_eq!(queue.snapshot().totals.letters_dropped, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn keep_dead_letters(mut self, letters: usize) -> Self {
+        self.config.kept_letters = letters;
+        self
+    }
+
+    /// Has dead letters say which item they are of: lines of the log and
+    /// [`list_dead_letters`](IterableQueue::list_dead_letters) contain it, as [`text`](crate::DeadLetter::text).
+    ///
+    /// The text is what `{:?}` prints of the item when it is given up, cut off after 200 bytes. Without this call it is not
+    /// printed at all, as an item may hold what the log must not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::IterableQueue;
+    /// let queue = IterableQueue::builder().describe_items().build()?;
+    /// let (producer, mut consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.try_put(("mail", 7))?;
+    /// consumer.try_lease()?.reject("no such address");
+    /// let letters = queue.blocking_list_dead_letters()?;
+    /// assert_eq!(letters[0].text.as_deref(), Some(r#"("mail", 7)"#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn describe_items(mut self) -> Self
+    where
+        T: fmt::Debug,
+    {
+        self.config.describe = Some(describe::<T>);
+        self
+    }
+
     /// Builds the queue.
     ///
     /// # Errors
@@ -227,7 +285,7 @@ impl<T> Builder<T> {
         self.check().map(IterableQueue::new)
     }
 
-    pub(crate) fn check(self) -> Result<Config, BuildError> {
+    pub(crate) fn check(self) -> Result<Config<T>, BuildError> {
         if self.config.capacity == Some(0) {
             return Err(BuildError::ZeroCapacity);
         }
@@ -247,7 +305,17 @@ impl<T> Default for Builder<T> {
 
 impl<T> Clone for Builder<T> {
     fn clone(&self) -> Self {
-        Self { config: self.config.clone(), items: PhantomData }
+        let Config { name, capacity, max_attempts, redelivery_backoff, kept_letters, describe } = &self.config;
+        Self {
+            config: Config {
+                name: name.clone(),
+                capacity: *capacity,
+                max_attempts: *max_attempts,
+                redelivery_backoff: *redelivery_backoff,
+                kept_letters: *kept_letters,
+                describe: *describe,
+            },
+        }
     }
 }
 
@@ -258,6 +326,36 @@ impl<T> fmt::Debug for Builder<T> {
             .field("capacity", &self.config.capacity)
             .field("max_attempts", &self.config.max_attempts)
             .field("redelivery_backoff", &self.config.redelivery_backoff)
+            .field("keep_dead_letters", &self.config.kept_letters)
+            .field("describe_items", &self.config.describe.is_some())
             .finish()
+    }
+}
+
+/// How long the text of an item may be, in bytes.
+const MAX_TEXT: usize = 200;
+
+/// Writes an item as text, which is cut off where it gets too long.
+fn describe<T: fmt::Debug>(item: &T) -> String {
+    let mut text = Cut(String::new());
+    // An error says that it was cut off, or is the item's own.
+    write!(text, "{item:?}").ok();
+    text.0
+}
+
+/// Takes text up to `MAX_TEXT`, and no more: a large item is not printed whole.
+struct Cut(String);
+
+impl Write for Cut {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let room = MAX_TEXT - self.0.len().min(MAX_TEXT);
+        if part.len() <= room {
+            self.0.push_str(part);
+            return Ok(());
+        }
+        let end = (0..=room).rev().find(|at| part.is_char_boundary(*at)).unwrap_or(0);
+        self.0.push_str(&part[..end]);
+        self.0.push('…');
+        Err(fmt::Error)
     }
 }

@@ -134,7 +134,7 @@
 //! |---|---|
 //! | a queue | [`IterableQueue::bounded`], [`unbounded`](IterableQueue::unbounded), [`builder`](IterableQueue::builder) with its [`Builder`]; [`WeakQueue`] observes one without keeping it open |
 //! | what goes in | [`Producer`], [`Permit`], [`PutSink`] |
-//! | what comes out | [`Consumer`], [`Item`], [`Batch`], [`DeadLetter`] |
+//! | what comes out | [`Consumer`], [`Item`], [`Batch`], [`DeadLetter`] with its [`FailedAttempt`]s |
 //! | jobs that are answered | [`Ask`] |
 //! | iterators and streams, in [`iter`] | of items taken [`BlockingIter`](iter::BlockingIter), [`IntoBlockingIter`](iter::IntoBlockingIter), [`TryIter`](iter::TryIter); of items leased [`BlockingLeases`](iter::BlockingLeases), [`IntoBlockingLeases`](iter::IntoBlockingLeases), [`TryLeases`](iter::TryLeases), [`Leases`](iter::Leases), [`IntoLeases`](iter::IntoLeases) |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
@@ -182,6 +182,10 @@
 //! | | [`shutdown`](IterableQueue::shutdown), [`shutdown_on_signal`](IterableQueue::shutdown_on_signal) | [`blocking_shutdown`](IterableQueue::blocking_shutdown) | | [`Shutdown`](message::Shutdown) |
 //! | | | | [`abort`](IterableQueue::abort) | [`Abort`](message::Abort) |
 //! | | [`settled`](IterableQueue::settled) | [`blocking_settled`](IterableQueue::blocking_settled), [`_timeout`](IterableQueue::blocking_settled_timeout), [`_deadline`](IterableQueue::blocking_settled_deadline) | [`take_left`](IterableQueue::take_left) | [`TakeLeft`](message::TakeLeft) |
+//! | | | | [`dead_letters`](IterableQueue::dead_letters) | |
+//! | | [`list_dead_letters`](IterableQueue::list_dead_letters) | [`blocking_list_dead_letters`](IterableQueue::blocking_list_dead_letters) | | |
+//! | | [`retry_dead_letters`](IterableQueue::retry_dead_letters), [`retry`](IterableQueue::retry) | [`blocking_retry_dead_letters`](IterableQueue::blocking_retry_dead_letters), [`blocking_retry`](IterableQueue::blocking_retry) | | |
+//! | | [`discard_dead_letters`](IterableQueue::discard_dead_letters) | [`blocking_discard_dead_letters`](IterableQueue::blocking_discard_dead_letters) | | |
 //! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`_timeout`](IterableQueue::blocking_flush_timeout), [`_deadline`](IterableQueue::blocking_flush_deadline) | | |
 //! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`_timeout`](WeakQueue::blocking_drained_timeout), [`_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
 //!
@@ -230,8 +234,8 @@ pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink};
 pub use queue::{
-    Ask, Batch, DeadLetter, Drained, IntoVerdict, IntoVerdicts, Item, IterableQueue, Outcome, Snapshot, State, Verdict,
-    Verdicts, WeakQueue,
+    Ask, Batch, DeadLetter, Drained, FailedAttempt, IntoVerdict, IntoVerdicts, Item, IterableQueue, Outcome, Snapshot,
+    State, Verdict, Verdicts, WeakQueue,
 };
 #[cfg(feature = "redis")]
 pub use redis::{Payload, RedisBuilder};

@@ -28,7 +28,7 @@ impl<J, D> PendingAnswer<J, D> {
 
     fn result(&self, told: Result<Told<D>, Canceled>) -> Result<D, AskError<J>> {
         match told {
-            Ok(told) => told.map_err(AskError::DeadLetter),
+            Ok(told) => told.map_err(|letter| AskError::DeadLetter(Box::new(letter))),
             Err(Canceled) => Err(self.queue.loss().map_or(AskError::Unanswered, AskError::Ended)),
         }
     }

@@ -1,53 +1,137 @@
-//! The queue of a queue's dead letters.
+//! The readers of a queue's dead letters.
 
 use std::any::Any;
 use std::sync::Arc;
 
 use super::consumer::Consumer;
+use super::open::PoolClaim;
 use super::producer::Producer;
+use crate::config::Builder;
 use crate::error::OpenError;
 use crate::lock::lock;
-use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue};
+use crate::queue::{DeadLetter, DeadLetterQueue, IterableQueue, Shared};
 use crate::sync::Mutex;
 
-/// The queue of a queue's dead letters. `None` once that queue has ended.
-pub(crate) struct OpenDeadLetters<T>(Mutex<Option<Letters<T>>>);
+/// The queues that readers of a queue's dead letters take from.
+///
+/// All that open before the end share one. After it, each gets one of its own, sealed, with what is kept then.
+pub(crate) struct OpenDeadLetters<T>(Mutex<Readers<T>>);
+
+struct Readers<T> {
+    /// `None` after the end of the main queue, and in memory before the first reader.
+    current: Option<Letters<T>>,
+    /// Sealed ones, which may still be read.
+    sealed: Vec<Letters<T>>,
+    /// The main queue has ended.
+    over: bool,
+}
 
 struct Letters<T> {
     queue: IterableQueue<DeadLetter<T>>,
-    /// `None` over Redis, where scripts put the letters.
+    /// `None` over Redis, where scripts put the letters; and once it is sealed.
     producer: Option<Producer<DeadLetter<T>>>,
+    /// Keeps it from being abandoned, in memory: what its readers leave is kept elsewhere.
+    _claim: Option<PoolClaim<DeadLetter<T>>>,
+}
+
+impl<T> Letters<T> {
+    /// Creates a queue in memory.
+    fn in_memory() -> Result<Self, OpenError> {
+        // A letter that a reader gives back stays a letter, and there are no letters of letters.
+        let letters = Builder::new().name("dead letters").keep_dead_letters(0);
+        let letters = letters.unlimited_attempts().no_redelivery_backoff();
+        let Ok(queue) = letters.build() else { unreachable!("the settings are valid") };
+        let claim = PoolClaim::on(Arc::clone(queue.shared()))?;
+        Ok(Self { producer: Some(queue.producer()?), queue, _claim: Some(claim) })
+    }
+
+    fn put(producer: &Producer<DeadLetter<T>>, letter: &mut Option<DeadLetter<T>>) {
+        if let Some(handle) = producer.open_handle() {
+            // A letter that is refused stays in `letter`.
+            handle.try_put(letter).ok();
+        }
+    }
 }
 
 impl<T> OpenDeadLetters<T> {
-    /// Creates the queue in memory.
-    fn in_memory() -> Self {
-        let queue = IterableQueue::unbounded();
-        // A queue that was just built is open.
-        let producer = queue.producer().ok();
-        Self(Mutex::new(Some(Letters { queue, producer })))
+    fn new(current: Option<Letters<T>>) -> Self {
+        Self(Mutex::new(Readers { current, sealed: Vec::new(), over: false }))
     }
 
     /// Wraps a queue whose letters come from a remote store.
     #[cfg(feature = "redis")]
     pub(crate) fn elsewhere(queue: IterableQueue<DeadLetter<T>>) -> Self {
-        Self(Mutex::new(Some(Letters { queue, producer: None })))
+        Self::new(Some(Letters { queue, producer: None, _claim: None }))
     }
+
+    /// Returns a producer of the current letters, if they are read.
+    fn producer(&self) -> Option<Producer<DeadLetter<T>>> {
+        let readers = lock(&self.0);
+        let letters = readers.current.as_ref().filter(|letters| letters.queue.shared().has_open_consumer())?;
+        letters.producer.clone()
+    }
+
+    /// Opens a reader of the current letters. `None` after the end of the main queue.
+    fn open(&self) -> Result<Option<Reader<T>>, OpenError> {
+        let mut readers = lock(&self.0);
+        if readers.over {
+            return Ok(None);
+        }
+        let letters = match &mut readers.current {
+            Some(letters) => letters,
+            none => none.insert(Letters::in_memory()?),
+        };
+        // The producer is cloned first: with it, the queue does not end before the reader has what is kept.
+        let producer = letters.producer.clone();
+        Ok(Some(Reader { consumer: letters.queue.consumer()?, producer }))
+    }
+
+    /// Opens a reader that gets these letters and ends.
+    fn open_last(&self, kept: impl Iterator<Item = DeadLetter<T>>) -> Result<Consumer<DeadLetter<T>>, OpenError> {
+        self.forget_ended();
+        let mut letters = Letters::in_memory()?;
+        if let Some(producer) = letters.producer.take() {
+            kept.for_each(|letter| Letters::put(&producer, &mut Some(letter)));
+        }
+        let consumer = letters.queue.consumer()?;
+        letters.queue.seal();
+        lock(&self.0).sealed.push(letters);
+        Ok(consumer)
+    }
+
+    /// Drops the queues that have ended.
+    fn forget_ended(&self) {
+        let queues: Vec<_> = lock(&self.0).sealed.iter().map(|letters| letters.queue.clone()).collect();
+        // One whose letters were taken back has not noticed yet.
+        queues.iter().for_each(IterableQueue::seal);
+        let ended: Vec<_> = lock(&self.0).sealed.extract_if(.., |letters| letters.queue.shared().has_ended()).collect();
+        // Outside the lock.
+        drop(ended);
+    }
+}
+
+/// A reader that was just opened.
+struct Reader<T> {
+    consumer: Consumer<DeadLetter<T>>,
+    producer: Option<Producer<DeadLetter<T>>>,
 }
 
 impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
     fn put(&self, letter: &mut Option<DeadLetter<T>>) {
-        let guard = lock(&self.0);
-        let producer = match &*guard {
-            // Without a reader, letters would pile up.
-            Some(letters) if letters.queue.shared().has_open_consumer() => letters.producer.clone(),
-            _ => None,
-        };
-        drop(guard);
-        if let Some(handle) = producer.as_ref().and_then(Producer::open_handle) {
-            // A letter that is refused stays in `letter`.
-            handle.try_put(letter).ok();
+        if let Some(producer) = self.producer() {
+            Letters::put(&producer, letter);
         }
+    }
+
+    fn is_read(&self) -> bool {
+        let readers = lock(&self.0);
+        readers.current.as_ref().is_some_and(|letters| letters.queue.shared().has_open_consumer())
+    }
+
+    fn take_unread(&self) -> Vec<DeadLetter<T>> {
+        let readers = lock(&self.0);
+        let all = readers.current.iter().chain(&readers.sealed);
+        all.flat_map(|letters| letters.queue.shared().take_unread()).collect()
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -55,26 +139,69 @@ impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
     }
 
     fn close(&self) {
-        let letters = lock(&self.0).take();
-        if let Some(Letters { queue, producer }) = letters {
-            drop(producer);
-            queue.seal();
-        }
+        let (producer, queue) = {
+            let mut readers = lock(&self.0);
+            readers.over = true;
+            let Some(mut letters) = readers.current.take() else { return };
+            let parts = (letters.producer.take(), letters.queue.clone());
+            readers.sealed.push(letters);
+            parts
+        };
+        drop(producer);
+        queue.seal();
+    }
+}
+
+/// Opens a reader of the letters of this queue.
+fn open<T: Send + 'static>(shared: &Arc<Shared<T>>) -> Result<Consumer<DeadLetter<T>>, OpenError> {
+    if shared.has_ended()
+        && let Some(elsewhere) = shared.store.open_dead_letters()
+    {
+        // They are there also after the end. Sealed, it ends when there are no more for this process.
+        let opened = the_one(&*elsewhere).open()?.ok_or(OpenError::Ended)?;
+        elsewhere.close();
+        return Ok(opened.consumer);
+    }
+    let readers = shared.letter_readers(|| Arc::new(OpenDeadLetters::<T>::new(None)));
+    let readers = the_one(&*readers);
+    if shared.has_ended() {
+        // The thread that ended the queue may not have said so yet.
+        readers.close();
+    }
+    let Some(Reader { consumer, producer }) = readers.open()? else {
+        return if shared.store.ends_here() { readers.open_last(shared.take_letters()) } else { open(shared) };
+    };
+    if let Some(producer) = producer {
+        shared.take_letters().for_each(|letter| Letters::put(&producer, &mut Some(letter)));
+    }
+    Ok(consumer)
+}
+
+/// Returns the only implementation that there is.
+fn the_one<T: 'static>(readers: &dyn DeadLetterQueue<T>) -> &OpenDeadLetters<T> {
+    match readers.as_any().downcast_ref() {
+        Some(readers) => readers,
+        None => unreachable!("there is no other implementation"),
     }
 }
 
 impl<T: Send + 'static> IterableQueue<T> {
     /// Opens a consumer of the items that used up their attempts or were rejected. It ends when this queue has ended.
     ///
-    /// Call it before the work begins: a dead letter that comes before is logged as an error, counted, and dropped. Those
-    /// that come while this consumer is open are kept until it takes them, without a bound. Drop it if you do not read them.
+    /// First it gets the letters that were kept while no reader was open, oldest first, then the new ones. While it is open,
+    /// letters wait for it without a bound. Once the last reader is dropped, what it has not taken is kept, up to the bound of
+    /// [`keep_dead_letters`](crate::Builder::keep_dead_letters). So is a letter that was [leased](Consumer::lease) and not
+    /// acked.
     ///
-    /// Over Redis dead letters are kept in any case, also after the end of the queue, until a process has settled them. A
-    /// letter that is [leased](Consumer::lease) and not acked comes back.
+    /// It works after the end, too: then it gets what was kept, and ends. Without the queue's handles, letters that are not
+    /// read are dropped: keep this handle until then.
+    ///
+    /// Over Redis dead letters are kept in any case, without a bound, until a process has settled them; the next queue of the
+    /// same name has them, too.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Ended`] if this queue has ended. A sealed queue may still have dead letters.
+    /// There are none in this version.
     ///
     /// # Examples
     ///
@@ -82,22 +209,18 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// use actix_iterable_queue::IterableQueue;
     ///
     /// let queue = IterableQueue::unbounded();
-    /// let dead_letters = queue.dead_letters()?;
-    /// let (producer, mut consumer) = queue.split()?;
+    /// let (producer, mut consumer) = queue.clone().split()?;
     /// producer.try_put("bad")?;
     /// drop(producer);
+    /// queue.seal();
     /// consumer.try_lease()?.reject("cannot be parsed");
-    /// let letters: Vec<_> = dead_letters.into_iter().collect();
-    /// assert_eq!((letters[0].item, letters[0].reason.as_str()), ("bad", "cannot be parsed"));
+    /// queue.blocking_drained();
+    /// for letter in queue.dead_letters()? {
+    ///     assert_eq!((letter.item, letter.reason.as_str()), ("bad", "cannot be parsed"));
+    /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dead_letters(&self) -> Result<Consumer<DeadLetter<T>>, OpenError> {
-        let opened = self.shared().dead_letters(|| Arc::new(OpenDeadLetters::in_memory()));
-        let opened = opened.ok_or(OpenError::Ended)?;
-        let Some(OpenDeadLetters(letters)) = opened.as_any().downcast_ref::<OpenDeadLetters<T>>() else {
-            unreachable!("there is no other implementation")
-        };
-        // `None` if this queue has ended meanwhile.
-        lock(letters).as_ref().ok_or(OpenError::Ended)?.queue.consumer()
+        open(self.shared())
     }
 }

@@ -10,7 +10,9 @@
 //!   time that it takes
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
-//! - `dead_letters.rs`, `shutdown.rs`: a queue's way to its end; `left.rs`: what comes back after it; `flush.rs`: waiting until the other processes know
+//! - `dead_letters.rs`: readers of dead letters; `kept_letters.rs`: what is done with those that no reader has asked for
+//! - `shutdown.rs`: a queue's way to its end; `left.rs`: what comes back after it; `flush.rs`: waiting until the other
+//!   processes know
 
 mod accessors;
 mod ask;
@@ -27,6 +29,7 @@ mod gather;
 mod handle;
 mod iter_impls;
 mod iterators;
+mod kept_letters;
 mod lease_batch;
 mod left;
 mod line_wait;

@@ -31,7 +31,7 @@ pub enum AskError<J> {
     Refused(PutError<J>),
     /// The job used up its attempts or was rejected. The letter says why; the job itself is with the reader of the queue's
     /// dead letters, if there is one.
-    DeadLetter(DeadLetter<()>),
+    DeadLetter(Box<DeadLetter<()>>),
     /// A consumer acked or took the job, and dropped it without an answer.
     Unanswered,
     /// The queue was aborted, or abandoned by its last consumer, and the job was dropped without an answer. It may have been

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why a put was refused for good.
+/// Why a put was refused for good, or a call on dead letters.
 ///
 /// # Examples
 ///
@@ -37,6 +37,10 @@ pub enum Refusal {
     ShutDown,
     /// The queue was aborted.
     Aborted,
+    /// The queue has ended, and takes no item of a dead letter back.
+    Ended,
+    /// Of a queue over Redis, this version cannot list, retry or discard dead letters: a reader can be opened.
+    NotOverRedis,
     /// Another process sealed the queue before it knew of this one's producers.
     Sealed,
     /// The lease was lost to another process, as this one was silent for too long, or kept the item beyond its
@@ -61,6 +65,10 @@ impl fmt::Display for Refusal {
             }
             Self::ShutDown => "the queue is shutting down and takes no more items",
             Self::Aborted => "the queue was aborted",
+            Self::Ended => "the queue has ended: retry dead letters before that",
+            Self::NotOverRedis => {
+                "over Redis, dead letters cannot be listed, retried or discarded by this version: read them with dead_letters()"
+            }
             Self::Sealed => {
                 "another process sealed the queue before it knew of this producer: open producers before sealing it"
             }

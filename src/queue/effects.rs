@@ -14,11 +14,15 @@ use crate::sync::thread::Thread;
 pub(crate) struct Effects<T> {
     pub(crate) wake: Vec<Waker>,
     pub(crate) discard: Vec<T>,
+    /// Dead letters that are dropped unread.
+    pub(crate) letters: Vec<Box<T>>,
     pub(crate) close: Option<Arc<dyn DeadLetterQueue<T>>>,
     /// The thread that waits for delayed items to be due. None are left, so it can end.
     pub(crate) keeper: Option<Thread>,
     /// The queue, if the discarded items were lost before it ended.
     pub(crate) lost_from: Option<(Option<Arc<str>>, QueueId)>,
+    /// The queue, if these letters are dropped.
+    pub(crate) letters_from: Option<(Option<Arc<str>>, QueueId)>,
     /// How the queue ended, if this change ended it.
     pub(crate) ended: Option<Drained>,
     /// An error for the log. Loggers are user code, too.
@@ -27,8 +31,18 @@ pub(crate) struct Effects<T> {
 
 impl<T> Effects<T> {
     pub(crate) fn new() -> Self {
-        let (wake, discard) = (Vec::new(), Vec::new());
-        Self { wake, discard, close: None, keeper: None, lost_from: None, ended: None, error: None }
+        let (wake, discard, letters) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            wake,
+            discard,
+            letters,
+            close: None,
+            keeper: None,
+            lost_from: None,
+            letters_from: None,
+            ended: None,
+            error: None,
+        }
     }
 
     pub(crate) fn run(self) {
@@ -41,7 +55,17 @@ impl<T> Effects<T> {
         } else if let Some((name, queue)) = self.lost_from {
             log_lost(&label(name.as_deref(), queue), self.discard.len());
         }
+        if let Some((name, queue)) = self.letters_from
+            && !self.letters.is_empty()
+        {
+            log::error!(
+                "{}: {} dropped unread: the last handle of the queue is gone, which could open dead_letters()",
+                label(name.as_deref(), queue),
+                count(self.letters.len() as u64, "dead letter")
+            );
+        }
         self.discard.into_iter().for_each(drop_quietly);
+        self.letters.into_iter().for_each(drop_quietly);
         if let Some(keeper) = self.keeper {
             keeper.unpark();
         }

@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use self::flags::{DRAINING, ENDED, RETURNED};
-use self::shared::Control;
 
 #[cfg(feature = "redis")]
 pub(crate) use effects::wake;
@@ -44,8 +43,8 @@ pub use ids::{ConsumerId, ProducerId, QueueId};
 pub use lease::ask::Ask;
 pub(crate) use lease::ask::Told;
 pub use lease::batch::Batch;
-pub use lease::dead_letters::DeadLetter;
 pub(crate) use lease::dead_letters::DeadLetterQueue;
+pub use lease::dead_letters::{DeadLetter, FailedAttempt};
 pub use lease::item::Item;
 pub(crate) use lease::item::Slot;
 pub use lease::verdict::{IntoVerdict, Verdict};
@@ -62,6 +61,7 @@ pub(crate) use report::units::{Age, count};
 pub(crate) use shared::{Config, Shared, UNLIMITED_ATTEMPTS};
 #[cfg(feature = "redis")]
 pub(crate) use store::driver::LocalStatus;
+pub(crate) use store::letters::Ids;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
 pub(crate) use store::take::{Take, Taken};
@@ -119,12 +119,12 @@ pub struct IterableQueue<T> {
 
 impl<T> IterableQueue<T> {
     /// Creates a queue in memory.
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config<T>) -> Self {
         let store = Store::plain(config.capacity);
         Self::open(QueueId::next(), config, store)
     }
 
-    pub(crate) fn open(id: QueueId, config: Config, store: Store<T>) -> Self {
+    pub(crate) fn open(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
         Self { shared: Arc::new(Shared::new(id, config, store)) }
     }
 
@@ -335,27 +335,6 @@ impl<T> Shared<T> {
     /// Polls for the end.
     pub(crate) fn poll_end(&self, place: &mut Place, cx: &mut Context<'_>) -> Poll<Drained> {
         self.wait(place, cx, |_| self.ended().map(Ok)).map(|Ok::<_, Infallible>(drained)| drained)
-    }
-
-    /// Returns the queue of the dead letters; `None` after the end. If the store does not keep them, the first call creates
-    /// their queue with `open`.
-    pub(crate) fn dead_letters(
-        &self,
-        open: impl FnOnce() -> Arc<dyn DeadLetterQueue<T>>,
-    ) -> Option<Arc<dyn DeadLetterQueue<T>>> {
-        let there = |control: &Control<T>| (control.ended().is_some(), control.dead_letters.clone());
-        let (ended, existing) = there(&self.control());
-        if ended || existing.is_some() {
-            return existing.filter(|_| !ended);
-        }
-        // Opening may start a thread, so it happens without the mutex.
-        let opened = self.store.open_dead_letters().unwrap_or_else(open);
-        let mut control = self.control();
-        match there(&control) {
-            (true, _) => None,
-            (false, Some(existing)) => Some(existing),
-            (false, None) => Some(Arc::clone(control.dead_letters.insert(opened))),
-        }
     }
 }
 

@@ -53,7 +53,14 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let capacity = Some(random.usize(1..4));
-        let queue = IterableQueue::new(Config { name: None, capacity, max_attempts: 5, redelivery_backoff: None });
+        let queue = IterableQueue::new(Config {
+            name: None,
+            capacity,
+            max_attempts: 5,
+            redelivery_backoff: None,
+            kept_letters: 0,
+            describe: None,
+        });
         let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         let row = Arc::clone(&producer.open_handle().unwrap().row);
         let (shared, slow, putters, items) = (Arc::clone(queue.shared()), random.bool(), Vec::new(), Vec::new());

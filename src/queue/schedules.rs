@@ -71,6 +71,8 @@ impl World {
             capacity: [None, Some(1), Some(2), Some(5)][random.usize(..4)],
             max_attempts: [2, 5, 100][random.usize(..3)],
             redelivery_backoff: (random.u32(..3) == 0).then_some(never),
+            kept_letters: 0,
+            describe: None,
         });
         let workers = (0..random.usize(1..5)).map(|_| queue.consumer().ok().map(Worker::new)).collect();
         let (shared, producer) = (Arc::clone(queue.shared()), queue.producer().ok());

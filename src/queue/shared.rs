@@ -1,14 +1,15 @@
 //! What all handles of a queue share: its store, its flags, and the state behind the mutex.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
 use super::flags::Flags;
-use super::ids::QueueId;
-use super::ids::label;
-use super::lease::dead_letters::{DeadLetter, DeadLetterQueue};
+use super::ids::{ConsumerId, QueueId, label};
+use super::lease::dead_letters::{DeadLetter, DeadLetterQueue, FailedAttempt};
+use super::lease::kept_letters::KeptLetters;
 use super::membership::lifecycle::Lifecycle;
 use super::membership::lingering::Lingering;
 use super::membership::registry::Registry;
@@ -32,6 +33,8 @@ pub(crate) struct Shared<T> {
     pub(crate) max_attempts: u32,
     /// How long failed items wait before they come back, if they do.
     pub(crate) redelivery_backoff: Option<Backoff>,
+    /// Writes an item as text, for its dead letter.
+    pub(crate) describe: Option<fn(&T) -> String>,
     pub(crate) clock: Clock,
     /// Rings when delayed items are due.
     pub(crate) alarm: Arc<Alarm>,
@@ -59,7 +62,11 @@ pub(crate) struct Control<T> {
     /// Items that were left at the end or came back after it, and that no caller has been given yet. They are dropped with
     /// the last handle that could ask for them.
     pub(crate) leftovers: Vec<T>,
-    pub(crate) dead_letters: Option<Arc<dyn DeadLetterQueue<T>>>,
+    /// What leased items failed of before, by consumer and lease. Most items have not failed, so leases have no place for it.
+    pub(crate) histories: BTreeMap<(ConsumerId, u64), Vec<FailedAttempt>>,
+    pub(crate) kept_letters: KeptLetters<T>,
+    /// Where readers get dead letters from, once one was opened.
+    pub(crate) letter_readers: Option<Arc<dyn DeadLetterQueue<T>>>,
     pub(crate) counts: Counts,
 }
 
@@ -69,15 +76,21 @@ pub(crate) struct Counts {
     pub(crate) redelivered: u64,
     pub(crate) dead_lettered: u64,
     pub(crate) discarded: u64,
+    pub(crate) retried: u64,
+    pub(crate) letters_dropped: u64,
+    /// Dead letters that came while no reader was open.
+    pub(crate) unread: u64,
 }
 
 /// What a queue is built from.
-#[derive(Debug, Clone)]
-pub(crate) struct Config {
+pub(crate) struct Config<T> {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) capacity: Option<usize>,
     pub(crate) max_attempts: u32,
     pub(crate) redelivery_backoff: Option<Backoff>,
+    /// How many dead letters are kept while no reader is open.
+    pub(crate) kept_letters: usize,
+    pub(crate) describe: Option<fn(&T) -> String>,
 }
 
 /// The number of attempts that stands for no limit.
@@ -85,14 +98,15 @@ pub(crate) const UNLIMITED_ATTEMPTS: u32 = u32::MAX;
 
 impl<T> Shared<T> {
     /// Creates the queue, with one handle.
-    pub(crate) fn new(id: QueueId, config: Config, store: Store<T>) -> Self {
-        let Config { name, max_attempts, redelivery_backoff, .. } = config;
+    pub(crate) fn new(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
+        let Config { name, max_attempts, redelivery_backoff, kept_letters, describe, .. } = config;
         let clock = Clock::start();
         Self {
             id,
             name,
             max_attempts,
             redelivery_backoff,
+            describe,
             clock,
             alarm: Arc::new(Alarm::new(clock)),
             store,
@@ -108,7 +122,9 @@ impl<T> Shared<T> {
                 returned: Returned::new(),
                 delayed: Delayed::new(),
                 leftovers: Vec::new(),
-                dead_letters: None,
+                histories: BTreeMap::new(),
+                kept_letters: KeptLetters::new(kept_letters),
+                letter_readers: None,
                 counts: Counts::default(),
             }),
         }
@@ -129,12 +145,14 @@ impl<T> Control<T> {
     pub(crate) fn totals(&self) -> Totals {
         let sums = self.registry.sums();
         Totals {
-            accepted: sums.accepted,
+            accepted: sums.accepted + self.counts.retried,
             acked: sums.acked,
             taken: sums.taken,
             dead_lettered: self.counts.dead_lettered,
             discarded: self.counts.discarded,
             redelivered: self.counts.redelivered,
+            retried: self.counts.retried,
+            letters_dropped: self.counts.letters_dropped,
             lost_producers: 0,
         }
     }

@@ -1,6 +1,5 @@
 //! How a queue is connected.
 
-use std::marker::PhantomData;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -241,15 +240,7 @@ impl<T: Payload> RedisBuilder<T> {
             format!("{}:{}", host.to_string_lossy(), std::process::id())
         });
         let Self { deadline, abort_if_gone_for, .. } = self;
-        Ok(Connecting {
-            items: PhantomData,
-            config,
-            address: Arc::new(address),
-            settings,
-            deadline,
-            abort_if_gone_for,
-            process_name,
-        })
+        Ok(Connecting { config, address: Arc::new(address), settings, deadline, abort_if_gone_for, process_name })
     }
 }
 

@@ -30,9 +30,10 @@ pub(crate) fn opener<T: Payload>(
     let parts = AssertUnwindSafe(parts);
     Box::new(move || {
         let (client, address, settings) = parts.clone();
-        let config = Config { name: Some(Arc::clone(&name)), capacity, max_attempts, redelivery_backoff: None };
+        let name = Some(Arc::clone(&name));
+        let config = Config { name, capacity, max_attempts, redelivery_backoff: None, kept_letters: 0, describe: None };
         let id = QueueId::next();
-        let link = Arc::new(Link::new(label(Some(&name), id), &config, largest, None));
+        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, None));
         let queue = IterableQueue::open(id, config, Store::remote(link.clone(), capacity));
         let (shared, served) = (Arc::clone(queue.shared()), Arc::clone(&link));
         let serve = move || {

@@ -1,6 +1,5 @@
 //! How a process joins a queue, and undoes it if nobody heard of it.
 
-use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -35,8 +34,7 @@ pub(crate) enum Start {
 
 /// All that is needed to connect.
 pub(crate) struct Connecting<T> {
-    pub(crate) items: PhantomData<fn() -> T>,
-    pub(crate) config: Config,
+    pub(crate) config: Config<T>,
     pub(crate) address: Arc<Address>,
     pub(crate) settings: Settings,
     pub(crate) deadline: Option<Duration>,

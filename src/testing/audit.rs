@@ -17,7 +17,7 @@ pub struct Audit<K> {
     pub accepted: u64,
     /// How many ends were noted by consumers, with `finished` or `taken`.
     pub finished: u64,
-    /// How many were noted as dead letters.
+    /// How many were noted as dead letters, also if they were retried later.
     pub dead_lettered: u64,
     /// How many were noted as left over.
     pub left_over: u64,
@@ -60,6 +60,8 @@ struct Fate {
     /// Noted as handed out or ended.
     seen: bool,
     ends: u32,
+    /// How often it was a dead letter that was retried.
+    retries: u32,
     twice: bool,
     /// The attempts at which it was handed out.
     attempts: BTreeSet<u32>,
@@ -83,6 +85,10 @@ impl Fate {
         let last = self.attempts.last();
         let handed_later = self.finished_at.is_some_and(|attempt| last.is_some_and(|last| *last > attempt));
         let anothers = self.not_held && last.is_some();
+        if self.retries > 0 {
+            // Attempts began anew, so they tell nothing.
+            return self.ends > self.retries + 1;
+        }
         self.twice || self.ends > 1 || handed_later || anothers
     }
 }
@@ -120,8 +126,12 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
             match end {
                 NotedEnd::DeadLettered => audit.dead_lettered += 1,
                 NotedEnd::LeftOver => audit.left_over += 1,
+                NotedEnd::Retried => {}
             }
-            audit.note(&mut fates, key, |fate| fate.ends += 1);
+            audit.note(&mut fates, key, |fate| match end {
+                NotedEnd::Retried => fate.retries += 1,
+                NotedEnd::DeadLettered | NotedEnd::LeftOver => fate.ends += 1,
+            });
         }
         for (_, list) in consumers {
             audit.look_for_disorder(&fates, list);
@@ -134,7 +144,7 @@ impl<K: Clone + Eq + Hash + fmt::Debug> Audit<K> {
             if fate.is_twice() {
                 audit.twice.push(put.key.clone());
             }
-            match (fate.ends, fate.seen) {
+            match (fate.ends.saturating_sub(fate.retries), fate.seen) {
                 (0, true) => audit.unfinished.push(put.key.clone()),
                 (0, false) if fate.certain => audit.lost.push(put.key.clone()),
                 _ => {}
@@ -211,6 +221,7 @@ fn fates<K: Eq + Hash + fmt::Debug>(producers: &[Vec<NotedPut<K>>]) -> HashMap<&
                 certain: *certain,
                 seen: false,
                 ends: 0,
+                retries: 0,
                 twice: false,
                 attempts: BTreeSet::new(),
                 holder: None,

@@ -120,6 +120,27 @@ impl<K> Ledger<K> {
         self.books.ends.push((key, NotedEnd::DeadLettered));
     }
 
+    /// Notes that the dead letter of an item was retried: the item comes to one more end. Attempts begin anew, so an item that
+    /// was handed out twice with the same attempt is not found any more.
+    ///
+    /// A letter that was retried by id was not read: note it with [`dead_lettered`](Ledger::dead_lettered), too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_iterable_queue::testing::Ledger;
+    /// let ledger = Ledger::new();
+    /// ledger.producer().accepted(7);
+    /// ledger.dead_lettered(7);
+    /// ledger.retried(7);
+    /// assert_eq!(ledger.audit().unfinished, [7]);
+    /// ledger.consumer("worker").taken(7);
+    /// ledger.audit().assert_clean();
+    /// ```
+    pub fn retried(&self, key: K) {
+        self.books.ends.push((key, NotedEnd::Retried));
+    }
+
     /// Notes an item that `abort` or a shutdown returned, or that is known to be still in the queue.
     ///
     /// # Examples

@@ -24,6 +24,8 @@ pub(super) enum Event<K> {
 pub(super) enum NotedEnd {
     DeadLettered,
     LeftOver,
+    /// Not an end: the dead letter was retried.
+    Retried,
 }
 
 /// Shared by those who write and the ledger. There is one writer, as a rule, so the lock is free.

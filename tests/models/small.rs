@@ -932,3 +932,77 @@ fn a6_a_paused_worker_is_in_nobody_s_way() {
         join(working);
     });
 }
+
+/// The item is accepted again before the end, or refused after it; the last settle and the retry agree on that.
+#[test]
+fn c5_a_retried_letter_against_the_last_settle() {
+    check(|| {
+        let (queue, producer, mut consumer) = unbounded();
+        (1..=2).for_each(|n| producer.try_put(n).unwrap());
+        drop(producer);
+        consumer.try_lease().unwrap().reject("bad");
+        let last = consumer.try_lease().unwrap();
+        queue.seal();
+        let settling = spawn(move || {
+            last.ack();
+            ack_all(consumer)
+        });
+        let retried = queue.blocking_retry_dead_letters(..);
+        let acked = join(settling);
+        match retried {
+            Ok(1) => assert_eq!(acked, [1]),
+            Err(Refusal::Ended) => assert!(acked.is_empty() && queue.blocking_list_dead_letters().unwrap().len() == 1),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(queue.state(), State::Drained);
+        assert_conserved(&queue);
+    });
+}
+
+/// The reader gets the letter, whichever was first.
+#[test]
+fn d3_a_dead_letter_against_a_reader_that_is_opened() {
+    check(|| {
+        let (queue, producer, mut consumer) = unbounded();
+        producer.try_put(1).unwrap();
+        let item = consumer.try_lease().unwrap();
+        let rejecting = spawn(move || item.reject("bad"));
+        let mut reader = queue.dead_letters().unwrap();
+        join(rejecting);
+        assert_eq!(reader.try_get().unwrap().item, 1);
+        drop((producer, consumer));
+    });
+}
+
+/// The letter is kept, or the reader has it.
+#[test]
+fn d3_a_dead_letter_against_a_reader_that_leaves() {
+    check(|| {
+        let (queue, producer, mut consumer) = unbounded();
+        producer.try_put(1).unwrap();
+        let item = consumer.try_lease().unwrap();
+        let mut reader = queue.dead_letters().unwrap();
+        let leaving = spawn(move || reader.try_get().is_ok());
+        item.reject("bad");
+        let read = join(leaving);
+        assert_eq!(queue.blocking_list_dead_letters().unwrap().len(), usize::from(!read));
+        drop((producer, consumer));
+    });
+}
+
+/// What was kept reaches a reader that is opened as the queue ends.
+#[test]
+fn c3_a_reader_that_is_opened_against_the_end() {
+    check(|| {
+        let (queue, producer, mut consumer) = unbounded();
+        producer.try_put(1).unwrap();
+        consumer.try_lease().unwrap().reject("bad");
+        queue.seal();
+        let ending = spawn(move || drop(producer));
+        let mut reader = queue.dead_letters().unwrap();
+        assert_eq!(reader.blocking_get().map(|letter| letter.item), Some(1));
+        join(ending);
+        assert!(reader.blocking_get().is_none());
+        drop(consumer);
+    });
+}

@@ -144,7 +144,7 @@ fn d8_an_ask_that_waits_for_room_comes_back() {
 
 fn letter(told: Result<u32, AskError<u32>>) -> DeadLetter<()> {
     match told {
-        Err(AskError::DeadLetter(letter)) => letter,
+        Err(AskError::DeadLetter(letter)) => *letter,
         other => panic!("{other:?}"),
     }
 }
@@ -411,6 +411,6 @@ fn d12_errors_of_asks_need_nothing_of_the_job_and_say_what_to_do() {
     let asking = ask(&task, &producer, 1);
     consumer.try_lease().unwrap().fail("busy");
     let letter = letter(hears(&task, asking));
-    let text = said(AskError::DeadLetter(letter));
+    let text = said(AskError::DeadLetter(Box::new(letter)));
     assert!(text.starts_with("the job is a dead letter, given up by") && text.ends_with("(it failed: busy)"), "{text}");
 }

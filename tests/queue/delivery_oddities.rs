@@ -10,7 +10,8 @@ use support::{assert_conserved, within_watchdog};
 
 fn failing<T: Send + 'static>(backoff: Duration) -> (IterableQueue<T>, Producer<T>, Consumer<T>) {
     let backoff = Backoff::exponential(backoff, backoff);
-    let queue = support::backend::builder().max_attempts(u32::MAX).redelivery_backoff(backoff).build().expect("valid");
+    let queue = IterableQueue::builder().max_attempts(u32::MAX).redelivery_backoff(backoff).keep_dead_letters(0);
+    let queue = queue.build().expect("valid");
     let (producer, consumer) = (queue.producer().expect("open"), queue.consumer().expect("open"));
     (queue, producer, consumer)
 }

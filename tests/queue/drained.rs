@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use actix_iterable_queue::error::TryGetError;
-use actix_iterable_queue::{Consumer, IterableQueue, Outcome, State};
+use actix_iterable_queue::{Consumer, Item, IterableQueue, Outcome, State};
 use futures::executor::block_on;
 use futures::{FutureExt, StreamExt};
 use support::backend::{self, Soon};
@@ -316,4 +316,49 @@ fn c6_totals_in_drained_are_exact_whoever_finishes() {
             assert_eq!(queue.snapshot().totals, queue.blocking_drained().totals, "nothing moves after the end");
         }
     });
+}
+
+#[test]
+fn it_is_clean_only_if_every_item_was_done() {
+    let clean = |what: fn(Item<u8>)| {
+        let queue = backend::builder().max_attempts(2).build().unwrap();
+        let consumer = queue.consumer().unwrap();
+        queue.producer().unwrap().try_put(1).unwrap();
+        queue.seal();
+        consumer.into_blocking_leases().for_each(what);
+        queue.blocking_drained()
+    };
+    assert!(clean(Item::ack).is_clean());
+    assert!(clean(|item| drop(item.into_inner())).is_clean());
+    assert!(clean(|item| if item.attempt() == 1 { item.requeue() } else { item.ack() }).is_clean());
+    assert!(!clean(Item::requeue).is_clean());
+    let rejected = clean(|item| item.reject("bad"));
+    assert!(!rejected.is_clean());
+    let label = rejected.queue;
+    let text = format!("{label}: Complete; of 1 item 0 acked, 0 taken, 1 dead-lettered, 0 discarded");
+    assert_eq!(rejected.to_string(), text);
+}
+
+#[test]
+fn it_is_clean_again_once_its_dead_letters_were_retried() {
+    let queue = backend::builder().build().unwrap();
+    let mut consumer = queue.consumer().unwrap();
+    queue.producer().unwrap().try_put(1).unwrap();
+    consumer.try_lease().unwrap().reject("not yet");
+    assert_eq!(queue.blocking_retry_dead_letters(..), Ok(1));
+    consumer.try_lease().unwrap().ack();
+    queue.seal();
+    assert!(queue.blocking_drained().is_clean());
+}
+
+#[test]
+fn it_is_not_clean_if_the_queue_ended_early() {
+    let queue = backend::builder().build().unwrap();
+    let drained = queue.drained();
+    queue.producer().unwrap().try_put(1).unwrap();
+    drop(queue.abort());
+    assert!(!futures::executor::block_on(drained).is_clean());
+    let nothing_lost = IterableQueue::<u8>::unbounded();
+    drop(nothing_lost.abort());
+    assert!(!nothing_lost.blocking_drained().is_clean(), "more might have come");
 }

@@ -15,6 +15,7 @@ mod drained;
 mod ending;
 mod errors;
 mod handover;
+mod kept_letters;
 mod lease_batches;
 mod left;
 mod lifecycle;

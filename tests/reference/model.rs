@@ -50,6 +50,8 @@ pub(super) struct Model {
     pub(super) givers: BTreeMap<Work, ConsumerNumber>,
     /// What an end without consumers left to the report of a shutdown.
     pub(super) left: Vec<Work>,
+    /// Dead letters that no reader has asked for.
+    pub(super) kept_letters: VecDeque<(Work, u32, &'static str, ConsumerNumber)>,
     /// Dead letters while somebody reads them: the item, its attempts, the reason, who held it last.
     pub(super) letters: Option<VecDeque<(Work, u32, &'static str, ConsumerNumber)>>,
     pub(super) totals: Totals,
@@ -370,8 +372,21 @@ impl Model {
 
     fn bury(&mut self, letter: (Work, u32, &'static str, ConsumerNumber)) {
         self.totals.dead_lettered += 1;
-        if let Some(letters) = &mut self.letters {
-            letters.push_back(letter);
+        // After the end a reader gets no more; what comes is kept for the next.
+        match (&mut self.letters, self.ended) {
+            (Some(letters), None) => letters.push_back(letter),
+            _ => {
+                self.kept_letters.push_back(letter);
+                self.let_letters_go();
+            }
+        }
+    }
+
+    /// Without a handle no call can ask for the letters that are kept. Those that a reader has left go with the next.
+    pub(super) fn let_letters_go(&mut self) {
+        if self.no_handle {
+            self.totals.letters_dropped += self.kept_letters.len() as u64;
+            self.kept_letters.clear();
         }
     }
 

@@ -1,8 +1,8 @@
 //! How a lease ends: by the word of its consumer, or unsettled.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::dead_letters::DeadLetter;
+use super::dead_letters::{DeadLetter, FailedAttempt};
 use super::hold_back::DropCause;
 use super::item::{Item, Unsettled};
 use crate::queue::store::give_back::{GivenBack, Way};
@@ -196,32 +196,39 @@ impl<T> Item<T> {
             Unsettled::Failed { error, panic, .. } if shared.is_last(self.attempt) && shared.may_hand_out_again() => {
                 self.dead_letter(value, ATTEMPTS_USED_UP.to_owned(), error, panic);
             }
-            Unsettled::Failed { delay, .. } => {
-                self.put_back(value, self.attempt, Way::Failed(delay.or_else(|| shared.backoff(self.attempt))));
+            Unsettled::Failed { error, panic, delay } => {
+                let way = Way::Failed(delay.or_else(|| shared.backoff(self.attempt)));
+                let failed = error.as_deref().or(panic).map(|reason| FailedAttempt::new(self.attempt, reason));
+                self.put_back(value, self.attempt, failed, way);
             }
-            Unsettled::Released(delay) => self.put_back(value, self.attempt - 1, Way::Released(delay)),
-            Unsettled::Undone => self.put_back(value, self.attempt - 1, Way::Undone),
+            Unsettled::Released(delay) => self.put_back(value, self.attempt - 1, None, Way::Released(delay)),
+            Unsettled::Undone => self.put_back(value, self.attempt - 1, None, Way::Undone),
         }
         // Last, as this may drain the queue.
         shared.settle(row, self.sequence, None);
     }
 
     #[inline(never)]
-    fn put_back(&self, item: T, attempts: u32, way: Way) {
+    fn put_back(&self, item: T, attempts: u32, failed: Option<FailedAttempt>, way: Way) {
         let (shared, row) = (&self.slot.shared, &self.slot.row);
-        shared.give_back(GivenBack { item, consumer: row.id, lease: self.sequence, attempts, way });
+        shared.give_back(GivenBack { item, consumer: row.id, lease: self.sequence, attempts, failed, way });
     }
 
     #[inline(never)]
     fn dead_letter(&self, item: T, reason: String, error: Option<String>, panic: Option<&str>) {
+        let failed = error.as_deref().or(panic).map(|reason| FailedAttempt::new(self.attempt, reason));
         let letter = DeadLetter {
             item,
+            id: 0,
             attempts: self.attempt,
             reason,
             last_worker: self.slot.row.name.to_string(),
             error,
             panic: panic.map(str::to_owned),
+            history: failed.into_iter().collect(),
+            died_at: SystemTime::now(),
+            text: None,
         };
-        self.slot.shared.dead_letter(self.sequence, letter);
+        self.slot.shared.dead_letter(self.slot.row.id, self.sequence, letter);
     }
 }

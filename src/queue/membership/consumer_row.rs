@@ -71,6 +71,8 @@ const CLOSED: u8 = 1;
 const WATCHED: u8 = 2;
 /// Closed from outside. The row stays, as the consumer may be in the middle of a take.
 const SHUT: u8 = 4;
+/// The queue remembers what an item in the consumer's hands failed of before: settles make it forget.
+const REMEMBERED: u8 = 8;
 
 /// The consumer may take nothing for now.
 const PAUSED: u8 = 1;
@@ -149,7 +151,7 @@ impl ConsumerRow {
         self.shared.children.fetch_add(1, Relaxed);
     }
 
-    /// Ends a lease, after everything else that it did. Returns whether the row may have to be removed.
+    /// Ends a lease, after everything else that it did. Returns whether there is more to do, with the mutex held.
     #[inline]
     pub(crate) fn settle(&self) -> bool {
         self.shared.settled.fetch_add(1, SeqCst);
@@ -157,7 +159,7 @@ impl ConsumerRow {
         if after & WATCHED != 0 {
             self.wake();
         }
-        after & CLOSED != 0
+        after & (CLOSED | REMEMBERED) != 0
     }
 
     /// Counts the claims that have ended.
@@ -273,6 +275,20 @@ impl ConsumerRow {
 
     pub(crate) fn children(&self) -> u64 {
         self.shared.children.load(Relaxed)
+    }
+
+    /// Says whether settles find something in the queue's memory of failed attempts. Called with the mutex held.
+    pub(crate) fn remembered(&self, on: bool) {
+        if on {
+            self.shared.after_settle.fetch_or(REMEMBERED, SeqCst);
+        } else {
+            self.shared.after_settle.fetch_and(!REMEMBERED, SeqCst);
+        }
+    }
+
+    /// Returns whether the last settle removes the row.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.shared.after_settle.load(SeqCst) & CLOSED != 0
     }
 
     /// Marks the row to be removed by the last settle. Returns whether it was open until now.

@@ -110,11 +110,17 @@ impl<T> Shared<T> {
             self.store.settle(lease, how);
         }
         if row.settle() {
-            self.control().registry.fold_consumer(row);
+            self.clean_up(row, lease);
         }
         if self.flags.any(DRAINING | ENDED) {
             self.try_finish();
         }
+    }
+
+    /// Does what few settles have to. Kept out of the fast path.
+    #[inline(never)]
+    fn clean_up(&self, row: &ConsumerRow, lease: u64) {
+        self.control().clean_up(row, lease);
     }
 
     /// Ends the queue now (D8), and returns the items that were left, in order.
@@ -285,6 +291,6 @@ impl<T> Shared<T> {
             effects.wake.extend(control.lines.of(line).pop_all());
         }
         self.release_putters(control, effects);
-        effects.close = control.dead_letters.take();
+        effects.close.clone_from(&control.letter_readers);
     }
 }

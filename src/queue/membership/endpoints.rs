@@ -26,6 +26,10 @@ impl<T> Shared<T> {
     pub(crate) fn close_opener(&self) {
         self.change(|control, effects| {
             control.registry.openers -= 1;
+            if control.registry.openers == 0 {
+                effects.letters = control.let_letters_go();
+                effects.letters_from = Some((self.name.clone(), self.id));
+            }
             // Other processes may still open endpoints of a remote queue.
             control.life.sealed |= control.registry.openers == 0 && self.store.ends_here();
             effects.discard = control.unclaimed();
@@ -154,6 +158,6 @@ impl<T> Shared<T> {
     }
 
     pub(crate) fn has_open_consumer(&self) -> bool {
-        !self.control().nobody_consumes()
+        !self.control().registry.no_consumer_open()
     }
 }

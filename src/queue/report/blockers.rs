@@ -246,6 +246,12 @@ impl fmt::Display for Snapshot {
             ", {} leased; {} accepted, {} acked, {} taken, {} dead-lettered, {} discarded, {} redelivered",
             self.leased, t.accepted, t.acked, t.taken, t.dead_lettered, t.discarded, t.redelivered
         )?;
+        if t.retried > 0 {
+            write!(f, ", {} retried", count(t.retried, "dead letter"))?;
+        }
+        if t.letters_dropped > 0 {
+            write!(f, ", {} dropped", count(t.letters_dropped, "dead letter"))?;
+        }
         for (waiting, operation) in [(self.waiting_puts, "put"), (self.waiting_gets, "get")] {
             if waiting > 0 {
                 write!(f, ", {} waiting", count(waiting as u64, operation))?;

@@ -2,9 +2,11 @@
 //!
 //! - `snapshot.rs`: the queue at a moment, and how it ended; `inspect.rs`: how a snapshot is taken
 //! - `blockers.rs`: why the queue is not drained
+//! - `clean.rs`: whether all went well
 //! - `clock.rs`: the clock of ages and backoffs; `units.rs`: how ages and numbers are printed
 
 pub(crate) mod blockers;
+mod clean;
 pub(crate) mod clock;
 pub(crate) mod inspect;
 pub(crate) mod snapshot;

@@ -54,13 +54,13 @@ pub enum Outcome {
 
 /// What became of the items so far.
 ///
-/// While no call runs, `accepted` = `acked` + `taken` + `dead_lettered` + `discarded` + buffered + leased. Over Redis all
+/// An item that came out of a dead letter again counts as accepted once more. So while no call runs, `accepted` = `acked` + `taken` + `dead_lettered` + `discarded` + buffered + leased. Over Redis all
 /// of these count the items of all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Totals {
-    /// Items that the queue accepted, from producers and through leases.
+    /// Items that the queue accepted: from producers, through leases, and retried ones.
     pub accepted: u64,
     /// Items whose lease ended with `ack`.
     pub acked: u64,
@@ -73,6 +73,13 @@ pub struct Totals {
     pub discarded: u64,
     /// How many times an item came back to the buffer. Not part of the sum above.
     pub redelivered: u64,
+    /// How many dead letters were retried. These are part of `accepted`. Always 0 over Redis.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub retried: u64,
+    /// Dead letters that were dropped unread: more came than are kept, or no handle of the queue was left. Part of
+    /// `dead_lettered`. Always 0 over Redis.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub letters_dropped: u64,
     /// Producers that were lost with their process, and may have had more to put. Always 0 in memory.
     #[cfg_attr(feature = "serde", serde(default))]
     pub lost_producers: u64,

@@ -8,10 +8,10 @@ use super::Store;
 use super::alarm::KeeperAction;
 use super::remote::{RemoteStore, Settled};
 use super::returned::ReturnedItem;
-use crate::queue::effects::{drop_quietly, log_lost, wake};
+use crate::queue::effects::{drop_quietly, log_lost, quietly, wake};
 use crate::queue::flags::{DELAYED, ENDED, RETURNED};
 use crate::queue::ids::ConsumerId;
-use crate::queue::lease::dead_letters::DeadLetter;
+use crate::queue::lease::dead_letters::{DeadLetter, FailedAttempt};
 use crate::queue::report::clock::Ticks;
 use crate::queue::shared::{Control, Shared, UNLIMITED_ATTEMPTS};
 use crate::sync::MutexGuard;
@@ -24,6 +24,8 @@ pub(crate) struct GivenBack<T> {
     pub(crate) lease: u64,
     /// How many attempts count against the item.
     pub(crate) attempts: u32,
+    /// What this attempt failed of, if that is known.
+    pub(crate) failed: Option<FailedAttempt>,
     pub(crate) way: Way,
 }
 
@@ -50,10 +52,11 @@ impl<T> Shared<T> {
 
     /// Brings an item back whose lease ended unsettled.
     pub(crate) fn give_back(&self, given: GivenBack<T>) {
-        let GivenBack { item, consumer, lease, attempts, way } = given;
+        let GivenBack { item, consumer, lease, attempts, failed, way } = given;
         match &self.store {
             Store::Plain(_) => {
-                let returned = ReturnedItem { item: Box::new(item), attempts, consumer, sequence: lease };
+                let history = failed.into_iter().collect();
+                let returned = ReturnedItem { item: Box::new(item), attempts, history, consumer, sequence: lease };
                 match way {
                     Way::Undone => self.take_back(returned, None),
                     Way::Failed(delay) | Way::Released(delay) => self.take_back(returned, delay),
@@ -82,15 +85,12 @@ impl<T> Shared<T> {
     }
 
     /// Makes an item a dead letter.
-    pub(crate) fn dead_letter(&self, lease: u64, letter: DeadLetter<T>) {
+    pub(crate) fn dead_letter(&self, consumer: ConsumerId, lease: u64, mut letter: DeadLetter<T>) {
+        if let Some(describe) = self.describe {
+            quietly("the `Debug` of an item", || letter.text = Some(describe(&letter.item)));
+        }
         match &self.store {
-            Store::Plain(_) => {
-                // First: the reader may keep the letter, or put its item again.
-                if let Some(tell_asker) = self.tell_asker.get() {
-                    tell_asker(&letter.item, Some(letter.without_item()));
-                }
-                self.hand_to_readers(&mut Some(letter));
-            }
+            Store::Plain(_) => self.bury(consumer, lease, &mut Some(letter)),
             Store::Remote(remote) => {
                 remote.settle(lease, Settled::Dead(remote.driver.encode_letter(&letter)));
                 drop_quietly(letter.item);
@@ -98,39 +98,12 @@ impl<T> Shared<T> {
         }
     }
 
-    fn hand_to_readers(&self, letter: &mut Option<DeadLetter<T>>) {
-        let dead_letters = self.control().dead_letters.clone();
-        if let Some(queue) = dead_letters {
-            queue.put(letter);
-        }
-        let mut control = self.control();
-        // The end takes the readers away, also between the two looks: then the item is left like all others.
-        if control.ended().is_some()
-            && let Some(late) = letter.take()
-        {
-            let log = format!("{}: an item was given up after the end of the queue", self.label());
-            let becomes = if control.may_take_left() { "take_left() returns it" } else { "it is dropped" };
-            let why = late.to_string();
-            self.keep_late(control, late.item);
-            return log::warn!("{log}; {becomes}: {why}");
-        }
-        control.counts.dead_lettered += 1;
-        drop(control);
-        if let Some(unread) = letter.take() {
-            log::error!(
-                "{}: a dead letter is dropped, because it has no reader (call dead_letters() before the work begins, and keep \
-                 the consumer): {unread}",
-                self.label(),
-            );
-            drop_quietly(unread.item);
-        }
-    }
-
     /// Brings an item back in memory, after the delay if there is one.
-    fn take_back(&self, returned: ReturnedItem<T>, delay: Option<Duration>) {
+    fn take_back(&self, mut returned: ReturnedItem<T>, delay: Option<Duration>) {
         let due = delay.filter(|delay| !delay.is_zero()).map(|delay| self.clock.due_after(delay));
         let (waker, action) = {
             let mut control = self.control();
+            returned.history = control.recall(returned.consumer, returned.sequence, returned.history);
             if control.ended().is_some() {
                 return self.keep_late(control, *returned.item);
             }
@@ -176,7 +149,7 @@ impl<T> Shared<T> {
     }
 
     /// Keeps an item that came back after the end, if there is a handle that may ask for it.
-    fn keep_late(&self, mut control: MutexGuard<'_, Control<T>>, item: T) {
+    pub(super) fn keep_late(&self, mut control: MutexGuard<'_, Control<T>>, item: T) {
         control.counts.discarded += 1;
         drop(control);
         self.tell_askers_of_the_end(slice::from_ref(&item));
@@ -189,7 +162,7 @@ impl<T> Shared<T> {
     }
 
     /// Makes an item available to takers again.
-    fn put_back(&self, control: &mut Control<T>, returned: ReturnedItem<T>) -> Option<Waker> {
+    pub(super) fn put_back(&self, control: &mut Control<T>, returned: ReturnedItem<T>) -> Option<Waker> {
         let giver = returned.consumer;
         control.returned.insert(returned);
         self.flags.raise(RETURNED);

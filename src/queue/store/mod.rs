@@ -5,6 +5,7 @@
 //!   `returned.rs` and `delayed.rs`: what came back to it; `alarm.rs`: when the latter are due
 //! - `remote.rs`: items elsewhere, and the interface that a driver implements; `elsewhere.rs`: puts and takes there;
 //!   `driver.rs`: what the driver asks and tells the queue
+//! - `letters.rs`: what becomes of dead letters in memory
 //! - `put.rs`, `take.rs`, `give_back.rs`: an item's way in, out and back, whatever the store is
 //!
 //! A new store is a variant of [`Store`], an arm in each `match` of this folder, and a file of its own.
@@ -16,6 +17,7 @@ pub(crate) mod delayed;
 pub(crate) mod driver;
 mod elsewhere;
 pub(crate) mod give_back;
+pub(crate) mod letters;
 mod overflow;
 mod put;
 pub(crate) mod remote;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::queue::ids::ConsumerId;
+use crate::queue::lease::dead_letters::FailedAttempt;
 
 /// An item whose lease ended unsettled.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub(crate) struct ReturnedItem<T> {
     pub(crate) item: Box<T>,
     /// How many attempts count against it so far.
     pub(crate) attempts: u32,
+    /// What its attempts failed of.
+    pub(crate) history: Vec<FailedAttempt>,
     pub(crate) consumer: ConsumerId,
     /// The consumer's own count of leases when it was handed out.
     pub(crate) sequence: u64,

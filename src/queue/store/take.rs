@@ -191,7 +191,7 @@ impl<T> Shared<T> {
             let mut control = self.control();
             // At most one item for each consumer is left: no capacity bounds what came back.
             let leave = control.registry.open_consumers() > control.returned.len();
-            let returned = match control.returned.pop_other(row.id) {
+            let mut returned = match control.returned.pop_other(row.id) {
                 Some(returned) => returned,
                 None if leave && control.returned.is_promised_to_another(row.id) => return TakeReturned::Nothing,
                 None if leave && spare && !self.store.is_empty() && control.registry.another_consumer_works(row.id) => {
@@ -206,7 +206,11 @@ impl<T> Shared<T> {
                 self.flags.lower(RETURNED);
             }
             // Claimed under the mutex, so that the item is counted somewhere at any time.
-            (returned, take.claim(row))
+            let sequence = take.claim(row);
+            if take == Take::Lease && !returned.history.is_empty() {
+                control.remember(row, sequence, std::mem::take(&mut returned.history));
+            }
+            (returned, sequence)
         };
         self.count_take(row, take, sequence, taken);
         taken.attempt = returned.attempts.saturating_add(1);

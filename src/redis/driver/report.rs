@@ -25,6 +25,8 @@ pub(crate) fn totals(report: &QueueReport) -> Totals {
         acked: report.acked,
         taken: report.taken,
         dead_lettered: report.dead,
+        retried: 0,
+        letters_dropped: 0,
         discarded: report.discarded,
         redelivered: report.redelivered,
         lost_producers: report.lost_producers,

@@ -123,7 +123,18 @@ enum Nest {
 }
 
 fn letter<I>(item: I) -> DeadLetter<I> {
-    DeadLetter { item, attempts: 1, reason: String::new(), last_worker: String::new(), error: None, panic: None }
+    DeadLetter {
+        item,
+        id: 0,
+        attempts: 1,
+        reason: String::new(),
+        last_worker: String::new(),
+        error: None,
+        panic: None,
+        history: Vec::new(),
+        died_at: std::time::SystemTime::UNIX_EPOCH,
+        text: None,
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ struct HeldLeases {
 }
 
 impl<T> Link<T> {
-    pub(crate) fn new(label: String, config: &Config, largest: usize, deadline: Option<Duration>) -> Self {
+    pub(crate) fn new(label: String, config: &Config<T>, largest: usize, deadline: Option<Duration>) -> Self {
         Self {
             label,
             window: config.capacity.unwrap_or(WINDOW).min(WINDOW),

@@ -207,7 +207,7 @@ mod tests {
     }
 
     fn unsent_with(largest: usize, deadline: Option<Duration>) -> (IterableQueue<String>, Arc<Link<String>>) {
-        let config = Builder::<u64>::default().max_attempts(2).check().unwrap();
+        let config = Builder::default().max_attempts(2).check().unwrap();
         let link = Arc::new(Link::new("q".to_owned(), &config, largest, deadline));
         let store = Store::remote(link.clone(), config.capacity);
         (IterableQueue::open(QueueId::next(), config, store), link)

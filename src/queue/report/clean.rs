@@ -1,0 +1,74 @@
+//! Whether all went well, and how a `main` returns it.
+
+use std::fmt;
+use std::process::{ExitCode, Termination};
+
+use crate::queue::ids::label;
+use crate::queue::report::snapshot::{Drained, Outcome};
+use crate::queue::report::units::count;
+
+impl Drained {
+    /// Returns whether all went well: the queue was drained, no item was given up or discarded, and no producer was lost
+    /// with its process.
+    ///
+    /// An item whose [dead letter was retried](crate::IterableQueue::retry_dead_letters) counts by what became of it then;
+    /// one whose letter was discarded, or read, stays given up.
+    ///
+    /// # Examples
+    ///
+    /// A `main` may return a `Drained`, alone or as the `Ok` of a `Result`. If all went well, the program succeeds. If not, it
+    /// prints what became of the items, and fails with exit code 1.
+    ///
+    /// ```no_run
+    /// use actix_iterable_queue::{Drained, IterableQueue};
+    ///
+    /// fn main() -> Result<Drained, Box<dyn std::error::Error>> {
+    ///     let queue = IterableQueue::unbounded();
+    ///     let consumer = queue.consumer()?;
+    ///     queue.producer()?.try_put("mail")?;
+    ///     queue.seal();
+    ///     for mail in consumer.into_blocking_leases() {
+    ///         mail.reject("no such address");
+    ///     }
+    ///     Ok(queue.blocking_drained()) // prints: queue-1: Complete; of 1 item 0 acked, 0 taken, 1 dead-lettered, 0 discarded
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let totals = &self.totals;
+        let given_up = totals.dead_lettered - totals.retried.min(totals.dead_lettered);
+        self.outcome == Outcome::Complete && (given_up, totals.discarded, totals.lost_producers) == (0, 0, 0)
+    }
+}
+
+/// Prints on one line how the queue ended, and what became of its items.
+impl fmt::Display for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (label, totals) = (label(self.name.as_deref(), self.queue), &self.totals);
+        write!(
+            f,
+            "{label}: {:?}; of {} {} acked, {} taken, {} dead-lettered, {} discarded",
+            self.outcome,
+            count(totals.accepted, "item"),
+            totals.acked,
+            totals.taken,
+            totals.dead_lettered,
+            totals.discarded
+        )?;
+        match totals.lost_producers {
+            0 => Ok(()),
+            lost => write!(f, "; {} lost", count(lost, "producer")),
+        }
+    }
+}
+
+/// Succeeds if [all went well](Drained::is_clean). If not, it says on the standard error what became of the items.
+impl Termination for Drained {
+    fn report(self) -> ExitCode {
+        if self.is_clean() {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("{self}");
+        ExitCode::FAILURE
+    }
+}

@@ -7,10 +7,11 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::{Batch, Consumer, IterableQueue, Producer, State};
+use actix_iterable_queue::error::TryGetError;
+use actix_iterable_queue::{Backoff, Batch, Consumer, IterableQueue, Producer, State};
 use futures::FutureExt;
 use futures::executor::block_on;
-use support::{Lcg, Task, assert_conserved, backend, panic_of, within_watchdog};
+use support::{Lcg, Task, assert_conserved, backend, panic_of, until, within_watchdog};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MOMENT: Duration = Duration::from_millis(2);
@@ -234,6 +235,101 @@ fn d14_a_batch_waits_for_what_is_delayed() {
     });
 }
 
+/// Nobody else waits: the batch itself has to be woken when the item is due. The item is delayed before, or while it waits.
+#[test]
+fn d14_a_batch_that_waits_alone_is_woken_for_a_delayed_item() {
+    within_watchdog(|| {
+        for (before, by_default) in [(true, false), (false, false), (false, true)] {
+            let (producer, mut consumer) = IterableQueue::unbounded().split().unwrap();
+            let mut other = consumer.clone();
+            producer.blocking_put_all(0..2).unwrap();
+            drop(producer);
+            let task = Task::new();
+            let fails = other.try_lease().unwrap();
+            let give_back = || match by_default {
+                true => fails.fail("busy"),
+                false => fails.retry_after(Duration::from_millis(5), "busy"),
+            };
+            let mut batch = Box::pin(consumer.lease_batch(9, HOUR));
+            if before {
+                give_back();
+            } else {
+                assert!(task.poll(batch.as_mut()).is_pending());
+                give_back();
+                assert_eq!(task.wakes(), 1, "it is to lead");
+            }
+            let batch = task.run(batch);
+            assert_eq!((items(&batch), attempts(&batch)), (vec![1, 0], vec![1, 2]));
+            batch.ack();
+            assert_eq!(other.try_lease().unwrap_err(), TryGetError::Ended);
+        }
+    });
+}
+
+#[test]
+fn d14_of_batches_that_wait_one_gets_a_delayed_item_and_then_all_end() {
+    within_watchdog(|| {
+        for blocking in [[true, true], [false, false], [true, false]] {
+            let (queue, producer, mut giver) = open();
+            let consumers = [giver.clone(), giver.clone()];
+            producer.blocking_put_all(0..3).unwrap();
+            let fails = giver.try_lease().unwrap();
+            let mut blocking = blocking.into_iter();
+            let threads = consumers.map(|mut consumer| {
+                let blocking = blocking.next().unwrap();
+                thread::spawn(move || {
+                    let batch = match blocking {
+                        true => consumer.blocking_lease_batch(9, HOUR),
+                        false => block_on(consumer.lease_batch(9, HOUR)),
+                    };
+                    let members: Vec<_> = items(&batch).into_iter().zip(attempts(&batch)).collect();
+                    batch.ack(); // the other one may have no member, and waits for this
+                    members
+                })
+            });
+            until(|| queue.snapshot().leased == 3);
+            queue.seal();
+            drop(producer);
+            fails.retry_after(Duration::from_millis(5), "busy");
+            let mut all = threads.map(|thread| thread.join().unwrap()).concat();
+            all.sort();
+            assert_eq!(all, [(0, 2), (1, 1), (2, 1)]);
+            assert_eq!(queue.state(), State::Drained);
+        }
+    });
+}
+
+/// The one that was to be woken when the item is due goes away, and its member comes to the other, too.
+#[test]
+fn d14_a_batch_that_leads_and_is_dropped_passes_the_lead_on() {
+    within_watchdog(|| {
+        for looks in [false, true] {
+            let (queue, producer, mut giver) = open();
+            let (mut first, mut second) = (giver.clone(), giver.clone());
+            let (task, waiting) = (Task::new(), Task::new());
+            producer.blocking_put_all(0..2).unwrap();
+            let fails = giver.try_lease().unwrap();
+            let mut leading = Box::pin(first.lease_batch(9, HOUR));
+            let mut following = Box::pin(second.lease_batch(9, HOUR));
+            assert!(task.poll(leading.as_mut()).is_pending());
+            assert!(waiting.poll(following.as_mut()).is_pending());
+            queue.seal();
+            drop(producer);
+            fails.retry_after(Duration::from_millis(50), "busy");
+            assert_eq!((task.wakes(), waiting.wakes()), (1, 0), "the first is to lead");
+            if looks && task.poll(leading.as_mut()).is_ready() {
+                continue; // the machine has stalled until the item was due
+            }
+            drop(leading);
+            assert!(waiting.wakes() > 0, "of the member");
+            let batch = waiting.run(following);
+            assert_eq!((items(&batch), attempts(&batch)), (vec![1, 0], vec![1, 2]));
+            batch.ack();
+            assert_eq!(queue.state(), State::Drained);
+        }
+    });
+}
+
 /// One of the leases that hold off the end is not in a batch that waits, so nobody knows what comes of it.
 #[test]
 fn d14_a_batch_waits_for_one_that_was_handed_out_before() {
@@ -345,6 +441,35 @@ fn d8_an_abort_ends_the_wait_and_an_ack_after_it_counts() {
     assert_eq!(queue.snapshot().totals.acked, 2);
 }
 
+/// A batch that had not been handed over when the queue was aborted.
+#[test]
+fn d8_what_a_dropped_batch_held_at_an_abort_is_left() {
+    let (queue, producer, mut consumer) = open();
+    let task = Task::new();
+    producer.blocking_put_all(0..2).unwrap();
+    {
+        let mut batch = pin!(consumer.lease_batch(9, HOUR));
+        assert!(task.poll(batch.as_mut()).is_pending());
+        assert!(queue.abort().is_empty());
+        assert!(queue.settled().now_or_never().is_none());
+    }
+    assert!(queue.settled().now_or_never().is_some());
+    assert_eq!(queue.take_left(), [0, 1]);
+    assert_eq!(queue.snapshot().totals.discarded, 2);
+}
+
+/// What an item failed of before is not forgotten by a batch that is dropped.
+#[test]
+fn d3_a_member_of_a_dropped_batch_keeps_its_history() {
+    let (queue, producer, mut consumer) = open();
+    producer.try_put(0).unwrap();
+    consumer.blocking_lease_batch(1, HOUR).fail("busy");
+    assert!(consumer.lease_batch(9, HOUR).now_or_never().is_none());
+    consumer.blocking_lease_batch(1, HOUR).reject("bad");
+    let letter = queue.dead_letters().unwrap().try_get().unwrap();
+    assert_eq!((letter.attempts, letter.history.len(), &*letter.history[0].reason), (2, 1, "busy"));
+}
+
 #[test]
 fn d10_a_batch_that_would_wait_on_an_arbiter_panics_and_gives_its_members_back_uncounted() {
     let system = actix_rt::System::new();
@@ -426,7 +551,12 @@ fn c6_every_item_is_accounted_for_exactly() {
     const ITEMS: u32 = 1_000;
     within_watchdog(|| {
         for round in 0..backend::rounds(20) as u64 {
-            let queue = backend::build(backend::builder().capacity(16).max_attempts(u32::MAX));
+            let builder = IterableQueue::builder().capacity(16).unlimited_attempts();
+            let backoff = Backoff::exponential(Duration::from_micros(50), MOMENT);
+            let queue = backend::build(match round % 2 {
+                0 => builder.no_redelivery_backoff(),
+                _ => builder.redelivery_backoff(backoff),
+            });
             let producers = [0, 1].map(|half| {
                 let producer = queue.producer().unwrap();
                 thread::spawn(move || producer.blocking_put_all((0..ITEMS).filter(|n| n % 2 == half)).unwrap())
@@ -463,9 +593,10 @@ fn work(consumer: &mut Consumer<u32>, mut random: Lcg, acked: &AtomicU64) {
         if batch.is_empty() {
             return;
         }
-        match random.below(4) {
+        match random.below(5) {
             0 => batch.fail("busy"),
-            1 => batch.into_iter().for_each(|item| match random.below(3) {
+            1 => batch.release_after(Duration::from_micros(random.below(500))),
+            2 => batch.into_iter().for_each(|item| match random.below(3) {
                 0 => drop(item),
                 1 => item.release(),
                 _ => {

@@ -25,12 +25,14 @@ thread_local! {
 #[inline]
 pub(crate) fn is_due() -> bool {
     let next = OPERATIONS.get() + 1;
-    next.is_multiple_of(OPERATIONS_PER_UNIT) && is_due_now(next)
+    next.is_multiple_of(OPERATIONS_PER_UNIT) && is_due_now()
 }
 
+/// Returns whether an operation on many items should yield first. It looks each time, as the count may pass by the numbers
+/// at which the others look.
 #[cold]
-fn is_due_now(next: u32) -> bool {
-    let due = next >= OPERATIONS_PER_YIELD || !coop::has_budget_remaining();
+pub(crate) fn is_due_now() -> bool {
+    let due = OPERATIONS.get() + 1 >= OPERATIONS_PER_YIELD || !coop::has_budget_remaining();
     if due {
         OPERATIONS.set(0);
     }

@@ -137,11 +137,11 @@
 //! |---|---|
 //! | a queue | [`IterableQueue::bounded`], [`unbounded`](IterableQueue::unbounded), [`builder`](IterableQueue::builder) with its [`Builder`]; [`WeakQueue`] observes one without keeping it open |
 //! | what goes in | [`Producer`], [`Permit`], [`PutSink`] |
-//! | what comes out | [`Consumer`], [`Item`], [`DeadLetter`] with its [`FailedAttempt`]s |
+//! | what comes out | [`Consumer`], [`Item`], [`Batch`], [`DeadLetter`] with its [`FailedAttempt`]s |
 //! | jobs that are answered | [`Ask`] |
 //! | iterators and streams, in [`iter`] | of items taken [`BlockingIter`](iter::BlockingIter), [`IntoBlockingIter`](iter::IntoBlockingIter), [`TryIter`](iter::TryIter); of items leased [`BlockingLeases`](iter::BlockingLeases), [`IntoBlockingLeases`](iter::IntoBlockingLeases), [`TryLeases`](iter::TryLeases), [`Leases`](iter::Leases), [`IntoLeases`](iter::IntoLeases) |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
-//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], their number: [`WorkerCount`], [`ScalingReport`](report::ScalingReport), [`ScalingStep`](report::ScalingStep); on threads without actix [`WorkerThreads`]; what their functions return: [`Verdict`], [`IntoVerdict`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
+//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], with batches [`BatchPoolBuilder`], their number: [`WorkerCount`], [`ScalingReport`](report::ScalingReport), [`ScalingStep`](report::ScalingStep); on threads without actix [`WorkerThreads`]; what their functions return: [`Verdict`], [`IntoVerdict`], of batches [`Verdicts`], [`IntoVerdicts`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
 //! | pauses between attempts | [`Backoff`] |
 //! | how far a queue has come, in [`report`] | [`State`], [`Snapshot`]; its [`Totals`](report::Totals), [`ProducerStatus`](report::ProducerStatus), [`ConsumerStatus`](report::ConsumerStatus), [`ProcessStatus`](report::ProcessStatus); [`Blockers`](report::Blockers), each a [`Blocker`](report::Blocker); [`QueueId`](report::QueueId), [`ProducerId`](report::ProducerId), [`ConsumerId`](report::ConsumerId) |
 //! | how it ended | [`Drained`], [`Outcome`], [`ShutdownReport`](report::ShutdownReport) |
@@ -174,6 +174,7 @@
 //! | | [`get_batch`](Consumer::get_batch) | [`blocking_get_batch`](Consumer::blocking_get_batch) | `try_iter`, `take` | |
 //! | | itself, a stream | [`iter`](Consumer::iter), `for item in consumer` | [`try_iter`](Consumer::try_iter) | |
 //! | leased | [`lease`](Consumer::lease) | [`blocking_lease`](Consumer::blocking_lease), [`_timeout`](Consumer::blocking_lease_timeout), [`_deadline`](Consumer::blocking_lease_deadline) | [`try_lease`](Consumer::try_lease) | [`RegisterConsumer`](message::RegisterConsumer) |
+//! | | [`lease_batch`](Consumer::lease_batch) | [`blocking_lease_batch`](Consumer::blocking_lease_batch) | `try_leases`, `take` | |
 //! | | [`leases`](Consumer::leases), [`into_leases`](Consumer::into_leases) | [`blocking_leases`](Consumer::blocking_leases), [`into_blocking_leases`](Consumer::into_blocking_leases) | [`try_leases`](Consumer::try_leases) | |
 //! | | | | drop it | [`Unregister`](message::Unregister) |
 //! | [`IterableQueue`] | | | [`producer`](IterableQueue::producer), [`producer_named`](IterableQueue::producer_named) | [`OpenProducer`](message::OpenProducer) |
@@ -233,13 +234,13 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use actor::{ConsumeExt, QueueActor, WorkerCount, WorkerPool, WorkerPoolBuilder};
+pub use actor::{BatchPoolBuilder, ConsumeExt, QueueActor, WorkerCount, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink, WorkerThreads};
 pub use queue::{
-    Ask, DeadLetter, Drained, FailedAttempt, IntoVerdict, Item, IterableQueue, Outcome, Snapshot, State, Verdict,
-    WeakQueue,
+    Ask, Batch, DeadLetter, Drained, FailedAttempt, IntoVerdict, IntoVerdicts, Item, IterableQueue, Outcome, Snapshot,
+    State, Verdict, Verdicts, WeakQueue,
 };
 #[cfg(feature = "redis")]
 pub use redis::{Payload, RedisBuilder};
@@ -282,7 +283,7 @@ pub mod prelude {
         Abort, AskQueue, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, TakeLeft,
         Unregister,
     };
-    pub use crate::queue::{Ask, DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
+    pub use crate::queue::{Ask, Batch, DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
     #[cfg(feature = "redis")]
     pub use crate::redis::RedisBuilder;
 }

@@ -48,9 +48,13 @@ use actix::{Actor, Addr, Handler, Message, Recipient};
 use crate::actor::assert_max_in_flight;
 use crate::endpoint::{Consumer, HandleShare, Producer};
 use crate::error::{AskError, OpenError, PutError};
-use crate::queue::{Ask, ConsumerId, Drained, Item, ShutdownReport, Snapshot, name};
+use crate::queue::{Ask, Batch, ConsumerId, Drained, Item, ShutdownReport, Snapshot, name};
 
 impl<T: 'static> Message for Item<T> {
+    type Result = ();
+}
+
+impl<T: 'static> Message for Batch<T> {
     type Result = ();
 }
 

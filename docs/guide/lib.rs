@@ -29,6 +29,7 @@ pages! {
 
 pages! {
     asking: "asking",
+    batches: "batches",
     faces: "faces",
     getting_started: "getting-started",
     introduction: "introduction",

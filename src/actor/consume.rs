@@ -6,13 +6,14 @@ use std::thread;
 use std::time::Duration;
 
 use actix::dev::MessageResponse;
-use actix::{Actor, ActorFuture, AsyncContext, Handler, SpawnHandle};
+use actix::{Actor, ActorFuture, AsyncContext, Handler, Message, SpawnHandle};
 use tokio::sync::oneshot;
 
 use super::consumer_poller::{ConsumerEnd, ConsumerPoller, Next};
+use super::handout::{Handout, InBatches, OneByOne};
 use super::{ITEMS_PER_POLL, assert_max_in_flight};
-use crate::endpoint::Consumer;
-use crate::queue::{Drained, Item};
+use crate::endpoint::{Consumer, assert_max};
+use crate::queue::{Batch, Drained, Item};
 
 /// After this much time in one poll, the actor's timers and messages get their turn (D11).
 const TIME_PER_POLL: Duration = Duration::from_millis(5);
@@ -156,7 +157,72 @@ where
         A: Handler<Item<T>> + Handler<Drained>,
     {
         assert_max_in_flight("ConsumeExt::consume_concurrent", max_in_flight);
-        self.spawn(Consume { poller: ConsumerPoller::new(consumer, max_in_flight), drained_handled: None })
+        let poller = ConsumerPoller::new(consumer, max_in_flight, OneByOne);
+        self.spawn(Consume { poller, drained_handled: None })
+    }
+
+    /// Consumes as [`consume`](ConsumeExt::consume) does, in batches: this actor's `Handler<Batch<T>>` is handed up to `max`
+    /// items at a time. Each batch is gathered as by [`lease_batch`](Consumer::lease_batch), and the actor is handed the next
+    /// one when all items of the one before are settled.
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix::prelude::*;
+    /// use actix_iterable_queue::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct Inserter(Option<Consumer<u32>>);
+    ///
+    /// impl Actor for Inserter {
+    ///     type Context = Context<Self>;
+    ///
+    ///     fn started(&mut self, ctx: &mut Self::Context) {
+    ///         if let Some(consumer) = self.0.take() {
+    ///             ctx.consume_batches(100, Duration::from_millis(20), consumer);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// impl Handler<Batch<u32>> for Inserter {
+    ///     type Result = ();
+    ///
+    ///     fn handle(&mut self, rows: Batch<u32>, _: &mut Self::Context) {
+    ///         println!("inserting {} rows", rows.len());
+    ///         rows.ack();
+    ///     }
+    /// }
+    ///
+    /// impl Handler<Drained> for Inserter {
+    ///     type Result = ();
+    ///
+    ///     fn handle(&mut self, _: Drained, _: &mut Self::Context) {
+    ///         System::current().stop();
+    ///     }
+    /// }
+    ///
+    /// let system = System::new();
+    /// let (producer, consumer) = IterableQueue::bounded(8).split().unwrap();
+    /// system.block_on(async {
+    ///     Inserter(Some(consumer)).start();
+    ///     producer.put_all(0..250).await.unwrap();
+    ///     drop(producer);
+    /// });
+    /// system.run().unwrap();
+    /// ```
+    #[track_caller]
+    fn consume_batches<T>(&mut self, max: usize, linger: Duration, consumer: Consumer<T>) -> SpawnHandle
+    where
+        T: 'static,
+        A: Handler<Batch<T>> + Handler<Drained>,
+    {
+        assert_max("ConsumeExt::consume_batches", max);
+        let poller = ConsumerPoller::new(consumer, max, InBatches { max, linger });
+        self.spawn(Consume { poller, drained_handled: None })
     }
 }
 
@@ -179,20 +245,22 @@ pub(crate) fn consume_and_notify<A, T>(
     A: Actor + Handler<Item<T>> + Handler<Drained>,
     A::Context: AsyncContext<A>,
 {
-    ctx.spawn(Consume { poller: ConsumerPoller::new(consumer, 1), drained_handled: Some(drained_handled) });
+    ctx.spawn(Consume { poller: ConsumerPoller::new(consumer, 1, OneByOne), drained_handled: Some(drained_handled) });
 }
 
 /// The future behind `ctx.consume`. It is dropped with the actor's context, and closes the consumer then.
-struct Consume<T> {
-    poller: ConsumerPoller<T>,
+struct Consume<T, H: Handout<T>> {
+    poller: ConsumerPoller<T, H>,
     /// Sends once the actor has handled `Drained`.
     drained_handled: Option<oneshot::Sender<()>>,
 }
 
-impl<A, T> ActorFuture<A> for Consume<T>
+impl<A, T, H> ActorFuture<A> for Consume<T, H>
 where
     T: 'static,
-    A: Actor + Handler<Item<T>> + Handler<Drained>,
+    H: Handout<T>,
+    H::Handed: Message,
+    A: Actor + Handler<H::Handed> + Handler<Drained>,
     A::Context: AsyncContext<A>,
 {
     type Output = ();
@@ -209,16 +277,18 @@ where
 
 /// Hands items to the actor while there are any, and what its handler returns to `respond`. Ready once no
 /// further item comes.
-pub(super) fn poll_items<A, T>(
-    poller: &mut ConsumerPoller<T>,
+pub(super) fn poll_items<A, T, H>(
+    poller: &mut ConsumerPoller<T, H>,
     actor: &mut A,
     ctx: &mut A::Context,
     cx: &mut Context<'_>,
-    mut respond: impl FnMut(<A as Handler<Item<T>>>::Result, &mut A::Context),
+    mut respond: impl FnMut(<A as Handler<H::Handed>>::Result, &mut A::Context),
 ) -> Poll<ConsumerEnd>
 where
     T: 'static,
-    A: Actor + Handler<Item<T>>,
+    H: Handout<T>,
+    H::Handed: Message,
+    A: Actor + Handler<H::Handed>,
     A::Context: AsyncContext<A>,
 {
     // When an actor has panicked, actix may poll it once more as it drops it.
@@ -233,7 +303,7 @@ where
         }
         match ready!(poller.poll_next(cx)) {
             Next::End(end) => return Poll::Ready(end),
-            Next::Item(item) => respond(Handler::<Item<T>>::handle(actor, item, ctx), ctx),
+            Next::Handed(handed) => respond(Handler::<H::Handed>::handle(actor, handed, ctx), ctx),
         }
         // Each lease stamps the time, so the clock need not be read again.
         let now = poller.consumer().slot().row.last_lease();

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::handout::{Handout, OneByOne};
 use crate::endpoint::Consumer;
-use crate::queue::{ConsumerId, Drained, Item, Line, Place};
+use crate::queue::{ConsumerId, Drained, Line, Place};
 
 /// What comes next for a consumer actor.
 #[derive(Debug)]
-pub(super) enum Next<T> {
-    Item(Item<T>),
+pub(super) enum Next<H> {
+    Handed(H),
     End(ConsumerEnd),
 }
 
@@ -24,19 +25,25 @@ pub(super) enum ConsumerEnd {
 
 /// A consumer that holds at most `max_in_flight` unsettled items.
 #[derive(Debug)]
-pub(super) struct ConsumerPoller<T> {
+pub(super) struct ConsumerPoller<T, H: Handout<T> = OneByOne> {
+    handout: H,
+    /// Dropped before the consumer, so that the items are back when it closes.
+    begun: H::Begun,
     consumer: Consumer<T>,
-    max_in_flight: u64,
+    /// At this number of items in flight, what is handed out next might exceed the limit.
+    full: u64,
     /// Waits for the end while the consumer may not wait for items.
     end: Place,
 }
 
-impl<T> ConsumerPoller<T> {
-    pub(super) fn new(mut consumer: Consumer<T>, max_in_flight: usize) -> Self {
+impl<T, H: Handout<T>> ConsumerPoller<T, H> {
+    /// The limit is at least the size of what is handed out.
+    pub(super) fn new(mut consumer: Consumer<T>, max_in_flight: usize, handout: H) -> Self {
         // It may still be in the line if it was polled as a stream before.
         consumer.leave_line();
         consumer.slot().row.limit(max_in_flight as u64);
-        Self { consumer, max_in_flight: max_in_flight as u64, end: Place::new(Line::Watchers) }
+        let full = (max_in_flight - (handout.size() - 1)) as u64;
+        Self { handout, begun: H::Begun::default(), consumer, full, end: Place::new(Line::Watchers) }
     }
 
     pub(super) fn id(&self) -> ConsumerId {
@@ -47,7 +54,7 @@ impl<T> ConsumerPoller<T> {
         &self.consumer
     }
 
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next<T>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next<H::Handed>> {
         if !self.consumer.slot().row.is_free()
             && let Some(next) = self.poll_orders(cx)
         {
@@ -55,11 +62,11 @@ impl<T> ConsumerPoller<T> {
         }
         // At its limit the consumer must not be in the line for items. It is not: a take brought it to
         // its limit, and a take leaves the line.
-        if self.at_limit(cx) {
+        if !H::has_begun(&self.begun) && self.at_limit(cx) {
             return self.poll_end(cx);
         }
-        match self.consumer.poll_lease(cx) {
-            Poll::Ready(Some(item)) => Poll::Ready(Next::Item(item)),
+        match self.handout.poll_next(&mut self.begun, &mut self.consumer, cx) {
+            Poll::Ready(Some(handed)) => Poll::Ready(Next::Handed(handed)),
             Poll::Ready(None) => self.poll_end(cx),
             Poll::Pending => {
                 // An order must wake a consumer that waits for an item.
@@ -74,13 +81,15 @@ impl<T> ConsumerPoller<T> {
 
     /// Obeys the pool's orders; `None` if they have been withdrawn. Registers the waker before it looks, so
     /// an order in between is either seen or wakes this task.
-    fn poll_orders(&mut self, cx: &mut Context<'_>) -> Option<Poll<Next<T>>> {
+    fn poll_orders(&mut self, cx: &mut Context<'_>) -> Option<Poll<Next<H::Handed>>> {
         let row = Arc::clone(&self.consumer.slot().row);
         row.watch(cx.waker());
         if row.is_free() {
             return None;
         }
         self.consumer.leave_line();
+        // What it has taken, and not handed over, others may have.
+        self.begun = H::Begun::default();
         if row.is_leaving() && row.in_flight() == 0 {
             return Some(Poll::Ready(Next::End(ConsumerEnd::Left)));
         }
@@ -89,7 +98,7 @@ impl<T> ConsumerPoller<T> {
 
     fn at_limit(&self, cx: &Context<'_>) -> bool {
         let row = &self.consumer.slot().row;
-        let at_limit = || row.in_flight() >= self.max_in_flight;
+        let at_limit = || row.in_flight() >= self.full;
         // Register the waker, then look again: a settle in between is either seen or wakes this task.
         at_limit() && {
             row.watch(cx.waker());
@@ -97,13 +106,13 @@ impl<T> ConsumerPoller<T> {
         }
     }
 
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<T>> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<H::Handed>> {
         let ended = self.consumer.slot().shared.poll_end(&mut self.end, cx);
         ended.map(|drained| Next::End(ConsumerEnd::Drained(drained)))
     }
 }
 
-impl<T> Drop for ConsumerPoller<T> {
+impl<T, H: Handout<T>> Drop for ConsumerPoller<T, H> {
     fn drop(&mut self) {
         self.consumer.slot().shared.leave(&mut self.end, false);
     }

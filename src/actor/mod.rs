@@ -3,7 +3,8 @@
 //! - `queue_actor.rs`: a queue as an actor, which maps messages to calls on the queue
 //! - `push.rs`: hands items to addresses; `puts.rs`: `Put` messages that wait for room; `asks.rs`: replies to `AskQueue`
 //! - `consume.rs`: an actor pulls items in its own context
-//! - `consumer_poller.rs`: what push and pull share, the limit of items in flight and a pool's orders
+//! - `consumer_poller.rs`: what push and pull share, the limit of items in flight and a pool's orders; `handout.rs`: one by
+//!   one, or in batches
 //! - `pool/`: supervised workers
 //! - `signal.rs`: a shutdown on ctrl-c or SIGTERM
 //! - `watch.rs`: closes the endpoints of dead actors; `reply.rs`: replies to messages
@@ -11,6 +12,7 @@
 mod asks;
 mod consume;
 mod consumer_poller;
+mod handout;
 mod pool;
 mod push;
 mod puts;
@@ -22,7 +24,7 @@ mod watch;
 pub use consume::ConsumeExt;
 #[cfg(feature = "testing")]
 pub(crate) use consume::consume_and_notify;
-pub use pool::{WorkerCount, WorkerPool, WorkerPoolBuilder};
+pub use pool::{BatchPoolBuilder, WorkerCount, WorkerPool, WorkerPoolBuilder};
 pub use queue_actor::QueueActor;
 
 /// Refuses a limit of 0, with which a consumer would never be handed an item.

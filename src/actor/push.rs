@@ -11,6 +11,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::ITEMS_PER_POLL;
 use super::consumer_poller::{ConsumerEnd, ConsumerPoller, Next};
+use super::handout::OneByOne;
 use crate::endpoint::Consumer;
 use crate::message::RegisterConsumer;
 use crate::queue::{ConsumerId, Drained, Item, Shared};
@@ -40,7 +41,7 @@ impl<T: Send + 'static> PushConsumers<T> {
     }
 
     pub(super) fn register(&mut self, consumer: Consumer<T>, register: RegisterConsumer<T>) -> ConsumerId {
-        let poller = ConsumerPoller::new(consumer, register.max_in_flight);
+        let poller = ConsumerPoller::new(consumer, register.max_in_flight, OneByOne);
         let id = poller.id();
         // Weak, so that a lease does not keep its actor's address alive. A mailbox counts as closed
         // before it drops what it holds.
@@ -115,7 +116,7 @@ impl<T: Send + 'static> Future for PushConsumer<T> {
                 consumer.drained.do_send(drained);
                 return Poll::Ready(());
             }
-            Poll::Ready(Next::Item(item)) => match consumer.items.try_send(item) {
+            Poll::Ready(Next::Handed(item)) => match consumer.items.try_send(item) {
                 Ok(()) => {}
                 // The limit of items in flight is the bound, not the mailbox's capacity.
                 Err(SendError::Full(item)) => consumer.items.do_send(item),

@@ -172,6 +172,9 @@ impl<T> Consumer<T> {
     /// ```
     pub async fn get_batch(&mut self, max: usize) -> Vec<T> {
         assert!(max > 0, "Consumer::get_batch: max is 0: give at least 1");
+        if coop::is_due_now() {
+            coop::yield_now().await;
+        }
         let first = self.get().await;
         // Nothing waits from here on, so the items cannot be dropped with the future.
         let others = self.try_iter().take(max - 1).inspect(|_| coop::count());

@@ -61,6 +61,10 @@ pub struct IntoLeases<T> {
 impl<T> Consumer<T> {
     /// Returns a stream that leases the items.
     ///
+    /// The queue does not end while an item is leased. So a stream that collects leases and waits for more, such as
+    /// `chunks(100)`, does not end: the last leases of a sealed queue wait for the end, which waits for them. Use
+    /// [`lease_batch`](Consumer::lease_batch).
+    ///
     /// # Examples
     ///
     /// ```
@@ -80,6 +84,8 @@ impl<T> Consumer<T> {
     }
 
     /// Returns a stream that leases the items and owns this consumer.
+    ///
+    /// Collecting leases in it, as `chunks(100)` does, waits for ever at the end: see [`leases`](Consumer::leases).
     ///
     /// # Examples
     ///

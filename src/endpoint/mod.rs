@@ -6,7 +6,8 @@
 //! - `consumer.rs`: items out; `iterators.rs`, `futures.rs`: iterators, streams and the sink; `iter_impls.rs`: what
 //!   iterators and streams have in common
 //! - `ask.rs`: a put that waits for an answer
-//! - `batch.rs`: several items in one call
+//! - `batch.rs`, `lease_batch.rs`: several items in one call; `gather.rs`: how a batch of leases is gathered; `timer.rs`: the
+//!   time that it takes
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
 //! - `workers.rs`: threads that work on items with a function, and `crew.rs`: what they do
@@ -26,16 +27,19 @@ mod dead_letters;
 mod deadline;
 mod flush;
 mod futures;
+mod gather;
 mod handle;
 mod iter_impls;
 mod iterators;
 mod kept_letters;
+mod lease_batch;
 mod left;
 mod line_wait;
 mod open;
 mod permit;
 mod producer;
 mod shutdown;
+mod timer;
 mod unconfirmed;
 mod workers;
 
@@ -44,8 +48,10 @@ pub use self::consumer::Consumer;
 #[cfg(feature = "redis")]
 pub(crate) use self::dead_letters::OpenDeadLetters;
 pub use self::futures::{IntoLeases, Leases, PutSink};
+pub(crate) use self::gather::TimedGather;
 pub(crate) use self::handle::{HandleShare, Putting};
 pub use self::iterators::{BlockingIter, BlockingLeases, IntoBlockingIter, IntoBlockingLeases, TryIter, TryLeases};
+pub(crate) use self::lease_batch::assert_max;
 pub(crate) use self::left::{LeftClaim, settled};
 pub(crate) use self::open::PoolClaim;
 pub use self::permit::Permit;

@@ -11,6 +11,7 @@ use super::ids::{ConsumerId, QueueId, label};
 use super::lease::dead_letters::{DeadLetter, DeadLetterQueue, FailedAttempt};
 use super::lease::kept_letters::KeptLetters;
 use super::membership::lifecycle::Lifecycle;
+use super::membership::lingering::Lingering;
 use super::membership::registry::Registry;
 use super::report::clock::Clock;
 use super::report::snapshot::Totals;
@@ -54,6 +55,7 @@ pub(crate) type TellAsker<T> = fn(&T, Option<DeadLetter<()>>);
 pub(crate) struct Control<T> {
     pub(crate) life: Lifecycle,
     pub(crate) registry: Registry,
+    pub(crate) lingering: Lingering,
     pub(crate) lines: Lines,
     pub(crate) returned: Returned<T>,
     pub(crate) delayed: Delayed<T>,
@@ -115,6 +117,7 @@ impl<T> Shared<T> {
             control: Mutex::new(Control {
                 life: Lifecycle::default(),
                 registry: Registry::new(id),
+                lingering: Lingering::default(),
                 lines: Lines::default(),
                 returned: Returned::new(),
                 delayed: Delayed::new(),

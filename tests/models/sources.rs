@@ -18,6 +18,8 @@ mod consumer_poller;
 pub(crate) mod endpoint;
 #[path = "../../src/error/mod.rs"]
 pub(crate) mod error;
+#[path = "../../src/actor/handout.rs"]
+mod handout;
 #[path = "../../src/lock.rs"]
 pub(crate) mod lock;
 #[path = "../../src/one_line.rs"]
@@ -35,6 +37,10 @@ pub(crate) mod coop {
     use std::task::{Context, Poll};
 
     pub(crate) fn is_due() -> bool {
+        false
+    }
+
+    pub(crate) fn is_due_now() -> bool {
         false
     }
 
@@ -115,7 +121,7 @@ pub enum Next<T> {
 
 impl<T> Worker<T> {
     pub fn new(consumer: Consumer<T>, max_in_flight: usize) -> Self {
-        Self(consumer_poller::ConsumerPoller::new(consumer, max_in_flight))
+        Self(consumer_poller::ConsumerPoller::new(consumer, max_in_flight, handout::OneByOne))
     }
 
     pub fn orders(&self) -> Orders {
@@ -124,7 +130,7 @@ impl<T> Worker<T> {
 
     pub fn wait_for_next(&mut self) -> Next<T> {
         match block_on(poll_fn(|cx| self.0.poll_next(cx))) {
-            consumer_poller::Next::Item(item) => Next::Item(item),
+            consumer_poller::Next::Handed(item) => Next::Item(item),
             consumer_poller::Next::End(ConsumerEnd::Drained(_)) => Next::Drained,
             consumer_poller::Next::End(ConsumerEnd::Left) => Next::Left,
         }

@@ -3,6 +3,7 @@
 
 mod ask;
 mod backoff;
+mod batches;
 mod end;
 mod farewell;
 mod functions;

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use actix_iterable_queue::{Consumer, IterableQueue, Producer};
 use futures::executor::LocalPool;
@@ -83,6 +84,23 @@ fn d11_lease() {
         while other.waits() {
             producer.try_put(1).unwrap();
             consumer.lease().await.unwrap().ack();
+        }
+    });
+}
+
+/// Batches of 100 pass by the counts at which single operations look.
+#[test]
+fn d11_batches() {
+    lets_others_run(|other, producer, mut consumer| async move {
+        while other.waits() {
+            (0..100).try_for_each(|n| producer.try_put(n)).unwrap();
+            assert_eq!(consumer.get_batch(100).await.len(), 100);
+        }
+    });
+    lets_others_run(|other, producer, mut consumer| async move {
+        while other.waits() {
+            (0..100).try_for_each(|n| producer.try_put(n)).unwrap();
+            consumer.lease_batch(100, Duration::ZERO).await.ack();
         }
     });
 }

@@ -16,6 +16,7 @@ mod ending;
 mod errors;
 mod handover;
 mod kept_letters;
+mod lease_batches;
 mod left;
 mod lifecycle;
 mod original;

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, Context, Handler, Message};
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use tokio::sync::watch;
 
+use super::batches::BatchPoolBuilder;
 use super::handle::WorkerPool;
 use super::supervisor::{PoolSettings, Supervisor};
 use super::time_limit::can_be_dropped;
 use super::worker::{SpawnWorker, WorkerTask};
 use super::worker_count::WorkerCount;
 use crate::actor::assert_max_in_flight;
+use crate::actor::handout::{Handout, InBatches, OneByOne};
 use crate::backoff::Backoff;
-use crate::endpoint::{LeftClaim, PoolClaim};
+use crate::endpoint::{LeftClaim, PoolClaim, assert_max};
 use crate::error::PoolError;
 use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
 
@@ -178,8 +180,58 @@ impl<T> WorkerPoolBuilder<T> {
     #[track_caller]
     pub fn max_in_flight(mut self, items: usize) -> Self {
         assert_max_in_flight("WorkerPoolBuilder::max_in_flight", items);
-        self.settings.max_in_flight = items;
+        self.settings.max_in_flight = Some(items);
         self
+    }
+
+    /// Hands the workers up to `max` items at a time, as a [`Batch`](crate::Batch). Call this after the settings, and then
+    /// [`run`](BatchPoolBuilder::run) or one of its kin.
+    ///
+    /// A worker waits for the first item, and then for others until `linger` has passed, or no more can come: as
+    /// [`lease_batch`](crate::Consumer::lease_batch) does. If it is paused or told to leave meanwhile, it gives back what it
+    /// has gathered, and no attempt is counted.
+    ///
+    /// A worker begins a batch only if it may hold a full one beside what it holds already. So it has one batch at a time,
+    /// unless [`max_in_flight`](WorkerPoolBuilder::max_in_flight), which counts items, has room for several: then the handlers
+    /// of the worker may work on several batches at a time, if they return futures. What a worker gathers counts as held: give
+    /// [`stuck_after`](WorkerPoolBuilder::stuck_after) a time that is longer than `linger`.
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0, or greater than the `max_in_flight` that was set: such a batch could never be full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// fn insert(rows: &[Item<u32>]) -> Result<(), std::io::Error> {
+    ///     println!("inserting {} rows in one transaction", rows.len());
+    ///     Ok(())
+    /// }
+    ///
+    /// #[actix::main]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let queue = IterableQueue::bounded(1000);
+    ///     let pool = WorkerPool::builder(&queue).workers(2).batch(100, Duration::from_millis(20)).run(insert)?;
+    ///     queue.producer()?.put_all(0..1000).await?;
+    ///     queue.seal();
+    ///     assert_eq!(pool.drained().await?.totals.acked, 1000);
+    ///     Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn batch(self, max: usize, linger: Duration) -> BatchPoolBuilder<T> {
+        assert_max("WorkerPoolBuilder::batch", max);
+        if let Some(limit) = self.settings.max_in_flight {
+            assert!(
+                max <= limit,
+                "WorkerPoolBuilder::batch: a batch of {max} items exceeds max_in_flight, which is {limit}: raise that, or do \
+                 not set it"
+            );
+        }
+        BatchPoolBuilder { builder: self, handout: InBatches { max, linger } }
     }
 
     /// Runs the workers in these arbiters, in turn. The default is a new arbiter for each worker.
@@ -296,12 +348,24 @@ impl<T> WorkerPoolBuilder<T> {
         A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
         F: Fn(usize) -> A + Send + Sync + 'static,
     {
+        self.launch(OneByOne, factory)
+    }
+
+    /// Starts the pool, with workers that are handed items in this way.
+    pub(super) fn launch<A, H, F>(self, handout: H, factory: F) -> Result<WorkerPool<T>, PoolError>
+    where
+        T: Send + 'static,
+        H: Handout<T>,
+        H::Handed: Message<Result = ()> + 'static,
+        A: Actor<Context = Context<A>> + Handler<H::Handed> + Handler<Drained>,
+        F: Fn(usize) -> A + Send + Sync + 'static,
+    {
         let Self { queue, workers, settings } = self;
         let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from).into());
         if !System::try_current().is_some_and(|system| system.arbiter().alive()) {
             return Err(PoolError::NoSystem);
         }
-        if settings.handler_timeout.is_some() && !can_be_dropped::<A, T>() {
+        if settings.handler_timeout.is_some() && !can_be_dropped::<A, H::Handed>() {
             return Err(PoolError::NotInterruptible);
         }
         if !settings.arbiters.iter().all(ArbiterHandle::alive) {
@@ -310,11 +374,12 @@ impl<T> WorkerPoolBuilder<T> {
         let claim = PoolClaim::on(Arc::clone(&queue))?;
         let queue = Arc::new(LeftClaim::on(queue));
 
+        let max_in_flight = settings.max_in_flight.unwrap_or(handout.size());
         let factory = Arc::new(factory);
         let spawn: SpawnWorker<T> = Box::new(move |arbiter, parts| {
             let factory = Arc::clone(&factory);
             arbiter.spawn_fn(move || {
-                actix_rt::spawn(WorkerTask::new(parts, move |index| factory(index)));
+                actix_rt::spawn(WorkerTask::new(parts, handout, max_in_flight, move |index| factory(index)));
             });
         });
         let (result_sender, result) = watch::channel(None);

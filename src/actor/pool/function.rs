@@ -170,9 +170,9 @@ impl<T: Send + 'static> WorkerPoolBuilder<T> {
     }
 }
 
-struct FunctionWorker<S, F> {
-    state: S,
-    work: Arc<F>,
+pub(super) struct FunctionWorker<S, F> {
+    pub(super) state: S,
+    pub(super) work: Arc<F>,
 }
 
 /// Its state is never pinned.
@@ -203,10 +203,10 @@ impl<S: 'static, F: 'static> Handler<Drained> for FunctionWorker<S, F> {
     fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
 }
 
-struct AsyncFunctionWorker<S, F> {
+pub(super) struct AsyncFunctionWorker<S, F> {
     /// The futures share it.
-    state: Rc<S>,
-    work: Arc<F>,
+    pub(super) state: Rc<S>,
+    pub(super) work: Arc<F>,
 }
 
 impl<S: 'static, F: 'static> Actor for AsyncFunctionWorker<S, F> {

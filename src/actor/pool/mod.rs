@@ -1,6 +1,6 @@
 //! Supervised workers.
 //!
-//! - `builder.rs`: describes a pool and starts it; `handle.rs`: what users hold of it
+//! - `builder.rs`: describes a pool and starts it; `batches.rs`: one whose workers are handed batches; `handle.rs`: what users hold of it
 //! - `supervisor.rs`: replaces workers that die, with `worker_slot.rs` for each worker, `arbiters.rs` for their
 //!   threads and `restart_policy.rs` for when
 //! - `resize.rs`: how the supervisor changes the number of workers; `scaler.rs`: when it does so by itself;
@@ -11,6 +11,7 @@
 //! - `roster.rs`: what handles and the supervisor share
 
 mod arbiters;
+mod batches;
 mod builder;
 mod exit;
 mod function;
@@ -25,6 +26,7 @@ mod worker;
 mod worker_count;
 mod worker_slot;
 
+pub use self::batches::BatchPoolBuilder;
 pub use self::builder::WorkerPoolBuilder;
 pub use self::handle::WorkerPool;
 pub use self::worker_count::WorkerCount;

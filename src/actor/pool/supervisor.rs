@@ -33,7 +33,8 @@ use crate::queue::{Age, PoolReport, Shared as Queue, count, drained, quietly};
 #[derive(Debug)]
 pub(super) struct PoolSettings {
     pub(super) name: String,
-    pub(super) max_in_flight: usize,
+    /// `None` if the user has not said it.
+    pub(super) max_in_flight: Option<usize>,
     pub(super) arbiters: Vec<ArbiterHandle>,
     pub(super) restarts: RestartPolicy,
     pub(super) keep_queue: bool,
@@ -46,7 +47,7 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             name: "worker".to_owned(),
-            max_in_flight: 1,
+            max_in_flight: None,
             arbiters: Vec::new(),
             restarts: RestartPolicy::default(),
             keep_queue: false,
@@ -165,8 +166,7 @@ impl<T: Send + 'static> Supervisor<T> {
         // If the arbiter stops before the worker begins, the sender is dropped, which reports the exit.
         let exit = ExitSender::new(index, self.event_sender.clone());
         let time_limit = self.settings.handler_timeout.map(|time| TimeLimit { time, timed_out });
-        let max_in_flight = self.settings.max_in_flight;
-        (self.spawn)(&arbiter.handle(), WorkerParts { consumer, max_in_flight, time_limit, exit });
+        (self.spawn)(&arbiter.handle(), WorkerParts { consumer, time_limit, exit });
         slot.run(arbiter, reused, after_end);
         Ok(())
     }

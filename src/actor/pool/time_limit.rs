@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use actix::{Actor, ActorFuture, Handler, ResponseActFuture, ResponseFuture};
+use actix::{Actor, ActorFuture, Handler, Message, ResponseActFuture, ResponseFuture};
 use actix_rt::time::{Sleep, sleep};
 use tokio::task::coop::{Unconstrained, unconstrained};
 
 use crate::one_line::OneLine;
-use crate::queue::{Age, Item, Slot};
+use crate::queue::{Age, Slot};
 
 /// How long the futures of a worker's handlers may take.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl TimeLimit {
 }
 
 /// Returns whether the pool owns the future that such a handler returns, and so can drop it.
-pub(super) fn can_be_dropped<A: Actor + Handler<Item<T>>, T: 'static>() -> bool {
-    let result = TypeId::of::<<A as Handler<Item<T>>>::Result>();
+pub(super) fn can_be_dropped<A: Actor + Handler<M>, M: Message<Result = ()> + 'static>() -> bool {
+    let result = TypeId::of::<<A as Handler<M>>::Result>();
     result == TypeId::of::<ResponseFuture<()>>() || result == TypeId::of::<ResponseActFuture<A, ()>>()
 }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use actix::dev::{ContextFut, MessageResponse};
-use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture};
+use actix::{
+    Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, Message, ResponseActFuture, ResponseFuture,
+};
 use actix_rt::ArbiterHandle;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
@@ -17,16 +19,16 @@ use super::exit::{Exit, ExitSender};
 use super::time_limit::{TimeLimit, TimedActorFuture, Timer};
 use crate::actor::consume::poll_items;
 use crate::actor::consumer_poller::{ConsumerEnd, ConsumerPoller};
+use crate::actor::handout::Handout;
 use crate::endpoint::Consumer;
 use crate::error::Death;
 use crate::one_line::OneLine;
-use crate::queue::{Drained, Item, Slot, drop_quietly};
+use crate::queue::{Drained, Slot, drop_quietly};
 
 /// What a worker is made of, beside its actor.
 #[derive(Debug)]
 pub(super) struct WorkerParts<T> {
     pub(super) consumer: Consumer<T>,
-    pub(super) max_in_flight: usize,
     pub(super) time_limit: Option<TimeLimit>,
     pub(super) exit: ExitSender,
 }
@@ -47,29 +49,32 @@ enum Stage {
 
 /// Runs a worker to its end. It polls the actor in place of the future that actix would spawn, and so
 /// sees how the actor ends, and the message of a panic.
-pub(super) struct WorkerTask<A, T, F>
+pub(super) struct WorkerTask<A, T, H, F>
 where
     A: Actor<Context = Context<A>>,
+    H: Handout<T>,
 {
-    actor: Option<WorkerActor<A, T, F>>,
+    actor: Option<WorkerActor<A, T, H, F>>,
     slot: Arc<Slot<T>>,
     stage: Rc<Cell<Stage>>,
     exit: ExitSender,
 }
 
-struct WorkerActor<A, T, F>
+struct WorkerActor<A, T, H, F>
 where
     A: Actor<Context = Context<A>>,
+    H: Handout<T>,
 {
     /// Taken by the first poll, which calls the factory where its panics are caught.
-    start: Option<(F, WorkLoop<T>)>,
+    start: Option<(F, WorkLoop<T, H>)>,
     running: Option<ContextFut<A, Context<A>>>,
     slot: Arc<Slot<T>>,
 }
 
-impl<A, T, F> Drop for WorkerActor<A, T, F>
+impl<A, T, H, F> Drop for WorkerActor<A, T, H, F>
 where
     A: Actor<Context = Context<A>>,
+    H: Handout<T>,
 {
     /// Drops the actor. Its consumer is paused before: actix polls an actor whose `stopping` returns
     /// `Running::Continue` once more as it drops it, and that poll must not take an item.
@@ -79,17 +84,19 @@ where
     }
 }
 
-impl<A, T, F> WorkerTask<A, T, F>
+impl<A, T, H, F> WorkerTask<A, T, H, F>
 where
     T: 'static,
-    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+    H: Handout<T>,
+    H::Handed: Message<Result = ()> + 'static,
+    A: Actor<Context = Context<A>> + Handler<H::Handed> + Handler<Drained>,
     F: FnOnce(usize) -> A,
 {
-    pub(super) fn new(parts: WorkerParts<T>, factory: F) -> Self {
-        let WorkerParts { consumer, max_in_flight, time_limit, exit } = parts;
+    pub(super) fn new(parts: WorkerParts<T>, handout: H, max_in_flight: usize, factory: F) -> Self {
+        let WorkerParts { consumer, time_limit, exit } = parts;
         let stage = Rc::new(Cell::new(Stage::Working));
         let slot = Arc::clone(consumer.slot());
-        let poller = ConsumerPoller::new(consumer, max_in_flight);
+        let poller = ConsumerPoller::new(consumer, max_in_flight, handout);
         let handlers = OpenHandlers::new();
         let work = WorkLoop { poller, stage: Rc::clone(&stage), last_stage: None, time_limit, handlers };
         let actor = WorkerActor { start: Some((factory, work)), running: None, slot: Arc::clone(&slot) };
@@ -97,11 +104,17 @@ where
     }
 }
 
-impl<A, T, F> Unpin for WorkerTask<A, T, F> where A: Actor<Context = Context<A>> {}
-
-impl<A, T, F> Drop for WorkerTask<A, T, F>
+impl<A, T, H, F> Unpin for WorkerTask<A, T, H, F>
 where
     A: Actor<Context = Context<A>>,
+    H: Handout<T>,
+{
+}
+
+impl<A, T, H, F> Drop for WorkerTask<A, T, H, F>
+where
+    A: Actor<Context = Context<A>>,
+    H: Handout<T>,
 {
     /// Ends the worker, if it still runs, because its arbiter stops.
     fn drop(&mut self) {
@@ -116,10 +129,12 @@ where
     }
 }
 
-impl<A, T, F> Future for WorkerTask<A, T, F>
+impl<A, T, H, F> Future for WorkerTask<A, T, H, F>
 where
     T: 'static,
-    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+    H: Handout<T>,
+    H::Handed: Message<Result = ()> + 'static,
+    A: Actor<Context = Context<A>> + Handler<H::Handed> + Handler<Drained>,
     F: FnOnce(usize) -> A,
 {
     type Output = ();
@@ -156,10 +171,12 @@ where
     }
 }
 
-impl<A, T, F> WorkerActor<A, T, F>
+impl<A, T, H, F> WorkerActor<A, T, H, F>
 where
     T: 'static,
-    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+    H: Handout<T>,
+    H::Handed: Message<Result = ()> + 'static,
+    A: Actor<Context = Context<A>> + Handler<H::Handed> + Handler<Drained>,
     F: FnOnce(usize) -> A,
 {
     fn poll(&mut self, index: usize, cx: &mut TaskContext<'_>) -> Poll<()> {
@@ -177,8 +194,8 @@ where
 }
 
 /// Hands items to the actor, in its context, and stops it at the end.
-struct WorkLoop<T> {
-    poller: ConsumerPoller<T>,
+struct WorkLoop<T, H: Handout<T>> {
+    poller: ConsumerPoller<T, H>,
     stage: Rc<Cell<Stage>>,
     /// The stage that follows once the futures of all handlers are done.
     last_stage: Option<Stage>,
@@ -186,10 +203,12 @@ struct WorkLoop<T> {
     handlers: OpenHandlers,
 }
 
-impl<A, T> ActorFuture<A> for WorkLoop<T>
+impl<A, T, H> ActorFuture<A> for WorkLoop<T, H>
 where
     T: 'static,
-    A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
+    H: Handout<T>,
+    H::Handed: Message<Result = ()> + 'static,
+    A: Actor<Context = Context<A>> + Handler<H::Handed> + Handler<Drained>,
 {
     type Output = ();
 
@@ -199,8 +218,9 @@ where
             Some(last_stage) => last_stage,
             None => {
                 let slot = Arc::clone(poller.consumer().slot());
-                let respond =
-                    |result, ctx: &mut Context<A>| respond::<A, T>(&slot, time_limit.as_ref(), handlers, result, ctx);
+                let respond = |result, ctx: &mut Context<A>| {
+                    respond::<A, T, H::Handed>(&slot, time_limit.as_ref(), handlers, result, ctx)
+                };
                 *last_stage.insert(match ready!(poll_items(poller, actor, ctx, cx, respond)) {
                     ConsumerEnd::Left => Stage::Left,
                     ConsumerEnd::Drained(drained) => {
@@ -252,15 +272,16 @@ impl OpenHandlers {
 }
 
 /// Passes what a handler returned on to actix, and keeps track of it until it is done.
-fn respond<A, T>(
+fn respond<A, T, M>(
     slot: &Arc<Slot<T>>,
     time_limit: Option<&TimeLimit>,
     handlers: &mut OpenHandlers,
-    result: <A as Handler<Item<T>>>::Result,
+    result: <A as Handler<M>>::Result,
     ctx: &mut Context<A>,
 ) where
     T: 'static,
-    A: Actor<Context = Context<A>> + Handler<Item<T>>,
+    M: Message<Result = ()> + 'static,
+    A: Actor<Context = Context<A>> + Handler<M>,
 {
     let mut result = Some(result);
     let any = &mut result as &mut dyn Any;
@@ -272,14 +293,14 @@ fn respond<A, T>(
     // actix spawns a `ResponseFuture` beside the actor, where its panic would go unseen.
     if let Some(future) = any.downcast_mut::<Option<ResponseFuture<()>>>() {
         let future = wrap(Arc::clone(slot), future.take(), timer);
-        return MessageResponse::<A, Item<T>>::handle(future, ctx, done);
+        return MessageResponse::<A, M>::handle(future, ctx, done);
     }
     if let Some(timer) = timer
         && let Some(future) = any.downcast_mut::<Option<ResponseActFuture<A, ()>>>()
     {
         let timed = TimedActorFuture { future: future.take(), timer, slot: Arc::clone(slot) };
         let timed: ResponseActFuture<A, ()> = Box::pin(timed);
-        return MessageResponse::<A, Item<T>>::handle(timed, ctx, done);
+        return MessageResponse::<A, M>::handle(timed, ctx, done);
     }
     if let Some(result) = result {
         result.handle(ctx, done);

@@ -17,6 +17,10 @@
 //! the reading of emptiness.
 //!
 //! *Once*: the state changes under the mutex.
+//!
+//! The same reading finds that no further item can come to the batches that wait for more: the L leases that they hold are
+//! not settled while they wait, so S + L = C and empty says that all claims in C are settled or among these. A batch tells
+//! of its leases under the mutex, and this is decided again then.
 
 use super::consumer_row::ConsumerRow;
 use crate::queue::effects::{Effects, drop_quietly, wake};
@@ -244,13 +248,22 @@ impl<T> Shared<T> {
         // Two shortcuts. The consumer that takes an item seen here, or ends a claim seen here, checks again, as DRAINING
         // is raised.
         let something_to_take = !self.is_empty(control);
-        if (something_to_take && !control.life.abandoned) || control.registry.any_consumer_busy() {
+        let lingering = control.lingering.leases();
+        if (something_to_take && !control.life.abandoned) || (lingering == 0 && control.registry.any_consumer_busy()) {
             return;
         }
         let settled: u64 = control.registry.consumers().map(ConsumerRow::settled).sum();
         let empty = self.is_empty(control);
         let claimed: u64 = control.registry.consumers().map(ConsumerRow::claimed).sum();
-        if settled != claimed {
+        if settled + lingering != claimed {
+            return;
+        }
+        if lingering > 0 {
+            if empty {
+                control.lingering.stop_all();
+                effects.wake.extend(control.lines.getters.pop_all());
+                self.flag_waiters(control);
+            }
             return;
         }
         if empty {

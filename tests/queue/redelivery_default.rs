@@ -129,3 +129,17 @@ fn d3_what_is_due_is_there_also_where_no_consumer_waits() {
         });
     });
 }
+
+/// Each was given back by a consumer of its own, and is due at a time that is partly random.
+#[test]
+fn d8_an_abort_returns_what_is_delayed_in_the_order_in_which_it_was_given_back() {
+    let hours = Duration::from_secs(7200);
+    let queue = IterableQueue::builder().redelivery_backoff(Backoff::exponential(hours, hours)).build().unwrap();
+    let producer = queue.producer().unwrap();
+    for n in 0..30 {
+        producer.try_put(n).unwrap();
+        queue.consumer().unwrap().try_lease().unwrap().requeue();
+    }
+    assert_eq!(queue.snapshot().delayed, 30);
+    assert!(queue.abort().into_iter().eq(0..30));
+}

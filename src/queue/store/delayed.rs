@@ -44,7 +44,10 @@ impl<T> Delayed<T> {
         (first.key().0 <= now).then(|| first.remove())
     }
 
+    /// Takes all items, in the order in which they were given back.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = ReturnedItem<T>> + use<T> {
-        std::mem::take(&mut self.items).into_values()
+        let mut items: Vec<_> = std::mem::take(&mut self.items).into_iter().collect();
+        items.sort_unstable_by_key(|((_, number), _)| *number);
+        items.into_iter().map(|(_, item)| item)
     }
 }

@@ -5,6 +5,7 @@ mod ask;
 mod backoff;
 mod batches;
 mod end;
+mod everything;
 mod farewell;
 mod functions;
 mod gone;

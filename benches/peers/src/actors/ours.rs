@@ -1,8 +1,10 @@
 //! The queue's own ways from producers to worker actors.
 
+use std::time::Duration;
+
 use actix::prelude::*;
-use actix_iterable_queue::IterableQueue;
 use actix_iterable_queue::prelude::*;
+use actix_iterable_queue::{IterableQueue, WorkerPoolBuilder};
 use anyhow::Context as _;
 
 use super::producers::{self, Threads};
@@ -17,7 +19,9 @@ pub(super) const PUT: &str = "Put by do_send, pull, ack";
 pub(super) fn contenders(items: usize, fewer: usize) -> Vec<Contender> {
     vec![
         Contender::new(PULL, move || System::new().block_on(pull(items, Settle::Ack))),
-        Contender::new("pull in a WorkerPool, ack", move || System::new().block_on(pool(items))),
+        Contender::new("pull in a WorkerPool, ack", move || System::new().block_on(pool(items, with_actors))),
+        Contender::new("a function in a WorkerPool", move || System::new().block_on(pool(items, with_a_function))),
+        Contender::new("a function of batches", move || System::new().block_on(pool(items, with_batches))),
         Contender::new("pull, into_inner", move || System::new().block_on(pull(items, Settle::Take))),
         Contender::new(PUSH, move || System::new().block_on(push(fewer))),
         Contender::new(PUT, move || System::new().block_on(put_unanswered(items))),
@@ -103,17 +107,34 @@ async fn pull(items: usize, settle: Settle) -> Measured {
     measured
 }
 
-async fn pool(items: usize) -> Measured {
+type Started = Result<WorkerPool<u64>, PoolError>;
+
+async fn pool(items: usize, start: fn(WorkerPoolBuilder<u64>, &Tallies) -> Started) -> Measured {
     let (queue, tallies) = (IterableQueue::bounded(CAPACITY), Tallies::new());
-    let tally = tallies.maker();
-    let worker = move |_| Worker { consumer: None, settle: Settle::Ack, tally: tally() };
-    let pool = WorkerPool::builder(&queue).workers(WORKERS).start(worker)?;
+    let pool = start(WorkerPool::builder(&queue).workers(WORKERS), &tallies)?;
     let threads = threads(&queue, items)?;
     drop(queue);
     let measured = measured(threads.begin(), tallies, items).await;
     threads.join()?;
     pool.drained().await?;
     measured
+}
+
+fn with_actors(builder: WorkerPoolBuilder<u64>, tallies: &Tallies) -> Started {
+    let tally = tallies.maker();
+    builder.start(move |_| Worker { consumer: None, settle: Settle::Ack, tally: tally() })
+}
+
+fn with_a_function(builder: WorkerPoolBuilder<u64>, tallies: &Tallies) -> Started {
+    let tally = tallies.maker();
+    builder.run_with(move |_| tally(), |tally, item| tally.note(**item))
+}
+
+/// Of at most 100 items, which do not wait for more.
+fn with_batches(builder: WorkerPoolBuilder<u64>, tallies: &Tallies) -> Started {
+    let tally = tallies.maker();
+    let note = |tally: &mut Tally, items: &[Item<u64>]| items.iter().for_each(|item| tally.note(**item));
+    builder.batch(100, Duration::ZERO).run_with(move |_| tally(), note)
 }
 
 async fn push(items: usize) -> Measured {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::sync::Instant;
 
 /// How a pool grew and shrank by itself. Returned by [`WorkerPool::scaling`](crate::WorkerPool::scaling), and part of a
-/// [`PoolReport`].
+/// [`PoolReport`](crate::report::PoolReport).
 ///
 /// What [`resize`](crate::WorkerPool::resize) changed counts only in `workers` and `most`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -120,7 +120,7 @@ async fn main() -> Result<PoolReport, Box<dyn Error>> {
     println!("{count} to send: {} sent, {given_up} given up, {} left", report.totals.acked, left.len());
     written.map_err(|error| format!("{FAILED}: {error}"))?;
     match left.len() {
-        0 => Ok(report), // if mails were given up, the program fails, and prints how many
+        0 => Ok(report), // prints the totals and fails, if mails were given up
         n => Err(format!("{n} mails are in {LEFT}: run it again").into()),
     }
 }

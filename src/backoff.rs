@@ -25,6 +25,9 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Between restarts of a worker that died and was not at work on an item.
+    pub(crate) const OF_RESTARTS: Self = Self::exponential(Duration::from_millis(10), Duration::from_secs(10));
+
     /// Creates a backoff of at most `first` after the first failure, twice as long after each further one, and never more
     /// than `longest`.
     ///

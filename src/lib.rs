@@ -23,6 +23,9 @@
 //! # Ok::<(), actix_iterable_queue::error::OpenError>(())
 //! ```
 //!
+//! To lease items on threads, give a function to [`spawn_workers`](IterableQueue::spawn_workers): as in a pool (below), what
+//! it returns decides, and a panic costs its item an attempt.
+//!
 //! **Futures** wait on any executor. A consumer is also a stream, and a producer can become a sink:
 //!
 //! ```
@@ -138,7 +141,7 @@
 //! | jobs that are answered | [`Ask`] |
 //! | iterators and streams, in [`iter`] | of items taken [`BlockingIter`](iter::BlockingIter), [`IntoBlockingIter`](iter::IntoBlockingIter), [`TryIter`](iter::TryIter); of items leased [`BlockingLeases`](iter::BlockingLeases), [`IntoBlockingLeases`](iter::IntoBlockingLeases), [`TryLeases`](iter::TryLeases), [`Leases`](iter::Leases), [`IntoLeases`](iter::IntoLeases) |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
-//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], with batches [`BatchPoolBuilder`]; what their functions return: [`Verdict`], [`IntoVerdict`], of batches [`Verdicts`], [`IntoVerdicts`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
+//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], with batches [`BatchPoolBuilder`]; on threads without actix [`WorkerThreads`]; what their functions return: [`Verdict`], [`IntoVerdict`], of batches [`Verdicts`], [`IntoVerdicts`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
 //! | pauses between attempts | [`Backoff`] |
 //! | how far a queue has come, in [`report`] | [`State`], [`Snapshot`]; its [`Totals`](report::Totals), [`ProducerStatus`](report::ProducerStatus), [`ConsumerStatus`](report::ConsumerStatus), [`ProcessStatus`](report::ProcessStatus); [`Blockers`](report::Blockers), each a [`Blocker`](report::Blocker); [`QueueId`](report::QueueId), [`ProducerId`](report::ProducerId), [`ConsumerId`](report::ConsumerId) |
 //! | how it ended | [`Drained`], [`Outcome`], [`ShutdownReport`](report::ShutdownReport) |
@@ -156,7 +159,7 @@
 //! # One name for one effect
 //!
 //! A call that waits has a plain name as a future, begins with `blocking_` for threads, and with `try_` if it does not
-//! wait. Most calls for threads also come with `_timeout` and `_deadline`. Actors that have only the address of a
+//! wait; only [`join`](WorkerThreads::join) has std's name. Most calls for threads also come with `_timeout` and `_deadline`. Actors that have only the address of a
 //! [`QueueActor`] send messages.
 //!
 //! | on | a future | a thread | at once | a message |
@@ -176,6 +179,7 @@
 //! | | | | drop it | [`Unregister`](message::Unregister) |
 //! | [`IterableQueue`] | | | [`producer`](IterableQueue::producer), [`producer_named`](IterableQueue::producer_named) | [`OpenProducer`](message::OpenProducer) |
 //! | | | | [`consumer`](IterableQueue::consumer), [`consumer_named`](IterableQueue::consumer_named) | [`OpenConsumer`](message::OpenConsumer) |
+//! | | | | [`spawn_workers`](IterableQueue::spawn_workers), [`spawn_workers_with`](IterableQueue::spawn_workers_with) | |
 //! | | | | [`seal`](IterableQueue::seal) | [`Seal`](message::Seal) |
 //! | | [`drained`](IterableQueue::drained) | [`blocking_drained`](IterableQueue::blocking_drained), [`_timeout`](IterableQueue::blocking_drained_timeout), [`_deadline`](IterableQueue::blocking_drained_deadline) | [`state`](IterableQueue::state) | [`Drained`] |
 //! | | | | [`snapshot`](IterableQueue::snapshot) | [`Inspect`](message::Inspect) |
@@ -188,6 +192,7 @@
 //! | | [`discard_dead_letters`](IterableQueue::discard_dead_letters) | [`blocking_discard_dead_letters`](IterableQueue::blocking_discard_dead_letters) | | |
 //! | | [`flush`](IterableQueue::flush) | [`blocking_flush`](IterableQueue::blocking_flush), [`_timeout`](IterableQueue::blocking_flush_timeout), [`_deadline`](IterableQueue::blocking_flush_deadline) | | |
 //! | [`WeakQueue`] | [`drained`](WeakQueue::drained) | [`blocking_drained`](WeakQueue::blocking_drained), [`_timeout`](WeakQueue::blocking_drained_timeout), [`_deadline`](WeakQueue::blocking_drained_deadline) | [`state`](WeakQueue::state), [`snapshot`](WeakQueue::snapshot), [`upgrade`](WeakQueue::upgrade) | |
+//! | [`WorkerThreads`] | [`drained`](WorkerThreads::drained) | [`join`](WorkerThreads::join) | [`is_finished`](WorkerThreads::is_finished), [`workers`](WorkerThreads::workers) | |
 //!
 //! Queues, weak handles, producers and consumers all have `len`, `is_empty`, `is_full`, `capacity`, `id` and `name`.
 //!
@@ -232,7 +237,7 @@ pub mod testing;
 pub use actor::{BatchPoolBuilder, ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
-pub use endpoint::{Consumer, Permit, Producer, PutSink};
+pub use endpoint::{Consumer, Permit, Producer, PutSink, WorkerThreads};
 pub use queue::{
     Ask, Batch, DeadLetter, Drained, FailedAttempt, IntoVerdict, IntoVerdicts, Item, IterableQueue, Outcome, Snapshot,
     State, Verdict, Verdicts, WeakQueue,
@@ -260,12 +265,11 @@ pub mod report {
     //!
     //! [`IterableQueue::snapshot`](crate::IterableQueue::snapshot) has the statuses, the [`Totals`] and, with
     //! [`blockers`](crate::Snapshot::blockers), the reasons why a queue is not drained. [`IterableQueue::shutdown`](crate::IterableQueue::shutdown) ends with a [`ShutdownReport`], a
-    //! [`WorkerPool`](crate::WorkerPool) with a [`PoolReport`].
+    //! [`WorkerPool`](crate::WorkerPool) and [`WorkerThreads`](crate::WorkerThreads) with a [`PoolReport`].
 
-    pub use crate::actor::{PoolReport, WorkerReport, WorkerTotals};
     pub use crate::queue::{
-        Blocker, Blockers, ConsumerId, ConsumerStatus, ProcessStatus, ProducerId, ProducerStatus, QueueId,
-        ShutdownReport, Totals,
+        Blocker, Blockers, ConsumerId, ConsumerStatus, PoolReport, ProcessStatus, ProducerId, ProducerStatus, QueueId,
+        ShutdownReport, Totals, WorkerReport, WorkerTotals,
     };
 }
 

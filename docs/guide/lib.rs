@@ -36,6 +36,7 @@ pages! {
     production: "production",
     testing: "testing",
     the_end: "the-end",
+    threads: "threads",
     troubleshooting: "troubleshooting",
     work: "work",
 }

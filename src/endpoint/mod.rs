@@ -10,6 +10,7 @@
 //!   time that it takes
 //! - `block.rs`: how a thread waits; `blocking.rs`: the calls that do; `deadline.rs`: those with a limit; `line_wait.rs`:
 //!   waiting for anything but an item or room
+//! - `workers.rs`: threads that work on items with a function, and `crew.rs`: what they do
 //! - `dead_letters.rs`: readers of dead letters; `kept_letters.rs`: what is done with those that no reader has asked for
 //! - `shutdown.rs`: a queue's way to its end; `left.rs`: what comes back after it; `flush.rs`: waiting until the other
 //!   processes know
@@ -21,6 +22,7 @@ mod block;
 mod blocking;
 mod closed;
 mod consumer;
+mod crew;
 mod dead_letters;
 mod deadline;
 mod flush;
@@ -39,6 +41,7 @@ mod producer;
 mod shutdown;
 mod timer;
 mod unconfirmed;
+mod workers;
 
 pub(crate) use self::ask::{PendingAnswer, refused_ask};
 pub use self::consumer::Consumer;
@@ -54,3 +57,4 @@ pub(crate) use self::open::PoolClaim;
 pub use self::permit::Permit;
 pub use self::producer::Producer;
 pub(crate) use self::shutdown::shutdown;
+pub use self::workers::WorkerThreads;

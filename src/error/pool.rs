@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::{fmt, io};
 
+use super::open::OpenError;
 use crate::one_line::OneLine;
 
-/// A [`WorkerPool`](crate::WorkerPool) could not be started or resized.
+/// A [`WorkerPool`](crate::WorkerPool) could not be started or resized, or [`WorkerThreads`](crate::WorkerThreads) not be
+/// started.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PoolError {
@@ -17,6 +19,8 @@ pub enum PoolError {
     ArbiterStopped,
     /// An arbiter could not be started.
     Arbiter(io::Error),
+    /// A thread could not be started.
+    Thread(io::Error),
     /// The pool, or its queue, has ended.
     Ended,
     /// A [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout) is set, and the workers are functions or have handlers
@@ -30,11 +34,12 @@ impl fmt::Display for PoolError {
             Self::NoSystem => {
                 "no actix system is running on this thread: start the pool in System::block_on, #[actix::main], or an actor"
             }
-            Self::Sealed => "the queue is sealed: start its pools before sealing it",
+            Self::Sealed => "the queue is sealed: start its workers before sealing it",
             Self::ArbiterStopped => "an arbiter that was given to the pool has stopped: give running ones",
             Self::Arbiter(error) => {
                 return write!(f, "no arbiter could be started: {error}; use fewer workers, or give the pool arbiters");
             }
+            Self::Thread(error) => return write!(f, "a thread could not be started: {error}; use fewer workers"),
             Self::Ended => "the pool or its queue has ended: workers would have nothing to do",
             Self::NotInterruptible => {
                 "nothing can interrupt these handlers, and handler_timeout is set: use run_async, or handlers that return \
@@ -47,8 +52,17 @@ impl fmt::Display for PoolError {
 impl Error for PoolError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Arbiter(error) => Some(error),
+            Self::Arbiter(error) | Self::Thread(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl From<OpenError> for PoolError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Sealed => Self::Sealed,
+            OpenError::Ended => Self::Ended,
         }
     }
 }

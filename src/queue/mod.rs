@@ -58,6 +58,8 @@ pub use report::snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
 pub(crate) use report::units::{Age, count};
+pub(crate) use report::workers::WorkerTally;
+pub use report::workers::{PoolReport, WorkerReport, WorkerTotals};
 pub(crate) use shared::{Config, Shared, UNLIMITED_ATTEMPTS};
 #[cfg(feature = "redis")]
 pub(crate) use store::driver::LocalStatus;

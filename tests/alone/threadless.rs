@@ -7,11 +7,13 @@
 
 use std::env;
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use ::log::Level;
-use actix_iterable_queue::{Backoff, Consumer, IterableQueue, Outcome, Producer};
+use actix_iterable_queue::error::PoolError;
+use actix_iterable_queue::{Backoff, Consumer, Item, IterableQueue, Outcome, Producer};
 use futures::executor::block_on;
 use futures::future::join;
 use support::log::{keep, said};
@@ -22,11 +24,17 @@ const LONG: Duration = Duration::from_secs(3600);
 
 #[track_caller]
 fn in_a_process_without_threads(case: &str) {
+    in_a_process(case, "the_process_without_threads", "unlimited", "1125899906842624");
+}
+
+/// The limit is of its memory, in KiB.
+#[track_caller]
+fn in_a_process(case: &str, test: &str, memory: &str, stack: &str) {
     let output = Command::new("timeout") // for hangs: no verdict rests on it
-        .arg("120")
+        .args(["120", "sh", "-c", "ulimit -v \"$0\" && exec \"$@\"", memory])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "the_process_without_threads", "--nocapture", "--test-threads", "1"])
-        .envs([(CASE, case), ("RUST_MIN_STACK", "1125899906842624")])
+        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
+        .envs([(CASE, case), ("RUST_MIN_STACK", stack)])
         .output()
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -43,6 +51,7 @@ fn the_process_without_threads() {
         "a grace that is used" => a_grace_that_is_used(),
         "a grace that is over" => a_grace_that_is_over(),
         "a grace in an actix system" => a_grace_in_an_actix_system(),
+        "workers" => workers_of_which_not_all_start(1),
         other => panic!("no such case: {other}"),
     }
 }
@@ -140,4 +149,38 @@ fn a_grace_in_an_actix_system() {
 #[test]
 fn d8_without_a_thread_for_the_grace_an_arbiter_goes_on() {
     in_a_process_without_threads("a grace in an actix system");
+}
+
+/// Those that were started end, and the queue knows nothing of them.
+fn workers_of_which_not_all_start(threads: usize) {
+    let queue = IterableQueue::builder().name("threadless").build().unwrap();
+    let producer = queue.producer().unwrap();
+    producer.blocking_put_all(0..10).unwrap();
+    let counted = Arc::new(());
+    let start = |threads| {
+        let counted = Arc::clone(&counted);
+        queue.spawn_workers(threads, move |_: &Item<u32>| assert_eq!(Arc::strong_count(&counted), 2))
+    };
+    let error = start(threads).unwrap_err();
+    assert!(matches!(error, PoolError::Thread(_)), "{error}");
+    assert_eq!(Arc::strong_count(&counted), 1, "the function is gone, and so are the threads that had it");
+    let snapshot = queue.snapshot();
+    assert_eq!((snapshot.buffered, snapshot.consumers.len(), snapshot.pools), (10, 0, 0));
+    queue.seal();
+    assert!(producer.is_closed(), "nobody consumes");
+}
+
+#[test]
+fn the_process_with_few_threads() {
+    if env::var(CASE).is_ok() {
+        thread::spawn(|| ()).join().unwrap();
+        workers_of_which_not_all_start(64);
+    }
+}
+
+#[test]
+fn d7_where_not_all_threads_start_no_worker_does() {
+    in_a_process_without_threads("workers");
+    // Room for some stacks of 1 GiB.
+    in_a_process("some", "the_process_with_few_threads", "8388608", "1073741824");
 }

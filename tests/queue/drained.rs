@@ -329,7 +329,7 @@ fn it_is_clean_only_if_every_item_was_done() {
         queue.blocking_drained()
     };
     assert!(clean(Item::ack).is_clean());
-    assert!(clean(|item| drop(item.into_inner())).is_clean());
+    assert!(clean(|item| _ = item.into_inner()).is_clean());
     assert!(clean(|item| if item.attempt() == 1 { item.requeue() } else { item.ack() }).is_clean());
     assert!(!clean(Item::requeue).is_clean());
     let rejected = clean(|item| item.reject("bad"));

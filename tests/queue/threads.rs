@@ -14,7 +14,7 @@ use actix_iterable_queue::iter::{
 };
 use actix_iterable_queue::report::ShutdownReport;
 use actix_iterable_queue::{
-    Builder, Consumer, DeadLetter, Drained, Item, IterableQueue, Permit, Producer, PutSink, Snapshot,
+    Builder, Consumer, DeadLetter, Drained, Item, IterableQueue, Permit, Producer, PutSink, Snapshot, WorkerThreads,
 };
 use actix_rt::{Arbiter, System};
 use futures::FutureExt;
@@ -310,7 +310,7 @@ fn send<T: Send>(_: T) {}
 #[test]
 fn d3_handles_may_be_used_across_panics() {
     fn unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
-    unwind_safe::<(IterableQueue<u8>, Builder<u8>, Producer<u8>, Permit<u8>)>();
+    unwind_safe::<(IterableQueue<u8>, Builder<u8>, Producer<u8>, Permit<u8>, WorkerThreads<u8>)>();
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn d3_public_types_cross_threads() {
     send_sync_static::<Producer<T>>();
     send_sync_static::<Consumer<T>>();
     send_sync_static::<Permit<T>>();
-    send_sync_static::<PutSink<T>>();
+    send_sync_static::<(PutSink<T>, WorkerThreads<T>)>();
     send_sync_static::<(IntoLeases<T>, IntoBlockingIter<T>, IntoBlockingLeases<T>)>();
     send_sync_static::<(BlockingIter<'static, T>, BlockingLeases<'static, T>, TryIter<'static, T>, Leases<'static, T>)>(
     );

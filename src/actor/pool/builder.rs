@@ -18,7 +18,7 @@ use crate::actor::assert_max_in_flight;
 use crate::actor::handout::{Handout, InBatches, OneByOne};
 use crate::backoff::Backoff;
 use crate::endpoint::{LeftClaim, PoolClaim, assert_max};
-use crate::error::{OpenError, PoolError};
+use crate::error::PoolError;
 use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
 
 impl<T> WorkerPool<T> {
@@ -313,7 +313,7 @@ impl<T> WorkerPoolBuilder<T> {
         if !settings.arbiters.iter().all(ArbiterHandle::alive) {
             return Err(PoolError::ArbiterStopped);
         }
-        let claim = PoolClaim::on(Arc::clone(&queue)).map_err(refused)?;
+        let claim = PoolClaim::on(Arc::clone(&queue))?;
         let queue = Arc::new(LeftClaim::on(queue));
 
         let max_in_flight = settings.max_in_flight.unwrap_or(handout.size());
@@ -335,13 +335,6 @@ impl<T> WorkerPoolBuilder<T> {
         }
         supervisor_arbiter.spawn(supervisor.run());
         Ok(WorkerPool { queue, roster, events, result })
-    }
-}
-
-fn refused(error: OpenError) -> PoolError {
-    match error {
-        OpenError::Sealed => PoolError::Sealed,
-        OpenError::Ended => PoolError::Ended,
     }
 }
 

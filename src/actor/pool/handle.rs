@@ -10,11 +10,10 @@ use futures::channel::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
 use super::exit::PoolEvent;
-use super::report::{PoolReport, PoolResult, WorkerReport};
 use super::roster::Roster;
 use crate::endpoint::LeftClaim;
 use crate::error::{PoolError, PoolFailure};
-use crate::queue::quietly;
+use crate::queue::{PoolReport, WorkerReport, quietly};
 
 /// Workers that share the items of a queue and are restarted when they die.
 ///
@@ -93,6 +92,9 @@ pub struct WorkerPool<T> {
     /// `Some` when the pool has ended.
     pub(super) result: watch::Receiver<Option<PoolResult>>,
 }
+
+/// How a pool ended.
+pub(super) type PoolResult = Result<PoolReport, PoolFailure>;
 
 impl<T> WorkerPool<T> {
     /// Changes the number of workers. It returns at once.

@@ -6,7 +6,7 @@
 //! - `function.rs`: workers that are functions
 //! - `worker.rs`: one worker; `time_limit.rs`: how long its handlers' futures may take; `exit.rs`: how the supervisor hears of
 //!   its end
-//! - `roster.rs`: what handles and the supervisor share; `report.rs`: what the workers did
+//! - `roster.rs`: what handles and the supervisor share
 
 mod arbiters;
 mod batches;
@@ -14,7 +14,6 @@ mod builder;
 mod exit;
 mod function;
 mod handle;
-mod report;
 mod restart_policy;
 mod roster;
 mod supervisor;
@@ -25,4 +24,3 @@ mod worker_slot;
 pub use self::batches::BatchPoolBuilder;
 pub use self::builder::WorkerPoolBuilder;
 pub use self::handle::WorkerPool;
-pub use self::report::{PoolReport, WorkerReport, WorkerTotals};

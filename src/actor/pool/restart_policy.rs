@@ -8,8 +8,6 @@ use crate::backoff::Backoff;
 /// The longest time that the supervisor waits for anything: a year.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-const DEFAULT_BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(10), Duration::from_secs(10));
-
 #[derive(Debug)]
 pub(super) struct RestartPolicy {
     /// At most this many deaths within this time.
@@ -22,7 +20,7 @@ pub(super) struct RestartPolicy {
 
 impl Default for RestartPolicy {
     fn default() -> Self {
-        Self { limit: None, backoff: DEFAULT_BACKOFF, deaths: VecDeque::new() }
+        Self { limit: None, backoff: Backoff::OF_RESTARTS, deaths: VecDeque::new() }
     }
 }
 

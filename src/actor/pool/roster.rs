@@ -3,10 +3,9 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::report::{WorkerReport, WorkerTally};
 use crate::error::Death;
 use crate::lock::lock;
-use crate::queue::ConsumerRow;
+use crate::queue::{ConsumerRow, WorkerReport, WorkerTally};
 
 /// The workers that run, and the orders to all of them.
 #[derive(Debug)]

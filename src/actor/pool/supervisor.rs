@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::arbiters::Arbiters;
 use super::exit::{Exit, ExitSender, PoolEvent};
-use super::report::{PoolReport, PoolResult};
+use super::handle::PoolResult;
 use super::restart_policy::{LONGEST_WAIT, RestartPolicy};
 use super::roster::Roster;
 use super::time_limit::TimeLimit;
@@ -24,7 +24,7 @@ use super::worker_slot::{SlotState, WorkerSlot};
 use crate::endpoint::PoolClaim;
 use crate::error::{Death, PoolFailure};
 use crate::one_line::OneLine;
-use crate::queue::{Age, Shared as Queue, count, drained, quietly};
+use crate::queue::{Age, PoolReport, Shared as Queue, count, drained, quietly};
 
 /// The configuration of a pool.
 #[derive(Debug)]

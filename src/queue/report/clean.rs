@@ -6,6 +6,7 @@ use std::process::{ExitCode, Termination};
 use crate::queue::ids::label;
 use crate::queue::report::snapshot::{Drained, Outcome};
 use crate::queue::report::units::count;
+use crate::queue::report::workers::PoolReport;
 
 impl Drained {
     /// Returns whether all went well: the queue was drained, no item was given up or discarded, and no producer was lost
@@ -70,5 +71,36 @@ impl Termination for Drained {
         }
         eprintln!("{self}");
         ExitCode::FAILURE
+    }
+}
+
+impl PoolReport {
+    /// Returns whether [all went well](Drained::is_clean) with the queue. Workers may have died on the way.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.drained.is_clean()
+    }
+}
+
+/// Succeeds if [all went well](PoolReport::is_clean). If not, it says on the standard error what became of the items.
+///
+/// # Examples
+///
+/// ```
+/// use actix_iterable_queue::prelude::*;
+/// use actix_iterable_queue::report::PoolReport;
+///
+/// #[actix::main]
+/// async fn main() -> Result<PoolReport, Box<dyn std::error::Error>> {
+///     let queue = IterableQueue::bounded(100);
+///     let pool = WorkerPool::builder(&queue).workers(2).run(|n: &Item<u32>| assert!(**n < 100))?;
+///     queue.producer()?.put_all(0..100).await?;
+///     queue.seal();
+///     Ok(pool.drained().await?)
+/// }
+/// ```
+impl Termination for PoolReport {
+    fn report(self) -> ExitCode {
+        self.drained.report()
     }
 }

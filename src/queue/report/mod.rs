@@ -3,6 +3,7 @@
 //! - `snapshot.rs`: the queue at a moment, and how it ended; `inspect.rs`: how a snapshot is taken
 //! - `blockers.rs`: why the queue is not drained
 //! - `clean.rs`: whether all went well
+//! - `workers.rs`: what workers did
 //! - `clock.rs`: the clock of ages and backoffs; `units.rs`: how ages and numbers are printed
 
 pub(crate) mod blockers;
@@ -11,3 +12,4 @@ pub(crate) mod clock;
 pub(crate) mod inspect;
 pub(crate) mod snapshot;
 pub(crate) mod units;
+pub(crate) mod workers;

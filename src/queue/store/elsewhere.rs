@@ -123,8 +123,7 @@ impl<T> Shared<T> {
 
     /// Wakes flushes, as more of what this process did is known elsewhere.
     pub(crate) fn notify_flushers(&self) {
-        let wakers: Vec<_> = self.control().lines.flushers.pop_all().collect();
-        wake(wakers);
+        self.notify_all(Line::Flushers);
     }
 
     /// Takes a put back if it has not been sent, or was refused.

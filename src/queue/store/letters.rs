@@ -63,7 +63,6 @@ impl<T> Shared<T> {
             if control.ended().is_some() {
                 return self.bury_late(control, letter.take());
             }
-            control.counts.dead_lettered += 1;
             if let Some(letter) = letter {
                 letter.id = control.kept_letters.next_id();
                 letter.history = control.recall(consumer, lease, std::mem::take(&mut letter.history));
@@ -76,6 +75,14 @@ impl<T> Shared<T> {
         }
         if let Some(readers) = readers {
             readers.put(letter);
+        }
+        {
+            let mut control = self.control();
+            // The end takes the readers away, also between the two looks: they would not see a letter that is kept.
+            if control.ended().is_some() && letter.is_some() {
+                return self.bury_late(control, letter.take());
+            }
+            control.counts.dead_lettered += 1;
         }
         if let Some(unread) = letter {
             let line = unread.to_string();

@@ -97,7 +97,7 @@ impl<T> Shared<T> {
         match place.line {
             Line::Getters => self.store.sync_with_producers(),
             Line::Putters => self.store.sync_with_consumers(),
-            // The end is set under the mutex just released, and so is what is known elsewhere.
+            // What these wait for is set under the mutex just released, or before its line is woken under it.
             Line::Watchers | Line::Refused | Line::Flushers => {}
         }
     }
@@ -177,6 +177,12 @@ impl<T> Shared<T> {
     pub(crate) fn notify_next(&self, line: Line) -> Option<Waker> {
         let mut control = self.control();
         self.notify(&mut control, line)
+    }
+
+    /// Wakes all waiters of a line, after what they look at has changed.
+    pub(crate) fn notify_all(&self, line: Line) {
+        let wakers: Vec<_> = self.control().lines.of(line).pop_all().collect();
+        wake(wakers);
     }
 
     /// Picks a waiter for an item that `giver` returned: another consumer, if one waits. The item is promised to that one;

@@ -1,10 +1,11 @@
-//! What the workers of a pool did.
+//! What workers did: those of a pool, and those on threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::error::{Death, PoolFailure};
-use crate::queue::{ConsumerRow, Drained};
+use crate::error::Death;
+use crate::queue::membership::consumer_row::ConsumerRow;
+use crate::queue::report::snapshot::Drained;
 
 /// Counts what became of the items that a worker was handed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,11 +20,11 @@ pub struct WorkerTotals {
     /// Handlers' futures that were dropped, as they took longer than the pool's
     /// [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout). What they had not settled is among the failed.
     pub timed_out: u64,
-    /// How often the worker died.
+    /// How often the worker died; on [threads](crate::WorkerThreads), how often its functions panicked.
     pub deaths: u64,
 }
 
-/// What one worker of a pool did, all its restarts included.
+/// What one worker did, all its restarts included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerReport {
@@ -35,7 +36,8 @@ pub struct WorkerReport {
     pub last_death: Option<Death>,
 }
 
-/// Reports what a pool did. Returned by [`WorkerPool::drained`](crate::WorkerPool::drained).
+/// Reports what workers did, once their queue has ended. Returned by [`WorkerPool::drained`](crate::WorkerPool::drained) and
+/// [`WorkerThreads::join`](crate::WorkerThreads::join).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolReport {
@@ -47,11 +49,8 @@ pub struct PoolReport {
     pub totals: WorkerTotals,
 }
 
-/// How a pool ended.
-pub(super) type PoolResult = Result<PoolReport, PoolFailure>;
-
 impl PoolReport {
-    pub(super) fn new(drained: Drained, workers: Vec<WorkerReport>) -> Self {
+    pub(crate) fn new(drained: Drained, workers: Vec<WorkerReport>) -> Self {
         let mut totals = WorkerTotals::default();
         for worker in &workers {
             totals.acked += worker.totals.acked;
@@ -66,7 +65,7 @@ impl PoolReport {
 
 /// The counts of one worker, over all its restarts.
 #[derive(Debug)]
-pub(super) struct WorkerTally {
+pub(crate) struct WorkerTally {
     name: String,
     /// The sums of runs whose items are all settled.
     settled: WorkerTotals,
@@ -78,7 +77,7 @@ pub(super) struct WorkerTally {
 }
 
 impl WorkerTally {
-    pub(super) fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         Self {
             name,
             settled: WorkerTotals::default(),
@@ -88,7 +87,7 @@ impl WorkerTally {
         }
     }
 
-    pub(super) fn add_run(&mut self, row: Arc<ConsumerRow>) {
+    pub(crate) fn add_run(&mut self, row: Arc<ConsumerRow>) {
         for settled in self.unsettled.extract_if(.., |row| row.in_flight() == 0) {
             add(&mut self.settled, &settled);
         }
@@ -96,16 +95,18 @@ impl WorkerTally {
     }
 
     /// Returns where the worker counts its handlers that time out.
-    pub(super) fn timed_out(&self) -> Arc<AtomicU64> {
+    pub(crate) fn timed_out(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.timed_out)
     }
 
-    pub(super) fn count_death(&mut self, death: Death) {
+    /// Returns how many deaths that makes.
+    pub(crate) fn count_death(&mut self, death: Death) -> u64 {
         self.settled.deaths += 1;
         self.last_death = Some(death);
+        self.settled.deaths
     }
 
-    pub(super) fn report(&self) -> WorkerReport {
+    pub(crate) fn report(&self) -> WorkerReport {
         let mut totals = WorkerTotals { timed_out: self.timed_out.load(Relaxed), ..self.settled };
         self.unsettled.iter().for_each(|row| add(&mut totals, row));
         WorkerReport { name: self.name.clone(), totals, last_death: self.last_death.clone() }

@@ -45,7 +45,7 @@
 //!
 //! **Pools of workers** call a function for each item. What it returns decides what becomes of the item: `()` and `Ok` ack
 //! it, `Err` is a failed attempt, and a [`Verdict`] says all else ([`IntoVerdict`]). If a worker panics it is replaced, and
-//! the items that it held go to the others:
+//! the items that it held go to the others. With `workers(2..=16)` the pool grows while items wait, and shrinks again:
 //!
 //! ```
 //! use actix_iterable_queue::prelude::*;
@@ -141,7 +141,7 @@
 //! | jobs that are answered | [`Ask`] |
 //! | iterators and streams, in [`iter`] | of items taken [`BlockingIter`](iter::BlockingIter), [`IntoBlockingIter`](iter::IntoBlockingIter), [`TryIter`](iter::TryIter); of items leased [`BlockingLeases`](iter::BlockingLeases), [`IntoBlockingLeases`](iter::IntoBlockingLeases), [`TryLeases`](iter::TryLeases), [`Leases`](iter::Leases), [`IntoLeases`](iter::IntoLeases) |
 //! | actors | [`ConsumeExt`], [`QueueActor`], its messages in [`message`] |
-//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], with batches [`BatchPoolBuilder`]; on threads without actix [`WorkerThreads`]; what their functions return: [`Verdict`], [`IntoVerdict`], of batches [`Verdicts`], [`IntoVerdicts`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
+//! | workers | [`WorkerPool`], [`WorkerPoolBuilder`], with batches [`BatchPoolBuilder`], their number: [`WorkerCount`], [`ScalingReport`](report::ScalingReport), [`ScalingStep`](report::ScalingStep); on threads without actix [`WorkerThreads`]; what their functions return: [`Verdict`], [`IntoVerdict`], of batches [`Verdicts`], [`IntoVerdicts`]; [`PoolReport`](report::PoolReport), [`WorkerReport`](report::WorkerReport), [`WorkerTotals`](report::WorkerTotals), [`Death`](error::Death) |
 //! | pauses between attempts | [`Backoff`] |
 //! | how far a queue has come, in [`report`] | [`State`], [`Snapshot`]; its [`Totals`](report::Totals), [`ProducerStatus`](report::ProducerStatus), [`ConsumerStatus`](report::ConsumerStatus), [`ProcessStatus`](report::ProcessStatus); [`Blockers`](report::Blockers), each a [`Blocker`](report::Blocker); [`QueueId`](report::QueueId), [`ProducerId`](report::ProducerId), [`ConsumerId`](report::ConsumerId) |
 //! | how it ended | [`Drained`], [`Outcome`], [`ShutdownReport`](report::ShutdownReport) |
@@ -234,7 +234,7 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use actor::{BatchPoolBuilder, ConsumeExt, QueueActor, WorkerPool, WorkerPoolBuilder};
+pub use actor::{BatchPoolBuilder, ConsumeExt, QueueActor, WorkerCount, WorkerPool, WorkerPoolBuilder};
 pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer, PutSink, WorkerThreads};
@@ -269,7 +269,7 @@ pub mod report {
 
     pub use crate::queue::{
         Blocker, Blockers, ConsumerId, ConsumerStatus, PoolReport, ProcessStatus, ProducerId, ProducerStatus, QueueId,
-        ShutdownReport, Totals, WorkerReport, WorkerTotals,
+        ScalingReport, ScalingStep, ShutdownReport, Totals, WorkerReport, WorkerTotals,
     };
 }
 

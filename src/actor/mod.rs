@@ -24,7 +24,7 @@ mod watch;
 pub use consume::ConsumeExt;
 #[cfg(feature = "testing")]
 pub(crate) use consume::consume_and_notify;
-pub use pool::{BatchPoolBuilder, WorkerPool, WorkerPoolBuilder};
+pub use pool::{BatchPoolBuilder, WorkerCount, WorkerPool, WorkerPoolBuilder};
 pub use queue_actor::QueueActor;
 
 /// Refuses a limit of 0, with which a consumer would never be handed an item.

@@ -11,7 +11,9 @@ use crate::backoff::Backoff;
 use crate::error::Death;
 use crate::lock::lock;
 use crate::one_line::OneLine;
-use crate::queue::{IntoVerdict, Item, Line, PoolReport, Shared, Slot, WorkerReport, WorkerTally, count, quietly};
+use crate::queue::{
+    IntoVerdict, Item, Line, PoolReport, ScalingReport, Shared, Slot, WorkerReport, WorkerTally, count, quietly,
+};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -55,7 +57,8 @@ impl<T> Crew<T> {
         if self.running.load(SeqCst) > 0 {
             return None;
         }
-        self.queue.ended().map(|drained| PoolReport::new(drained, self.workers()))
+        let scaling = ScalingReport::fixed(self.tallies.len());
+        self.queue.ended().map(|drained| PoolReport::new(drained, self.workers(), scaling))
     }
 
     /// Waits for the end. The queue's end wakes the line, and so does the last thread.

@@ -54,6 +54,8 @@ pub(crate) use membership::lingering::Linger;
 pub(crate) use membership::producer_row::{ProducerEndpoint, ProducerRow};
 pub(crate) use membership::registry::HandleKey;
 pub use report::blockers::{Blocker, Blockers};
+pub(crate) use report::scaling::ScalingLog;
+pub use report::scaling::{ScalingReport, ScalingStep};
 pub use report::snapshot::{
     ConsumerStatus, Drained, Outcome, ProcessStatus, ProducerStatus, ShutdownReport, Snapshot, State, Totals,
 };
@@ -67,7 +69,7 @@ pub(crate) use store::letters::Ids;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
 pub(crate) use store::take::{Take, Taken};
-pub(crate) use store::{Mark, NotPut, Receipt, Store, not_put, refused};
+pub(crate) use store::{Mark, NotPut, Ready, Receipt, Store, not_put, refused};
 pub(crate) use waiting::lines::{Line, Place};
 pub(crate) use waiting::turns::Turn;
 pub(crate) use waiting::wait::Waiting;

@@ -23,7 +23,7 @@ fn large(n: u8) -> Large {
 }
 
 fn bounded() -> Ends {
-    let queue = support::backend::builder().capacity(1).build().unwrap();
+    let queue = support::backend::builder().capacity(1).build().expect("it is valid");
     let (producer, consumer) = (queue.producer().expect("works"), queue.consumer().expect("works"));
     (queue, producer, consumer)
 }

@@ -16,6 +16,7 @@ mod pause;
 mod poison;
 mod refusals;
 mod restarts;
+mod scaling;
 mod shrinks;
 mod stuck;
 mod system;

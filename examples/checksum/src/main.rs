@@ -128,7 +128,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     };
     let report = Arc::new(Report::new(&queue));
     let workers = args.workers.unwrap_or_else(processors);
-    let pool = WorkerPool::builder(&queue).workers(workers.into()).start({
+    let pool = WorkerPool::builder(&queue).workers(usize::from(workers)).start({
         let (queue, report) = (queue.clone(), Arc::clone(&report));
         move |_index| Worker {
             queue: queue.clone(),

@@ -64,7 +64,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let run = Arc::new(Run::new(&args, &queue));
     // Before the work begins: dead letters that nobody asked for are not kept.
     let mut dead_letters = queue.dead_letters()?;
-    let pool = WorkerPool::builder(&queue).workers(args.workers.into()).start({
+    let pool = WorkerPool::builder(&queue).workers(usize::from(args.workers)).start({
         let run = Arc::clone(&run);
         move |_index| Worker(Arc::clone(&run))
     })?;

@@ -70,7 +70,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     });
     // A worker has one job at a time: a crash takes all that it holds with it, and that is one attempt
     // at each.
-    let pool = WorkerPool::builder(&queue).workers(args.workers.into()).start({
+    let pool = WorkerPool::builder(&queue).workers(usize::from(args.workers)).start({
         let jobs = Arc::clone(&jobs);
         move |_index| Worker(Arc::clone(&jobs))
     })?;

@@ -10,10 +10,11 @@ use actix_rt::{Arbiter, ArbiterHandle, System};
 use tokio::sync::watch;
 
 use super::batches::BatchPoolBuilder;
-use super::handle::{WorkerPool, assert_workers};
+use super::handle::WorkerPool;
 use super::supervisor::{PoolSettings, Supervisor};
 use super::time_limit::can_be_dropped;
 use super::worker::{SpawnWorker, WorkerTask};
+use super::worker_count::WorkerCount;
 use crate::actor::assert_max_in_flight;
 use crate::actor::handout::{Handout, InBatches, OneByOne};
 use crate::backoff::Backoff;
@@ -87,20 +88,77 @@ impl<T> WorkerPool<T> {
 #[must_use = "a pool does nothing before it is started"]
 pub struct WorkerPoolBuilder<T> {
     queue: Arc<Queue<T>>,
-    workers: Option<usize>,
+    workers: Option<WorkerCount>,
     settings: PoolSettings,
 }
 
 impl<T> WorkerPoolBuilder<T> {
-    /// Sets the number of workers. The default is the number of processors.
+    /// Sets the number of workers, or the range within which the pool scales. The default is the number of processors.
+    ///
+    /// A pool with `workers(2..=16)` starts 2 workers. While items wait and all workers are busy, for as long as
+    /// [`grow_after`](WorkerPoolBuilder::grow_after), it doubles their number, but starts no more workers than items wait.
+    /// Workers that were not needed at any time for as long as [`shrink_after`](WorkerPoolBuilder::shrink_after) leave, as by
+    /// [`resize`](WorkerPool::resize). A [paused](WorkerPool::pause) pool does neither. [`WorkerPool::scaling`] and the
+    /// [report](crate::report::PoolReport::scaling) say when it grew and shrank, and the log does at debug.
+    ///
+    /// An item waits if a worker could take it now: one that waits for its backoff does not. A worker is busy if it has an
+    /// item, or was handed one since the pool last looked. The pool looks at it four times within `grow_after`, and once
+    /// within it while it has its minimum of workers and needs no more. What happens between two looks it does not see.
+    ///
+    /// Over Redis, the number of waiting items is known as of a report, up to a second ago. There a pool grows only if two
+    /// reports say that items wait. Each process decides for its own pools.
     ///
     /// # Panics
     ///
-    /// If `workers` is 0.
+    /// If `workers` is 0 or begins with 0, or is an empty range such as `5..=2`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::prelude::*;
+    /// use std::thread;
+    /// use std::time::Duration;
+    ///
+    /// #[actix::main]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let queue = IterableQueue::bounded(100);
+    ///     let pool = WorkerPool::builder(&queue)
+    ///         .workers(1..=4)
+    ///         .grow_after(Duration::from_millis(10))
+    ///         .run(|_: &Item<u32>| thread::sleep(Duration::from_millis(50)))?; // long jobs
+    ///     queue.producer()?.put_all(0..50).await?;
+    ///     queue.seal();
+    ///     let report = pool.drained().await?;
+    ///     assert_eq!((report.totals.acked, report.scaling.most), (50, 4));
+    ///     Ok(())
+    /// }
+    /// ```
+    #[doc(alias("autoscale", "min_workers", "max_workers"))]
     #[track_caller]
-    pub fn workers(mut self, workers: usize) -> Self {
-        assert_workers("WorkerPoolBuilder::workers", workers);
+    pub fn workers(mut self, workers: impl Into<WorkerCount>) -> Self {
+        let workers = workers.into();
+        workers.assert("WorkerPoolBuilder::workers");
         self.workers = Some(workers);
+        self
+    }
+
+    /// Sets how long items wait, and all workers are busy, before a pool with a [range](WorkerPoolBuilder::workers) of workers
+    /// grows. The default is 100 ms.
+    ///
+    /// With zero it grows as soon as it sees that.
+    pub fn grow_after(mut self, time: Duration) -> Self {
+        self.settings.scale_times.grow_after = time;
+        self
+    }
+
+    /// Sets for how long workers are not needed before they leave a pool with a [range](WorkerPoolBuilder::workers) of
+    /// workers. The default is 30 s.
+    ///
+    /// If at least three workers held nothing whenever the pool looked during this time, three leave. Those that leave are the
+    /// ones with the highest indices, and settle first what they hold.
+    #[doc(alias("keep_alive", "idle_timeout"))]
+    pub fn shrink_after(mut self, time: Duration) -> Self {
+        self.settings.scale_times.shrink_after = time;
         self
     }
 
@@ -303,7 +361,7 @@ impl<T> WorkerPoolBuilder<T> {
         F: Fn(usize) -> A + Send + Sync + 'static,
     {
         let Self { queue, workers, settings } = self;
-        let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from).into());
         if !System::try_current().is_some_and(|system| system.arbiter().alive()) {
             return Err(PoolError::NoSystem);
         }
@@ -325,10 +383,10 @@ impl<T> WorkerPoolBuilder<T> {
             });
         });
         let (result_sender, result) = watch::channel(None);
-        let mut supervisor = Supervisor::new(settings, spawn, claim, result_sender);
+        let mut supervisor = Supervisor::new(settings, workers, spawn, claim, result_sender);
         let (roster, events) = supervisor.handles();
         let supervisor_arbiter = Arbiter::try_new().map_err(PoolError::Arbiter)?;
-        if let Err(error) = supervisor.start_all(workers) {
+        if let Err(error) = supervisor.start_all(workers.min) {
             // The drop of the supervisor ends the workers that it has started.
             supervisor_arbiter.stop();
             return Err(PoolError::Arbiter(error));

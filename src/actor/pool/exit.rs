@@ -2,13 +2,14 @@
 
 use futures::channel::mpsc::UnboundedSender;
 
+use super::worker_count::WorkerCount;
 use crate::error::Death;
 
 #[derive(Debug)]
 pub(super) enum PoolEvent {
     /// The worker with this index has ended.
     Exited(usize, Exit),
-    Resize(usize),
+    Resize(WorkerCount),
 }
 
 /// How a worker ended.

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 
 use super::exit::PoolEvent;
 use super::roster::Roster;
+use super::worker_count::WorkerCount;
 use crate::endpoint::LeftClaim;
 use crate::error::{PoolError, PoolFailure};
-use crate::queue::{PoolReport, WorkerReport, quietly};
+use crate::queue::{PoolReport, ScalingReport, WorkerReport, quietly};
 
 /// Workers that share the items of a queue and are restarted when they die.
 ///
@@ -97,7 +98,11 @@ pub struct WorkerPool<T> {
 pub(super) type PoolResult = Result<PoolReport, PoolFailure>;
 
 impl<T> WorkerPool<T> {
-    /// Changes the number of workers. It returns at once.
+    /// Changes the number of workers, or the range within which the pool scales. It returns at once.
+    ///
+    /// It means what [`workers`](crate::WorkerPoolBuilder::workers) means: after `resize(4)` the pool has 4 workers and scales
+    /// no more; after `resize(2..=8)` it scales between 2 and 8, from the number that it has, or from the nearest one of the
+    /// range.
     ///
     /// Workers that have to leave settle the items that they hold first. Their `Handler<Drained>` is not called,
     /// unless the queue ends before they have left.
@@ -108,10 +113,12 @@ impl<T> WorkerPool<T> {
     ///
     /// # Panics
     ///
-    /// If `workers` is 0: use [`pause`](WorkerPool::pause).
+    /// If `workers` is 0 or begins with 0, or is an empty range such as `5..=2`. For no workers there is
+    /// [`pause`](WorkerPool::pause).
     #[track_caller]
-    pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
-        assert_workers("WorkerPool::resize", workers);
+    pub fn resize(&self, workers: impl Into<WorkerCount>) -> Result<(), PoolError> {
+        let workers = workers.into();
+        workers.assert("WorkerPool::resize");
         if self.queue.shared().has_ended() || self.roster.is_closed() {
             return Err(PoolError::Ended);
         }
@@ -120,7 +127,7 @@ impl<T> WorkerPool<T> {
 
     /// Pauses all workers: they take no further item until [`resume`](WorkerPool::resume).
     ///
-    /// They go on with the items that they hold, and handle the end of the queue.
+    /// They go on with the items that they hold, and handle the end of the queue. A paused pool neither grows nor shrinks.
     pub fn pause(&self) {
         self.roster.pause(true);
     }
@@ -134,6 +141,12 @@ impl<T> WorkerPool<T> {
     /// or given up.
     pub fn workers(&self) -> Vec<WorkerReport> {
         self.roster.report()
+    }
+
+    /// Returns how many workers the pool has now, and how it grew and shrank. It also works when the pool has ended or given
+    /// up.
+    pub fn scaling(&self) -> ScalingReport {
+        self.roster.scaling()
     }
 
     /// Waits until the pool has ended. After that the process may exit.
@@ -213,12 +226,6 @@ impl<T> WorkerPool<T> {
     pub fn take_left(&self) -> Vec<T> {
         self.queue.shared().take_left()
     }
-}
-
-/// Refuses a pool without workers, which would never do anything.
-#[track_caller]
-pub(super) fn assert_workers(method: &str, workers: usize) {
-    assert!(workers > 0, "{method}: 0 workers: give at least 1, or pause the pool");
 }
 
 /// Catches the panics of a waker.

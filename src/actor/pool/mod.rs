@@ -3,6 +3,8 @@
 //! - `builder.rs`: describes a pool and starts it; `batches.rs`: one whose workers are handed batches; `handle.rs`: what users hold of it
 //! - `supervisor.rs`: replaces workers that die, with `worker_slot.rs` for each worker, `arbiters.rs` for their
 //!   threads and `restart_policy.rs` for when
+//! - `resize.rs`: how the supervisor changes the number of workers; `scaler.rs`: when it does so by itself;
+//!   `worker_count.rs`: within which bounds
 //! - `function.rs`: workers that are functions
 //! - `worker.rs`: one worker; `time_limit.rs`: how long its handlers' futures may take; `exit.rs`: how the supervisor hears of
 //!   its end
@@ -14,13 +16,17 @@ mod builder;
 mod exit;
 mod function;
 mod handle;
+mod resize;
 mod restart_policy;
 mod roster;
+mod scaler;
 mod supervisor;
 mod time_limit;
 mod worker;
+mod worker_count;
 mod worker_slot;
 
 pub use self::batches::BatchPoolBuilder;
 pub use self::builder::WorkerPoolBuilder;
 pub use self::handle::WorkerPool;
+pub use self::worker_count::WorkerCount;

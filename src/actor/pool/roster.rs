@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::Death;
 use crate::lock::lock;
-use crate::queue::{ConsumerRow, WorkerReport, WorkerTally};
+use crate::queue::{ConsumerRow, ScalingLog, ScalingReport, WorkerReport, WorkerTally};
 
 /// The workers that run, and the orders to all of them.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ struct RosterState {
     closed: bool,
     /// By the worker's index.
     workers: Vec<RosterEntry>,
+    scaling: ScalingLog,
 }
 
 #[derive(Debug)]
@@ -29,7 +30,7 @@ struct RosterEntry {
 
 impl Roster {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(RosterState { paused: false, closed: false, workers: Vec::new() }))
+        Self(Mutex::new(RosterState { paused: false, closed: false, workers: Vec::new(), scaling: ScalingLog::new() }))
     }
 
     fn state(&self) -> MutexGuard<'_, RosterState> {
@@ -74,6 +75,24 @@ impl Roster {
         state.paused = paused;
         // The workers are woken under the lock: their wakers are those of arbiters, which are no user code.
         state.workers.iter().filter_map(|worker| worker.row.as_ref()).for_each(|row| row.pause(paused));
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.state().paused
+    }
+
+    /// Notes how many workers the pool is to have.
+    pub(super) fn set_target(&self, workers: usize) {
+        self.state().scaling.set_workers(workers);
+    }
+
+    /// Notes that the pool grows or shrinks by itself. Called before the number changes.
+    pub(super) fn count_scaling(&self, from: usize, to: usize) {
+        self.state().scaling.count(from, to);
+    }
+
+    pub(super) fn scaling(&self) -> ScalingReport {
+        self.state().scaling.report()
     }
 
     pub(super) fn close(&self) {

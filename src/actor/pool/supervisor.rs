@@ -1,4 +1,5 @@
-//! The supervisor restarts workers that die. It has an arbiter to itself, so that no worker delays it.
+//! The supervisor restarts workers that die. It has an arbiter to itself, so that no worker delays it. How it changes
+//! their number is in `resize.rs`.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,8 +19,10 @@ use super::exit::{Exit, ExitSender, PoolEvent};
 use super::handle::PoolResult;
 use super::restart_policy::{LONGEST_WAIT, RestartPolicy};
 use super::roster::Roster;
+use super::scaler::{ScaleTimes, Scaler};
 use super::time_limit::TimeLimit;
 use super::worker::{SpawnWorker, WorkerParts};
+use super::worker_count::WorkerCount;
 use super::worker_slot::{SlotState, WorkerSlot};
 use crate::endpoint::PoolClaim;
 use crate::error::{Death, PoolFailure};
@@ -37,6 +40,7 @@ pub(super) struct PoolSettings {
     pub(super) keep_queue: bool,
     pub(super) stuck_after: Option<Duration>,
     pub(super) handler_timeout: Option<Duration>,
+    pub(super) scale_times: ScaleTimes,
 }
 
 impl Default for PoolSettings {
@@ -49,31 +53,34 @@ impl Default for PoolSettings {
             keep_queue: false,
             stuck_after: None,
             handler_timeout: None,
+            scale_times: ScaleTimes::default(),
         }
     }
 }
 
 pub(super) struct Supervisor<T: Send + 'static> {
-    queue: Arc<Queue<T>>,
-    settings: PoolSettings,
+    pub(super) queue: Arc<Queue<T>>,
+    pub(super) settings: PoolSettings,
     spawn: SpawnWorker<T>,
     arbiters: Arbiters,
     /// `None` once the pool has given up or ended.
     claim: Option<PoolClaim<T>>,
     /// Sends `Some` when the pool has ended.
     result: Option<watch::Sender<Option<PoolResult>>>,
-    roster: Arc<Roster>,
+    pub(super) roster: Arc<Roster>,
     event_sender: UnboundedSender<PoolEvent>,
     events: UnboundedReceiver<PoolEvent>,
-    slots: Vec<WorkerSlot>,
+    pub(super) slots: Vec<WorkerSlot>,
     /// How many workers the pool is to have.
-    target: usize,
-    failure: Option<PoolFailure>,
+    pub(super) target: usize,
+    pub(super) scaler: Scaler,
+    pub(super) failure: Option<PoolFailure>,
 }
 
 impl<T: Send + 'static> Supervisor<T> {
     pub(super) fn new(
         mut settings: PoolSettings,
+        count: WorkerCount,
         spawn: SpawnWorker<T>,
         claim: PoolClaim<T>,
         result: watch::Sender<Option<PoolResult>>,
@@ -82,6 +89,7 @@ impl<T: Send + 'static> Supervisor<T> {
         Self {
             queue: Arc::clone(claim.shared()),
             arbiters: Arbiters::new(settings.name.clone(), std::mem::take(&mut settings.arbiters)),
+            scaler: Scaler::new(count, settings.scale_times),
             settings,
             spawn,
             claim: Some(claim),
@@ -101,8 +109,7 @@ impl<T: Send + 'static> Supervisor<T> {
     }
 
     pub(super) fn start_all(&mut self, workers: usize) -> io::Result<()> {
-        self.target = workers;
-        self.add_slots();
+        self.set_target(workers);
         (0..workers).try_for_each(|index| self.start(index))
     }
 
@@ -115,13 +122,14 @@ impl<T: Send + 'static> Supervisor<T> {
                 // The channel stays open, as the supervisor itself holds a sender.
                 event = self.events.next() => match event {
                     Some(PoolEvent::Exited(index, exit)) => self.on_exit(index, exit),
-                    Some(PoolEvent::Resize(target)) => self.resize(target),
+                    Some(PoolEvent::Resize(count)) => self.resize(count),
                     None => {}
                 },
                 _ = end => self.skip_backoffs(),
                 () = stopped => break,
                 () = timer => {}
             }
+            self.scale();
             self.restart_due();
             self.check_stuck();
             self.arbiters.join_stopped();
@@ -137,15 +145,8 @@ impl<T: Send + 'static> Supervisor<T> {
             SlotState::Running | SlotState::Closed => None,
         });
         let stuck_check = self.settings.stuck_after.map(|after| (after / 4).max(Duration::from_millis(1)));
-        restarts.chain(stuck_check).min().unwrap_or(LONGEST_WAIT)
-    }
-
-    fn add_slots(&mut self) {
-        for index in self.slots.len()..self.target {
-            let name = format!("{}-{index}", self.settings.name);
-            self.roster.add(name.clone());
-            self.slots.push(WorkerSlot::new(name));
-        }
+        let scale_check = self.scaler.next_look(self.target).filter(|_| self.scales());
+        restarts.chain(stuck_check).chain(scale_check).min().unwrap_or(LONGEST_WAIT)
     }
 
     fn start(&mut self, index: usize) -> io::Result<()> {
@@ -197,7 +198,7 @@ impl<T: Send + 'static> Supervisor<T> {
         index < self.target && self.failure.is_none()
     }
 
-    fn close_slot(&mut self, index: usize) {
+    pub(super) fn close_slot(&mut self, index: usize) {
         self.slots[index].state = SlotState::Closed;
         self.release_arbiter(index);
     }
@@ -264,32 +265,6 @@ impl<T: Send + 'static> Supervisor<T> {
         self.claim = None;
     }
 
-    fn resize(&mut self, target: usize) {
-        if self.failure.is_some() {
-            return;
-        }
-        let shrinks = target < self.target;
-        self.target = target;
-        self.add_slots();
-        let ended = self.queue.has_ended();
-        for index in 0..self.slots.len() {
-            let wanted = index < target;
-            match self.slots[index].state {
-                // This also withdraws an order of an earlier resize.
-                SlotState::Running => self.order_leave(index, !wanted),
-                SlotState::RestartAt(_) if !wanted => self.close_slot(index),
-                // Not after its backoff: the workers that run may all be about to leave.
-                SlotState::RestartAt(_) if shrinks => {
-                    self.slots[index].state = SlotState::RestartAt(Instant::now());
-                }
-                SlotState::Closed if wanted && !ended => {
-                    self.slots[index].state = SlotState::RestartAt(Instant::now());
-                }
-                SlotState::RestartAt(_) | SlotState::Closed => {}
-            }
-        }
-    }
-
     /// Restarts workers at once, as the queue has ended: they only handle the end.
     fn skip_backoffs(&mut self) {
         for slot in &mut self.slots {
@@ -299,7 +274,7 @@ impl<T: Send + 'static> Supervisor<T> {
         }
     }
 
-    fn order_leave(&self, index: usize, leave: bool) {
+    pub(super) fn order_leave(&self, index: usize, leave: bool) {
         if let Some(row) = self.roster.row(index) {
             row.leave(leave);
         }
@@ -342,7 +317,7 @@ impl<T: Send + 'static> Supervisor<T> {
             (Some(failure), _) => Err(failure),
             (None, None) => Err(PoolFailure::Stopped),
             // Also if the system was stopped: a worker may stop it in its handler of `Drained`.
-            (None, Some(drained)) => Ok(PoolReport::new(drained, self.roster.report())),
+            (None, Some(drained)) => Ok(PoolReport::new(drained, self.roster.report(), self.roster.scaling())),
         };
         quietly("the waker of a task that awaits a pool", || drop(result_sender.send(Some(result))));
     }

@@ -18,6 +18,8 @@ pub(super) struct WorkerSlot {
     /// The worker was started after the end of the queue, only to handle it.
     pub(super) started_after_end: bool,
     progress: Progress,
+    /// How many items the worker had been handed when the supervisor last looked whether to scale.
+    handed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,7 @@ impl WorkerSlot {
             idle_deaths: 0,
             started_after_end: false,
             progress: Progress::none(),
+            handed: 0,
         }
     }
 
@@ -63,10 +66,17 @@ impl WorkerSlot {
         self.reuses_arbiter = reuses_arbiter;
         self.started_after_end = started_after_end;
         self.progress = Progress::none();
+        self.handed = 0;
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
         matches!(self.state, SlotState::RestartAt(time) if time <= now)
+    }
+
+    /// Returns whether the worker was handed an item since the last call.
+    pub(super) fn has_worked(&mut self, row: &ConsumerRow) -> bool {
+        let handed = row.handed();
+        std::mem::replace(&mut self.handed, handed) < handed
     }
 
     /// Marks the worker as stuck, and logs that once, if it has held the same items for this long.

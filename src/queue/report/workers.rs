@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::Death;
 use crate::queue::membership::consumer_row::ConsumerRow;
+use crate::queue::report::scaling::ScalingReport;
 use crate::queue::report::snapshot::Drained;
 
 /// Counts what became of the items that a worker was handed.
@@ -47,10 +48,12 @@ pub struct PoolReport {
     pub workers: Vec<WorkerReport>,
     /// The sums over all workers.
     pub totals: WorkerTotals,
+    /// How the pool grew and shrank by itself.
+    pub scaling: ScalingReport,
 }
 
 impl PoolReport {
-    pub(crate) fn new(drained: Drained, workers: Vec<WorkerReport>) -> Self {
+    pub(crate) fn new(drained: Drained, workers: Vec<WorkerReport>, scaling: ScalingReport) -> Self {
         let mut totals = WorkerTotals::default();
         for worker in &workers {
             totals.acked += worker.totals.acked;
@@ -59,7 +62,7 @@ impl PoolReport {
             totals.timed_out += worker.totals.timed_out;
             totals.deaths += worker.totals.deaths;
         }
-        Self { drained, workers, totals }
+        Self { drained, workers, totals, scaling }
     }
 }
 

@@ -31,7 +31,7 @@ use self::remote::{Remote, RemoteStore, Settled};
 use super::lease::dead_letters::DeadLetterQueue;
 
 pub(crate) use self::put::{NotPut, not_put, refused};
-pub(crate) use self::remote::{Mark, Receipt};
+pub(crate) use self::remote::{Mark, Ready, Receipt};
 
 /// Where the items of a queue are.
 ///

@@ -82,6 +82,9 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Reports what is known of the whole queue.
     fn report(&self) -> StoreReport;
 
+    /// Counts the items that a consumer of any process could take now, as far as that is known.
+    fn ready(&self) -> Ready;
+
     /// Opens the queue of the dead letters, which is elsewhere, too. Once it is sealed in this process, it ends here when
     /// there are no more letters for this process.
     fn open_letters(&self) -> Arc<dyn DeadLetterQueue<T>>;
@@ -142,6 +145,14 @@ pub(crate) struct Mark {
     pub(crate) settles: u64,
     /// What was opened, closed, sealed or ended.
     pub(crate) changes: u64,
+}
+
+/// How many items consumers could take now; delayed ones are not among them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ready {
+    pub(crate) items: usize,
+    /// The number of the report that said so, if the items are elsewhere.
+    pub(crate) report: Option<u64>,
 }
 
 /// What is known of the items of the whole queue. It may be a moment old.

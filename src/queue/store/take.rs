@@ -2,12 +2,13 @@
 
 use super::Store;
 use super::boxes::{Boxes, Closed};
-use super::remote::StoreReport;
+use super::remote::{Ready, StoreReport};
 use crate::error::TryGetError;
 use crate::queue::effects::{Effects, wake};
 use crate::queue::flags::{DELAYED, DRAINING, ENDED, RETURNED};
 use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::shared::{Control, Shared};
+use crate::sync::atomic::Ordering::SeqCst;
 
 /// How a consumer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,6 +230,20 @@ impl<T> Shared<T> {
             Store::Plain(boxes) => boxes.len() + control.returned.len() > 0,
             Store::Remote(remote) => remote.driver.has_fetched(),
         }
+    }
+
+    /// Counts the items that consumers could take now. There is none while a consumer of this process waits for one.
+    pub(crate) fn ready(&self) -> Ready {
+        let ready = match &self.store {
+            Store::Plain(boxes) => {
+                // What is due is not delayed any more, also while all are too busy to come for it.
+                self.release_due();
+                let returned = self.control().returned.len();
+                Ready { items: boxes.len() + returned, report: None }
+            }
+            Store::Remote(remote) => remote.driver.ready(),
+        };
+        if self.getters_wait.load(SeqCst) { Ready { items: 0, ..ready } } else { ready }
     }
 
     /// Counts the items that wait for a consumer.

@@ -1,6 +1,7 @@
 //! What Redis reports of the queue, for snapshots and for what this process may do.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::lock::lock;
 use crate::queue::{self, Outcome, ProcessStatus, QueueId, Shared, Snapshot, State, Totals};
@@ -17,6 +18,7 @@ pub(crate) fn spread<T>(report: &QueueReport, client: &QueueClient, shared: &Sha
         oldest: report.oldest,
         processes: processes(report, Some(client.process_id())),
     };
+    link.reports.fetch_add(1, SeqCst);
 }
 
 pub(crate) fn totals(report: &QueueReport) -> Totals {

@@ -39,6 +39,8 @@ pub(crate) struct Link<T> {
     prefetch: Mutex<Prefetch>,
     leases: Mutex<HeldLeases>,
     pub(crate) report: Mutex<StoreReport>,
+    /// How many reports there have been. Counted after the report is there.
+    pub(crate) reports: AtomicU64,
     /// See `dead_letters.rs`; a queue of dead letters has none of its own.
     pub(crate) open_letters: OnceLock<OpenLetters<T>>,
     /// How often something was opened, closed, sealed or ended here, and how much of it Redis was told.
@@ -83,6 +85,7 @@ impl<T> Link<T> {
             prefetch: Mutex::new(Prefetch::new(Instant::now())),
             leases: Mutex::new(HeldLeases { deadlines: deadline.map(Deadlines::new), ..HeldLeases::default() }),
             report: Mutex::default(),
+            reports: AtomicU64::new(0),
             open_letters: OnceLock::new(),
             changes: AtomicU64::new(0),
             told: AtomicU64::new(0),

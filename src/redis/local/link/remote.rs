@@ -10,7 +10,7 @@ use crate::endpoint::OpenDeadLetters;
 use crate::lock::lock;
 use crate::one_line::OneLine;
 use crate::queue::{
-    DeadLetter, DeadLetterQueue, Delivery, LeaseLost, Mark, Remote, Settled, StoreReport, Unsendable, quietly,
+    DeadLetter, DeadLetterQueue, Delivery, LeaseLost, Mark, Ready, Remote, Settled, StoreReport, Unsendable, quietly,
 };
 use crate::redis::client::{Entry, Op};
 use crate::redis::json;
@@ -159,6 +159,16 @@ impl<T: Payload> Remote<T> for Link<T> {
         // What is on its way to Redis, and what has come from there.
         report.buffered += self.puts().len() + self.prefetch().len();
         report
+    }
+
+    fn ready(&self) -> Ready {
+        // The number first: the report is of this number, or later.
+        let number = self.reports.load(SeqCst);
+        let elsewhere = {
+            let report = lock(&self.report);
+            report.buffered - report.delayed
+        };
+        Ready { items: elsewhere + self.puts().len() + self.prefetch().len(), report: Some(number) }
     }
 }
 

@@ -51,6 +51,7 @@ fn the_process_without_threads() {
         "a grace that is used" => a_grace_that_is_used(),
         "a grace that is over" => a_grace_that_is_over(),
         "a grace in an actix system" => a_grace_in_an_actix_system(),
+        "a batch" => a_batch(),
         "workers" => workers_of_which_not_all_start(1),
         other => panic!("no such case: {other}"),
     }
@@ -92,6 +93,20 @@ fn redelivery() {
 #[test]
 fn d3_without_a_thread_for_the_backoff_failed_items_come_back_at_once() {
     in_a_process_without_threads("redelivery");
+}
+
+fn a_batch() {
+    let (_queue, _producer, mut consumer) = filled(2);
+    // The future needs a thread that keeps the time, which one that blocks does by itself.
+    let batch = block_on(consumer.lease_batch(9, LONG));
+    assert_eq!((batch.len(), said(Level::Error, "a batch does not wait for more").len()), (2, 1));
+    batch.release();
+    assert_eq!(consumer.blocking_lease_batch(9, Duration::from_millis(1)).len(), 2);
+}
+
+#[test]
+fn d14_without_a_thread_for_its_time_a_batch_is_what_is_there() {
+    in_a_process_without_threads("a batch");
 }
 
 fn a_grace_that_is_used() {

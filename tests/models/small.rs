@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use model::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use model::sync::thread::{JoinHandle, spawn};
@@ -67,6 +68,70 @@ fn ack_all(mut consumer: Consumer<u8>) -> Vec<u8> {
         item.ack();
     }
     acked
+}
+
+/// In batches that wait for more without a limit.
+fn ack_batches(mut consumer: Consumer<u8>) -> usize {
+    let mut acked = 0;
+    loop {
+        let batch = consumer.blocking_lease_batch(9, Duration::MAX);
+        if batch.is_empty() {
+            return acked;
+        }
+        acked += batch.len();
+        batch.ack();
+    }
+}
+
+#[test]
+fn d14_a_batch_that_waits_against_the_last_close() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        queue.seal();
+        let putting = spawn(move || producer.try_put(1).unwrap());
+        assert_eq!(ack_batches(consumer), 1);
+        join(putting);
+        assert_drained(&queue, 1);
+    });
+}
+
+/// A batch waits for more while another thread settles what else is leased.
+fn batch_against_a_settle(settle: fn(Item<u8>), acked: usize) {
+    let (queue, producer, mut holder) = unbounded();
+    let consumer = queue.consumer().unwrap();
+    (1..=2).for_each(|n| producer.try_put(n).unwrap());
+    queue.seal();
+    drop(producer);
+    let item = holder.try_lease().unwrap();
+    let settling = spawn(move || settle(item));
+    assert_eq!(ack_batches(consumer), acked);
+    join(settling);
+    assert_drained(&queue, 2);
+}
+
+#[test]
+fn d14_a_batch_that_waits_against_the_ack_of_what_it_waits_for() {
+    check(|| batch_against_a_settle(Item::ack, 1));
+}
+
+#[test]
+fn d14_a_batch_that_waits_against_the_return_of_what_it_waits_for() {
+    check(|| batch_against_a_settle(Item::requeue, 2));
+}
+
+#[test]
+fn d14_two_batches_that_wait_do_not_wait_for_each_other() {
+    check(|| {
+        let (queue, producer, one) = unbounded();
+        let other = queue.consumer().unwrap();
+        (1..=2).for_each(|n| producer.try_put(n).unwrap());
+        queue.seal();
+        drop(producer);
+        let beside = spawn(move || ack_batches(other));
+        let acked = ack_batches(one);
+        assert_eq!(acked + join(beside), 2);
+        assert_drained(&queue, 2);
+    });
 }
 
 #[test]

@@ -10,12 +10,13 @@ use actix::prelude::*;
 use actix_iterable_queue::error::PoolError;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::report::PoolReport;
-use actix_iterable_queue::{Batch, DeadLetter, WorkerPoolBuilder};
+use actix_iterable_queue::{Ask, Batch, DeadLetter, Verdict, WorkerPoolBuilder};
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::future::join_all;
 use futures::{FutureExt, StreamExt};
 use support::actors::{backlog_in_memory, in_system, quiet, until};
 use support::crew::{HOUR, here};
-use support::{assert_conserved, backend, panic_of};
+use support::{Lcg, assert_conserved, backend, faults, panic_of};
 
 /// Over Redis the tail of a queue waits its time out.
 fn linger() -> Duration {
@@ -431,6 +432,81 @@ fn a6_an_actor_consumes_batches_in_its_own_context() {
         }
         assert!(all.into_iter().eq((0..8).map(|n| (n, 1))));
         assert_eq!(queue.drained().await.totals.acked, 8);
+    });
+}
+
+#[test]
+fn d13_a_batch_of_asks_is_answered() {
+    in_system(|| async {
+        let queue = IterableQueue::<Ask<u32, u32>>::bounded(8);
+        let producer = queue.producer().unwrap();
+        let pool = WorkerPool::builder(&queue).workers(2).batch(3, Duration::from_millis(1));
+        let pool = pool.run(|asks: &[Item<Ask<u32, u32>>]| asks.iter().for_each(|ask| ask.answer(ask.job() + 1)));
+        let pool = pool.unwrap();
+        let answers = join_all((0..10).map(|n| producer.ask(n))).await;
+        assert!(answers.into_iter().map(Result::unwrap).eq(1..11));
+        drop(producer);
+        queue.seal();
+        assert_eq!(pool.drained().await.unwrap().totals.acked, 10);
+    });
+}
+
+/// Workers that wait for more are paused, leave, fail, and die, while items are delayed.
+#[test]
+fn c6_every_item_is_accounted_for_whatever_a_pool_is_ordered() {
+    const ITEMS: u32 = 400;
+    in_system(|| async {
+        faults::silence();
+        for round in 0..backend::rounds(10) as u64 {
+            let backoff = Backoff::exponential(Duration::from_micros(50), Duration::from_millis(2));
+            let builder = IterableQueue::builder().capacity(16).unlimited_attempts().redelivery_backoff(backoff);
+            let queue = backend::build(builder);
+            let acked = Arc::new(AtomicUsize::new(0));
+            let pool = WorkerPool::builder(&queue).workers(3);
+            let pool = pool.restart_limit(usize::MAX, HOUR).batch(5, linger()).run_with(
+                move |index| Lcg::new(10 * round + index as u64),
+                {
+                    let acked = Arc::clone(&acked);
+                    move |random: &mut Lcg, batch: &[Item<u32>]| match random.below(40) {
+                        0 => faults::fail("bad luck"),
+                        1..5 => Err("busy"),
+                        5..8 => Ok(vec![Verdict::Release; batch.len()]),
+                        _ => {
+                            let verdicts = batch.iter().map(|_| match random.below(9) {
+                                0 => Verdict::ReleaseAfter(Duration::from_micros(random.below(900))),
+                                1 => Verdict::Retry("once more".to_owned()),
+                                _ => Verdict::Ack,
+                            });
+                            let verdicts: Vec<_> = verdicts.collect();
+                            acked.fetch_add(verdicts.iter().filter(|v| **v == Verdict::Ack).count(), SeqCst);
+                            Ok(verdicts)
+                        }
+                    }
+                },
+            );
+            let (pool, producer) = (pool.unwrap(), queue.producer().unwrap());
+            let feeder = std::thread::spawn(move || producer.blocking_put_all(0..ITEMS).unwrap());
+            queue.seal();
+            let mut random = Lcg::new(round);
+            while queue.state() < State::Drained {
+                match random.below(8) {
+                    0 => pool.pause(),
+                    1..4 => pool.resume(),
+                    n => drop(pool.resize(n as usize - 3)),
+                }
+                for _ in 0..random.below(50) {
+                    tokio::task::yield_now().await;
+                }
+                if feeder.is_finished() && random.below(4) == 0 {
+                    break; // the tail
+                }
+            }
+            pool.resume();
+            let report = pool.drained().await.unwrap();
+            assert_eq!(feeder.join().unwrap(), ITEMS as usize);
+            assert_eq!((report.totals.acked, acked.load(SeqCst)), (u64::from(ITEMS), ITEMS as usize));
+            assert_conserved(&queue);
+        }
     });
 }
 

@@ -301,7 +301,7 @@ fn d14_of_batches_that_wait_one_gets_a_delayed_item_and_then_all_end() {
 
 /// The one that was to be woken when the item is due goes away, and its member comes to the other, too.
 #[test]
-fn d14_a_batch_that_leads_and_is_dropped_passes_the_lead_on() {
+fn d14_a_batch_that_leads_and_is_dropped_leaves_the_delayed_item_to_another() {
     within_watchdog(|| {
         for looks in [false, true] {
             let (queue, producer, mut giver) = open();

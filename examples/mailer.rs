@@ -18,7 +18,6 @@ use std::{env, thread};
 
 use actix::clock::sleep;
 use actix_iterable_queue::prelude::*;
-use actix_iterable_queue::report::PoolReport;
 use futures::future::join;
 
 const LEFT: &str = "mails.left";

@@ -283,7 +283,9 @@ pub mod prelude {
         Abort, AskQueue, Close, Inspect, OpenConsumer, OpenProducer, Put, RegisterConsumer, Seal, Shutdown, TakeLeft,
         Unregister,
     };
-    pub use crate::queue::{Ask, Batch, DeadLetter, Drained, Item, IterableQueue, Outcome, Snapshot, State, Verdict};
+    pub use crate::queue::{
+        Ask, Batch, DeadLetter, Drained, Item, IterableQueue, Outcome, PoolReport, Snapshot, State, Verdict,
+    };
     #[cfg(feature = "redis")]
     pub use crate::redis::RedisBuilder;
 }

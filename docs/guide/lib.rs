@@ -12,6 +12,7 @@ macro_rules! pages {
 pages! {
     cookbook_crawler: "cookbook/crawler",
     cookbook_idempotent: "cookbook/idempotent",
+    cookbook_mailer: "cookbook/mailer",
     cookbook_pipeline: "cookbook/pipeline",
     cookbook_progress: "cookbook/progress",
     cookbook_retries: "cookbook/retries",

@@ -88,7 +88,6 @@ impl PoolReport {
 ///
 /// ```
 /// use actix_iterable_queue::prelude::*;
-/// use actix_iterable_queue::report::PoolReport;
 ///
 /// #[actix::main]
 /// async fn main() -> Result<PoolReport, Box<dyn std::error::Error>> {

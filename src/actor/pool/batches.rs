@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 
@@ -9,8 +10,61 @@ use super::builder::WorkerPoolBuilder;
 use super::function::{AsyncFunctionWorker, FunctionWorker};
 use super::handle::WorkerPool;
 use crate::actor::handout::InBatches;
+use crate::endpoint::assert_max;
 use crate::error::PoolError;
 use crate::queue::{Batch, Drained, IntoVerdicts, Item};
+
+impl<T> WorkerPoolBuilder<T> {
+    /// Hands the workers up to `max` items at a time, as a [`Batch`](crate::Batch). Call this after the settings, and then
+    /// [`run`](BatchPoolBuilder::run) or one of its kin.
+    ///
+    /// A worker waits for the first item, and then for others until `linger` has passed, or no more can come: as
+    /// [`lease_batch`](crate::Consumer::lease_batch) does. If it is paused or told to leave meanwhile, it gives back what it
+    /// has gathered, and no attempt is counted.
+    ///
+    /// A worker begins a batch only if it may hold a full one beside what it holds already. So it has one batch at a time,
+    /// unless [`max_in_flight`](WorkerPoolBuilder::max_in_flight), which counts items, has room for several: then the handlers
+    /// of the worker may work on several batches at a time, if they return futures. What a worker gathers counts as held: give
+    /// [`stuck_after`](WorkerPoolBuilder::stuck_after) a time that is longer than `linger`.
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0, or greater than the `max_in_flight` that was set: such a batch could never be full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_iterable_queue::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// fn insert(rows: &[Item<u32>]) -> Result<(), std::io::Error> {
+    ///     println!("inserting {} rows in one transaction", rows.len());
+    ///     Ok(())
+    /// }
+    ///
+    /// #[actix::main]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let queue = IterableQueue::bounded(1000);
+    ///     let pool = WorkerPool::builder(&queue).workers(2).batch(100, Duration::from_millis(20)).run(insert)?;
+    ///     queue.producer()?.put_all(0..1000).await?;
+    ///     queue.seal();
+    ///     assert_eq!(pool.drained().await?.totals.acked, 1000);
+    ///     Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn batch(self, max: usize, linger: Duration) -> BatchPoolBuilder<T> {
+        assert_max("WorkerPoolBuilder::batch", max);
+        if let Some(limit) = self.settings.max_in_flight {
+            assert!(
+                max <= limit,
+                "WorkerPoolBuilder::batch: a batch of {max} items exceeds max_in_flight, which is {limit}: raise that, or do \
+                 not set it"
+            );
+        }
+        BatchPoolBuilder { builder: self, handout: InBatches { max, linger } }
+    }
+}
 
 /// Describes a pool whose workers are handed batches, before it is started. Returned by [`WorkerPoolBuilder::batch`].
 #[derive(Debug)]

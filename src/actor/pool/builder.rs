@@ -1,26 +1,17 @@
-//! Describes a pool and starts it.
+//! Describes a pool.
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Message};
-use actix_rt::{Arbiter, ArbiterHandle, System};
-use tokio::sync::watch;
+use actix_rt::ArbiterHandle;
 
-use super::batches::BatchPoolBuilder;
 use super::handle::WorkerPool;
-use super::supervisor::{PoolSettings, Supervisor};
-use super::time_limit::can_be_dropped;
-use super::worker::{SpawnWorker, WorkerTask};
+use super::supervisor::PoolSettings;
 use super::worker_count::WorkerCount;
 use crate::actor::assert_max_in_flight;
-use crate::actor::handout::{Handout, InBatches, OneByOne};
 use crate::backoff::Backoff;
-use crate::endpoint::{LeftClaim, PoolClaim, assert_max};
-use crate::error::PoolError;
-use crate::queue::{Drained, Item, IterableQueue, Shared as Queue};
+use crate::queue::{IterableQueue, Shared as Queue};
 
 impl<T> WorkerPool<T> {
     /// Returns a builder for a pool of workers that consume the queue.
@@ -87,9 +78,9 @@ impl<T> WorkerPool<T> {
 /// ```
 #[must_use = "a pool does nothing before it is started"]
 pub struct WorkerPoolBuilder<T> {
-    queue: Arc<Queue<T>>,
-    workers: Option<WorkerCount>,
-    settings: PoolSettings,
+    pub(super) queue: Arc<Queue<T>>,
+    pub(super) workers: Option<WorkerCount>,
+    pub(super) settings: PoolSettings,
 }
 
 impl<T> WorkerPoolBuilder<T> {
@@ -182,56 +173,6 @@ impl<T> WorkerPoolBuilder<T> {
         assert_max_in_flight("WorkerPoolBuilder::max_in_flight", items);
         self.settings.max_in_flight = Some(items);
         self
-    }
-
-    /// Hands the workers up to `max` items at a time, as a [`Batch`](crate::Batch). Call this after the settings, and then
-    /// [`run`](BatchPoolBuilder::run) or one of its kin.
-    ///
-    /// A worker waits for the first item, and then for others until `linger` has passed, or no more can come: as
-    /// [`lease_batch`](crate::Consumer::lease_batch) does. If it is paused or told to leave meanwhile, it gives back what it
-    /// has gathered, and no attempt is counted.
-    ///
-    /// A worker begins a batch only if it may hold a full one beside what it holds already. So it has one batch at a time,
-    /// unless [`max_in_flight`](WorkerPoolBuilder::max_in_flight), which counts items, has room for several: then the handlers
-    /// of the worker may work on several batches at a time, if they return futures. What a worker gathers counts as held: give
-    /// [`stuck_after`](WorkerPoolBuilder::stuck_after) a time that is longer than `linger`.
-    ///
-    /// # Panics
-    ///
-    /// If `max` is 0, or greater than the `max_in_flight` that was set: such a batch could never be full.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_iterable_queue::prelude::*;
-    /// use std::time::Duration;
-    ///
-    /// fn insert(rows: &[Item<u32>]) -> Result<(), std::io::Error> {
-    ///     println!("inserting {} rows in one transaction", rows.len());
-    ///     Ok(())
-    /// }
-    ///
-    /// #[actix::main]
-    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    ///     let queue = IterableQueue::bounded(1000);
-    ///     let pool = WorkerPool::builder(&queue).workers(2).batch(100, Duration::from_millis(20)).run(insert)?;
-    ///     queue.producer()?.put_all(0..1000).await?;
-    ///     queue.seal();
-    ///     assert_eq!(pool.drained().await?.totals.acked, 1000);
-    ///     Ok(())
-    /// }
-    /// ```
-    #[track_caller]
-    pub fn batch(self, max: usize, linger: Duration) -> BatchPoolBuilder<T> {
-        assert_max("WorkerPoolBuilder::batch", max);
-        if let Some(limit) = self.settings.max_in_flight {
-            assert!(
-                max <= limit,
-                "WorkerPoolBuilder::batch: a batch of {max} items exceeds max_in_flight, which is {limit}: raise that, or do \
-                 not set it"
-            );
-        }
-        BatchPoolBuilder { builder: self, handout: InBatches { max, linger } }
     }
 
     /// Runs the workers in these arbiters, in turn. The default is a new arbiter for each worker.
@@ -329,70 +270,6 @@ impl<T> WorkerPoolBuilder<T> {
     pub fn handler_timeout(mut self, time: Duration) -> Self {
         self.settings.handler_timeout = Some(time);
         self
-    }
-
-    /// Starts the pool.
-    ///
-    /// The factory is called with the worker's index, in the arbiter of the worker that it makes, and again for each
-    /// restart. It is dropped when the pool has ended. So it may hold the producer of a second queue for its workers,
-    /// and that queue ends after the first one.
-    ///
-    /// # Errors
-    ///
-    /// If no actix system is running, the queue is sealed or has ended, an arbiter has stopped or cannot be started, or
-    /// there is a [`handler_timeout`](WorkerPoolBuilder::handler_timeout) and nothing can interrupt the handlers. No
-    /// worker runs then.
-    pub fn start<A, F>(self, factory: F) -> Result<WorkerPool<T>, PoolError>
-    where
-        T: Send + 'static,
-        A: Actor<Context = Context<A>> + Handler<Item<T>> + Handler<Drained>,
-        F: Fn(usize) -> A + Send + Sync + 'static,
-    {
-        self.launch(OneByOne, factory)
-    }
-
-    /// Starts the pool, with workers that are handed items in this way.
-    pub(super) fn launch<A, H, F>(self, handout: H, factory: F) -> Result<WorkerPool<T>, PoolError>
-    where
-        T: Send + 'static,
-        H: Handout<T>,
-        H::Handed: Message<Result = ()> + 'static,
-        A: Actor<Context = Context<A>> + Handler<H::Handed> + Handler<Drained>,
-        F: Fn(usize) -> A + Send + Sync + 'static,
-    {
-        let Self { queue, workers, settings } = self;
-        let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from).into());
-        if !System::try_current().is_some_and(|system| system.arbiter().alive()) {
-            return Err(PoolError::NoSystem);
-        }
-        if settings.handler_timeout.is_some() && !can_be_dropped::<A, H::Handed>() {
-            return Err(PoolError::NotInterruptible);
-        }
-        if !settings.arbiters.iter().all(ArbiterHandle::alive) {
-            return Err(PoolError::ArbiterStopped);
-        }
-        let claim = PoolClaim::on(Arc::clone(&queue))?;
-        let queue = Arc::new(LeftClaim::on(queue));
-
-        let max_in_flight = settings.max_in_flight.unwrap_or(handout.size());
-        let factory = Arc::new(factory);
-        let spawn: SpawnWorker<T> = Box::new(move |arbiter, parts| {
-            let factory = Arc::clone(&factory);
-            arbiter.spawn_fn(move || {
-                actix_rt::spawn(WorkerTask::new(parts, handout, max_in_flight, move |index| factory(index)));
-            });
-        });
-        let (result_sender, result) = watch::channel(None);
-        let mut supervisor = Supervisor::new(settings, workers, spawn, claim, result_sender);
-        let (roster, events) = supervisor.handles();
-        let supervisor_arbiter = Arbiter::try_new().map_err(PoolError::Arbiter)?;
-        if let Err(error) = supervisor.start_all(workers.min) {
-            // The drop of the supervisor ends the workers that it has started.
-            supervisor_arbiter.stop();
-            return Err(PoolError::Arbiter(error));
-        }
-        supervisor_arbiter.spawn(supervisor.run());
-        Ok(WorkerPool { queue, roster, events, result })
     }
 }
 

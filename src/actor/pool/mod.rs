@@ -1,6 +1,7 @@
 //! Supervised workers.
 //!
-//! - `builder.rs`: describes a pool and starts it; `batches.rs`: one whose workers are handed batches; `handle.rs`: what users hold of it
+//! - `builder.rs`: describes a pool; `batches.rs`: one whose workers are handed batches; `launch.rs`: starts it; `handle.rs`: what
+//!   users hold of it
 //! - `supervisor.rs`: replaces workers that die, with `worker_slot.rs` for each worker, `arbiters.rs` for their
 //!   threads and `restart_policy.rs` for when
 //! - `resize.rs`: how the supervisor changes the number of workers; `scaler.rs`: when it does so by itself;
@@ -16,6 +17,7 @@ mod builder;
 mod exit;
 mod function;
 mod handle;
+mod launch;
 mod resize;
 mod restart_policy;
 mod roster;

@@ -155,6 +155,10 @@ impl<T> WorkerPool<T> {
     /// had started have stopped. The report says in `drained.outcome` whether the queue was drained, aborted or
     /// abandoned.
     ///
+    /// After an abort, or a shutdown whose grace is over, it still waits for what workers hold. With
+    /// [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout) a handler's future ends in time. Nothing ends a function
+    /// that is stuck: then wait for [`settled`](crate::IterableQueue::settled) with a limit, and not for the pool.
+    ///
     /// The future borrows nothing, and any number of tasks may wait. A worker must not await it in a handler: it
     /// would wait for itself.
     ///

@@ -100,7 +100,8 @@ pub struct Drained {
     /// How it ended.
     pub outcome: Outcome,
     /// What became of the items. The totals are exact if all producers had closed and the outcome is `Complete`. After an
-    /// abort or a shutdown they may miss calls that were still running, and items that are still leased are in none of them.
+    /// abort or a shutdown they may miss calls that were still running, and items that are still leased are in none of them:
+    /// what consumers ack later is in those of [`snapshot`](crate::IterableQueue::snapshot).
     pub totals: Totals,
 }
 

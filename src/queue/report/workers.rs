@@ -42,7 +42,8 @@ pub struct WorkerReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolReport {
-    /// How the queue ended.
+    /// How the queue ended. After an abort or a shutdown, its totals do not have what workers acked after the end. `totals`,
+    /// below, has it.
     pub drained: Drained,
     /// Every worker, by its index.
     pub workers: Vec<WorkerReport>,

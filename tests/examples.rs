@@ -199,7 +199,7 @@ fn the_mailer_begins_nothing_that_it_could_not_write_down() {
 #[test]
 fn the_guide_shows_the_mailer_as_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let [example, page] = ["examples/mailer.rs", "docs/guide/src/work.md"]
+    let [example, page] = ["examples/mailer.rs", "docs/guide/src/cookbook/mailer.md"]
         .map(|file| fs::read_to_string(root.join(file)).expect("it is in the repository"));
     let code = example.split_once("\n\n").expect("a line between header and code").1;
     assert!(page.contains(&format!("```rust,no_run\n{code}```\n")), "copy the code of examples/mailer.rs to the guide");

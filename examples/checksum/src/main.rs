@@ -40,7 +40,6 @@ use std::time::{Duration, Instant};
 
 mod files;
 
-use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
 use clap::Parser;
 use files::{Entries, Kind, open_directory, open_file};
@@ -54,7 +53,7 @@ const SHARE_BELOW: usize = 1024;
 /// A worker's open directories. What is deeper is shared however long the queue is, so that
 /// neither a deep tree nor many workers run out of file descriptors.
 const OPEN_DIRECTORIES: usize = 8;
-/// Each needs a thread, four descriptors for its arbiter, and those for what it has open.
+/// Each needs a thread, and descriptors for what it has open.
 const MAX_WORKERS: u16 = 64;
 /// Files are read, and the lines of long walks are printed, in pieces of this size.
 const CHUNK: usize = 128 * 1024;
@@ -110,25 +109,23 @@ impl AsRef<Path> for Name {
     }
 }
 
-#[actix::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     env_logger::init();
-    run(Args::parse()).await.unwrap_or_else(|error| {
+    run(Args::parse()).unwrap_or_else(|error| {
         eprintln!("checksum: {error}");
         ExitCode::FAILURE
     })
 }
 
-async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
+fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let builder = IterableQueue::builder().name("checksum");
     let queue = match &args {
         #[cfg(feature = "redis")]
-        Args { redis: Some(url), .. } => builder.redis(url).connect().await?,
+        Args { redis: Some(url), .. } => builder.redis(url).blocking_connect()?,
         _ => builder.build()?,
     };
     let report = Arc::new(Report::new(&queue));
-    let workers = args.workers.unwrap_or_else(processors);
-    let pool = WorkerPool::builder(&queue).workers(usize::from(workers)).start({
+    let worker = {
         let (queue, report) = (queue.clone(), Arc::clone(&report));
         move |_index| Worker {
             queue: queue.clone(),
@@ -136,13 +133,15 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
             lines: Vec::new(),
             chunk: vec![0; CHUNK],
         }
-    })?;
+    };
+    let count = args.workers.unwrap_or_else(processors);
+    let workers = queue.spawn_workers_with(usize::from(count), worker, Worker::work_on)?;
 
     if !args.paths.is_empty() {
         let mut producer = queue.producer_named("arguments")?;
         // Explicit, because the workers keep handles, and a queue with handles does not seal itself.
         queue.seal();
-        match producer.put_all(args.paths.into_iter().map(|path| Work::Argument(PathBuf::from(path).into()))).await {
+        match producer.blocking_put_all(args.paths.into_iter().map(|path| Work::Argument(PathBuf::from(path).into()))) {
             Ok(_) => producer.close(),
             // After an abort the report knows why.
             Err(error) if error.reason() == Refusal::Aborted => {}
@@ -150,11 +149,11 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
 
-    let drained = queue.drained().await;
+    let drained = queue.blocking_drained();
     let complete = report.close(&drained);
     // After an abort a worker may still be in the middle of a large file: nobody waits for it.
     if drained.outcome == Outcome::Complete {
-        pool.drained().await?;
+        workers.join();
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -164,7 +163,7 @@ fn processors() -> u16 {
     u16::try_from(all).map_or(MAX_WORKERS, |all| all.min(MAX_WORKERS))
 }
 
-/// Reads files and directories. It has an arbiter to itself, so it may block.
+/// Reads files and directories, on a thread of its own.
 struct Worker {
     queue: IterableQueue<Work>,
     report: Arc<Report>,
@@ -173,35 +172,22 @@ struct Worker {
     chunk: Vec<u8>,
 }
 
-impl Actor for Worker {
-    type Context = Context<Self>;
-}
-
-impl Handler<Item<Work>> for Worker {
-    type Result = ();
-
-    fn handle(&mut self, item: Item<Work>, _: &mut Self::Context) {
-        match self.work_on(&item).and_then(|()| self.print()) {
-            Ok(()) => item.ack(),
-            // Without an output all further work is in vain, this item's included.
-            Err(error) => {
-                let _ = self.report.lost.set(error); // the first reason counts
-                drop(self.queue.abort());
-            }
-        }
-    }
-}
-
-impl Handler<Drained> for Worker {
-    type Result = ();
-
-    fn handle(&mut self, _: Drained, _: &mut Self::Context) {}
-}
-
 /// Errors of the tree are reported where they occur. Those that are returned mean that nobody
 /// wants the result.
 impl Worker {
-    fn work_on(&mut self, item: &Item<Work>) -> io::Result<()> {
+    fn work_on(&mut self, item: &Item<Work>) -> Verdict {
+        match self.read(item).and_then(|()| self.print()) {
+            Ok(()) => Verdict::Ack,
+            // Without an output all further work is for nothing, this item's included.
+            Err(error) => {
+                let _ = self.report.lost.set(error); // the first reason counts
+                drop(self.queue.abort());
+                Verdict::Release
+            }
+        }
+    }
+
+    fn read(&mut self, item: &Item<Work>) -> io::Result<()> {
         match &**item {
             Work::File(path) => self.hash(path.as_ref(), false),
             Work::Directory(path) => self.walk(item, path.as_ref(), false),

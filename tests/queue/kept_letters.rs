@@ -460,3 +460,15 @@ fn d3_letters_to_which_a_reader_gave_the_same_id_are_all_kept() {
     assert_eq!(ids.len(), 3);
     assert_eq!(queue.blocking_retry_dead_letters(..), Ok(3));
 }
+
+#[test]
+fn d3_what_a_reader_leaves_after_the_last_handle_is_gone_is_dropped_at_once() {
+    let (queue, producer, mut consumer) = open(backend::builder());
+    let reader = queue.dead_letters().unwrap();
+    let drops = Drops::default();
+    reject(&producer, &mut consumer, [drops.clone()]);
+    drop(queue);
+    assert_eq!(drops.0.load(SeqCst), 0);
+    drop(reader);
+    assert_eq!(drops.0.load(SeqCst), 1);
+}

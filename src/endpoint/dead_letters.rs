@@ -27,11 +27,13 @@ struct Readers<T> {
 }
 
 struct Letters<T> {
-    queue: IterableQueue<DeadLetter<T>>,
+    shared: Arc<Shared<DeadLetter<T>>>,
+    /// `None` in memory once nobody can open a reader any more. Then what readers leave is dropped.
+    queue: Option<IterableQueue<DeadLetter<T>>>,
     /// `None` over Redis, where scripts put the letters; and once it is sealed.
     producer: Option<Producer<DeadLetter<T>>>,
     /// Keeps it from being abandoned, in memory: what its readers leave is kept elsewhere.
-    _claim: Option<PoolClaim<DeadLetter<T>>>,
+    claim: Option<PoolClaim<DeadLetter<T>>>,
 }
 
 impl<T> Letters<T> {
@@ -42,7 +44,8 @@ impl<T> Letters<T> {
         let letters = letters.unlimited_attempts().no_redelivery_backoff();
         let Ok(queue) = letters.build() else { unreachable!("the settings are valid") };
         let claim = PoolClaim::on(Arc::clone(queue.shared()))?;
-        Ok(Self { producer: Some(queue.producer()?), queue, _claim: Some(claim) })
+        let producer = Some(queue.producer()?);
+        Ok(Self { shared: Arc::clone(queue.shared()), queue: Some(queue), producer, claim: Some(claim) })
     }
 
     fn put(producer: &Producer<DeadLetter<T>>, letter: &mut Option<DeadLetter<T>>) {
@@ -61,13 +64,14 @@ impl<T> OpenDeadLetters<T> {
     /// Wraps a queue whose letters come from a remote store.
     #[cfg(feature = "redis")]
     pub(crate) fn elsewhere(queue: IterableQueue<DeadLetter<T>>) -> Self {
-        Self::new(Some(Letters { queue, producer: None, _claim: None }))
+        let shared = Arc::clone(queue.shared());
+        Self::new(Some(Letters { shared, queue: Some(queue), producer: None, claim: None }))
     }
 
     /// Returns a producer of the current letters, if they are read.
     fn producer(&self) -> Option<Producer<DeadLetter<T>>> {
         let readers = lock(&self.0);
-        let letters = readers.current.as_ref().filter(|letters| letters.queue.shared().has_open_consumer())?;
+        let letters = readers.current.as_ref().filter(|letters| letters.shared.has_open_consumer())?;
         letters.producer.clone()
     }
 
@@ -83,7 +87,8 @@ impl<T> OpenDeadLetters<T> {
         };
         // The producer is cloned first: with it, the queue does not end before the reader has what is kept.
         let producer = letters.producer.clone();
-        Ok(Some(Reader { consumer: letters.queue.consumer()?, producer }))
+        let Some(queue) = &letters.queue else { return Ok(None) };
+        Ok(Some(Reader { consumer: queue.consumer()?, producer }))
     }
 
     /// Opens a reader that gets these letters and ends.
@@ -93,18 +98,21 @@ impl<T> OpenDeadLetters<T> {
         if let Some(producer) = letters.producer.take() {
             kept.for_each(|letter| Letters::put(&producer, &mut Some(letter)));
         }
-        let consumer = letters.queue.consumer()?;
-        letters.queue.seal();
+        let consumer = match &letters.queue {
+            Some(queue) => queue.consumer()?,
+            None => return Err(OpenError::Ended),
+        };
+        letters.shared.seal();
         lock(&self.0).sealed.push(letters);
         Ok(consumer)
     }
 
     /// Drops the queues that have ended.
     fn forget_ended(&self) {
-        let queues: Vec<_> = lock(&self.0).sealed.iter().map(|letters| letters.queue.clone()).collect();
+        let queues: Vec<_> = lock(&self.0).sealed.iter().map(|letters| Arc::clone(&letters.shared)).collect();
         // One whose letters were taken back has not noticed yet.
-        queues.iter().for_each(IterableQueue::seal);
-        let ended: Vec<_> = lock(&self.0).sealed.extract_if(.., |letters| letters.queue.shared().has_ended()).collect();
+        queues.iter().for_each(|queue| queue.seal());
+        let ended: Vec<_> = lock(&self.0).sealed.extract_if(.., |letters| letters.shared.has_ended()).collect();
         // Outside the lock.
         drop(ended);
     }
@@ -125,13 +133,13 @@ impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
 
     fn is_read(&self) -> bool {
         let readers = lock(&self.0);
-        readers.current.as_ref().is_some_and(|letters| letters.queue.shared().has_open_consumer())
+        readers.current.as_ref().is_some_and(|letters| letters.shared.has_open_consumer())
     }
 
     fn take_unread(&self) -> Vec<DeadLetter<T>> {
         let readers = lock(&self.0);
         let all = readers.current.iter().chain(&readers.sealed);
-        all.flat_map(|letters| letters.queue.shared().take_unread()).collect()
+        all.flat_map(|letters| letters.shared.take_unread()).collect()
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -143,12 +151,23 @@ impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
             let mut readers = lock(&self.0);
             readers.over = true;
             let Some(mut letters) = readers.current.take() else { return };
-            let parts = (letters.producer.take(), letters.queue.clone());
+            let parts = (letters.producer.take(), Arc::clone(&letters.shared));
             readers.sealed.push(letters);
             parts
         };
         drop(producer);
         queue.seal();
+    }
+
+    fn let_go(&self) {
+        let parts: Vec<_> = {
+            let mut readers = lock(&self.0);
+            let Readers { current, sealed, .. } = &mut *readers;
+            let here = current.iter_mut().chain(sealed).filter(|letters| letters.claim.is_some());
+            here.map(|letters| (letters.queue.take(), letters.claim.take())).collect()
+        };
+        // Outside the lock: without readers, this drops letters.
+        drop(parts);
     }
 }
 

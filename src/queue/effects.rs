@@ -17,6 +17,8 @@ pub(crate) struct Effects<T> {
     /// Dead letters that are dropped unread.
     pub(crate) letters: Vec<Box<T>>,
     pub(crate) close: Option<Arc<dyn DeadLetterQueue<T>>>,
+    /// Where readers get dead letters from, if no further reader can be opened.
+    pub(crate) let_go: Option<Arc<dyn DeadLetterQueue<T>>>,
     /// The thread that waits for delayed items to be due. None are left, so it can end.
     pub(crate) keeper: Option<Thread>,
     /// The queue, if the discarded items were lost before it ended.
@@ -37,6 +39,7 @@ impl<T> Effects<T> {
             discard,
             letters,
             close: None,
+            let_go: None,
             keeper: None,
             lost_from: None,
             letters_from: None,
@@ -68,6 +71,9 @@ impl<T> Effects<T> {
         self.letters.into_iter().for_each(drop_quietly);
         if let Some(keeper) = self.keeper {
             keeper.unpark();
+        }
+        if let Some(dead_letters) = self.let_go {
+            dead_letters.let_go();
         }
         if let Some(dead_letters) = self.close {
             dead_letters.close();

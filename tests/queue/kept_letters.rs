@@ -441,3 +441,34 @@ fn d3_no_letter_is_lost_or_read_twice_as_readers_come_and_go() {
         assert_eq!(queue.snapshot().totals.letters_dropped, 0);
     });
 }
+
+#[test]
+fn d3_letters_to_which_a_reader_gave_the_same_id_are_all_kept() {
+    let (queue, producer, mut consumer) = open(backend::builder());
+    let mut reader = queue.dead_letters().unwrap();
+    reject(&producer, &mut consumer, 0..3);
+    for _ in 0..3 {
+        let mut letter = reader.try_lease().unwrap();
+        letter.id = 1;
+        drop(letter);
+        let copy = reader.try_lease().unwrap();
+        assert!(copy.put_child((*copy).clone()).is_ok());
+        copy.ack();
+    }
+    drop(reader);
+    let ids = ids(&queue);
+    assert_eq!(ids.len(), 3);
+    assert_eq!(queue.blocking_retry_dead_letters(..), Ok(3));
+}
+
+#[test]
+fn d3_what_a_reader_leaves_after_the_last_handle_is_gone_is_dropped_at_once() {
+    let (queue, producer, mut consumer) = open(backend::builder());
+    let reader = queue.dead_letters().unwrap();
+    let drops = Drops::default();
+    reject(&producer, &mut consumer, [drops.clone()]);
+    drop(queue);
+    assert_eq!(drops.0.load(SeqCst), 0);
+    drop(reader);
+    assert_eq!(drops.0.load(SeqCst), 1);
+}

@@ -148,4 +148,7 @@ pub(crate) trait DeadLetterQueue<T>: Send + Sync {
 
     /// Accepts no further letters, as the main queue has ended.
     fn close(&self);
+
+    /// Drops what readers leave from now on, as the last handle is gone that could open another one.
+    fn let_go(&self);
 }

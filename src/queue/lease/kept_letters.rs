@@ -50,7 +50,11 @@ impl<T> KeptLetters<T> {
         self.letters.is_empty()
     }
 
-    pub(crate) fn keep(&mut self, letter: KeptLetter<T>) {
+    /// Keeps a letter. It gets a new id if another one has its id: a reader may have changed it, or put a copy through a lease.
+    pub(crate) fn keep(&mut self, mut letter: KeptLetter<T>) {
+        while self.letters.contains_key(&letter.about.id) {
+            Arc::make_mut(&mut letter.about).id = self.next_id();
+        }
         self.letters.insert(letter.about.id, letter);
     }
 

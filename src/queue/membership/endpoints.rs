@@ -28,6 +28,7 @@ impl<T> Shared<T> {
             control.registry.openers -= 1;
             if control.registry.openers == 0 {
                 effects.letters = control.let_letters_go();
+                effects.let_go.clone_from(&control.letter_readers);
                 effects.letters_from = Some((self.name.clone(), self.id));
             }
             // Other processes may still open endpoints of a remote queue.

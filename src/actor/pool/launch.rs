@@ -70,7 +70,7 @@ impl<T> WorkerPoolBuilder<T> {
             });
         });
         let (result_sender, result) = watch::channel(None);
-        let mut supervisor = Supervisor::new(settings, workers, spawn, claim, result_sender);
+        let mut supervisor = Supervisor::new(settings, workers, handout.size(), spawn, claim, result_sender);
         let (roster, events) = supervisor.handles();
         let supervisor_arbiter = Arbiter::try_new().map_err(PoolError::Arbiter)?;
         if let Err(error) = supervisor.start_all(workers.min) {

@@ -36,6 +36,8 @@ pub(super) struct Look {
 pub(super) struct Scaler {
     times: ScaleTimes,
     count: WorkerCount,
+    /// How many items a worker is handed at a time, at most.
+    batch: usize,
     /// At all looks since then, items waited and all workers were busy. With the report that said so.
     short: Option<(Instant, Option<u64>)>,
     /// At all looks since then, at least this many workers were spare.
@@ -43,8 +45,8 @@ pub(super) struct Scaler {
 }
 
 impl Scaler {
-    pub(super) fn new(count: WorkerCount, times: ScaleTimes) -> Self {
-        Self { times, count, short: None, spare: None }
+    pub(super) fn new(count: WorkerCount, batch: usize, times: ScaleTimes) -> Self {
+        Self { times, count, batch, short: None, spare: None }
     }
 
     /// Scales within these bounds from now on. Returns the number of workers within them that is nearest to this one.
@@ -75,8 +77,8 @@ impl Scaler {
     /// Returns how many workers the pool is to have, now that the supervisor has looked.
     pub(super) fn decide(&mut self, look: Look) -> usize {
         let workers = if self.is_short(look) {
-            // Twice as many, but no more new ones than items wait for.
-            look.workers.saturating_add(look.workers.min(look.ready.items)).min(self.count.max)
+            // Twice as many, but no more new ones than there is work for.
+            look.workers.saturating_add(look.workers.min(self.workers_for(look.ready))).min(self.count.max)
         } else {
             look.workers.saturating_sub(self.spare(look)).max(self.count.min)
         };
@@ -84,6 +86,11 @@ impl Scaler {
             self.forget();
         }
         workers
+    }
+
+    /// Returns how many workers the items that wait keep busy at a time.
+    fn workers_for(&self, ready: Ready) -> usize {
+        ready.items.div_ceil(self.batch)
     }
 
     /// Returns whether items have waited, and all workers have been busy, for long enough.
@@ -102,7 +109,7 @@ impl Scaler {
     /// Returns how many workers were not needed for long enough.
     fn spare(&mut self, look: Look) -> usize {
         // Free workers are about to take the items that wait.
-        let free = look.free.saturating_sub(look.ready.items);
+        let free = look.free.saturating_sub(self.workers_for(look.ready));
         if free == 0 || look.workers <= self.count.min {
             self.spare = None;
             return 0;
@@ -129,7 +136,7 @@ mod tests {
     impl Scene {
         fn new(workers: usize) -> Self {
             let times = ScaleTimes { grow_after: 100 * MS, shrink_after: 1000 * MS };
-            Self { scaler: Scaler::new((2..=16).into(), times), now: Instant::now(), workers }
+            Self { scaler: Scaler::new((2..=16).into(), 1, times), now: Instant::now(), workers }
         }
 
         /// Looks after this time: so many workers are free and so many items wait, as of this report.
@@ -161,6 +168,16 @@ mod tests {
         assert_eq!([0, 100].map(|ms| scene.short(ms * MS, 50)), [5, 10]);
         assert_eq!([0, 100].map(|ms| scene.short(ms * MS, 50)), [10, 16]);
         assert_eq!([0, 100].map(|ms| scene.short(ms * MS, 50)), [16, 16]);
+    }
+
+    #[test]
+    fn a_batch_of_items_keeps_one_worker_busy() {
+        let mut scene = Scene::new(2);
+        scene.scaler.batch = 100;
+        assert_eq!([0, 100].map(|ms| scene.short(ms * MS, 100)), [2, 3]);
+        assert_eq!([0, 100].map(|ms| scene.short(ms * MS, 101)), [3, 5]);
+        assert_eq!([0, 999].map(|ms| scene.look(ms * MS, 4, 300, None)), [5, 5]);
+        assert_eq!(scene.look(MS, 4, 300, None), 4);
     }
 
     #[test]

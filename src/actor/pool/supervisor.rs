@@ -81,6 +81,7 @@ impl<T: Send + 'static> Supervisor<T> {
     pub(super) fn new(
         mut settings: PoolSettings,
         count: WorkerCount,
+        batch: usize,
         spawn: SpawnWorker<T>,
         claim: PoolClaim<T>,
         result: watch::Sender<Option<PoolResult>>,
@@ -89,7 +90,7 @@ impl<T: Send + 'static> Supervisor<T> {
         Self {
             queue: Arc::clone(claim.shared()),
             arbiters: Arbiters::new(settings.name.clone(), std::mem::take(&mut settings.arbiters)),
-            scaler: Scaler::new(count, settings.scale_times),
+            scaler: Scaler::new(count, batch, settings.scale_times),
             settings,
             spawn,
             claim: Some(claim),

@@ -177,7 +177,7 @@ impl<T> Shared<T> {
     }
 
     /// Brings back the items that are due by then.
-    fn release(&self, now: Ticks) {
+    pub(crate) fn release(&self, now: Ticks) {
         let (wakers, action) = {
             let mut control = self.control();
             let mut wakers = Vec::new();

@@ -71,7 +71,8 @@ impl<T> Shared<T> {
 
     /// Sees to it that a parked consumer is woken when a delayed item is due. Returns `false` if one is due already.
     fn may_sleep(&self, place: &mut Place, cx: &Context<'_>) -> bool {
-        let Some(ticket) = place.ticket.number().filter(|_| self.flags.any(DELAYED)) else { return true };
+        let may_lead = place.may_lead || self.flags.any(DELAYED);
+        let Some(ticket) = place.ticket.number().filter(|_| may_lead) else { return true };
         place.may_lead = true;
         self.alarm.lead(ticket, cx.waker().clone())
     }

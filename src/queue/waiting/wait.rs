@@ -226,7 +226,9 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::task::{Context, Poll, Wake, Waker};
+    use std::time::Duration;
 
+    use crate::queue::report::clock::Ticks;
     use crate::queue::waiting::lines::Place;
     use crate::queue::{IterableQueue, Take, Taken};
 
@@ -267,5 +269,30 @@ mod tests {
 
         assert_eq!(took, Poll::Ready(Ok(Some("older"))));
         assert_eq!(woken.0.load(SeqCst), 1, "an item is there, and the getter that waits for it sleeps");
+    }
+
+    /// As after a thread that could not be started, all items come back at once while a consumer leads.
+    #[test]
+    fn d6_a_leader_that_is_polled_while_nothing_is_delayed_is_woken_by_its_last_waker() {
+        let queue = IterableQueue::unbounded();
+        let [mut giver, mut leader, mut third] = [(); 3].map(|()| queue.consumer().unwrap());
+        (0..2).for_each(|n| queue.producer().unwrap().try_put(n).unwrap());
+        let hours = Duration::from_secs(7200);
+        let items = [giver.try_lease().unwrap(), giver.try_lease().unwrap()];
+        let (early, late) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let [first, second] = [&early, &late].map(|count| Waker::from(Arc::clone(count)));
+        let mut lease = Box::pin(leader.lease());
+        let [one, other] = items;
+        one.retry_after(hours, "busy");
+        assert!(lease.as_mut().poll(&mut Context::from_waker(&first)).is_pending());
+        let shared = queue.shared();
+        shared.release(Ticks::MAX);
+        third.try_lease().unwrap().ack();
+        assert!(lease.as_mut().poll(&mut Context::from_waker(&second)).is_pending());
+        let before = late.0.load(SeqCst);
+        other.retry_after(hours, "busy");
+        assert!(shared.alarm.ring_if_due(Ticks::MAX).is_some());
+        assert_eq!(late.0.load(SeqCst), before + 1);
+        assert!(matches!(lease.as_mut().poll(&mut Context::from_waker(&second)), Poll::Ready(Some(_))));
     }
 }

@@ -1,8 +1,9 @@
-//! How endpoints open and close.
+//! How endpoints open and close, and how a consumer says that its batch lingers.
 
 use std::sync::Arc;
 
 use super::consumer_row::ConsumerRow;
+use super::lingering::Linger;
 use super::producer_row::{ProducerEndpoint, ProducerRow};
 use super::registry::HandleKey;
 use crate::error::{OpenError, Refusal};
@@ -160,5 +161,25 @@ impl<T> Shared<T> {
 
     pub(crate) fn has_open_consumer(&self) -> bool {
         !self.control().registry.no_consumer_open()
+    }
+
+    /// Notes that a batch with this many leases waits for more. Returns whether no more can come. A later change that
+    /// stops it wakes all consumers that stand in the line, so it stands there already.
+    ///
+    /// Over Redis only the server could know that.
+    pub(crate) fn linger(&self, linger: &mut Linger, leases: usize) -> bool {
+        if !self.store.ends_here() {
+            return false;
+        }
+        // The change is followed by a look at whether these leases were the last.
+        self.change(|control, _| control.lingering.begin(linger, leases as u64));
+        self.control().lingering.is_stopped(linger)
+    }
+
+    /// Notes that a batch does not wait any more. Its leases may be settled only after this.
+    pub(crate) fn stop_lingering(&self, linger: &mut Linger) {
+        if linger.is_told() {
+            self.control().lingering.end(linger);
+        }
     }
 }

@@ -3,8 +3,6 @@
 //! The leases of such a batch are not settled before it stops to wait. So once they alone hold off the end of the queue, no
 //! further item can come, and all that linger stop at once. `ending.rs` decides that.
 
-use crate::queue::shared::Shared;
-
 /// All batches that linger.
 #[derive(Debug, Default)]
 pub(crate) struct Lingering {
@@ -16,6 +14,12 @@ pub(crate) struct Lingering {
 /// What one batch has told of itself.
 #[derive(Debug, Default)]
 pub(crate) struct Linger(Option<Told>);
+
+impl Linger {
+    pub(super) fn is_told(&self) -> bool {
+        self.0.is_some()
+    }
+}
 
 #[derive(Debug)]
 struct Told {
@@ -35,11 +39,11 @@ impl Lingering {
         self.stops += 1;
     }
 
-    fn is_stopped(&self, linger: &Linger) -> bool {
+    pub(super) fn is_stopped(&self, linger: &Linger) -> bool {
         linger.0.as_ref().is_some_and(|told| told.stops != self.stops)
     }
 
-    fn begin(&mut self, linger: &mut Linger, leases: u64) {
+    pub(super) fn begin(&mut self, linger: &mut Linger, leases: u64) {
         if !self.is_stopped(linger) {
             self.end(linger);
             self.leases += leases;
@@ -47,33 +51,11 @@ impl Lingering {
         }
     }
 
-    fn end(&mut self, linger: &mut Linger) {
+    pub(super) fn end(&mut self, linger: &mut Linger) {
         if let Some(told) = linger.0.take()
             && told.stops == self.stops
         {
             self.leases -= told.leases;
-        }
-    }
-}
-
-impl<T> Shared<T> {
-    /// Notes that a batch with this many leases waits for more. Returns whether no more can come. A later change that
-    /// stops it wakes all consumers that stand in the line, so it stands there already.
-    ///
-    /// Over Redis only the server could know that.
-    pub(crate) fn linger(&self, linger: &mut Linger, leases: usize) -> bool {
-        if !self.store.ends_here() {
-            return false;
-        }
-        // The change is followed by a look at whether these leases were the last.
-        self.change(|control, _| control.lingering.begin(linger, leases as u64));
-        self.control().lingering.is_stopped(linger)
-    }
-
-    /// Notes that a batch does not wait any more. Its leases may be settled only after this.
-    pub(crate) fn stop_lingering(&self, linger: &mut Linger) {
-        if linger.0.is_some() {
-            self.control().lingering.end(linger);
         }
     }
 }

@@ -225,7 +225,7 @@ impl<T> WorkerPoolBuilder<T> {
     /// limit.
     ///
     /// The worker lives on, and its other items go on. The items that the future held and had not settled fail as by
-    /// [`Item::fail`]; one that was moved elsewhere, say into another task, is not the future's any more and stays leased.
+    /// [`Item::fail`](crate::Item::fail); one that was moved elsewhere, say into another task, is not the future's any more and stays leased.
     /// [`WorkerTotals::timed_out`](crate::report::WorkerTotals::timed_out) counts these futures. A warning in the log names the
     /// worker, at its 1st, 2nd, 4th, 8th such future and so on.
     ///

@@ -97,10 +97,10 @@ impl<T: Send + 'static> Crew<T> {
         }
     }
 
-    /// Returns `None` if the queue has ended before a state could be made.
+    /// Returns `None` if the queue has ended: then no state is needed, and making one may take long.
     fn make_state<S>(&self, index: usize, slot: &Slot<T>, init: impl Fn(usize) -> S) -> Option<Option<S>> {
         let mut failures = 0;
-        loop {
+        while !self.queue.has_ended() {
             let mut state = None;
             let made = slot.poll_caught(&mut Some(()), |()| {
                 state = Some(init(index));
@@ -111,10 +111,11 @@ impl<T: Send + 'static> Crew<T> {
             let delay = Backoff::OF_RESTARTS.delay(failures);
             self.count_panic(index, panic, "its state is made again after a pause");
             let mut end = LineWait::new(&self.queue, Line::Watchers, Shared::ended);
-            if self.queue.has_ended() || block(&mut end, Limit::For(delay), "").is_some() {
-                return None;
+            if block(&mut end, Limit::For(delay), "").is_some() {
+                break;
             }
         }
+        None
     }
 
     fn count_panic(&self, index: usize, panic: String, then: &str) {

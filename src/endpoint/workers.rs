@@ -10,7 +10,7 @@ use super::crew::{Crew, Running};
 use super::open::PoolClaim;
 use crate::error::PoolError;
 use crate::lock::lock;
-use crate::queue::{IntoVerdict, Item, IterableQueue, PoolReport, WorkerReport, drop_quietly};
+use crate::queue::{IntoVerdict, Item, IterableQueue, PoolReport, WorkerReport, quietly};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{self, Mutex};
 
@@ -33,17 +33,17 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// a [`Verdict`](crate::Verdict) says all else. A panic costs the item an attempt, the dead letter has its message, and
     /// the thread goes on with the next item. The log warns of a worker's first, second, fourth, eighth … panic.
     ///
-    /// The threads end when the queue has, however it ended; the function is dropped with the last of them. So it may hold
-    /// the producer of a second queue, and that queue ends after this one. In snapshots and blockers the workers are
-    /// `worker-0`, `worker-1` and so on, and the threads have these names, too: `worker-0 of mails`.
+    /// The threads end when the queue has, however it ended; the last of them drops the function. So it may hold the
+    /// producer of a second queue, and that queue ends after this one. In snapshots and blockers the workers are `worker-0`,
+    /// `worker-1` and so on, and the threads have these names, too: `worker-0 of mails`.
     ///
     /// To put into the same queue, the function uses [`put_child`](Item::put_child): with a producer, all threads may come
     /// to wait for room that only they could make.
     ///
     /// There is no restart limit, as a thread is never restarted: an item panics at most as often as it has attempts. A
     /// function that wants to give up calls [`abort`](IterableQueue::abort), on what a [`WeakQueue`](crate::WeakQueue)
-    /// upgrades to. [`WorkerPool`](crate::WorkerPool) has such limits, and workers that can be resized, paused and told to
-    /// leave. It needs actix.
+    /// upgrades to as long as there is another handle of the queue. [`WorkerPool`](crate::WorkerPool) has such limits, and
+    /// workers that can be resized, paused and told to leave. It needs actix.
     ///
     /// # Errors
     ///
@@ -86,9 +86,9 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// connection, a buffer.
     ///
     /// `init` is called with the worker's index, on the worker's thread. After a panic of the function what it made is
-    /// dropped, and `init` is called again. If `init` panics, no item has failed: the panic is counted, and `init` is called
-    /// again after a pause, from 10 ms up to 10 s as it goes on panicking. What it made is dropped on the worker's thread
-    /// before [`join`](WorkerThreads::join) returns.
+    /// dropped, and `init` is called again, unless the queue has ended. If `init` panics, no item has failed: the panic is
+    /// counted, and `init` is called again after a pause, from 10 ms up to 10 s as it goes on panicking. What it made is
+    /// dropped on the worker's thread before [`join`](WorkerThreads::join) returns.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl<T: Send + 'static> IterableQueue<T> {
                 if let Some(consumer) = consumer {
                     crew.work(index, consumer, &functions.0, &functions.1);
                 }
-                drop_quietly(functions);
+                quietly("the drop of a worker's functions", || drop(functions));
             });
             match spawned {
                 Ok(handle) => handles.push(handle),
@@ -158,6 +158,8 @@ impl<T: Send + 'static> IterableQueue<T> {
                 }
             }
         }
+        // A thread is to drop it last: here a panic of its drop would cost the caller the handle.
+        drop(functions);
         not_yet.extend((0..threads).map(|index| Some(crew.open(index, &claim))));
         drop(not_yet);
         Ok(WorkerThreads { crew, threads: handles })

@@ -36,6 +36,7 @@ mod snapshot;
 mod stores;
 mod stress;
 mod testing;
+mod thread_states;
 mod thread_workers;
 mod threads;
 mod turns;

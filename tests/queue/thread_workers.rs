@@ -17,21 +17,21 @@ use support::log::{keep, said};
 use support::{Task, assert_conserved, panic_of, until, within_watchdog};
 
 /// A queue with 0..n in it, each with this number of attempts; and its dead letters.
-fn filled(n: u32, max_attempts: u32) -> (IterableQueue<u32>, Consumer<DeadLetter<u32>>) {
+pub(crate) fn filled(n: u32, max_attempts: u32) -> (IterableQueue<u32>, Consumer<DeadLetter<u32>>) {
     let queue = backend::build(IterableQueue::builder().max_attempts(max_attempts));
     let letters = queue.dead_letters().unwrap();
     queue.producer().unwrap().blocking_put_all(0..n).unwrap();
     (queue, letters)
 }
 
-fn sorted(letters: Consumer<DeadLetter<u32>>) -> Vec<DeadLetter<u32>> {
+pub(crate) fn sorted(letters: Consumer<DeadLetter<u32>>) -> Vec<DeadLetter<u32>> {
     let mut letters: Vec<_> = letters.into_iter().collect();
     letters.sort_by_key(|letter| letter.item);
     letters
 }
 
 /// A function that blocks until the sender is dropped, and how often it was called.
-fn gate() -> (mpsc::Sender<()>, Arc<AtomicUsize>, impl Fn() + Send + Sync + 'static) {
+pub(crate) fn gate() -> (mpsc::Sender<()>, Arc<AtomicUsize>, impl Fn() + Send + Sync + 'static) {
     let (open, closed) = mpsc::channel();
     let (closed, calls) = (Mutex::new(closed), Arc::new(AtomicUsize::new(0)));
     let wait = {
@@ -132,66 +132,6 @@ fn a6_what_panics_beside_a_function_does_not_end_its_thread() {
     });
 }
 
-/// What `init` makes belongs to one thread, and a panic of the function costs it, too.
-#[test]
-fn a6_each_thread_makes_a_state_and_makes_it_again_after_a_panic() {
-    struct State(usize, thread::ThreadId, u32, Arc<Mutex<Vec<(usize, u32)>>>);
-    impl Drop for State {
-        fn drop(&mut self) {
-            assert_eq!(self.1, thread::current().id());
-            self.3.lock().unwrap().push((self.0, self.2));
-            panic!("so does the drop of a state");
-        }
-    }
-    within_watchdog(|| {
-        let (queue, letters) = filled(10, 1);
-        let dropped = Arc::new(Mutex::new(Vec::new()));
-        let states = Arc::clone(&dropped);
-        let workers = queue.spawn_workers_with(
-            1,
-            move |index| State(index, thread::current().id(), 0, Arc::clone(&states)),
-            |state, item: &Item<u32>| {
-                state.2 += 1;
-                assert_ne!(**item, 3, "the function panics");
-            },
-        );
-        queue.seal();
-        let report = workers.unwrap().join();
-        assert_eq!((report.totals.acked, report.totals.failed, report.totals.deaths), (9, 1, 1));
-        assert_eq!(sorted(letters)[0].panic.as_deref().map(|text| text.contains("the function panics")), Some(true));
-        assert_eq!(*dropped.lock().unwrap(), [(0, 4), (0, 6)]);
-        assert_conserved(&queue);
-    });
-}
-
-#[test]
-fn a6_where_a_state_cannot_be_made_no_item_fails_and_it_is_tried_again() {
-    within_watchdog(|| {
-        let (queue, _letters) = filled(5, 1);
-        let calls = AtomicUsize::new(0);
-        let init = move |_| assert!(calls.fetch_add(1, SeqCst) >= 3, "no database");
-        let workers = queue.spawn_workers_with(1, init, |(), _: &Item<u32>| ()).unwrap();
-        queue.seal();
-        let report = workers.join();
-        assert_eq!((report.totals.acked, report.totals.failed, report.totals.deaths), (5, 0, 3));
-        assert_eq!(report.workers[0].last_death, Some(Death::Panicked("no database".to_owned())));
-    });
-}
-
-/// It waits for its next try, which an end makes needless.
-#[test]
-fn d8_an_end_does_not_wait_for_a_state_that_cannot_be_made() {
-    within_watchdog(|| {
-        let (queue, _letters) = filled(5, 1);
-        let init = |_| -> () { panic!("no database") };
-        let workers = queue.spawn_workers_with(2, init, |(), _: &Item<u32>| ()).unwrap();
-        until(|| workers.workers().iter().all(|worker| worker.totals.deaths > 0));
-        assert_eq!(queue.abort().len(), if backend::is_redis() { 0 } else { 5 });
-        let report = workers.join();
-        assert_eq!((report.drained.outcome, report.totals.acked), (Outcome::Aborted, 0));
-    });
-}
-
 #[test]
 fn a6_the_log_warns_of_panics_now_and_then_and_of_no_forgotten_ack() {
     within_watchdog(|| {
@@ -230,6 +170,32 @@ fn c5_join_waits_for_the_last_work_and_the_function_is_dropped_by_then() {
         assert_eq!((done.load(SeqCst), Arc::strong_count(&done)), (20, 1));
         // The producer that the function held is closed, so the second queue ends after the first.
         assert_eq!(sums.join().drained.totals.acked, 20);
+    });
+}
+
+/// Its drop is user code, which the caller of `spawn_workers` and of `join` does not hear from.
+#[test]
+fn c5_a_thread_drops_the_function_and_a_panic_of_its_drop_goes_nowhere() {
+    struct Dropped(mpsc::Sender<Option<String>>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            let _ = self.0.send(thread::current().name().map(str::to_owned));
+            panic!("so does the drop of a function");
+        }
+    }
+    within_watchdog(|| {
+        let queue = backend::named("loud", IterableQueue::builder());
+        queue.producer().unwrap().blocking_put_all(0..4).unwrap();
+        let (tell, dropped_on) = mpsc::channel();
+        let function = Dropped(tell);
+        let workers = queue.spawn_workers(2, move |_: &Item<u32>| {
+            let _ = &function;
+        });
+        queue.seal();
+        let report = workers.unwrap().join();
+        assert_eq!((report.totals.acked, report.totals.deaths), (4, 0));
+        let names: Vec<_> = dropped_on.into_iter().map(Option::unwrap).collect();
+        assert!(names.len() == 1 && names[0].ends_with(" of loud"), "{names:?}");
     });
 }
 

@@ -20,6 +20,7 @@ pub struct WorkerTotals {
     pub failed: u64,
     /// Handlers' futures that were dropped, as they took longer than the pool's
     /// [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout). What they had not settled is among the failed.
+    /// 0 on [threads](crate::WorkerThreads): a function that runs there cannot be interrupted.
     pub timed_out: u64,
     /// How often the worker died; on [threads](crate::WorkerThreads), how often its functions panicked.
     pub deaths: u64,

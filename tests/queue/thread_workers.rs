@@ -187,11 +187,12 @@ fn c5_a_thread_drops_the_function_and_a_panic_of_its_drop_goes_nowhere() {
         let queue = backend::named("loud", IterableQueue::builder());
         queue.producer().unwrap().blocking_put_all(0..4).unwrap();
         let (tell, dropped_on) = mpsc::channel();
-        let function = Dropped(tell);
+        let (function, eye) = (Dropped(tell), queue.downgrade());
+        // The queue may end before `spawn_workers` returns.
         let workers = queue.spawn_workers(2, move |_: &Item<u32>| {
             let _ = &function;
+            eye.upgrade().unwrap().seal();
         });
-        queue.seal();
         let report = workers.unwrap().join();
         assert_eq!((report.totals.acked, report.totals.deaths), (4, 0));
         let names: Vec<_> = dropped_on.into_iter().map(Option::unwrap).collect();

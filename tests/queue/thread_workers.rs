@@ -196,7 +196,7 @@ fn c5_a_thread_drops_the_function_and_a_panic_of_its_drop_goes_nowhere() {
         let report = workers.unwrap().join();
         assert_eq!((report.totals.acked, report.totals.deaths), (4, 0));
         let names: Vec<_> = dropped_on.into_iter().map(Option::unwrap).collect();
-        assert!(names.len() == 1 && names[0].ends_with(" of loud"), "{names:?}");
+        assert!(names.len() == 1 && names[0].contains(" of loud"), "{names:?}");
     });
 }
 

@@ -159,7 +159,7 @@ impl<T> Builder<T> {
     }
 
     /// Sets how long a failed item waits before it comes back, precise to some milliseconds. Unless given it is
-    /// `Backoff::exponential` from 100 ms to 30 s, so five attempts bridge an outage of about a second.
+    /// `Backoff::exponential` from 100 ms to 30 s, so the pauses between five attempts are 0.75 to 1.5 s in all.
     ///
     /// An item has failed if its lease was dropped unsettled, or ended with `fail`, `requeue` or an `Err`. While it waits it
     /// counts as buffered, so the queue is not drained before it has come back and is settled. The capacity does not count

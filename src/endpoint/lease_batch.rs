@@ -129,7 +129,7 @@ struct Gathering<'a, T> {
 
 impl<'a, T> Gathering<'a, T> {
     fn begin(consumer: &'a mut Consumer<T>, max: usize) -> Self {
-        // Over Redis, so many items are fetched at once.
+        // Over Redis this limit is also the number of items that are fetched at once.
         let row = &consumer.slot().row;
         row.limit(row.in_flight().saturating_add(max as u64));
         Self { consumer }

@@ -139,7 +139,7 @@ mod tests {
             Self { scaler: Scaler::new((2..=16).into(), 1, times), now: Instant::now(), workers }
         }
 
-        /// Looks after this time: so many workers are free and so many items wait, as of this report.
+        /// Looks after this time. `free` workers hold nothing, and `items` wait, as of this report.
         fn look(&mut self, after: Duration, free: usize, items: usize, report: Option<u64>) -> usize {
             self.now += after;
             let ready = Ready { items, report };
@@ -148,12 +148,12 @@ mod tests {
             self.workers
         }
 
-        /// All are busy, and so many items wait.
+        /// Looks while all workers are busy and `items` wait.
         fn short(&mut self, after: Duration, items: usize) -> usize {
             self.look(after, 0, items, None)
         }
 
-        /// No item waits, and so many workers are free.
+        /// Looks while no item waits and `free` workers hold nothing.
         fn free(&mut self, after: Duration, free: usize) -> usize {
             self.look(after, free, 0, None)
         }

@@ -34,6 +34,8 @@ struct Letters<T> {
     producer: Option<Producer<DeadLetter<T>>>,
     /// Keeps it from being abandoned, in memory: what its readers leave is kept elsewhere.
     claim: Option<PoolClaim<DeadLetter<T>>>,
+    /// How many letters were taken back from it. It counts them as discarded.
+    taken_back: u64,
 }
 
 impl<T> Letters<T> {
@@ -45,7 +47,7 @@ impl<T> Letters<T> {
         let Ok(queue) = letters.build() else { unreachable!("the settings are valid") };
         let claim = PoolClaim::on(Arc::clone(queue.shared()))?;
         let producer = Some(queue.producer()?);
-        Ok(Self { shared: Arc::clone(queue.shared()), queue: Some(queue), producer, claim: Some(claim) })
+        Ok(Self { shared: Arc::clone(queue.shared()), queue: Some(queue), producer, claim: Some(claim), taken_back: 0 })
     }
 
     fn put(producer: &Producer<DeadLetter<T>>, letter: &mut Option<DeadLetter<T>>) {
@@ -65,7 +67,7 @@ impl<T> OpenDeadLetters<T> {
     #[cfg(feature = "redis")]
     pub(crate) fn elsewhere(queue: IterableQueue<DeadLetter<T>>) -> Self {
         let shared = Arc::clone(queue.shared());
-        Self::new(Some(Letters { shared, queue: Some(queue), producer: None, claim: None }))
+        Self::new(Some(Letters { shared, queue: Some(queue), producer: None, claim: None, taken_back: 0 }))
     }
 
     /// Returns a producer of the current letters, if they are read.
@@ -137,9 +139,20 @@ impl<T: Send + 'static> DeadLetterQueue<T> for OpenDeadLetters<T> {
     }
 
     fn take_unread(&self) -> Vec<DeadLetter<T>> {
+        let mut readers = lock(&self.0);
+        let Readers { current, sealed, .. } = &mut *readers;
+        let all = current.iter_mut().chain(sealed).flat_map(|letters| {
+            let unread = letters.shared.take_unread();
+            letters.taken_back += unread.len() as u64;
+            unread
+        });
+        all.collect()
+    }
+
+    fn dropped(&self) -> u64 {
         let readers = lock(&self.0);
         let all = readers.current.iter().chain(&readers.sealed);
-        all.flat_map(|letters| letters.shared.take_unread()).collect()
+        all.map(|letters| letters.shared.control().totals().discarded - letters.taken_back).sum()
     }
 
     fn as_any(&self) -> &dyn Any {

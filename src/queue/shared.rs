@@ -144,6 +144,7 @@ impl<T> Shared<T> {
 impl<T> Control<T> {
     pub(crate) fn totals(&self) -> Totals {
         let sums = self.registry.sums();
+        let left_by_readers = self.letter_readers.as_ref().map_or(0, |readers| readers.dropped());
         Totals {
             accepted: sums.accepted + self.counts.retried,
             acked: sums.acked,
@@ -152,7 +153,7 @@ impl<T> Control<T> {
             discarded: self.counts.discarded,
             redelivered: self.counts.redelivered,
             retried: self.counts.retried,
-            letters_dropped: self.counts.letters_dropped,
+            letters_dropped: self.counts.letters_dropped + left_by_readers,
             lost_producers: 0,
         }
     }

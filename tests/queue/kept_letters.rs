@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use ::log::Level;
 use actix_iterable_queue::error::{Refusal, TryGetError};
 use actix_iterable_queue::{Builder, Consumer, DeadLetter, IterableQueue, Outcome, Producer, State};
+use futures::FutureExt;
 use support::{assert_conserved, backend, log, within_watchdog};
 
 type Parts<T> = (IterableQueue<T>, Producer<T>, Consumer<T>);
@@ -465,10 +466,14 @@ fn d3_letters_to_which_a_reader_gave_the_same_id_are_all_kept() {
 fn d3_what_a_reader_leaves_after_the_last_handle_is_gone_is_dropped_at_once() {
     let (queue, producer, mut consumer) = open(backend::builder());
     let reader = queue.dead_letters().unwrap();
+    let drained = queue.drained();
     let drops = Drops::default();
     reject(&producer, &mut consumer, [drops.clone()]);
     drop(queue);
     assert_eq!(drops.0.load(SeqCst), 0);
     drop(reader);
     assert_eq!(drops.0.load(SeqCst), 1);
+    drop((producer, consumer));
+    let totals = drained.now_or_never().unwrap().totals;
+    assert_eq!((totals.dead_lettered, totals.letters_dropped), (1, 1));
 }

@@ -382,7 +382,7 @@ impl Model {
         }
     }
 
-    /// Without a handle no call can ask for the letters that are kept. Those that a reader has left go with the next.
+    /// Without a handle no call can ask for the letters that are kept, or that a reader leaves.
     pub(super) fn let_letters_go(&mut self) {
         if self.no_handle {
             self.totals.letters_dropped += self.kept_letters.len() as u64;

@@ -290,6 +290,7 @@ impl World {
                 let mut unread = self.model.letters.take().unwrap_or_default();
                 unread.append(&mut self.model.kept_letters);
                 self.model.kept_letters = unread;
+                self.model.let_letters_go();
             }
             Operation::CloneQueue => self.queues.push(self.queues.first()?.clone()),
             Operation::DropQueue => {
@@ -299,7 +300,8 @@ impl World {
                 }
                 self.queues.pop()?;
                 self.note("drop(queue)".to_owned());
-                self.model.no_handle = self.queues.is_empty();
+                // A shutdown that waits has a handle, too.
+                self.model.no_handle = self.queues.is_empty() && self.report.is_none();
                 self.model.sealed |= self.model.no_handle;
                 self.model.let_letters_go();
             }

@@ -143,6 +143,10 @@ pub(crate) trait DeadLetterQueue<T>: Send + Sync {
     /// Takes the letters that readers have left, who are gone. It may be called with the main queue's mutex held.
     fn take_unread(&self) -> Vec<DeadLetter<T>>;
 
+    /// Counts the letters that were dropped as nobody could read them any more. It may be called with the main queue's mutex
+    /// held.
+    fn dropped(&self) -> u64;
+
     /// Returns itself, for the caller that knows the type and opens a reader.
     fn as_any(&self) -> &dyn Any;
 

@@ -1,11 +1,11 @@
-//! Polls a queue for a consumer actor: within its limit of items in flight (A2), and by its pool's orders.
+//! Polls a queue in a consumer actor's context: within its limit of items in flight (A2), and by its pool's orders.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::handout::{Handout, OneByOne};
 use crate::endpoint::Consumer;
-use crate::queue::{ConsumerId, Drained, Line, Place};
+use crate::queue::{Drained, Line, Place};
 
 /// What comes next for a consumer actor.
 #[derive(Debug)]
@@ -46,10 +46,6 @@ impl<T, H: Handout<T>> ConsumerPoller<T, H> {
         Self { handout, begun: H::Begun::default(), consumer, full, end: Place::new(Line::Watchers) }
     }
 
-    pub(super) fn id(&self) -> ConsumerId {
-        self.consumer.id()
-    }
-
     pub(super) fn consumer(&self) -> &Consumer<T> {
         &self.consumer
     }
@@ -62,7 +58,7 @@ impl<T, H: Handout<T>> ConsumerPoller<T, H> {
         }
         // At its limit the consumer must not be in the line for items. It is not: a take brought it to
         // its limit, and a take leaves the line.
-        if !H::has_begun(&self.begun) && self.at_limit(cx) {
+        if !H::has_begun(&self.begun) && self.consumer.slot().row.is_full(self.full, cx.waker()) {
             return self.poll_end(cx);
         }
         match self.handout.poll_next(&mut self.begun, &mut self.consumer, cx) {
@@ -94,16 +90,6 @@ impl<T, H: Handout<T>> ConsumerPoller<T, H> {
             return Some(Poll::Ready(Next::End(ConsumerEnd::Left)));
         }
         Some(self.poll_end(cx))
-    }
-
-    fn at_limit(&self, cx: &Context<'_>) -> bool {
-        let row = &self.consumer.slot().row;
-        let at_limit = || row.in_flight() >= self.full;
-        // Register the waker, then look again: a settle in between is either seen or wakes this task.
-        at_limit() && {
-            row.watch(cx.waker());
-            at_limit()
-        }
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<H::Handed>> {

@@ -92,8 +92,8 @@ impl<T: Send + 'static> QueueActor<T> {
     pub fn new(queue: IterableQueue<T>) -> Self {
         Self {
             shared: Arc::clone(queue.shared()),
+            push: PushConsumers::of(queue.shared()),
             queue: Some(queue),
-            push: PushConsumers::new(),
             puts: WaitingPuts::new(),
             watch: Watch::every(Duration::from_secs(1)),
             serving: false,
@@ -177,11 +177,7 @@ impl<T: Send + 'static> ActorFuture<QueueActor<T>> for Serve {
             actor.push.remove_dead();
         }
         actor.puts.poll(cx);
-        if actor.shared.has_ended() {
-            actor.push.notify_end(&actor.shared);
-        } else if actor.push.poll(cx) {
-            cx.waker().wake_by_ref();
-        }
+        actor.push.poll(cx);
         if actor.is_idle() && actor.queue.is_none() {
             actor.serving = false;
             return Poll::Ready(());
@@ -340,7 +336,7 @@ impl<T: Send + 'static> Drop for QueueActor<T> {
             let items = count(left.len() as u64, "item");
             log::error!("{}: its actor is gone for good; {items} dropped", self.shared.label());
         }
-        self.push.notify_end(&self.shared);
+        self.push.notify_end();
         self.puts.refuse_all();
         left.into_iter().for_each(drop_quietly);
     }

@@ -133,7 +133,9 @@ fn d3_an_item_whose_drop_panics_is_acked_and_its_worker_dies_of_it() {
             let drained = work_off(way, &queue, &plan, 1).await;
             assert_all_ended(&drained);
             assert_each_once(0..ITEMS, [plan.acked_numbers()]);
-            assert_eq!((drained.totals.acked, drained.totals.redelivered), (u64::from(ITEMS), 0), "{way:?}");
+            // By push, the ack has sent the next item, which the mailbox gives back.
+            let redelivered = u64::from(matches!(way, Way::Push));
+            assert_eq!((drained.totals.acked, drained.totals.redelivered), (u64::from(ITEMS), redelivered), "{way:?}");
             assert!(read_all(&mut dead).is_empty());
             assert_eq!((plan.count(Moment::Made), plan.drained().len()), (2, 1), "{way:?}");
         });

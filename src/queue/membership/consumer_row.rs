@@ -186,6 +186,16 @@ impl ConsumerRow {
         self.claimed().saturating_sub(settled)
     }
 
+    /// Returns whether it holds this many items or more. Then later settles and orders wake the waker.
+    #[inline]
+    pub(crate) fn is_full(&self, items: u64, waker: &Waker) -> bool {
+        let is_full = || self.in_flight() >= items;
+        is_full() && {
+            self.watch(waker);
+            is_full()
+        }
+    }
+
     /// Sets how many items it may hold.
     pub(crate) fn limit(&self, limit: u64) {
         self.limit.store(limit, Relaxed);

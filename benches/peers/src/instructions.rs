@@ -8,7 +8,8 @@ use std::hint::black_box;
 use std::process::Command;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, System};
-use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, Producer};
+use actix_iterable_queue::message::RegisterConsumer;
+use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, Producer, QueueActor};
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 
@@ -29,6 +30,8 @@ pub(crate) enum Way {
     PutGetAwait,
     PutPullAck,
     PutPullTaken,
+    PutPushAck,
+    PutPushOneAck,
     CrossbeamChannel,
     ActixDoSend,
 }
@@ -42,6 +45,8 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Theme> {
         ("put().await, get().await", Way::PutGetAwait, "crossbeam-channel", Way::CrossbeamChannel),
         ("try_put, ctx.consume, ack", Way::PutPullAck, "actix do_send", Way::ActixDoSend),
         ("try_put, ctx.consume, into_inner", Way::PutPullTaken, "actix do_send", Way::ActixDoSend),
+        ("try_put (which sends it), ack", Way::PutPushAck, "actix do_send", Way::ActixDoSend),
+        ("try_put, ack (which sends the next)", Way::PutPushOneAck, "actix do_send", Way::ActixDoSend),
     ] {
         let contender = |name, way| Contender::new(name, move || Ok(vec![count(way, items)?]));
         let (ours, peers) = (vec![contender("", way)], vec![contender(peer, peers_way)]);
@@ -115,6 +120,18 @@ impl Way {
                 let pulls = !matches!(self, Way::ActixDoSend);
                 let worker = Worker { way: self, producer, consumer: pulls.then_some(consumer), batches, left: 0 };
                 system.block_on(async { worker.start() });
+                Ok(system.run()?)
+            }
+            Way::PutPushAck | Way::PutPushOneAck => {
+                let system = System::new();
+                system.block_on(async {
+                    let queue = IterableQueue::bounded(BATCH as usize);
+                    let worker = Worker { way: self, producer: queue.producer()?, consumer: None, batches, left: 0 };
+                    let limit = if matches!(self, Way::PutPushAck) { BATCH as usize } else { 1 };
+                    let registered = RegisterConsumer::new(worker.start()).max_in_flight(limit);
+                    QueueActor::new(queue).start().send(registered).await??;
+                    anyhow::Ok(())
+                })?;
                 Ok(system.run()?)
             }
         }

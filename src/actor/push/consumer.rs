@@ -48,6 +48,9 @@ impl<T: Send + 'static> PushConsumer<T> {
 
 impl<T: Send + 'static> Work for PushConsumer<T> {
     /// Hands out an item. An actor that dies before it has the item gives it back, uncounted.
+    ///
+    /// An actor that waited gets one. Its thread has to wake up for it, and hands out more when the actor settles this one;
+    /// meanwhile puts need not look for a consumer.
     fn step(&mut self, cx: &mut Context<'_>) -> Step {
         if !self.is_alive() {
             return Step::Over;
@@ -57,13 +60,17 @@ impl<T: Send + 'static> Work for PushConsumer<T> {
         if self.consumer.slot().row.is_full(self.max_in_flight, cx.waker()) {
             return Step::Waits;
         }
+        let waited = self.consumer.is_in_line();
         match self.consumer.poll_lease(cx) {
             Poll::Pending => Step::Waits,
             Poll::Ready(None) => Step::Over,
             Poll::Ready(Some(item)) => {
+                if waited {
+                    self.consumer.slot().row.watch(cx.waker());
+                }
                 // The limit of items in flight is the bound, not the mailbox's capacity.
                 self.items.do_send(item);
-                Step::Taken
+                if waited { Step::Enough } else { Step::Taken }
             }
         }
     }

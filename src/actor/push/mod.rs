@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use self::consumer::PushConsumer;
-use self::task::{Backlog, Polled, Task};
+use self::task::{Backlog, Task};
 use super::ITEMS_PER_POLL;
 use crate::endpoint::Consumer;
 use crate::message::RegisterConsumer;
@@ -71,24 +71,20 @@ impl<T: Send + 'static> PushConsumers<T> {
             return self.notify_end();
         }
         self.backlog.register(cx.waker());
-        let mut looks_again = Vec::new();
-        for _ in 0..ITEMS_PER_POLL {
-            let Some((task, polled)) = self.backlog.poll_first() else { break };
-            match polled {
-                Polled::Waits => {}
-                Polled::Again { moved: true } => self.backlog.push(task),
-                Polled::Again { moved: false } => looks_again.push(task),
-                Polled::Over => {
-                    if let Some(consumer) = task.take_work() {
-                        self.tasks.remove(&consumer.id());
-                        // Its actor is dead, or the queue has ended since the look above.
-                        self.shared.ended().into_iter().for_each(|drained| consumer.tell_end(drained));
-                    }
+        let (mut budget, mut moved) = (ITEMS_PER_POLL, true);
+        while std::mem::take(&mut moved) {
+            let round = self.backlog.len().min(budget);
+            budget -= round;
+            for polled in (0..round).map_while(|_| self.backlog.poll_next()) {
+                moved |= polled.moved;
+                if let Some(consumer) = polled.over {
+                    self.tasks.remove(&consumer.id());
+                    // Its actor is dead, or the queue has ended since the look above.
+                    self.shared.ended().into_iter().for_each(|drained| consumer.tell_end(drained));
                 }
             }
         }
-        looks_again.into_iter().for_each(|task| self.backlog.push(task));
-        if !self.backlog.is_empty() {
+        if self.backlog.len() > 0 {
             cx.waker().wake_by_ref();
         }
     }

@@ -1,13 +1,13 @@
 //! A task that is polled in place: by the thread that wakes it.
 //!
-//! So a thread that makes a step possible takes the step, and no other thread has to wake up for it. What a thread must not
-//! go on with, it leaves to the actor's [`Backlog`].
+//! So a thread that makes a step possible takes the step, and no other thread has to wake up for it. What a thread does not
+//! go on with, it leaves to the next thread that wakes the task, or to the actor's [`Backlog`] if that comes first.
 //!
 //! # No wake is lost
 //!
-//! The thread that raises `BUSY` has to see to a poll: it polls the task, lists it to be polled next, or leaves it to the
-//! actor. A wake that finds it raised raises `WOKEN`. `BUSY` is lowered in one step with the look that `WOKEN` is not raised.
-//! So after each wake there is a poll that begins later, and there is one at a time.
+//! Each wake polls the task, unless a thread is `POLLING` it: then it raises `WOKEN`. `POLLING` is lowered in one step with the
+//! look that `WOKEN` is not raised, or together with raising `DUE`; and a task that is due is in the backlog. So after each
+//! wake there is a poll that begins later, and there is one at a time.
 //!
 //! # No recursion
 //!
@@ -36,27 +36,30 @@ pub(crate) trait Work: Send + 'static {
 pub(crate) enum Step {
     /// It was taken. There may be another one.
     Taken,
+    /// It was taken. Another one is for the next thread that wakes the task, or for the actor.
+    Enough,
     /// There is none now. The waker is registered.
     Waits,
     /// There will be none.
     Over,
 }
 
-/// What became of a poll.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Polled {
-    /// The task waits to be woken.
-    Waits,
-    /// It is to be polled again, by the actor. Maybe it has `moved`.
-    Again { moved: bool },
-    /// The actor is to forget it.
-    Over,
+/// What became of a task that the actor has polled.
+pub(crate) struct Polled<W> {
+    /// It took a step.
+    pub(crate) moved: bool,
+    /// The work, if it is over.
+    pub(crate) over: Option<W>,
 }
 
-/// The task will be polled, or is.
-const BUSY: u8 = 1;
-/// It was woken since.
+/// A thread polls the task.
+const POLLING: u8 = 1;
+/// It was woken since that began.
 const WOKEN: u8 = 2;
+/// It is to be polled, by the next thread that wakes it or by the actor.
+const DUE: u8 = 4;
+/// It is in the backlog.
+const LISTED: u8 = 8;
 
 /// A thread that was to take one step takes at most this many.
 const STEPS_IN_PLACE: usize = 32;
@@ -68,7 +71,7 @@ pub(crate) struct Task<W> {
     backlog: Arc<Backlog<W>>,
 }
 
-/// The tasks that the actor is to poll.
+/// The tasks that the actor is to poll, if no other thread does so before.
 pub(crate) struct Backlog<W> {
     /// `None` once the actor is gone.
     tasks: Mutex<Option<VecDeque<Arc<Task<W>>>>>,
@@ -78,9 +81,9 @@ pub(crate) struct Backlog<W> {
 impl<W: Work> Task<W> {
     /// Creates a task, and leaves it to the actor.
     pub(crate) fn new(work: W, backlog: &Arc<Backlog<W>>) -> Arc<Self> {
-        let task =
-            Arc::new(Self { state: AtomicU8::new(BUSY), work: Mutex::new(Some(work)), backlog: Arc::clone(backlog) });
-        Arc::clone(&task).leave_to_actor();
+        let (state, work) = (AtomicU8::new(POLLING), Mutex::new(Some(work)));
+        let task = Arc::new(Self { state, work, backlog: Arc::clone(backlog) });
+        task.leave_to_actor();
         task
     }
 
@@ -94,47 +97,67 @@ impl<W: Work> Task<W> {
         lock(&self.work).take_if(is_over)
     }
 
-    /// Returns whether the caller has to see to a poll.
+    /// Changes the state. Returns the one before.
+    fn change(&self, next: impl Fn(u8) -> u8) -> u8 {
+        let changed = self.state.fetch_update(SeqCst, SeqCst, |state| Some(next(state)));
+        changed.unwrap_or_else(|state| state)
+    }
+
+    /// Begins a poll for a wake. Returns `false` if a thread polls the task: that one polls it again.
     fn begin(&self) -> bool {
-        self.state.compare_exchange(0, BUSY, SeqCst, SeqCst).is_ok()
-            || self.state.fetch_or(BUSY | WOKEN, SeqCst) & BUSY == 0
+        let next = |state| if state & POLLING == 0 { state & LISTED | POLLING } else { state | WOKEN };
+        self.change(next) & POLLING == 0
+    }
+
+    /// Begins the poll of a task that was taken out of the backlog. Returns `false` if another thread saw to it.
+    fn begin_listed(&self) -> bool {
+        let next = |state| if state & (POLLING | DUE) == DUE { POLLING } else { state & !LISTED };
+        self.change(next) & (POLLING | DUE) == DUE
     }
 
     /// Ends a poll. Returns `false` if the task was woken meanwhile, and is to be polled again.
     fn rest(&self) -> bool {
-        let rests = self.state.compare_exchange(BUSY, 0, SeqCst, SeqCst).is_ok();
-        if !rests {
-            self.state.fetch_and(!WOKEN, SeqCst);
-        }
-        rests
+        let next = |state| if state & WOKEN == 0 { state & !POLLING } else { state & !WOKEN };
+        self.change(next) & WOKEN == 0
     }
 
-    /// Takes steps until there are none, or as many as the budget has.
-    fn poll(self: &Arc<Self>, budget: &mut usize) -> Polled {
+    /// Ends a poll that another one is to follow.
+    fn leave_to_actor(self: &Arc<Self>) {
+        let before = self.change(|_| DUE | LISTED);
+        if before & LISTED == 0 {
+            self.backlog.push(Arc::clone(self));
+            self.backlog.actor.wake();
+        }
+    }
+
+    /// Takes steps until there are none, or as many as the budget has. Returns `false` if the task is over.
+    fn poll(self: &Arc<Self>, budget: &mut usize) -> bool {
         let waker = waker_ref(self);
         let mut cx = Context::from_waker(&waker);
         loop {
             let mut moved = false;
-            {
-                let mut work = lock(&self.work);
-                let Some(work) = &mut *work else { return Polled::Waits };
-                loop {
-                    if *budget == 0 {
-                        return Polled::Again { moved };
-                    }
-                    match work.step(&mut cx) {
-                        Step::Taken => (moved, *budget) = (true, *budget - 1),
-                        Step::Waits => break,
-                        Step::Over => return Polled::Over,
-                    }
+            let mut guard = lock(&self.work);
+            let Some(work) = &mut *guard else { return true };
+            let step = loop {
+                if *budget == 0 {
+                    break Step::Enough;
                 }
-            }
-            if self.rest() {
-                return Polled::Waits;
-            }
-            if !moved {
-                // It wakes itself, to look again after others had their turn.
-                return Polled::Again { moved };
+                match work.step(&mut cx) {
+                    Step::Taken => (moved, *budget) = (true, *budget - 1),
+                    step => break step,
+                }
+            };
+            drop(guard);
+            match step {
+                Step::Waits if self.rest() => return true,
+                // It was woken since.
+                Step::Waits if moved => {}
+                Step::Over => return false,
+                // Without a move it wakes itself, to look again once others had their turn.
+                Step::Waits | Step::Enough | Step::Taken => {
+                    self.leave_to_actor();
+                    return true;
+                }
             }
         }
     }
@@ -142,12 +165,9 @@ impl<W: Work> Task<W> {
 
 impl<W: Work> ArcWake for Task<W> {
     fn wake_by_ref(task: &Arc<Self>) {
-        if !task.begin() {
-            return;
-        }
         // While the thread unwinds, a panic in a step would abort the process.
-        if thread::panicking() || !poll_or_list(task) {
-            Arc::clone(task).leave_to_actor();
+        if task.begin() && (thread::panicking() || !poll_or_list(task)) {
+            task.leave_to_actor();
         }
     }
 }
@@ -162,23 +182,31 @@ impl<W: Work> Backlog<W> {
         self.actor.register(waker);
     }
 
-    /// Polls the first task, for one step, and those that it wakes. The caller gives it back if it is to be polled again.
-    pub(crate) fn poll_first(&self) -> Option<(Arc<Task<W>>, Polled)> {
-        let task = lock(&self.tasks).as_mut()?.pop_front()?;
-        task.state.fetch_and(!WOKEN, SeqCst);
-        let polled = poll_here(1, |budget| task.poll(budget));
-        Some((task, polled))
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.tasks).as_ref().map_or(0, VecDeque::len)
     }
 
-    /// Lists a task that is to be polled.
-    pub(crate) fn push(&self, task: Arc<Task<W>>) {
-        if let Some(tasks) = &mut *lock(&self.tasks) {
-            tasks.push_back(task);
+    /// Polls the first task that no other thread saw to, for one step, and then those that it wakes.
+    pub(crate) fn poll_next(&self) -> Option<Polled<W>> {
+        loop {
+            let task = lock(&self.tasks).as_mut()?.pop_front()?;
+            if !task.begin_listed() {
+                continue;
+            }
+            let mut moved = false;
+            let is_over = !poll_here(1, |budget| {
+                let goes_on = task.poll(budget);
+                moved = *budget == 0;
+                goes_on
+            });
+            return Some(Polled { moved, over: if is_over { task.take_work() } else { None } });
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.tasks).as_ref().is_none_or(VecDeque::is_empty)
+    fn push(&self, task: Arc<Task<W>>) {
+        if let Some(tasks) = &mut *lock(&self.tasks) {
+            tasks.push_back(task);
+        }
     }
 
     /// Forgets the tasks that are listed, and all that come later.
@@ -191,20 +219,13 @@ impl<W: Work> Backlog<W> {
 /// A task of any kind.
 trait InPlace: Send + Sync {
     fn poll_in_place(self: Arc<Self>, budget: &mut usize);
-    fn leave_to_actor(self: Arc<Self>);
 }
 
 impl<W: Work> InPlace for Task<W> {
     fn poll_in_place(self: Arc<Self>, budget: &mut usize) {
-        if self.poll(budget) != Polled::Waits {
+        if !self.poll(budget) {
             self.leave_to_actor();
         }
-    }
-
-    fn leave_to_actor(self: Arc<Self>) {
-        let backlog = Arc::clone(&self.backlog);
-        backlog.push(self);
-        backlog.actor.wake();
     }
 }
 
@@ -215,18 +236,18 @@ thread_local! {
     static LIST: RefCell<Option<List>> = const { RefCell::new(None) };
 }
 
-/// Ends the list. Tasks that are still there, because a poll panicked, are left to their actors.
+/// Ends the list. Tasks that are still there, as a poll has panicked, are left to their actors.
 struct EndOfList;
 
 impl Drop for EndOfList {
     fn drop(&mut self) {
         let list = LIST.try_with(|list| list.borrow_mut().take()).ok().flatten();
-        list.into_iter().flatten().for_each(InPlace::leave_to_actor);
+        list.into_iter().flatten().for_each(|task| task.poll_in_place(&mut 0));
     }
 }
 
 /// Polls a task, and then those that were woken on this thread meanwhile, for as many steps in all.
-fn poll_here(mut budget: usize, first: impl FnOnce(&mut usize) -> Polled) -> Polled {
+fn poll_here(mut budget: usize, first: impl FnOnce(&mut usize) -> bool) -> bool {
     // A thread that ends has no list any more. What is woken there is left to the actor.
     LIST.try_with(|list| *list.borrow_mut() = Some(List::new())).ok();
     let _end = EndOfList;
@@ -244,11 +265,8 @@ fn poll_or_list<W: Work>(task: &Arc<Task<W>>) -> bool {
         let mut list = list.borrow_mut();
         list.as_mut().map(|list| list.push_back(Arc::clone(task) as Arc<dyn InPlace>)).is_some()
     });
-    if listed == Ok(false) {
-        let polled = poll_here(STEPS_IN_PLACE, |budget| task.poll(budget));
-        if polled != Polled::Waits {
-            Arc::clone(task).leave_to_actor();
-        }
+    if listed == Ok(false) && !poll_here(STEPS_IN_PLACE, |budget| task.poll(budget)) {
+        task.leave_to_actor();
     }
     listed.is_ok()
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use model::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use model::sync::thread::{JoinHandle, spawn};
 use model::{
-    Builder, Claim, Consumer, Drained, Item, IterableQueue, Next, Outcome, Producer, PutError, PutMessage, Refusal,
-    State, Worker, block_on, check, close_from_outside, shut_down, watched,
+    Builder, Claim, Consumer, Drained, Item, IterableQueue, Mailbox, Next, Outcome, Producer, Pusher, PutError,
+    PutMessage, Refusal, State, Worker, block_on, check, close_from_outside, shut_down, watched,
 };
 
 type Queue = IterableQueue<u8>;
@@ -1052,6 +1052,73 @@ fn d3_a_dead_letter_against_a_reader_that_leaves() {
         let read = join(leaving);
         assert_eq!(queue.blocking_list_dead_letters().unwrap().len(), usize::from(!read));
         drop((producer, consumer));
+    });
+}
+
+/// An actor that holds one of two items is sent the other: by the settle, by the put, or by the queue's actor.
+#[test]
+fn a2_an_item_for_an_actor_at_its_limit_against_the_settle() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        producer.try_put(1).unwrap();
+        let mailbox = Mailbox::default();
+        let pusher = Pusher::register(consumer, 1, mailbox.clone());
+        let first = mailbox.read().unwrap();
+        let putting = spawn(move || producer.try_put(2).unwrap());
+        first.ack();
+        join(putting);
+        pusher.poll();
+        let second = mailbox.read().expect("it is sent");
+        assert_eq!((*second, mailbox.read().is_none()), (2, true));
+        second.ack();
+        pusher.unregister();
+        assert_conserved(&queue);
+    });
+}
+
+/// Puts and settles send on two threads. The actor gets each item once, in order.
+#[test]
+fn d1_items_that_several_threads_send_to_an_actor() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        let mailbox = Mailbox::default();
+        let pusher = Pusher::register(consumer, 2, mailbox.clone());
+        producer.try_put(1).unwrap();
+        let putting = spawn(move || (2..=3).for_each(|item| producer.try_put(item).unwrap()));
+        let mut read = Vec::new();
+        let mut handle = |item: Item<u8>| {
+            read.push(*item);
+            item.ack();
+        };
+        (0..2).filter_map(|_| mailbox.read()).for_each(&mut handle);
+        join(putting);
+        pusher.poll();
+        while let Some(item) = mailbox.read() {
+            handle(item);
+        }
+        assert_eq!(read, [1, 2, 3]);
+        pusher.unregister();
+        assert_conserved(&queue);
+    });
+}
+
+/// After it is unregistered, an actor is sent nothing, and the item goes to another one.
+#[test]
+fn c5_an_actor_that_is_unregistered_against_a_put() {
+    check(|| {
+        let (queue, producer, consumer) = unbounded();
+        let (mailbox, mut other) = (Mailbox::default(), queue.consumer().unwrap());
+        let pusher = Pusher::register(consumer, 1, mailbox.clone());
+        let putting = spawn(move || producer.try_put(1).unwrap());
+        pusher.unregister();
+        let sent = mailbox.read();
+        join(putting);
+        assert!(mailbox.read().is_none(), "it was sent after that");
+        match sent {
+            Some(item) => item.ack(),
+            None => other.try_lease().unwrap().ack(),
+        }
+        assert_conserved(&queue);
     });
 }
 

@@ -27,6 +27,9 @@ pub(crate) mod one_line;
 #[path = "../../src/queue/mod.rs"]
 pub(crate) mod queue;
 
+#[path = "push.rs"]
+mod push;
+
 /// In a model there is no actix.
 pub(crate) mod arbiter {
     pub(crate) fn assert_may_block(_instead: &str) {}
@@ -57,6 +60,7 @@ pub use backoff::Backoff;
 pub use config::Builder;
 pub use endpoint::{Consumer, Permit, Producer};
 pub use error::{GetTimeoutError, OpenError, PutError, PutTimeoutError, Refusal, TryGetError, TryPutError};
+pub use push::{Mailbox, Pusher};
 pub use queue::{
     DeadLetter, Drained, Item, IterableQueue, Outcome, ShutdownReport, Snapshot, State, Totals, WeakQueue,
 };

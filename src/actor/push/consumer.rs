@@ -1,56 +1,47 @@
-//! One consumer actor that is served by address.
+//! A consumer that is served by address.
 
 use std::task::{Context, Poll};
 
-use actix::prelude::Recipient;
-
 use super::task::{Step, Work};
 use crate::endpoint::Consumer;
-use crate::message::RegisterConsumer;
-use crate::queue::{ConsumerId, Drained, Item};
+use crate::queue::{ConsumerId, Item};
 
-/// Sends items to an actor, within its limit of items in flight (A2).
-pub(super) struct PushConsumer<T: Send + 'static> {
-    consumer: Consumer<T>,
-    max_in_flight: u64,
-    items: Recipient<Item<T>>,
-    drained: Recipient<Drained>,
+/// An actor's address, for items.
+pub(crate) trait Mailbox<T>: Send + 'static {
+    fn is_alive(&self) -> bool;
+
+    /// Sends an item, whatever the mailbox's capacity: the limit of items in flight is the bound.
+    fn send(&self, item: Item<T>);
 }
 
-impl<T: Send + 'static> PushConsumer<T> {
-    pub(super) fn new(consumer: Consumer<T>, register: RegisterConsumer<T>) -> Self {
-        let RegisterConsumer { items, drained, max_in_flight, .. } = register;
-        // Weak, so that a lease does not keep its actor's address alive. A mailbox counts as closed
-        // before it drops what it holds.
-        let mailbox = items.downgrade();
-        let alive = move || mailbox.upgrade().is_some_and(|items| items.connected());
-        if consumer.slot().mailbox.set(Box::new(alive)).is_err() {
-            unreachable!("the consumer was opened for this");
-        }
+/// Sends items to an actor, within its limit of items in flight (A2).
+pub(crate) struct PushConsumer<T, M> {
+    consumer: Consumer<T>,
+    max_in_flight: u64,
+    mailbox: M,
+}
+
+impl<T, M: Mailbox<T>> PushConsumer<T, M> {
+    pub(crate) fn new(consumer: Consumer<T>, max_in_flight: usize, mailbox: M) -> Self {
         let max_in_flight = max_in_flight as u64;
         consumer.slot().row.limit(max_in_flight);
-        Self { consumer, max_in_flight, items, drained }
+        Self { consumer, max_in_flight, mailbox }
     }
 
-    pub(super) fn id(&self) -> ConsumerId {
+    pub(crate) fn id(&self) -> ConsumerId {
         self.consumer.id()
     }
 
-    /// Returns whether the actor is alive.
-    pub(super) fn is_alive(&self) -> bool {
-        self.items.connected()
-    }
-
-    pub(super) fn tell_end(&self, drained: Drained) {
-        self.drained.do_send(drained);
+    pub(crate) fn is_alive(&self) -> bool {
+        self.mailbox.is_alive()
     }
 }
 
-impl<T: Send + 'static> Work for PushConsumer<T> {
+impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
     /// Hands out an item. An actor that dies before it has the item gives it back, uncounted.
     ///
     /// An actor that waited gets one. Its thread has to wake up for it, and hands out more when the actor settles this one;
-    /// meanwhile puts need not look for a consumer.
+    /// until then it stands in no line, so puts need not look for it.
     fn step(&mut self, cx: &mut Context<'_>) -> Step {
         if !self.is_alive() {
             return Step::Over;
@@ -68,8 +59,7 @@ impl<T: Send + 'static> Work for PushConsumer<T> {
                 if waited {
                     self.consumer.slot().row.watch(cx.waker());
                 }
-                // The limit of items in flight is the bound, not the mailbox's capacity.
-                self.items.do_send(item);
+                self.mailbox.send(item);
                 if waited { Step::Enough } else { Step::Taken }
             }
         }

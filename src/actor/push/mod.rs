@@ -14,51 +14,77 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Context;
 
-use self::consumer::PushConsumer;
+use actix::prelude::Recipient;
+
+use self::consumer::{Mailbox, PushConsumer};
 use self::task::{Backlog, Task};
 use super::ITEMS_PER_POLL;
 use crate::endpoint::Consumer;
 use crate::message::RegisterConsumer;
-use crate::queue::{ConsumerId, Line, Place, Shared};
+use crate::queue::{ConsumerId, Drained, Item, Line, Place, Shared};
 
 /// The registered consumer actors.
 pub(super) struct PushConsumers<T: Send + 'static> {
     shared: Arc<Shared<T>>,
-    tasks: BTreeMap<ConsumerId, Arc<Task<PushConsumer<T>>>>,
-    backlog: Arc<Backlog<PushConsumer<T>>>,
+    registered: BTreeMap<ConsumerId, Registered<T>>,
+    backlog: Arc<Backlog<Pushing<T>>>,
     /// Waits for the end.
     end: Place,
+}
+
+type Pushing<T> = PushConsumer<T, Recipient<Item<T>>>;
+
+struct Registered<T: Send + 'static> {
+    task: Arc<Task<Pushing<T>>>,
+    drained: Recipient<Drained>,
+}
+
+impl<T: Send + 'static> Mailbox<T> for Recipient<Item<T>> {
+    fn is_alive(&self) -> bool {
+        self.connected()
+    }
+
+    fn send(&self, item: Item<T>) {
+        self.do_send(item);
+    }
 }
 
 impl<T: Send + 'static> PushConsumers<T> {
     pub(super) fn of(shared: &Arc<Shared<T>>) -> Self {
         let end = Place::new(Line::Watchers);
-        Self { shared: Arc::clone(shared), tasks: BTreeMap::new(), backlog: Backlog::new(), end }
+        Self { shared: Arc::clone(shared), registered: BTreeMap::new(), backlog: Backlog::new(), end }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+        self.registered.is_empty()
     }
 
     pub(super) fn register(&mut self, consumer: Consumer<T>, register: RegisterConsumer<T>) -> ConsumerId {
-        let consumer = PushConsumer::new(consumer, register);
+        let RegisterConsumer { items, drained, max_in_flight, .. } = register;
+        // Weak, so that a lease does not keep its actor's address alive. A mailbox counts as closed
+        // before it drops what it holds.
+        let mailbox = items.downgrade();
+        let alive = move || mailbox.upgrade().is_some_and(|items| items.connected());
+        if consumer.slot().mailbox.set(Box::new(alive)).is_err() {
+            unreachable!("the consumer was opened for this");
+        }
         let id = consumer.id();
-        let task = Task::new(consumer, &self.backlog);
-        self.tasks.insert(id, task);
+        let task = Task::new(PushConsumer::new(consumer, max_in_flight, items), &self.backlog);
+        self.registered.insert(id, Registered { task, drained });
         id
     }
 
     /// Removes a consumer. Returns whether it was registered. Nothing is sent to it any more.
     pub(super) fn unregister(&mut self, id: ConsumerId) -> bool {
-        self.tasks.remove(&id).and_then(|task| task.take_work()).is_some()
+        self.registered.remove(&id).and_then(|registered| registered.task.take_work()).is_some()
     }
 
     /// Removes consumers whose actor died while they waited: no item is sent to them that would show it.
     pub(super) fn remove_dead(&mut self) {
-        let dead = self.tasks.values().filter_map(|task| task.take_work_if(|consumer| !consumer.is_alive()));
-        let dead: Vec<_> = dead.collect();
+        let all = self.registered.values();
+        let dead: Vec<_> = all.filter_map(|each| each.task.take_work_if(|consumer| !consumer.is_alive())).collect();
         for consumer in &dead {
-            self.tasks.remove(&consumer.id());
+            self.registered.remove(&consumer.id());
         }
     }
 
@@ -77,10 +103,10 @@ impl<T: Send + 'static> PushConsumers<T> {
             budget -= round;
             for polled in (0..round).map_while(|_| self.backlog.poll_next()) {
                 moved |= polled.moved;
-                if let Some(consumer) = polled.over {
-                    self.tasks.remove(&consumer.id());
-                    // Its actor is dead, or the queue has ended since the look above.
-                    self.shared.ended().into_iter().for_each(|drained| consumer.tell_end(drained));
+                let removed = polled.over.and_then(|consumer| self.registered.remove(&consumer.id()));
+                // Its actor is dead, or the queue has ended since the look above.
+                if let (Some(removed), Some(drained)) = (removed, self.shared.ended()) {
+                    removed.drained.do_send(drained);
                 }
             }
         }
@@ -92,11 +118,13 @@ impl<T: Send + 'static> PushConsumers<T> {
     /// Sends `Drained` to all consumers, if the queue has ended.
     pub(super) fn notify_end(&mut self) {
         let Some(drained) = self.shared.ended() else { return };
-        // An item that a thread is about to send comes first: it holds the task's mutex.
-        let tasks = std::mem::take(&mut self.tasks);
-        let consumers: Vec<_> = tasks.into_values().filter_map(|task| task.take_work()).collect();
-        for consumer in &consumers {
-            consumer.tell_end(drained.clone());
+        let registered = std::mem::take(&mut self.registered);
+        // An item that a thread is about to send comes first: that thread holds the task's mutex.
+        let told =
+            registered.into_values().filter_map(|Registered { task, drained }| Some((task.take_work()?, drained)));
+        let told: Vec<_> = told.collect();
+        for (_, actor) in &told {
+            actor.do_send(drained.clone());
         }
     }
 }
@@ -106,6 +134,6 @@ impl<T: Send + 'static> Drop for PushConsumers<T> {
         self.shared.leave(&mut self.end, false);
         self.backlog.close();
         // A consumer's wakers own its task, and the task owns the consumer.
-        std::mem::take(&mut self.tasks).into_values().for_each(|task| drop(task.take_work()));
+        std::mem::take(&mut self.registered).into_values().for_each(|each| drop(each.task.take_work()));
     }
 }

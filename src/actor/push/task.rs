@@ -233,7 +233,7 @@ type List = VecDeque<Arc<dyn InPlace>>;
 
 thread_local! {
     /// The tasks that were woken while this thread polls one; `None` while it polls none.
-    static LIST: RefCell<Option<List>> = const { RefCell::new(None) };
+    static LIST: RefCell<Option<List>> = RefCell::default();
 }
 
 /// Ends the list. Tasks that are still there, as a poll has panicked, are left to their actors.
@@ -265,7 +265,7 @@ fn poll_or_list<W: Work>(task: &Arc<Task<W>>) -> bool {
         let mut list = list.borrow_mut();
         list.as_mut().map(|list| list.push_back(Arc::clone(task) as Arc<dyn InPlace>)).is_some()
     });
-    if listed == Ok(false) && !poll_here(STEPS_IN_PLACE, |budget| task.poll(budget)) {
+    if matches!(listed, Ok(false)) && !poll_here(STEPS_IN_PLACE, |budget| task.poll(budget)) {
         task.leave_to_actor();
     }
     listed.is_ok()

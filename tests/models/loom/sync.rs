@@ -132,6 +132,17 @@ pub mod atomic {
         };
     }
 
+    impl AtomicU8 {
+        pub fn fetch_update(
+            &self,
+            set: Ordering,
+            fetch: Ordering,
+            next: impl FnMut(u8) -> Option<u8>,
+        ) -> Result<u8, u8> {
+            ordered(set, || self.0.fetch_update(set, fetch, next))
+        }
+    }
+
     atomic!(AtomicBool of bool: swap);
     atomic!(AtomicU8 of u8: fetch_or, fetch_and);
     atomic!(AtomicU64 of u64: fetch_add, fetch_sub);

@@ -58,7 +58,7 @@ impl<T, H: Handout<T>> ConsumerPoller<T, H> {
         }
         // At its limit the consumer must not be in the line for items. It is not: a take brought it to
         // its limit, and a take leaves the line.
-        if !H::has_begun(&self.begun) && self.consumer.slot().row.is_full(self.full, cx.waker()) {
+        if !H::has_begun(&self.begun) && self.at_limit(cx) {
             return self.poll_end(cx);
         }
         match self.handout.poll_next(&mut self.begun, &mut self.consumer, cx) {
@@ -90,6 +90,16 @@ impl<T, H: Handout<T>> ConsumerPoller<T, H> {
             return Some(Poll::Ready(Next::End(ConsumerEnd::Left)));
         }
         Some(self.poll_end(cx))
+    }
+
+    fn at_limit(&self, cx: &Context<'_>) -> bool {
+        let row = &self.consumer.slot().row;
+        let at_limit = || row.in_flight() >= self.full;
+        // Register the waker, then look again: a settle in between is either seen or wakes this task.
+        at_limit() && {
+            row.watch(cx.waker());
+            at_limit()
+        }
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Next<H::Handed>> {

@@ -1,6 +1,6 @@
 //! A consumer that is served by address.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::task::{Step, Work};
 use crate::endpoint::Consumer;
@@ -32,12 +32,26 @@ impl<T, M: Mailbox<T>> PushConsumer<T, M> {
         self.consumer.id()
     }
 
+    /// Returns whether it holds as many items as it may. Then the next settle wakes the task.
+    fn is_full(&self) -> bool {
+        let row = &self.consumer.slot().row;
+        let is_full = || row.in_flight() >= self.max_in_flight;
+        is_full() && {
+            row.refill(true);
+            is_full()
+        }
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.mailbox.is_alive()
     }
 }
 
 impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
+    fn wake_by(&mut self, waker: Waker) {
+        self.consumer.slot().row.refill_by(waker);
+    }
+
     /// Hands out an item. An actor that dies before it has the item gives it back, uncounted.
     ///
     /// An actor that waited gets one. Its thread has to wake up for it, and hands out more when the actor settles this one;
@@ -48,16 +62,19 @@ impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
         }
         // At its limit the consumer must not be in the line for items. It is not: a take brought it to its limit, and a
         // take leaves the line.
-        if self.consumer.slot().row.is_full(self.max_in_flight, cx.waker()) {
+        if self.is_full() {
             return Step::Waits;
         }
         let waited = self.consumer.is_in_line();
         match self.consumer.poll_lease(cx) {
-            Poll::Pending => Step::Waits,
             Poll::Ready(None) => Step::Over,
+            Poll::Pending => {
+                self.consumer.slot().row.refill(false);
+                Step::Waits
+            }
             Poll::Ready(Some(item)) => {
                 if waited {
-                    self.consumer.slot().row.watch(cx.waker());
+                    self.consumer.slot().row.refill(true);
                 }
                 self.mailbox.send(item);
                 if waited { Step::Enough } else { Step::Taken }

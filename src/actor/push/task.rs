@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use futures::task::{ArcWake, waker_ref};
+use futures::task::{ArcWake, waker, waker_ref};
 
 use crate::lock::lock;
 use crate::sync::atomic::AtomicU8;
@@ -27,6 +27,9 @@ use crate::sync::{AtomicWaker, Mutex, thread, thread_local};
 
 /// What a task does.
 pub(crate) trait Work: Send + 'static {
+    /// Gives it the waker of its task, once, before the first step.
+    fn wake_by(&mut self, waker: Waker);
+
     /// Takes a step. It runs with the task's mutex held, which otherwise only the actor locks.
     fn step(&mut self, cx: &mut Context<'_>) -> Step;
 }
@@ -83,6 +86,9 @@ impl<W: Work> Task<W> {
     pub(crate) fn new(work: W, backlog: &Arc<Backlog<W>>) -> Arc<Self> {
         let (state, work) = (AtomicU8::new(POLLING), Mutex::new(Some(work)));
         let task = Arc::new(Self { state, work, backlog: Arc::clone(backlog) });
+        if let Some(work) = &mut *lock(&task.work) {
+            work.wake_by(waker(Arc::clone(&task)));
+        }
         task.leave_to_actor();
         task
     }

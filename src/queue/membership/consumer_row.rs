@@ -4,7 +4,7 @@
 //! their own, and added up with the queue's mutex held. What lies between the two groups keeps them a line apart, with less
 //! memory than padding takes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use crate::queue::effects::quietly;
@@ -33,6 +33,8 @@ pub(crate) struct ConsumerRow {
     is_named: bool,
     /// Woken by each settle while `WATCHED`, and by every order.
     waker: AtomicWaker,
+    /// Woken by each settle while `REFILLED`.
+    refiller: OnceLock<Waker>,
     shared: SharedCounters,
     /// How many items it may hold, if its owner has said so.
     limit: AtomicU64,
@@ -73,6 +75,8 @@ const WATCHED: u8 = 2;
 const SHUT: u8 = 4;
 /// The queue remembers what an item in the consumer's hands failed of before: settles make it forget.
 const REMEMBERED: u8 = 8;
+/// A settle has the consumer handed further items.
+const REFILLED: u8 = 16;
 
 /// The consumer may take nothing for now.
 const PAUSED: u8 = 1;
@@ -93,6 +97,7 @@ impl ConsumerRow {
             pool_flags: AtomicU8::new(0),
             is_named,
             waker: AtomicWaker::new(),
+            refiller: OnceLock::new(),
             shared: SharedCounters::default(),
             limit: AtomicU64::new(0),
             _distance: [0; 3],
@@ -156,8 +161,8 @@ impl ConsumerRow {
     pub(crate) fn settle(&self) -> bool {
         self.shared.settled.fetch_add(1, SeqCst);
         let after = self.shared.after_settle.load(SeqCst);
-        if after & WATCHED != 0 {
-            self.wake();
+        if after & (WATCHED | REFILLED) != 0 {
+            self.wake_after_settle(after);
         }
         after & (CLOSED | REMEMBERED) != 0
     }
@@ -186,16 +191,6 @@ impl ConsumerRow {
         self.claimed().saturating_sub(settled)
     }
 
-    /// Returns whether it holds this many items or more. Then later settles and orders wake the waker.
-    #[inline]
-    pub(crate) fn is_full(&self, items: u64, waker: &Waker) -> bool {
-        let is_full = || self.in_flight() >= items;
-        is_full() && {
-            self.watch(waker);
-            is_full()
-        }
-    }
-
     /// Sets how many items it may hold.
     pub(crate) fn limit(&self, limit: u64) {
         self.limit.store(limit, Relaxed);
@@ -217,6 +212,39 @@ impl ConsumerRow {
     /// Registers a waker that later orders wake. The caller looks again afterwards.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
+    }
+
+    /// Sets what hands the consumer further items, once. It is woken by each settle while that is asked for.
+    pub(crate) fn refill_by(&self, refiller: Waker) {
+        if self.refiller.set(refiller).is_err() {
+            unreachable!("a consumer is served by one task");
+        }
+    }
+
+    /// Says whether settles wake the task that hands this consumer items. The caller looks again after it asked for that: a
+    /// settle either is counted by then or sees the flag.
+    pub(crate) fn refill(&self, on: bool) {
+        // No other thread changes this flag.
+        let is_on = self.shared.after_settle.load(SeqCst) & REFILLED != 0;
+        if is_on != on {
+            if on {
+                self.shared.after_settle.fetch_or(REFILLED, SeqCst);
+            } else {
+                self.shared.after_settle.fetch_and(!REFILLED, SeqCst);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn wake_after_settle(&self, after: u8) {
+        if after & WATCHED != 0 {
+            self.wake();
+        }
+        if after & REFILLED != 0
+            && let Some(refiller) = self.refiller.get()
+        {
+            quietly("the waker of a consumer", || refiller.wake_by_ref());
+        }
     }
 
     fn wake(&self) {

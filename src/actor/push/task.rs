@@ -13,7 +13,7 @@
 //!
 //! A poll may wake other tasks. On a thread that polls one, they join a list, and are polled after it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -199,12 +199,16 @@ impl<W: Work> Backlog<W> {
             if !task.begin_listed() {
                 continue;
             }
-            let mut moved = false;
-            let is_over = !poll_here(1, |budget| {
-                let goes_on = task.poll(budget);
-                moved = *budget == 0;
-                goes_on
+            let (mut moved, mut is_over) = (false, false);
+            let polled = HERE.try_with(|here| {
+                here.poll(1, |budget| {
+                    is_over = !task.poll(budget);
+                    moved = *budget == 0;
+                });
             });
+            if polled.is_err() {
+                task.leave_to_actor();
+            }
             return Some(Polled { moved, over: if is_over { task.take_work() } else { None } });
         }
     }
@@ -235,44 +239,55 @@ impl<W: Work> InPlace for Task<W> {
     }
 }
 
-type List = VecDeque<Arc<dyn InPlace>>;
-
 thread_local! {
-    /// The tasks that were woken while this thread polls one; `None` while it polls none.
-    static LIST: RefCell<Option<List>> = RefCell::default();
+    static HERE: Here = Here::default();
 }
 
-/// Ends the list. Tasks that are still there, as a poll has panicked, are left to their actors.
-struct EndOfList;
-
-impl Drop for EndOfList {
-    fn drop(&mut self) {
-        let list = LIST.try_with(|list| list.borrow_mut().take()).ok().flatten();
-        list.into_iter().flatten().for_each(|task| task.poll_in_place(&mut 0));
-    }
+/// What a thread knows of the tasks that it polls.
+#[derive(Default)]
+struct Here {
+    /// Whether it polls one.
+    polls: Cell<bool>,
+    /// Those that were woken meanwhile.
+    woken: RefCell<VecDeque<Arc<dyn InPlace>>>,
 }
 
-/// Polls a task, and then those that were woken on this thread meanwhile, for as many steps in all.
-fn poll_here(mut budget: usize, first: impl FnOnce(&mut usize) -> bool) -> bool {
-    // A thread that ends has no list any more. What is woken there is left to the actor.
-    LIST.try_with(|list| *list.borrow_mut() = Some(List::new())).ok();
-    let _end = EndOfList;
-    let polled = first(&mut budget);
-    let next = || LIST.try_with(|list| list.borrow_mut().as_mut()?.pop_front()).ok().flatten();
-    while let Some(task) = next() {
-        task.poll_in_place(&mut budget);
+impl Here {
+    /// Polls a task, and then those that it wakes, for as many steps in all.
+    fn poll<R>(&self, mut budget: usize, first: impl FnOnce(&mut usize) -> R) -> R {
+        /// After a panic, the tasks that are still listed are left to their actors.
+        struct End<'a>(&'a Here, bool);
+
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                let Self(here, polled) = self;
+                here.polls.set(*polled);
+                here.poll_woken(&mut 0);
+            }
+        }
+
+        let _end = End(self, self.polls.replace(true));
+        let result = first(&mut budget);
+        self.poll_woken(&mut budget);
+        result
     }
-    polled
+
+    fn poll_woken(&self, budget: &mut usize) {
+        let next = || self.woken.borrow_mut().pop_front();
+        while let Some(task) = next() {
+            task.poll_in_place(budget);
+        }
+    }
 }
 
 /// Polls a task on this thread: now, or after the one that the thread polls. Returns `false` if the thread is ending.
 fn poll_or_list<W: Work>(task: &Arc<Task<W>>) -> bool {
-    let listed = LIST.try_with(|list| {
-        let mut list = list.borrow_mut();
-        list.as_mut().map(|list| list.push_back(Arc::clone(task) as Arc<dyn InPlace>)).is_some()
+    let polled = HERE.try_with(|here| {
+        if here.polls.get() {
+            here.woken.borrow_mut().push_back(Arc::clone(task) as Arc<dyn InPlace>);
+        } else if !here.poll(STEPS_IN_PLACE, |budget| task.poll(budget)) {
+            task.leave_to_actor();
+        }
     });
-    if matches!(listed, Ok(false)) && !poll_here(STEPS_IN_PLACE, |budget| task.poll(budget)) {
-        task.leave_to_actor();
-    }
-    listed.is_ok()
+    polled.is_ok()
 }

@@ -67,7 +67,8 @@ impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
         }
         let waited = self.consumer.is_in_line();
         match self.consumer.poll_lease(cx) {
-            Poll::Ready(None) => Step::Over,
+            // The queue has ended: its actor watches for that, and takes the work.
+            Poll::Ready(None) => Step::Waits,
             Poll::Pending => {
                 self.consumer.slot().row.refill(false);
                 Step::Waits

@@ -103,11 +103,8 @@ impl<T: Send + 'static> PushConsumers<T> {
             budget -= round;
             for polled in (0..round).map_while(|_| self.backlog.poll_next()) {
                 moved |= polled.moved;
-                let removed = polled.over.and_then(|consumer| self.registered.remove(&consumer.id()));
-                // Its actor is dead, or the queue has ended since the look above.
-                if let (Some(removed), Some(drained)) = (removed, self.shared.ended()) {
-                    removed.drained.do_send(drained);
-                }
+                // Its actor is dead.
+                polled.over.map(|consumer| self.registered.remove(&consumer.id()));
             }
         }
         if self.backlog.len() > 0 {

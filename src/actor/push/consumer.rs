@@ -57,6 +57,10 @@ impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
     /// An actor that waited gets one. Its thread has to wake up for it, and hands out more when the actor settles this one;
     /// until then it stands in no line, so puts need not look for it.
     fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        if self.consumer.slot().shared.has_ended() {
+            // The queue's actor watches for that, and takes the work.
+            return Step::Waits;
+        }
         if !self.is_alive() {
             return Step::Over;
         }
@@ -67,9 +71,8 @@ impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
         }
         let waited = self.consumer.is_in_line();
         match self.consumer.poll_lease(cx) {
-            // The queue has ended: its actor watches for that, and takes the work.
-            Poll::Ready(None) => Step::Waits,
-            Poll::Pending => {
+            // `None` at the end, as above.
+            Poll::Pending | Poll::Ready(None) => {
                 self.consumer.slot().row.refill(false);
                 Step::Waits
             }

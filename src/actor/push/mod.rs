@@ -30,6 +30,8 @@ pub(super) struct PushConsumers<T: Send + 'static> {
     backlog: Arc<Backlog<Pushing<T>>>,
     /// Waits for the end.
     end: Place,
+    /// Those that were told of the end. They are closed a few at a time, as there may be thousands.
+    told: Vec<Pushing<T>>,
 }
 
 type Pushing<T> = PushConsumer<T, Recipient<Item<T>>>;
@@ -52,11 +54,11 @@ impl<T: Send + 'static> Mailbox<T> for Recipient<Item<T>> {
 impl<T: Send + 'static> PushConsumers<T> {
     pub(super) fn of(shared: &Arc<Shared<T>>) -> Self {
         let end = Place::new(Line::Watchers);
-        Self { shared: Arc::clone(shared), registered: BTreeMap::new(), backlog: Backlog::new(), end }
+        Self { shared: Arc::clone(shared), registered: BTreeMap::new(), backlog: Backlog::new(), end, told: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.registered.is_empty()
+        self.registered.is_empty() && self.told.is_empty()
     }
 
     pub(super) fn register(&mut self, consumer: Consumer<T>, register: RegisterConsumer<T>) -> ConsumerId {
@@ -94,7 +96,13 @@ impl<T: Send + 'static> PushConsumers<T> {
             return;
         }
         if self.shared.poll_end(&mut self.end, cx).is_ready() {
-            return self.notify_end();
+            self.notify_end();
+            let rest = self.told.len().saturating_sub(ITEMS_PER_POLL);
+            self.told.truncate(rest);
+            if rest > 0 {
+                cx.waker().wake_by_ref();
+            }
+            return;
         }
         self.backlog.register(cx.waker());
         let (mut budget, mut moved) = (ITEMS_PER_POLL, true);
@@ -115,13 +123,12 @@ impl<T: Send + 'static> PushConsumers<T> {
     /// Sends `Drained` to all consumers, if the queue has ended.
     pub(super) fn notify_end(&mut self) {
         let Some(drained) = self.shared.ended() else { return };
-        let registered = std::mem::take(&mut self.registered);
-        // An item that a thread is about to send comes first: that thread holds the task's mutex.
-        let told =
-            registered.into_values().filter_map(|Registered { task, drained }| Some((task.take_work()?, drained)));
-        let told: Vec<_> = told.collect();
-        for (_, actor) in &told {
-            actor.do_send(drained.clone());
+        for Registered { task, drained: actor } in std::mem::take(&mut self.registered).into_values() {
+            // An item that a thread is about to send comes first: that thread holds the task's mutex.
+            if let Some(consumer) = task.take_work() {
+                actor.do_send(drained.clone());
+                self.told.push(consumer);
+            }
         }
     }
 }

@@ -287,7 +287,8 @@ impl<T> Shared<T> {
         let drained = Drained { queue: self.id, name: self.name.as_deref().map(str::to_owned), outcome, totals };
         effects.ended = Some(drained.clone());
         control.life.ended = Some(drained);
-        for line in [Line::Getters, Line::Watchers] {
+        // The actor that serves thousands of consumers is a watcher.
+        for line in [Line::Watchers, Line::Getters] {
             effects.wake.extend(control.lines.of(line).pop_all());
         }
         self.release_putters(control, effects);

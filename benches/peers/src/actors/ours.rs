@@ -15,6 +15,7 @@ use crate::rounds::{Contender, Measured};
 pub(super) const PULL: &str = "pull, ack";
 pub(super) const PUSH: &str = "push, ack";
 pub(super) const PUT: &str = "Put by do_send, pull, ack";
+pub(super) const ANSWERED: &str = "Put by send().await, pull, ack";
 
 pub(super) fn contenders(items: usize, fewer: usize) -> Vec<Contender> {
     vec![
@@ -25,7 +26,7 @@ pub(super) fn contenders(items: usize, fewer: usize) -> Vec<Contender> {
         Contender::new("pull, into_inner", move || System::new().block_on(pull(items, Settle::Take))),
         Contender::new(PUSH, move || System::new().block_on(push(fewer))),
         Contender::new(PUT, move || System::new().block_on(put_unanswered(items))),
-        Contender::new("Put by send().await, pull, ack", move || System::new().block_on(put(fewer))),
+        Contender::new(ANSWERED, move || System::new().block_on(put(fewer))),
     ]
 }
 

@@ -3,7 +3,7 @@
 use actix::prelude::*;
 
 use super::producers::{self, Threads};
-use super::{Arbiters, DO_SEND, IN_FLIGHT, PRODUCERS, SYNC_ARBITER, WORKERS, measured};
+use super::{Arbiters, DO_SEND, IN_FLIGHT, PRODUCERS, SEND_TO_ONE, SYNC_ARBITER, WORKERS, measured, measured_of};
 use crate::numbers::{Tallies, Tally};
 use crate::rounds::{Contender, Measured};
 
@@ -13,8 +13,10 @@ pub(super) fn contenders(items: usize, fewer: usize) -> Vec<Contender> {
             .lacking("to each worker in turn; no bound, no ack, no redelivery, no even load, no end"),
         Contender::new(SYNC_ARBITER, move || System::new().block_on(sync_arbiter(items)))
             .lacking("no bound (with do_send), no ack, no redelivery, no futures in handlers, no end"),
-        Contender::new("send().await", move || System::new().block_on(send(fewer)))
+        Contender::new("send().await", move || System::new().block_on(send(fewer, WORKERS)))
             .lacking("to each worker in turn, 64 under way for each producer; no redelivery, no even load, no end"),
+        Contender::new(SEND_TO_ONE, move || System::new().block_on(send(fewer, 1)))
+            .lacking("to one actor that only answers, 64 under way for each producer; nobody works"),
     ]
 }
 
@@ -60,8 +62,8 @@ impl Handler<Number> for SyncWorker {
 }
 
 /// They stop when the last sender has dropped their addresses.
-fn workers(tallies: &Tallies) -> (Arbiters, Vec<Addr<Worker>>) {
-    let arbiters = Arbiters::new(WORKERS);
+fn workers(tallies: &Tallies, count: usize) -> (Arbiters, Vec<Addr<Worker>>) {
+    let arbiters = Arbiters::new(count);
     let start = |arbiter: &Arbiter| {
         let tally = tallies.maker()();
         Worker::start_in_arbiter(&arbiter.handle(), |_| Worker { tally })
@@ -72,7 +74,7 @@ fn workers(tallies: &Tallies) -> (Arbiters, Vec<Addr<Worker>>) {
 
 async fn do_send(items: usize) -> Measured {
     let tallies = Tallies::new();
-    let (arbiters, workers) = workers(&tallies);
+    let (arbiters, workers) = workers(&tallies, WORKERS);
     let senders = vec![workers; PRODUCERS].into_iter().map(|workers| {
         let mut turn = 0;
         move |item| {
@@ -98,22 +100,22 @@ async fn sync_arbiter(items: usize) -> Measured {
     measured
 }
 
-async fn send(items: usize) -> Measured {
+async fn send(items: usize, count: usize) -> Measured {
     let tallies = Tallies::new();
-    let (arbiters, workers) = workers(&tallies);
+    let (arbiters, workers) = workers(&tallies, count);
     let sources = Arbiters::new(PRODUCERS);
     let senders = vec![workers; PRODUCERS].into_iter().map(|workers| {
         let mut turn = 0;
         move |item| {
             let answer = workers[turn].send(Number(item));
-            turn = (turn + 1) % WORKERS;
+            turn = (turn + 1) % count;
             async move {
                 // What is not handled is missing in the end.
                 let _ = answer.await;
             }
         }
     });
-    let measured = measured(producers::on_arbiters(&sources.0, items, senders), tallies, items).await;
+    let measured = measured_of(count, producers::on_arbiters(&sources.0, items, senders), tallies, items).await;
     for arbiters in [sources, arbiters] {
         arbiters.stop();
     }

@@ -9,6 +9,7 @@ use actix::prelude::*;
 use actix_iterable_queue::message::Put;
 use actix_iterable_queue::{Consumer, IterableQueue, Outcome, Producer, QueueActor, WeakQueue};
 use support::log::{keep, said};
+use support::within_watchdog;
 
 /// A queue with 0..n in it, and its endpoints.
 fn filled(name: &str, n: u32) -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
@@ -171,7 +172,8 @@ fn a_failed_attempt_names_its_item_if_it_may() {
     let queue = support::backend::builder().name("describing").describe_items().build().unwrap();
     let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("one").unwrap());
     producer.try_put(Curious(queue.downgrade())).unwrap();
-    consumer.try_lease().unwrap().fail("busy");
+    let item = consumer.try_lease().unwrap();
+    within_watchdog(|| item.fail("busy"));
     let line = "attempt 1 failed at one: busy; to be tried again at once; the item: of a queue with 1 leased";
     assert_eq!(said(Level::Debug, "describing"), [format!("describing ({}): {line}", queue.id())]);
 }

@@ -15,7 +15,7 @@ use support::{assert_conserved, until, within_watchdog};
 /// What was logged of the dead letters of a queue, other than for debugging.
 fn complaints(queue: &str) -> Vec<String> {
     let said = [log::said(Level::Warn, queue), log::said(Level::Error, queue)].concat();
-    said.into_iter().filter(|line| line.contains("dead letter")).collect()
+    said.into_iter().filter(|line| line.starts_with(queue) && line.contains("dead letter")).collect()
 }
 
 /// A queue with 0..n in it, and its one consumer.

@@ -12,11 +12,19 @@ use super::reply::{Asker, Reply};
 use crate::endpoint::{HandleShare, Putting};
 use crate::error::PutError;
 use crate::message::Put;
-use crate::queue::Shared;
+use crate::queue::{Shared, collect_wakers, wake};
+
+/// After this many messages the actor wakes the consumers, also if more are to be read.
+const PUTS_PER_WAKE: usize = 32;
 
 /// The puts that wait. Polls only those that were woken.
 pub(super) struct WaitingPuts<T> {
     waiting: FuturesUnordered<WaitingPut<T>>,
+    /// What the puts of the messages that are being read have to wake. A consumer that is woken once for several items costs
+    /// the actor one wake of a thread.
+    to_wake: Vec<Waker>,
+    /// How many messages were read since these were last woken.
+    read: usize,
 }
 
 struct WaitingPut<T> {
@@ -27,7 +35,7 @@ struct WaitingPut<T> {
 
 impl<T> WaitingPuts<T> {
     pub(super) fn new() -> Self {
-        Self { waiting: FuturesUnordered::new() }
+        Self { waiting: FuturesUnordered::new(), to_wake: Vec::new(), read: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -44,7 +52,13 @@ impl<T> WaitingPuts<T> {
         let mut putting = Putting::new(handle, Some(item));
         // The put takes its turn among those of its handle now (D1). `FuturesUnordered` polls each new entry,
         // and that poll registers a waker.
-        if let Poll::Ready(result) = putting.poll(&mut Context::from_waker(Waker::noop())) {
+        let put = || putting.poll(&mut Context::from_waker(Waker::noop()));
+        let put = collect_wakers(&mut self.to_wake, put);
+        self.read += 1;
+        if self.read >= PUTS_PER_WAKE {
+            self.wake();
+        }
+        if let Poll::Ready(result) = put {
             return Reply::Now(result.map_err(|error| putting.refused(error)));
         }
         let asker = Asker::new();
@@ -53,9 +67,17 @@ impl<T> WaitingPuts<T> {
         later
     }
 
+    /// Wakes those for which the messages that were read have put something. The actor's context calls `poll` once it has
+    /// read the mailbox.
+    fn wake(&mut self) {
+        self.read = 0;
+        wake(self.to_wake.drain(..));
+    }
+
     /// Replies to the puts that are done. Each has been dropped by then, with its share of the handle, so the
     /// sender may find the handle closed at once.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
+        self.wake();
         while let Poll::Ready(Some((asker, put))) = self.waiting.poll_next_unpin(cx) {
             asker.reply::<Put<T>>(put);
         }
@@ -63,6 +85,7 @@ impl<T> WaitingPuts<T> {
 
     /// Refuses all puts and hands their items back, because the actor is gone for good.
     pub(super) fn refuse_all(&mut self) {
+        self.wake();
         for WaitingPut { putting, asker } in std::mem::take(&mut self.waiting) {
             // The put gives up its turn and its place before the sender gets the reply and may put again.
             if let Some(refused) = putting.give_up() {

@@ -1,5 +1,7 @@
 //! What a change under the mutex leaves to do after unlocking: all that runs user code.
 
+use std::cell::RefCell;
+use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -8,6 +10,7 @@ use crate::queue::lease::dead_letters::DeadLetterQueue;
 use crate::queue::report::snapshot::Drained;
 use crate::queue::report::units::count;
 use crate::sync::thread::Thread;
+use crate::sync::thread_local;
 
 /// What remains to do once the mutex is released.
 #[must_use]
@@ -101,9 +104,37 @@ pub(crate) fn log_lost(label: &str, items: usize) {
 /// Wakes the operations that a change under the mutex has picked, now that it is released.
 #[inline]
 pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
-    for waker in wakers {
+    wakers.into_iter().for_each(wake_or_collect);
+}
+
+thread_local! {
+    /// The wakers that this thread collects; `None` while it wakes them at once.
+    static COLLECTED: RefCell<Option<Vec<Waker>>> = RefCell::default();
+}
+
+#[inline(never)]
+fn wake_or_collect(waker: Waker) {
+    let mut waker = Some(waker);
+    // A thread that ends collects none.
+    COLLECTED.try_with(|wakers| wakers.borrow_mut().as_mut().map(|wakers| wakers.extend(waker.take()))).ok();
+    if let Some(waker) = waker {
         quietly("the waker of a waiting operation", || waker.wake());
     }
+}
+
+/// Calls `call`, and adds the operations that it would wake to `wakers`. The caller wakes them soon.
+pub(crate) fn collect_wakers<R>(wakers: &mut Vec<Waker>, call: impl FnOnce() -> R) -> R {
+    struct Collecting<'a>(&'a mut Vec<Waker>);
+
+    impl Drop for Collecting<'_> {
+        fn drop(&mut self) {
+            *self.0 = COLLECTED.try_with(RefCell::take).ok().flatten().unwrap_or_default();
+        }
+    }
+
+    COLLECTED.try_with(|collected| collected.replace(Some(mem::take(wakers)))).ok();
+    let _collecting = Collecting(wakers);
+    call()
 }
 
 /// Drops a user's item, and catches a panic of its drop.

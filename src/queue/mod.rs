@@ -33,9 +33,7 @@ use std::task::{Context, Poll};
 
 use self::flags::{DRAINING, ENDED, RETURNED};
 
-#[cfg(feature = "redis")]
-pub(crate) use effects::wake;
-pub(crate) use effects::{drop_quietly, quietly};
+pub(crate) use effects::{collect_wakers, drop_quietly, quietly, wake};
 #[cfg(feature = "redis")]
 pub(crate) use ids::label;
 pub(crate) use ids::name;

@@ -1,5 +1,6 @@
 //! The queue's own ways from producers to worker actors.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -8,14 +9,14 @@ use actix_iterable_queue::{IterableQueue, WorkerPoolBuilder};
 use anyhow::Context as _;
 
 use super::producers::{self, Threads};
-use super::{Arbiters, CAPACITY, IN_FLIGHT, PRODUCERS, WORKERS, measured};
+use super::{Arbiters, CAPACITY, IN_FLIGHT, PRODUCERS, WORKERS, measured, measured_of};
 use crate::numbers::{Tallies, Tally};
 use crate::rounds::{Contender, Measured};
 
 pub(super) const PULL: &str = "pull, ack";
 pub(super) const PUSH: &str = "push, ack";
 pub(super) const PUT: &str = "Put by do_send, pull, ack";
-pub(super) const ANSWERED: &str = "Put by send().await, pull, ack";
+pub(super) const ANSWERED: &str = "Put by send().await";
 
 pub(super) fn contenders(items: usize, fewer: usize) -> Vec<Contender> {
     vec![
@@ -26,7 +27,8 @@ pub(super) fn contenders(items: usize, fewer: usize) -> Vec<Contender> {
         Contender::new("pull, into_inner", move || System::new().block_on(pull(items, Settle::Take))),
         Contender::new(PUSH, move || System::new().block_on(push(fewer))),
         Contender::new(PUT, move || System::new().block_on(put_unanswered(items))),
-        Contender::new(ANSWERED, move || System::new().block_on(put(fewer))),
+        Contender::new(ANSWERED, move || System::new().block_on(put_alone(fewer))),
+        Contender::new("Put by send().await, pull, ack", move || System::new().block_on(put(fewer))),
     ]
 }
 
@@ -197,6 +199,32 @@ async fn put(items: usize) -> Measured {
     drop(queue);
     let measured = measured(producers::on_arbiters(&sources.0, items, senders), tallies, items).await;
     for arbiters in [sources, workers, own] {
+        arbiters.stop();
+    }
+    measured
+}
+
+/// As to one actor that only answers: nobody works.
+async fn put_alone(items: usize) -> Measured {
+    let (queue, tallies) = (IterableQueue::unbounded(), Tallies::new());
+    let (sources, own) = (Arbiters::new(PRODUCERS), Arbiters::new(1));
+    let _idle = queue.consumer()?;
+    let producers: Result<Vec<_>, _> = (0..PRODUCERS).map(|_| queue.producer()).collect();
+    let queue = QueueActor::start_in_arbiter(&own.0[0].handle(), |_| QueueActor::new(queue));
+    let senders = producers?.into_iter().map(|producer| {
+        let (queue, tally) = (queue.clone(), Arc::new(Mutex::new(tallies.maker()())));
+        move |item| {
+            let (answer, tally) = (queue.send(Put::new(&producer, item)), Arc::clone(&tally));
+            async move {
+                if let Ok(Ok(())) = answer.await {
+                    tally.lock().expect("no panic holds it").note(item);
+                }
+            }
+        }
+    });
+    let began = producers::on_arbiters(&sources.0, items, senders);
+    let measured = measured_of(PRODUCERS, began, tallies, items).await;
+    for arbiters in [sources, own] {
         arbiters.stop();
     }
     measured

@@ -45,7 +45,9 @@ impl World {
         self.compare_snapshot();
         self.compare_closed();
         self.compare_getters();
+        self.compare_batches();
         self.compare_putters();
+        self.compare_askers();
         for mut watcher in std::mem::take(&mut self.watchers) {
             self.same("C5: drained() is woken by the end", &(watcher.task.wakes() > 0), &self.model.ended.is_some());
             match watcher.task.poll(watcher.future.as_mut()) {

@@ -79,10 +79,12 @@ impl World {
         self.require("D14: it is not longer than it may be", works.len() <= batch.max);
         if is_short {
             self.judge_work(which, None, others_woken);
+            let may_stop = match batch.lingers {
+                true => !works.is_empty() && self.model.linger(number, works),
+                false => !works.is_empty(),
+            };
             let ended = self.model.ended.is_some();
-            let lingers_not = !batch.lingers && !works.is_empty();
-            let stops = !works.is_empty() && self.model.linger(number, works);
-            self.require("D14: it waits for the first, and while more can come", ended || lingers_not || stops);
+            self.require("D14: it waits for the first, and while more can come", ended || may_stop);
         }
         self.model.stop_lingering(number);
         if !taken.is_empty() {

@@ -13,19 +13,25 @@ use super::world::{World, among};
 impl World {
     pub(super) fn wait_for_batch(&mut self, which: Any, batch: BatchOf) -> Option<()> {
         let which = self.idle(which)?;
+        self.foresee(which, batch)?;
         self.begin_to_take(which, |consumer| Wait::for_batch(consumer, batch))?;
         self.poll_batch(self.consumers.len() - 1, batch)
     }
 
-    /// Not where the contract leaves open which items a batch would hold while it waits: they are seen only when it is
-    /// handed over.
+    /// What a batch that is polled now takes, and keeps if it waits for more. These are seen only when it is handed over, so
+    /// it is not polled where the contract leaves open which they are.
+    fn foresee(&self, which: usize, batch: BatchOf) -> Option<Vec<Work>> {
+        if !batch.lingers {
+            return Some(Vec::new());
+        }
+        let number = self.consumers[which].number;
+        let more = batch.max - self.model.lingering_members(number).len();
+        self.model.foresee(number, self.others_woken(which), more)
+    }
+
     pub(super) fn poll_batch(&mut self, which: usize, batch: BatchOf) -> Option<()> {
         let (step, others_woken, number) = (self.step, self.others_woken(which), self.consumers[which].number);
-        let mut members = self.model.lingering_members(number);
-        let foreseen = self.model.foresee(number, others_woken, batch.max - members.len());
-        if batch.lingers && foreseen.is_none() {
-            return None;
-        }
+        let foreseen = self.foresee(which, batch)?;
         let OpenConsumer { sleeper, doing: Doing::Waiting(wait), .. } = &mut self.consumers[which] else { return None };
         match sleeper.poll(step, |task| task.poll(wait.future.as_mut())) {
             Poll::Ready((consumer, Taken::Batch(taken))) => {
@@ -34,8 +40,8 @@ impl World {
             }
             Poll::Ready(_) => unreachable!("a batch is waited for"),
             Poll::Pending => {
-                let new = foreseen.filter(|_| batch.lingers).unwrap_or_default();
-                for work in new {
+                let mut members = self.model.lingering_members(number);
+                for work in foreseen {
                     self.model.take(number, work, true);
                     members.push(work);
                     sleeper.stand_again(step);

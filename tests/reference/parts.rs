@@ -96,6 +96,11 @@ impl Sleeper {
         self.parked.is_some() && self.looked < self.task.wakes()
     }
 
+    /// Whether it has woken itself in its last look.
+    pub(super) fn looks_again(&self) -> bool {
+        self.parked.is_some_and(|(_, wakes)| wakes < self.looked)
+    }
+
     pub(super) fn is_woken(&self) -> bool {
         self.parked.is_some_and(|(_, wakes)| wakes < self.task.wakes())
     }

@@ -83,9 +83,13 @@ impl Hands {
         }
     }
 
-    /// Notes the item, has children of it, may answer, and may panic.
     pub(crate) fn begin(&mut self, item: &Item<Job>) -> Deed {
-        self.log.ledger.handed(*item.job(), item.attempt());
+        self.log.handed(item);
+        self.work(item)
+    }
+
+    /// Has children of the item, may answer, and may panic.
+    fn work(&mut self, item: &Item<Job>) -> Deed {
         let odds = self.common.odds;
         if self.chance(odds.early_answer) {
             item.answer(answer_to(*item.job()));
@@ -110,7 +114,9 @@ impl Hands {
 
     pub(crate) fn begin_all(&mut self, batch: &[Item<Job>]) -> Vec<Deed> {
         self.common.count.batches.fetch_add(u64::from(batch.len() > 1), Relaxed);
-        batch.iter().map(|item| self.begin(item)).collect()
+        // First, as it may panic in the middle.
+        batch.iter().for_each(|item| self.log.handed(item));
+        batch.iter().map(|item| self.work(item)).collect()
     }
 
     /// Notes an item that it has taken, and may answer.
@@ -148,6 +154,10 @@ impl Hands {
 }
 
 impl Log {
+    fn handed(&self, item: &Item<Job>) {
+        self.ledger.handed(*item.job(), item.attempt());
+    }
+
     pub(crate) fn told(&self) {
         self.ledger.told();
     }

@@ -194,9 +194,19 @@ impl Plan {
         self.pools.iter().any(|pool| pool.batch.is_some()) || self.consumers.iter().any(dropping)
     }
 
-    /// Whether somebody consumes to the end, whatever happens, and nobody ends it before.
+    /// Whether asks may be dropped before the end: a queue that was asked does that once it is sealed and has no consumer.
+    pub(crate) fn may_drop_asks(&self) -> bool {
+        let asks = |puts: &Puts| matches!(puts.how, PutHow::Ask | PutHow::BlockingAsk);
+        self.producers.iter().any(asks) && !self.has_consumers_to_the_end()
+    }
+
+    fn has_consumers_to_the_end(&self) -> bool {
+        !self.pools.is_empty() && self.pools.iter().all(|pool| pool.restart_limit.is_none())
+    }
+
+    /// Whether consumers are there to the end, whatever happens, and nobody ends it before.
     pub(crate) fn must_complete(&self) -> bool {
-        self.end == End::Itself && !self.pools.is_empty() && self.pools.iter().all(|pool| pool.restart_limit.is_none())
+        self.end == End::Itself && self.has_consumers_to_the_end()
     }
 }
 

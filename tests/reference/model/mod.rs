@@ -136,7 +136,8 @@ impl Model {
         }
     }
 
-    /// No consumer can take what is there, and no caller can ask for it; or askers wait for that.
+    /// No consumer can take what is there, and no caller can ask for it, or askers wait for word of it. A shutdown has what is
+    /// there in its report, and its askers hear of it at the end.
     fn is_lost(&self) -> bool {
         self.abandoned && (self.no_handle || self.asked) && !self.shut_down
     }

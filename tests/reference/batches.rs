@@ -78,6 +78,9 @@ impl World {
         self.note(format!("c{number}: {batch:?} -> {works:?}"));
         let held = self.model.lingering_members(number);
         self.same("D14: what it held while it waited", &works.get(..held.len()), &Some(&*held));
+        for item in &taken[..held.len()] {
+            self.same("the attempt", &Some(item.attempt()), &self.model.attempt(*item.job()));
+        }
         for item in &taken[held.len()..] {
             self.judge_work(which, Some((*item.job(), Some(item.attempt()))), others_woken);
         }

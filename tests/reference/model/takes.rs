@@ -82,6 +82,10 @@ impl Model {
         self.leased.get(&work).map(|lease| lease.consumer)
     }
 
+    pub(crate) fn attempt(&self, work: Work) -> Option<u32> {
+        self.leased.get(&work).map(|lease| lease.attempt)
+    }
+
     pub(crate) fn settle(&mut self, work: Work, how: Settle) {
         let Some(Lease { consumer, sequence, attempt }) = self.leased.remove(&work) else { unreachable!() };
         self.row(consumer).leased -= 1;

@@ -91,11 +91,6 @@ impl<T> Consumer<T> {
         }
     }
 
-    /// Returns whether it stands in the line of waiting consumers.
-    pub(crate) fn is_in_line(&self) -> bool {
-        self.place.is_in_line()
-    }
-
     /// Leaves the line of waiting consumers. A consumer that may not take must not stand in it.
     pub(crate) fn leave_line(&mut self) {
         self.slot.shared.leave(&mut self.place, false);

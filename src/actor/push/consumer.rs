@@ -32,14 +32,10 @@ impl<T, M: Mailbox<T>> PushConsumer<T, M> {
         self.consumer.id()
     }
 
-    /// Returns whether it holds as many items as it may. Then the next settle wakes the task.
+    /// Returns whether it holds as many items as it may. Then the next settle wakes the task: each consumer that holds an
+    /// item and is not in the line is refilled by settles.
     fn is_full(&self) -> bool {
-        let row = &self.consumer.slot().row;
-        let is_full = || row.in_flight() >= self.max_in_flight;
-        is_full() && {
-            row.refill(true);
-            is_full()
-        }
+        self.consumer.slot().row.in_flight() >= self.max_in_flight
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -54,8 +50,8 @@ impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
 
     /// Hands out an item. An actor that dies before it has the item gives it back, uncounted.
     ///
-    /// An actor that waited gets one. Its thread has to wake up for it, and hands out more when the actor settles this one;
-    /// until then it stands in no line, so puts need not look for it.
+    /// Each settle of an actor that is not in the line hands it one item, so that few items in a row go to one actor. The
+    /// queue's actor hands out what its limit allows beyond that, in turn.
     fn step(&mut self, cx: &mut Context<'_>) -> Step {
         if self.consumer.slot().shared.has_ended() {
             // The queue's actor watches for that, and takes the work.
@@ -69,19 +65,16 @@ impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
         if self.is_full() {
             return Step::Waits;
         }
-        let waited = self.consumer.is_in_line();
         match self.consumer.poll_lease(cx) {
+            Poll::Ready(Some(item)) => {
+                self.consumer.slot().row.refill(true);
+                self.mailbox.send(item);
+                if self.is_full() { Step::TakenLast } else { Step::Taken }
+            }
             // `None` at the end, as above.
             Poll::Pending | Poll::Ready(None) => {
                 self.consumer.slot().row.refill(false);
                 Step::Waits
-            }
-            Poll::Ready(Some(item)) => {
-                if waited {
-                    self.consumer.slot().row.refill(true);
-                }
-                self.mailbox.send(item);
-                if waited { Step::Enough } else { Step::Taken }
             }
         }
     }

@@ -17,7 +17,7 @@ use std::task::Context;
 use actix::prelude::Recipient;
 
 use self::consumer::{Mailbox, PushConsumer};
-use self::task::{Backlog, Task};
+use self::task::{Backlog, Polled, Task};
 use super::ITEMS_PER_POLL;
 use crate::endpoint::Consumer;
 use crate::message::RegisterConsumer;
@@ -110,9 +110,12 @@ impl<T: Send + 'static> PushConsumers<T> {
             let round = self.backlog.len().min(budget);
             budget -= round;
             for polled in (0..round).map_while(|_| self.backlog.poll_next()) {
-                moved |= polled.moved;
-                // Its actor is dead.
-                polled.over.map(|consumer| self.registered.remove(&consumer.id()));
+                match polled {
+                    Polled::Moved => moved = true,
+                    Polled::Waits => {}
+                    // Its actor is dead.
+                    Polled::Over(consumer) => drop(consumer.map(|consumer| self.registered.remove(&consumer.id()))),
+                }
             }
         }
         if self.backlog.len() > 0 {

@@ -39,20 +39,20 @@ pub(crate) trait Work: Send + 'static {
 pub(crate) enum Step {
     /// It was taken. There may be another one.
     Taken,
-    /// It was taken. Another one is for the next thread that wakes the task, or for the actor.
-    Enough,
-    /// There is none now. The waker is registered.
+    /// It was taken. There is no other one until the task is woken.
+    TakenLast,
+    /// There is none until the task is woken.
     Waits,
     /// There will be none.
     Over,
 }
 
 /// What became of a task that the actor has polled.
-pub(crate) struct Polled<W> {
-    /// It took a step.
-    pub(crate) moved: bool,
-    /// The work, if it is over.
-    pub(crate) over: Option<W>,
+pub(crate) enum Polled<W> {
+    Moved,
+    Waits,
+    /// The work, unless it was taken out before.
+    Over(Option<W>),
 }
 
 /// A thread polls the task.
@@ -64,8 +64,8 @@ const DUE: u8 = 4;
 /// It is in the backlog.
 const LISTED: u8 = 8;
 
-/// A thread that was to take one step takes at most this many.
-const STEPS_IN_PLACE: usize = 32;
+/// A thread polls at most this many further tasks, and one task at most this many times.
+const POLLS_IN_PLACE: usize = 32;
 
 pub(crate) struct Task<W> {
     state: AtomicU8,
@@ -136,36 +136,27 @@ impl<W: Work> Task<W> {
         }
     }
 
-    /// Takes steps until there are none, or as many as the budget has. Returns `false` if the task is over.
-    fn poll(self: &Arc<Self>, budget: &mut usize) -> bool {
+    /// Takes one step, and further ones only if the task was woken meanwhile. Returns the last.
+    fn poll(self: &Arc<Self>) -> Step {
         let waker = waker_ref(self);
         let mut cx = Context::from_waker(&waker);
-        loop {
-            let mut moved = false;
-            let mut guard = lock(&self.work);
-            let Some(work) = &mut *guard else { return true };
-            let step = loop {
-                if *budget == 0 {
-                    break Step::Enough;
-                }
-                match work.step(&mut cx) {
-                    Step::Taken => (moved, *budget) = (true, *budget - 1),
-                    step => break step,
-                }
-            };
-            drop(guard);
+        for _ in 0..POLLS_IN_PLACE {
+            let step = lock(&self.work).as_mut().map(|work| work.step(&mut cx));
             match step {
-                Step::Waits if self.rest() => return true,
-                // It was woken since.
-                Step::Waits if moved => {}
-                Step::Over => return false,
-                // Without a move it wakes itself, to look again once others had their turn.
-                Step::Waits | Step::Enough | Step::Taken => {
+                // It was taken out, so nobody is to poll it again.
+                None => return Step::Waits,
+                Some(Step::Over) => return Step::Over,
+                Some(step @ (Step::TakenLast | Step::Waits)) if self.rest() => return step,
+                Some(Step::TakenLast) => {}
+                // A task that waits and was woken has woken itself, to look again once others had their turn.
+                Some(step @ (Step::Taken | Step::Waits)) => {
                     self.leave_to_actor();
-                    return true;
+                    return step;
                 }
             }
         }
+        self.leave_to_actor();
+        Step::Taken
     }
 }
 
@@ -192,24 +183,23 @@ impl<W: Work> Backlog<W> {
         lock(&self.tasks).as_ref().map_or(0, VecDeque::len)
     }
 
-    /// Polls the first task that no other thread saw to, for one step, and then those that it wakes.
+    /// Polls the first task that no other thread saw to, and then those that it wakes.
     pub(crate) fn poll_next(&self) -> Option<Polled<W>> {
         loop {
             let task = lock(&self.tasks).as_mut()?.pop_front()?;
-            if !task.begin_listed() {
-                continue;
-            }
-            let (mut moved, mut is_over) = (false, false);
-            let polled = HERE.try_with(|here| {
-                here.poll(1, |budget| {
-                    is_over = !task.poll(budget);
-                    moved = *budget == 0;
+            if task.begin_listed() {
+                let step = HERE.try_with(|here| here.poll(&task));
+                return Some(match step {
+                    Ok(Step::Taken | Step::TakenLast) => Polled::Moved,
+                    Ok(Step::Waits) => Polled::Waits,
+                    Ok(Step::Over) => Polled::Over(task.take_work()),
+                    Err(_) => {
+                        // The actor's thread ends.
+                        task.leave_to_actor();
+                        Polled::Waits
+                    }
                 });
-            });
-            if polled.is_err() {
-                task.leave_to_actor();
             }
-            return Some(Polled { moved, over: if is_over { task.take_work() } else { None } });
         }
     }
 
@@ -228,14 +218,19 @@ impl<W: Work> Backlog<W> {
 
 /// A task of any kind.
 trait InPlace: Send + Sync {
-    fn poll_in_place(self: Arc<Self>, budget: &mut usize);
+    fn poll_in_place(self: Arc<Self>);
+    fn leave(self: Arc<Self>);
 }
 
 impl<W: Work> InPlace for Task<W> {
-    fn poll_in_place(self: Arc<Self>, budget: &mut usize) {
-        if !self.poll(budget) {
+    fn poll_in_place(self: Arc<Self>) {
+        if self.poll() == Step::Over {
             self.leave_to_actor();
         }
+    }
+
+    fn leave(self: Arc<Self>) {
+        self.leave_to_actor();
     }
 }
 
@@ -253,30 +248,30 @@ struct Here {
 }
 
 impl Here {
-    /// Polls a task, and then those that it wakes, for as many steps in all.
-    fn poll<R>(&self, mut budget: usize, first: impl FnOnce(&mut usize) -> R) -> R {
-        /// After a panic, the tasks that are still listed are left to their actors.
+    /// Polls a task, and then those that it wakes.
+    fn poll<W: Work>(&self, task: &Arc<Task<W>>) -> Step {
+        /// After a panic, tasks that are still listed are left to their actors.
         struct End<'a>(&'a Here, bool);
 
         impl Drop for End<'_> {
             fn drop(&mut self) {
                 let Self(here, polled) = self;
                 here.polls.set(*polled);
-                here.poll_woken(&mut 0);
+                std::iter::from_fn(|| here.next()).for_each(InPlace::leave);
             }
         }
 
         let _end = End(self, self.polls.replace(true));
-        let result = first(&mut budget);
-        self.poll_woken(&mut budget);
-        result
+        let step = task.poll();
+        for _ in 0..POLLS_IN_PLACE {
+            let Some(task) = self.next() else { break };
+            task.poll_in_place();
+        }
+        step
     }
 
-    fn poll_woken(&self, budget: &mut usize) {
-        let next = || self.woken.borrow_mut().pop_front();
-        while let Some(task) = next() {
-            task.poll_in_place(budget);
-        }
+    fn next(&self) -> Option<Arc<dyn InPlace>> {
+        self.woken.borrow_mut().pop_front()
     }
 }
 
@@ -285,7 +280,7 @@ fn poll_or_list<W: Work>(task: &Arc<Task<W>>) -> bool {
     let polled = HERE.try_with(|here| {
         if here.polls.get() {
             here.woken.borrow_mut().push_back(Arc::clone(task) as Arc<dyn InPlace>);
-        } else if !here.poll(STEPS_IN_PLACE, |budget| task.poll(budget)) {
+        } else if here.poll(task) == Step::Over {
             task.leave_to_actor();
         }
     });

@@ -8,6 +8,7 @@ mod pull_unwinding;
 mod push;
 mod push_addresses;
 mod push_failures;
+mod push_in_place;
 mod queue_actor;
 mod queue_actor_end;
 mod queue_actor_puts;

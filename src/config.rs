@@ -333,7 +333,7 @@ impl<T> fmt::Debug for Builder<T> {
 }
 
 /// How long the text of an item may be, in bytes.
-const MAX_TEXT: usize = 200;
+pub(crate) const MAX_TEXT: usize = 200;
 
 /// Writes an item as text, which is cut off where it gets too long.
 fn describe<T: fmt::Debug>(item: &T) -> String {
@@ -341,6 +341,14 @@ fn describe<T: fmt::Debug>(item: &T) -> String {
     // An error says that it was cut off, or is the item's own.
     write!(text, "{item:?}").ok();
     text.0
+}
+
+/// Returns a text that is cut off where it gets too long.
+#[cfg(feature = "redis")]
+pub(crate) fn cut_off(text: &str) -> String {
+    let mut cut = Cut(String::new());
+    cut.write_str(text).ok();
+    cut.0
 }
 
 /// Takes text up to `MAX_TEXT`, and no more: a large item is not printed whole.

@@ -132,14 +132,13 @@ impl Job {
         // With some more, as it is cut off between two characters.
         let text = if described { MAX_TEXT + 4 } else { 0 };
         let (mut listed, mut of_this_list) = (Vec::new(), 0);
-        let mut place = Some(LetterPlace::BEGIN).filter(|_| most > 0);
+        let mut place = Some(LetterPlace::first(GREATEST_ID)).filter(|_| most > 0);
         while let Some(here) = place {
             let max = most - of_this_list;
-            let (page, next) =
-                self.repeat(async |client| client.list_letters(here, GREATEST_ID, max, text).await).await?;
+            let (page, next) = self.repeat(async |client| client.list_letters(here, max, text).await).await?;
             of_this_list += page.len();
             listed.extend(page.into_iter().map(|letter| described_letter(letter, described)));
-            place = if of_this_list < most { next } else { here.next_list(GREATEST_ID) };
+            place = if of_this_list < most { next } else { here.next_list() };
             if place.is_some_and(|place| !place.is_in_list_of(here)) {
                 of_this_list = 0;
             }
@@ -156,7 +155,7 @@ impl Job {
         let last = self.repeat(async |client| client.last_letter().await).await?;
         let ids = range(ids, last);
         let (mut moved, mut without_item) = (0, 0);
-        let mut place = Some(LetterPlace::BEGIN).filter(|_| !ids.is_empty());
+        let mut place = Some(LetterPlace::first(*ids.end())).filter(|_| !ids.is_empty());
         while let Some(here) = place {
             match self.repeat(async |client| client.move_letters(retry, &ids, here).await).await? {
                 Moved::Some { letters, unfit, next } => {

@@ -28,26 +28,28 @@ pub(crate) struct LetterPlace {
     at: u64,
 }
 
-/// The list of letters that no reader has had yet. The others come before it.
-const NEW: u8 = 4;
+/// How many lists there are: letters that no reader has had yet are in the first, those that came back in the others.
+const LISTS: u8 = 4;
 
 impl LetterPlace {
-    pub(crate) const BEGIN: Self = Self { list: 1, at: 0 };
+    /// Returns the beginning, of letters up to the number `last`.
+    pub(crate) fn first(last: u64) -> Self {
+        Self { list: 1, at: last }
+    }
 
     pub(crate) fn is_in_list_of(self, other: Self) -> bool {
         self.list == other.list
     }
 
-    /// Returns the beginning of the next list, of letters up to the number `last`.
-    pub(crate) fn next_list(self, last: u64) -> Option<Self> {
-        let list = self.list + 1;
-        (list <= NEW).then_some(Self { list, at: if list == NEW { last } else { 0 } })
+    /// Returns the beginning of the next list.
+    pub(crate) fn next_list(self) -> Option<Self> {
+        (self.list < LISTS).then_some(Self { list: self.list + 1, at: 0 })
     }
 
     /// Reads where this list goes on, or returns where the next one begins.
-    fn next(self, reply: &mut ScriptReply, last: u64) -> Result<Option<Self>, Failure> {
+    fn next(self, reply: &mut ScriptReply) -> Result<Option<Self>, Failure> {
         let on: String = reply.next()?;
-        Ok(on.parse().map_or_else(|_| self.next_list(last), |at| Some(Self { at, ..self })))
+        Ok(on.parse().map_or_else(|_| self.next_list(), |at| Some(Self { at, ..self })))
     }
 }
 
@@ -83,11 +85,10 @@ impl QueueClient {
         Ok(last.and_then(|last| last.parse().ok()).unwrap_or(GREATEST_ID))
     }
 
-    /// Lists up to `max` letters with numbers up to `last`, the newest first, each with so much of its item's JSON.
+    /// Lists up to `max` letters, the newest first, each with so much of its item's JSON.
     pub(crate) async fn list_letters(
         &self,
         place: LetterPlace,
-        last: u64,
         max: usize,
         text: usize,
     ) -> Result<(Vec<ListedLetter>, Option<LetterPlace>), Failure> {
@@ -102,7 +103,7 @@ impl QueueClient {
         }
         let letters: Vec<(u64, Vec<u8>, Vec<u8>)> = reply.next()?;
         let letters = letters.into_iter().map(|(id, about, text)| ListedLetter { id, about, text });
-        Ok((letters.collect(), place.next(&mut reply, last)?))
+        Ok((letters.collect(), place.next(&mut reply)?))
     }
 
     /// Puts the items of some letters back into the queue, or, if `retry` is false, deletes the letters.
@@ -121,7 +122,7 @@ impl QueueClient {
         match reply.word() {
             "OK" => {
                 let (letters, unfit) = (reply.next()?, reply.next()?);
-                Ok(Moved::Some { letters, unfit, next: place.next(&mut reply, *ids.end())? })
+                Ok(Moved::Some { letters, unfit, next: place.next(&mut reply)? })
             }
             "ENDED" => Ok(Moved::Ended(QueueEnd::told(&mut reply)?)),
             _ => Err(reply.failure()),

@@ -134,7 +134,7 @@ impl QueueClient {
 
     /// Retries or discards all letters with these numbers: how many.
     async fn move_all(&self, retry: bool, ids: std::ops::RangeInclusive<u64>) -> usize {
-        let (mut moved, mut place) = (0, Some(LetterPlace::BEGIN));
+        let (mut moved, mut place) = (0, Some(LetterPlace::first(GREATEST_ID)));
         let ids = *ids.start()..=(*ids.end()).min(self.last_letter().await.expect("an answer"));
         while let Some(here) = place {
             match self.move_letters(retry, &ids, here).await.expect("moved") {
@@ -150,9 +150,9 @@ impl QueueClient {
 
     /// All letters that nobody has, in the order in which they are found.
     async fn list_all(&self) -> Vec<ListedLetter> {
-        let (mut listed, mut place) = (Vec::new(), Some(LetterPlace::BEGIN));
+        let (mut listed, mut place) = (Vec::new(), Some(LetterPlace::first(GREATEST_ID)));
         while let Some(here) = place {
-            let (page, next) = self.list_letters(here, GREATEST_ID, usize::MAX, 9).await.expect("listed");
+            let (page, next) = self.list_letters(here, usize::MAX, 9).await.expect("listed");
             assert!(page.len() <= 200);
             listed.extend(page);
             place = next;

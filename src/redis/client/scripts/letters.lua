@@ -1,7 +1,7 @@
--- Dead letters that no reader has. An entry's time is the letter's number (see items.lua), so the numbers in `letter_ready` grow;
--- those in the other lists came back, in any order.
-local LISTS = { letter_suspects, letter_delayed, letter_back, letter_ready }
-local NEW = 4
+-- Dead letters that no reader has. An entry's time is the letter's number (see items.lua), so the numbers in the first list grow;
+-- those in the others came back, in any order.
+local LISTS = { letter_ready, letter_back, letter_delayed, letter_suspects }
+local NEW, DELAYED = 1, 3
 
 -- A letter's number and its JSON; or 0 and all of it, if no script has written it.
 local function opened(entry)
@@ -73,7 +73,7 @@ end
 -- to go on; nowhere if that was all down to the number `first`.
 local function look(list, at, first, max, bytes)
   local key = LISTS[list]
-  local read = key == letter_delayed and 'ZRANGE' or 'LRANGE'
+  local read = list == DELAYED and 'ZRANGE' or 'LRANGE'
   local behind = list == NEW and newer_than(at) or at
   local found, size, most, all = {}, 0, 1, false
   while #found < max and size < bytes and not all do

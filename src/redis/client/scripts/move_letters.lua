@@ -32,7 +32,7 @@ if n > 0 then
     count('retried', n)
     wake_for_items(n)
   end
-  if list == 2 then
+  if list == DELAYED then
     for i, place in ipairs(places) do items[i] = found[place] end
     each('ZREM', key, items, 1, n)
   elseif behind == 0 and places[n] == n then

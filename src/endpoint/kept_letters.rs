@@ -93,8 +93,8 @@ impl<T> IterableQueue<T> {
     ///
     /// # Errors
     ///
-    /// If the queue has ended or was abandoned: all letters stay kept. Over Redis, those that it had not retried by then.
-    /// [`Refusal::Redis`] if Redis does not let its user do that.
+    /// If the queue has ended or was abandoned: all letters stay kept. If a queue over Redis ends in the middle, it is no error:
+    /// the call returns how many were retried, and the others stay kept. [`Refusal::Redis`] if Redis does not let its user do that.
     ///
     /// # Cancel safety
     ///

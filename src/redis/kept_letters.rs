@@ -163,6 +163,8 @@ impl Job {
                     without_item += unfit;
                     place = next;
                 }
+                // It may have ended with the last of those.
+                Moved::Ended(_) if moved > 0 => break,
                 Moved::Ended(end) => return Err(refusal(end)),
             }
         }

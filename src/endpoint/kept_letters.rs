@@ -88,8 +88,8 @@ impl<T> IterableQueue<T> {
     /// Over Redis it retries letters of all processes: those that no reader has, and that were there when it began. Each goes
     /// from the dead letters to the queue in one step, so none is lost or doubled, also if the process dies in the middle; some
     /// hundred go at a time. While Redis does not answer, the call waits. After such a wait it may return too few, as the answer
-    /// to a step may be lost; [`Totals::retried`](crate::report::Totals::retried) has all. A letter without an item that can be
-    /// read stays, with an error in the log.
+    /// to a step may be lost; [`Totals::retried`](crate::report::Totals::retried) has all. What is among the letters and was
+    /// written by another hand stays, with an error in the log.
     ///
     /// # Errors
     ///

@@ -39,8 +39,8 @@ pub enum Refusal {
     Aborted,
     /// The queue has ended, and takes no item of a dead letter back.
     Ended,
-    /// Redis does not let its user make this call on dead letters, or has something else under a key of the queue; the log
-    /// has what it said.
+    /// Redis did not carry out this call on dead letters, and will not before a person changes something: its user may not make
+    /// it, or something else is under a key of the queue. Or no thread could be started to ask. The log has the reason.
     Redis,
     /// Another process sealed the queue before it knew of this one's producers.
     Sealed,
@@ -67,7 +67,7 @@ impl fmt::Display for Refusal {
             Self::ShutDown => "the queue is shutting down and takes no more items",
             Self::Aborted => "the queue was aborted",
             Self::Ended => "the queue has ended: retry dead letters before that",
-            Self::Redis => "Redis does not carry out this call on dead letters: the log has what it said",
+            Self::Redis => "Redis did not carry out this call on dead letters: the log has the reason",
             Self::Sealed => {
                 "another process sealed the queue before it knew of this producer: open producers before sealing it"
             }

@@ -36,15 +36,16 @@ pub struct DeadLetter<T> {
     /// item.
     pub panic: Option<String>,
     /// What its attempts failed of, oldest first: the last 10 for which a consumer said it, or a panic did, each text of at
-    /// most 1 KiB. A retried item begins anew. Always empty over Redis, where an item has only the number of its attempts with
-    /// it: `error` and `panic` tell what the last one failed of.
+    /// most 1 KiB. A retried item begins anew. Over Redis, the last attempt alone: an item has only the number of its
+    /// attempts with it there.
     #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default))]
     pub history: Vec<FailedAttempt>,
     /// When the item was given up, by the clock of the process that did it. Over Redis, by that of the server if no process
     /// did it. The Unix epoch if that is not known.
     #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default = "unknown_time"))]
     pub died_at: SystemTime,
-    /// The item as text, if the queue was built with [`describe_items`](crate::Builder::describe_items).
+    /// The item as text, cut off after 200 bytes, if the queue was built with
+    /// [`describe_items`](crate::Builder::describe_items).
     #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default))]
     pub text: Option<String>,
     /// The item.

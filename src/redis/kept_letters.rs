@@ -288,3 +288,20 @@ pub(crate) fn identify<T>(letter: &mut DeadLetter<T>, id: u64) {
         letter.died_at += Duration::from_millis(id.min(GREATEST_ID));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+
+    use super::range;
+
+    #[test]
+    fn d3_a_range_ends_with_the_last_letter_that_was_there() {
+        assert_eq!(range((Unbounded, Unbounded), 7), 0..=7);
+        assert_eq!(range((Included(3), Included(9)), 7), 3..=7);
+        assert_eq!(range((Excluded(3), Excluded(6)), 7), 4..=5);
+        for none in [(Unbounded, Excluded(0)), (Included(8), Unbounded), (Excluded(u64::MAX), Unbounded)] {
+            assert!(range(none, 7).is_empty());
+        }
+    }
+}

@@ -5,8 +5,6 @@ if retry then
   local m = queue()
   if not m then return { 'GONE' } end
   if m[1] ~= '' then return { 'ENDED', m[1] } end
-  -- It raises, if it must, before anything is changed.
-  call('LLEN', back)
 end
 local found, behind, on = look(list, at, first, tonumber(ARGV[8]), tonumber(ARGV[9]))
 local key = LISTS[list]
@@ -26,7 +24,7 @@ end
 local n = #places
 if n > 0 then
   if retry then
-    -- Newest first, as they were found: so the oldest is the first of all.
+    -- The first that is changed, so it may raise. Newest first, as they were found: so the oldest is the first of all.
     each('LPUSH', back, items, 1, n)
     count('accepted', n)
     count('retried', n)

@@ -4,8 +4,7 @@ if not m then return { 'GONE' } end
 -- Done before, and the answer was lost. It is remembered as processes are that have left: see removal.lua.
 if call('HGET', was, ARGV[3]) then return { 'OK' } end
 if m[1] ~= '' then return { 'ENDED', m[1] } end
--- They raise, if they must, before anything is changed.
-call('LLEN', back)
+-- It raises, if it must, before anything is changed.
 call('ZCARD', past)
 call('LPUSH', back, '0:' .. int(now()) .. ':' .. ARGV[4])
 call('HSET', was, ARGV[3], '0')

@@ -55,7 +55,7 @@
 //!     let queue = IterableQueue::bounded(100);
 //!     let send = |mail: &Item<String>| println!("sending {}", **mail); // may block, and may panic
 //!     let pool = WorkerPool::builder(&queue).workers(4).run(send)?;
-//!     queue.producer()?.put_all(["a", "b", "c"].map(String::from)).await?; // drops the producer
+//!     queue.producer()?.put_all(["a", "b", "c"].map(String::from)).await?; // then drops the producer
 //!     queue.seal(); // there will be no further producers
 //!     println!("{} sent", pool.drained().await?.totals.acked);
 //!     Ok(())

@@ -29,7 +29,13 @@ impl<J, D> PendingAnswer<J, D> {
     fn result(&self, told: Result<Told<D>, Canceled>) -> Result<D, AskError<J>> {
         match told {
             Ok(told) => told.map_err(|letter| AskError::DeadLetter(Box::new(letter))),
-            Err(Canceled) => Err(self.queue.loss().map_or(AskError::Unanswered, AskError::Ended)),
+            Err(Canceled) => Err(match self.queue.loss() {
+                Some(outcome) => AskError::Ended(outcome),
+                None => {
+                    self.queue.warn_unanswered();
+                    AskError::Unanswered
+                }
+            }),
         }
     }
 }

@@ -44,7 +44,8 @@ impl<T> Letters<T> {
         // A letter that a reader gives back stays a letter, and there are no letters of letters.
         let letters = Builder::new().name("dead letters").keep_dead_letters(0);
         let letters = letters.unlimited_attempts().no_redelivery_backoff();
-        let Ok(queue) = letters.build() else { unreachable!("the settings are valid") };
+        let Ok(config) = letters.check() else { unreachable!("the settings are valid") };
+        let queue = IterableQueue::of_letters(config);
         let claim = PoolClaim::on(Arc::clone(queue.shared()))?;
         let producer = Some(queue.producer()?);
         Ok(Self { shared: Arc::clone(queue.shared()), queue: Some(queue), producer, claim: Some(claim), taken_back: 0 })

@@ -46,22 +46,22 @@ impl<T> Gather<T> {
         true
     }
 
-    /// Polls until the batch is complete: it is full, or no more can come.
+    /// Polls until the batch is full, or the queue has ended.
     pub(super) fn poll(&mut self, consumer: &mut Consumer<T>, cx: &mut Context<'_>) -> Poll<()> {
         while self.members.len() < self.max {
-            match consumer.poll_lease(cx) {
-                Poll::Ready(Some(item)) => self.push(item),
-                Poll::Ready(None) => return Poll::Ready(()),
-                // Parked by now, so the change that stops it also wakes it.
-                Poll::Pending
-                    if self.members.is_empty() || !self.slot.shared.linger(&mut self.linger, self.members.len()) =>
-                {
-                    return Poll::Pending;
-                }
-                Poll::Pending => return Poll::Ready(()),
+            match ready!(consumer.poll_lease(cx)) {
+                Some(item) => self.push(item),
+                None => break,
             }
         }
         Poll::Ready(())
+    }
+
+    /// Tells that the batch waits for more than the members it has. Returns whether no more can come.
+    ///
+    /// The consumer is parked by now, so the change that stops the batch also wakes it.
+    pub(super) fn linger(&mut self) -> bool {
+        !self.members.is_empty() && self.slot.shared.linger(&mut self.linger, self.members.len())
     }
 
     /// Returns the members.
@@ -101,7 +101,8 @@ impl<T> TimedGather<T> {
             if self.gather.is_empty() {
                 return Poll::Pending;
             }
-            if !self.linger.is_zero() {
+            // One that does not wait is not counted among those that do: its members may yet come back to them.
+            if !self.linger.is_zero() && !self.gather.linger() {
                 ready!(self.timer.get_or_insert_with(|| Timer::after(self.linger)).poll(cx));
             }
         }

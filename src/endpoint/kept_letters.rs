@@ -149,7 +149,10 @@ impl<T> IterableQueue<T> {
 
     /// Drops kept dead letters, and returns how many. `ids` is a range: `id..=id` is one letter, `..` is all.
     ///
-    /// It works after the end, too.
+    /// It works after the end, too. The totals stay as they are: the items stay
+    /// [dead-lettered](crate::report::Totals::dead_lettered), so [`is_clean`](crate::Drained::is_clean) stays false. They are
+    /// not in [`Totals::discarded`](crate::report::Totals::discarded), which counts what an early end left, nor in
+    /// [`letters_dropped`](crate::report::Totals::letters_dropped).
     ///
     /// Over Redis it drops letters of all processes: those that no reader has, and that were there when it began. While Redis
     /// does not answer, the call waits. After such a wait it may return too few, as the answer to a step may be lost.

@@ -165,6 +165,9 @@ impl<T> Operation for More<'_, T> {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.gather.poll(self.gathering.consumer, cx)
+        match self.gather.poll(self.gathering.consumer, cx) {
+            Poll::Pending if !self.gather.linger() => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
     }
 }

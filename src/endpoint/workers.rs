@@ -37,6 +37,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// producer of a second queue, and that queue ends after this one. In snapshots and blockers the workers are `worker-0`,
     /// `worker-1` and so on, and the threads have these names, too: `worker-0 of mails`.
     ///
+    /// The number of threads is fixed. A [`WorkerPool`](crate::WorkerPool) may have a range of workers.
+    ///
     /// To put into the same queue, the function uses [`put_child`](Item::put_child): with a producer, all threads may come
     /// to wait for room that only they could make.
     ///

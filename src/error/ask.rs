@@ -32,7 +32,8 @@ pub enum AskError<J> {
     /// The job used up its attempts or was rejected. The letter says why; the job itself is with the reader of the queue's
     /// dead letters, if there is one.
     DeadLetter(Box<DeadLetter<()>>),
-    /// A consumer acked or took the job, and dropped it without an answer.
+    /// A consumer acked or took the job, and dropped it without an answer. The log warns of the first, second, fourth, eighth …
+    /// time in a queue.
     Unanswered,
     /// The queue was aborted, or abandoned by its last consumer, and the job was dropped without an answer. It may have been
     /// done.

@@ -129,6 +129,12 @@ impl<T> IterableQueue<T> {
         Self::open(QueueId::next(), config, store)
     }
 
+    /// Creates a queue in memory that readers of dead letters take from.
+    pub(crate) fn of_letters(config: Config<T>) -> Self {
+        let store = Store::plain(config.capacity);
+        Self::open(QueueId::next_of_letters(), config, store)
+    }
+
     pub(crate) fn open(id: QueueId, config: Config<T>, store: Store<T>) -> Self {
         Self { shared: Arc::new(Shared::new(id, config, store)) }
     }

@@ -48,8 +48,9 @@ pub(crate) struct Shared<T> {
     control: Mutex<Control<T>>,
 }
 
-/// Tells the asker of an item that the item became a dead letter, which says why; `None` if the queue has ended.
-pub(crate) type TellAsker<T> = fn(&T, Option<DeadLetter<()>>);
+/// Tells the asker of an item that the item became a dead letter, which says why; `None` if the queue has ended. Returns
+/// whether the asker was still waiting.
+pub(crate) type TellAsker<T> = fn(&T, Option<DeadLetter<()>>) -> bool;
 
 /// The state behind the mutex. No user code runs while it is locked.
 pub(crate) struct Control<T> {
@@ -78,8 +79,10 @@ pub(crate) struct Counts {
     pub(crate) discarded: u64,
     pub(crate) retried: u64,
     pub(crate) letters_dropped: u64,
-    /// Dead letters that came while no reader was open.
+    /// Dead letters that came while no reader was open, and of which no asker was told.
     pub(crate) unread: u64,
+    /// Asks that consumers acked or took, and dropped without an answer.
+    pub(crate) unanswered: u64,
 }
 
 /// What a queue is built from.

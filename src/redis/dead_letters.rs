@@ -33,7 +33,7 @@ pub(crate) fn opener<T: Payload>(
         let (client, address, settings) = parts.clone();
         let name = Some(Arc::clone(&name));
         let config = Config { name, capacity, max_attempts, redelivery_backoff: None, kept_letters: 0, describe: None };
-        let id = QueueId::next();
+        let id = QueueId::next_of_letters();
         let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, None));
         link.identify.get_or_init(|| identify::<T>);
         let queue = IterableQueue::open(id, config, Store::remote(link.clone(), capacity));

@@ -1,12 +1,15 @@
 //! What the queue writes to the log, and what it does not.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use ::log::Level;
 use actix::prelude::*;
 use actix_iterable_queue::message::Put;
-use actix_iterable_queue::{Consumer, IterableQueue, Outcome, Producer, QueueActor};
+use actix_iterable_queue::{Consumer, IterableQueue, Outcome, Producer, QueueActor, WeakQueue};
 use support::log::{keep, said};
+use support::within_watchdog;
 
 /// A queue with 0..n in it, and its endpoints.
 fn filled(name: &str, n: u32) -> (IterableQueue<u32>, Producer<u32>, Consumer<u32>) {
@@ -46,7 +49,8 @@ fn d3_what_was_not_forgotten_is_not_warned_about() {
     let held = consumer.try_lease().unwrap();
     assert_eq!(queue.abort(), [2]);
     drop(held);
-    assert_eq!(said(Level::Warn, "careful"), [""; 0]);
+    let warnings = said(Level::Warn, "careful");
+    assert!(matches!(&warnings[..], [letter] if letter.contains("a dead letter is kept")), "{warnings:?}");
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn what_users_say_stays_on_its_line() {
     let mut other = queue.consumer_named("worker\n\u{9b}").unwrap();
     drop(other.try_lease().unwrap());
     consumer.try_lease().unwrap().reject("no\nreason\u{202e}");
-    let said = [said(Level::Warn, "forged"), said(Level::Error, "forged")].concat();
+    let said = said(Level::Warn, "forged");
     let label = format!(r"forged\n[ERROR] ({}): ", queue.id());
     assert!(said.len() == 2 && said.iter().all(|line| line.starts_with(&label)), "{said:?}");
     assert!(said[0].contains(r": worker\n\u{9b} dropped an item"), "{said:?}");
@@ -112,6 +116,66 @@ fn what_users_say_stays_on_its_line() {
         said[1].contains(r"given up by one at attempt ") && said[1].contains(r": no\nreason\u{202e}. ("),
         "{said:?}"
     );
+}
+
+#[test]
+fn each_failed_attempt_is_for_debugging() {
+    keep();
+    let queue = IterableQueue::builder().name("debugged").max_attempts(6).build().unwrap();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("one").unwrap());
+    producer.try_put("secret").unwrap();
+    let mut lease = || consumer.blocking_lease().unwrap();
+    lease().fail("busy\nno");
+    lease().retry_after(Duration::from_millis(2), "later");
+    lease().retry_after(Duration::ZERO, "now");
+    lease().requeue();
+    lease().release();
+    let died = catch_unwind(AssertUnwindSafe(|| {
+        let _held = lease();
+        panic!("with an item in hand");
+    }));
+    assert!(died.is_err());
+    lease().fail("the last one");
+    let label = format!("debugged ({}): ", queue.id());
+    let lines = said(Level::Debug, "debugged");
+    let said: Vec<_> = lines.iter().map(|line| line.strip_prefix(&label).unwrap()).collect();
+    assert!(
+        said[0].starts_with(r"attempt 1 failed at one: busy\nno; to be tried again in ") && said[0].ends_with(" ms")
+    );
+    assert_eq!(said[1], "attempt 2 failed at one: later; to be tried again in 2 ms");
+    assert_eq!(said[2], "attempt 3 failed at one: now; to be tried again at once");
+    assert!(said[3].starts_with("attempt 4 failed at one: no reason was given; to be tried again in "));
+    assert!(said[4].starts_with("attempt 5 failed at one: no reason was given; to be tried again in "));
+    assert_eq!(said[5], "an item was given up by one at attempt 6: attempts used up (it failed: the last one)");
+    assert_eq!(said.len(), 6);
+    assert!(!lines.concat().contains("secret"));
+    // It does not come back.
+    producer.try_put("late").unwrap();
+    let late = consumer.try_lease().unwrap();
+    drop(queue.abort());
+    late.fail("too late");
+    assert_eq!(crate::said(Level::Debug, "too late"), [format!("{label}attempt 1 failed at one: too late")]);
+}
+
+/// Prints what its queue says: not under the queue's mutex.
+struct Curious(WeakQueue<Curious>);
+
+impl fmt::Debug for Curious {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "of a queue with {} leased", self.0.snapshot().leased)
+    }
+}
+
+#[test]
+fn a_failed_attempt_names_its_item_if_it_may() {
+    keep();
+    let queue = support::backend::builder().name("describing").describe_items().build().unwrap();
+    let (producer, mut consumer) = (queue.producer().unwrap(), queue.consumer_named("one").unwrap());
+    producer.try_put(Curious(queue.downgrade())).unwrap();
+    let item = consumer.try_lease().unwrap();
+    within_watchdog(|| item.fail("busy"));
+    let line = "attempt 1 failed at one: busy; to be tried again at once; the item: of a queue with 1 leased";
+    assert_eq!(said(Level::Debug, "describing"), [format!("describing ({}): {line}", queue.id())]);
 }
 
 #[test]

@@ -96,8 +96,11 @@ fn a6_an_async_function_without_end_is_dropped_and_its_attempt_fails() {
             },
         );
         let pool = pool.unwrap();
-        let totals = end(&queue, &pool).await.totals;
+        let report = end(&queue, &pool).await;
+        let totals = report.totals;
         assert_eq!((totals.acked, totals.failed, totals.timed_out), (2, 2, 2));
+        let line = "; 2 workers: 2 acked, 0 taken, 2 given back or rejected, 2 handlers timed out";
+        assert_eq!(report.to_string(), format!("{}{line}", report.drained));
         assert_eq!(told(letters).await, [(1, 2, no_end(), None)]);
     });
 }

@@ -8,11 +8,12 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use ::log::Level;
 use actix::System;
 use actix_iterable_queue::error::{AskError, PutError, Refusal};
 use actix_iterable_queue::{Ask, Backoff, Consumer, DeadLetter, Item, IterableQueue, Outcome, Producer};
 use futures::FutureExt;
-use support::{Task, assert_conserved, hook, panic_of, within_watchdog};
+use support::{Task, assert_conserved, hook, log, panic_of, within_watchdog};
 
 type Squares = Ask<u32, u32>;
 type Open = (IterableQueue<Squares>, Producer<Squares>, Consumer<Squares>);
@@ -413,4 +414,75 @@ fn d12_errors_of_asks_need_nothing_of_the_job_and_say_what_to_do() {
     let letter = letter(hears(&task, asking));
     let text = said(AskError::DeadLetter(Box::new(letter)));
     assert!(text.starts_with("the job is a dead letter, given up by") && text.ends_with("(it failed: busy)"), "{text}");
+}
+
+/// A queue of asks with this name, and what was logged of it above debug.
+fn open_named(name: &str) -> (Open, impl Fn() -> Vec<String>) {
+    log::keep();
+    let queue = support::backend::builder().name(name).build().expect("valid");
+    let (producer, consumer) = (queue.producer().expect("open"), queue.consumer().expect("open"));
+    let label = format!("{name} ({})", queue.id());
+    let said = move || [log::said(Level::Warn, &label), log::said(Level::Error, &label)].concat();
+    ((queue, producer, consumer), said)
+}
+
+#[test]
+fn d13_an_ask_that_is_acked_without_an_answer_is_warned_about() {
+    let ((queue, producer, mut consumer), said) = open_named("silent");
+    for (nth, lines) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)] {
+        let task = Task::new();
+        let asking = ask(&task, &producer, nth);
+        consumer.try_lease().unwrap().ack();
+        assert_eq!(hears(&task, asking), Err(AskError::Unanswered));
+        assert_eq!(said().len(), lines, "{:?}", said());
+    }
+    let line = format!("silent ({}): a consumer acked or took an ask and dropped it without an answer", queue.id());
+    assert!(said()[2].starts_with(&line) && said()[2].contains("Number 4"), "{:?}", said());
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| (0..3).map(|n| producer.blocking_ask(n)).collect::<Vec<_>>());
+        (0..3).for_each(|_| drop(consumer.blocking_get()));
+        assert_eq!(
+            asking.join().unwrap(),
+            [Err(AskError::Unanswered), Err(AskError::Unanswered), Err(AskError::Unanswered)]
+        );
+    });
+    assert_eq!(said().len(), 4);
+}
+
+#[test]
+fn d13_an_ask_that_has_no_answer_for_another_reason_is_not_warned_about() {
+    let ((queue, mut producer, mut consumer), said) = open_named("told");
+    let task = Task::new();
+    // Answered.
+    let asking = ask(&task, &producer, 2);
+    let item = consumer.try_lease().unwrap();
+    square(&item);
+    item.ack();
+    assert_eq!(hears(&task, asking), Ok(4));
+    // Nobody waits.
+    drop(ask(&task, &producer, 3));
+    consumer.try_lease().unwrap().ack();
+    // Refused.
+    let other = producer.clone();
+    producer.close();
+    assert!(matches!(producer.ask(4).now_or_never(), Some(Err(AskError::Refused(_)))));
+    // The queue has ended.
+    let asking = ask(&task, &other, 5);
+    drop(queue.abort());
+    assert_eq!(hears(&task, asking), Err(AskError::Ended(Outcome::Aborted)));
+    assert_eq!(said(), [""; 0]);
+}
+
+#[test]
+fn d13_a_letter_is_no_warning_if_its_asker_was_told() {
+    let ((queue, producer, mut consumer), said) = open_named("odd-jobs");
+    let task = Task::new();
+    let asking = ask(&task, &producer, 1);
+    consumer.try_lease().unwrap().reject("it is odd");
+    assert_eq!(letter(hears(&task, asking)).reason, "it is odd");
+    assert_eq!((said(), queue.blocking_list_dead_letters().unwrap().len()), (vec![], 1));
+    // Nobody hears of this one.
+    drop(ask(&task, &producer, 3));
+    consumer.try_lease().unwrap().reject("it is odd");
+    assert!(matches!(&said()[..], [line] if line.contains("is kept") && line.contains("(Number 1 ")), "{:?}", said());
 }

@@ -348,7 +348,24 @@ fn it_is_clean_again_once_its_dead_letters_were_retried() {
     assert_eq!(queue.blocking_retry_dead_letters(..), Ok(1));
     consumer.try_lease().unwrap().ack();
     queue.seal();
-    assert!(queue.blocking_drained().is_clean());
+    let drained = queue.blocking_drained();
+    assert!(drained.is_clean());
+    let text = ": Complete; of 2 items 1 acked, 0 taken, 1 dead-lettered, 0 discarded, 1 dead letter retried";
+    assert_eq!(drained.to_string(), format!("{}{text}", drained.queue));
+}
+
+#[test]
+fn it_is_not_clean_if_its_dead_letters_were_discarded() {
+    let queue = backend::builder().build().unwrap();
+    let mut consumer = queue.consumer().unwrap();
+    queue.producer().unwrap().try_put(1).unwrap();
+    consumer.try_lease().unwrap().reject("never");
+    assert_eq!(queue.blocking_discard_dead_letters(..), Ok(1));
+    queue.seal();
+    let drained = queue.blocking_drained();
+    let totals = drained.totals;
+    assert_eq!((totals.dead_lettered, totals.discarded, totals.letters_dropped), (1, 0, 0));
+    assert!(!drained.is_clean());
 }
 
 #[test]

@@ -223,6 +223,27 @@ fn d14_an_item_that_fails_elsewhere_comes_to_the_batch_that_waits() {
     assert_eq!(queue.state(), State::Drained);
 }
 
+/// One that does not linger has its items in hand at once, and these may come back.
+#[test]
+fn d14_a_batch_that_does_not_wait_does_not_stop_one_that_does() {
+    let (queue, mut consumer) = tail(3);
+    let (mut other, mut third) = (consumer.clone(), consumer.clone());
+    let task = Task::new();
+    let (held, also_held) = (other.try_lease().unwrap(), other.try_lease().unwrap());
+    let mut batch = pin!(consumer.lease_batch(9, HOUR));
+    assert!(task.poll(batch.as_mut()).is_pending());
+    also_held.ack();
+    held.fail("busy");
+    let at_once = third.lease_batch(9, Duration::ZERO).now_or_never().unwrap();
+    assert_eq!(items(&at_once), [0]);
+    assert!(task.poll(batch.as_mut()).is_pending(), "the one that is held may come back");
+    at_once.fail("busy");
+    let Poll::Ready(batch) = task.poll(batch) else { panic!("now no more can come") };
+    assert_eq!((items(&batch), attempts(&batch)), (vec![2, 0], vec![1, 3]));
+    batch.ack();
+    assert_eq!(queue.state(), State::Drained);
+}
+
 #[test]
 fn d14_a_batch_waits_for_what_is_delayed() {
     within_watchdog(|| {

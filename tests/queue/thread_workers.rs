@@ -65,6 +65,8 @@ fn a6_what_a_function_on_a_thread_returns_decides() {
         let report = workers.join();
         assert_eq!((report.drained.outcome, report.drained.totals.acked), (Outcome::Complete, 8));
         assert_eq!((report.totals.acked, report.totals.failed, report.totals.deaths), (8, 6, 0));
+        let line = format!("{}; 3 workers: 8 acked, 0 taken, 6 given back or rejected", report.drained);
+        assert_eq!(report.to_string(), line);
         assert!(report.workers.iter().map(|worker| &*worker.name).eq(["worker-0", "worker-1", "worker-2"]));
         assert_eq!(report.workers.iter().map(|worker| worker.totals.acked).sum::<u64>(), 8);
         let letters: Vec<_> = sorted(letters).into_iter().map(|l| (l.item, l.attempts, l.reason, l.error)).collect();
@@ -89,6 +91,7 @@ fn a6_a_panic_on_a_thread_costs_its_item_an_attempt_and_the_thread_goes_on() {
         queue.seal();
         let report = workers.unwrap().join();
         assert_eq!((report.totals.acked, report.totals.failed, report.totals.deaths), (27, 6, 6));
+        assert!(report.to_string().ends_with(": 27 acked, 0 taken, 6 given back or rejected, 6 deaths"), "{report}");
         assert!(matches!(&report.workers[0].last_death, Some(Death::Panicked(text)) if text.ends_with("is poison")));
         assert_eq!(threads.lock().unwrap().len(), 1);
         let letters = sorted(letters);

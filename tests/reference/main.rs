@@ -1,11 +1,14 @@
 //! The public API against a specification: random programs happen to a queue and to a naive model of
-//! it (`model.rs`, which says what the contract says, one call at a time), and after each
+//! it (`model/`, which says what the contract says, one call at a time), and after each
 //! step the two are compared. A program that fails shrinks to a short one, and is printed step by step.
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p reference` runs more of them.
 
+mod asks;
+mod batches;
 mod check;
 mod ends;
+mod letters;
 mod model;
 mod operation;
 mod parts;

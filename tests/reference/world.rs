@@ -1,35 +1,37 @@
 //! The real queue beside its specification: each operation happens to both.
 
 use std::panic::resume_unwind;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use actix_iterable_queue::error::OpenError;
+use actix_iterable_queue::error::{AskError, OpenError};
 use actix_iterable_queue::report::{QueueId, ShutdownReport};
-use actix_iterable_queue::{Backoff, Consumer, DeadLetter, Item, IterableQueue, Producer};
-use futures::Stream;
+use actix_iterable_queue::{Backoff, Batch, Consumer, DeadLetter, Item, IterableQueue, Producer};
+use futures::executor::block_on;
 use support::Task;
 
-use super::model::{ConsumerNumber, Model, PutNumber, Settle, Work};
+use super::model::{ConsumerNumber, Model, PutNumber, Work};
 use super::operation::{Any, How, Operation, Patience, Program, Redelivery};
-use super::parts::{Boxed, Doing, OpenConsumer, OpenPermit, OpenProducer, Taken, Wait, WaitingPut, Watcher};
+use super::parts::{Asker, Boxed, Job, Mint, OpenConsumer, OpenPermit, OpenProducer, Put, WaitingPut, Watcher};
 
 pub(super) struct World {
     pub(super) model: Model,
+    pub(super) mint: Mint,
     pub(super) redelivery: Redelivery,
     pub(super) id: QueueId,
-    pub(super) queues: Vec<IterableQueue<Work>>,
+    pub(super) queues: Vec<IterableQueue<Job>>,
     pub(super) producers: Vec<OpenProducer>,
     pub(super) puts: Vec<WaitingPut>,
     pub(super) permits: Vec<OpenPermit>,
     pub(super) consumers: Vec<OpenConsumer>,
-    pub(super) leases: Vec<Item<Work>>,
-    pub(super) letters: Option<Consumer<DeadLetter<Work>>>,
+    pub(super) leases: Vec<Item<Job>>,
+    pub(super) batches: Vec<Batch<Job>>,
+    pub(super) askers: Vec<Asker>,
+    pub(super) letters: Option<Consumer<DeadLetter<Job>>>,
     pub(super) watchers: Vec<Watcher>,
-    pub(super) report: Option<Boxed<ShutdownReport<Work>>>,
+    pub(super) report: Option<Boxed<ShutdownReport<Job>>>,
     /// Whoever took, or gave an item back, in this step.
     pub(super) acting: Option<ConsumerNumber>,
     pub(super) step: usize,
@@ -58,6 +60,13 @@ fn run_here(program: &Program) {
     world.finish();
 }
 
+/// What is left is treated differently in a queue that was asked before (D7). So that this does not change in the middle.
+fn ask_first(queue: &IterableQueue<Job>) {
+    let mut closed = queue.producer().expect("it is open");
+    closed.close();
+    assert!(matches!(block_on(closed.ask(0)), Err(AskError::Refused(_))));
+}
+
 /// The one that a number means, of so many.
 pub(super) fn among(which: Any, count: usize) -> Option<usize> {
     usize::from(which).checked_rem(count)
@@ -65,7 +74,7 @@ pub(super) fn among(which: Any, count: usize) -> Option<usize> {
 
 impl World {
     fn new(program: &Program) -> Self {
-        let Program { capacity, max_attempts, redelivery, .. } = *program;
+        let Program { capacity, max_attempts, redelivery, asks, .. } = *program;
         let mut builder = support::backend::builder().max_attempts(max_attempts);
         if let Some(capacity) = capacity {
             builder = builder.capacity(capacity);
@@ -80,8 +89,12 @@ impl World {
         }
         let queue = builder.build().expect("valid");
         let for_ever = redelivery == Redelivery::Never;
+        if asks {
+            ask_first(&queue);
+        }
         Self {
-            model: Model { capacity, max_attempts, for_ever, ..Model::default() },
+            model: Model { capacity, max_attempts, for_ever, asked: asks, ..Model::default() },
+            mint: Mint::new(),
             redelivery,
             id: queue.id(),
             queues: vec![queue],
@@ -90,13 +103,15 @@ impl World {
             permits: Vec::new(),
             consumers: Vec::new(),
             leases: Vec::new(),
+            batches: Vec::new(),
+            askers: Vec::new(),
             letters: None,
             watchers: Vec::new(),
             report: None,
             acting: None,
             step: 0,
-            trace: vec![format!("{capacity:?} items, {max_attempts} attempts, redelivery {redelivery:?}")],
-            endpoints: 0,
+            trace: vec![format!("{capacity:?} items, {max_attempts} attempts, redelivery {redelivery:?}, asks {asks}")],
+            endpoints: u64::from(asks),
             handles: 0,
             opened_consumers: 0,
             works: 0,
@@ -110,6 +125,7 @@ impl World {
         let asleep = self.asleep();
         if self.happens(operation).is_some() {
             self.model.advance();
+            self.end_shutdown();
             self.compare();
             self.compare_turns(&asleep);
         }
@@ -156,33 +172,19 @@ impl World {
             }
             Operation::TryPut(which, patience) => self.try_put(among(which, self.producers.len())?, patience),
             Operation::Put(which) => {
-                let work = self.next_work();
-                self.wait_to_put(among(which, self.producers.len())?, Some(work));
+                let put = Put::Item(self.next_job());
+                self.wait_to_put(among(which, self.producers.len())?, put);
             }
-            Operation::Reserve(which) => self.wait_to_put(among(which, self.producers.len())?, None),
+            Operation::Reserve(which) => self.wait_to_put(among(which, self.producers.len())?, Put::Permit),
+            Operation::Ask(which) if self.model.asked => {
+                let put = Put::Ask(self.next_work());
+                self.wait_to_put(among(which, self.producers.len())?, put);
+            }
+            Operation::Ask(_) => return None,
             Operation::PollPut(which) => self.poll_put(among(which, self.puts.len())?),
-            Operation::DropPut(which) => {
-                let put = self.puts.swap_remove(among(which, self.puts.len())?);
-                self.note(format!("drop(put{})", put.number));
-                self.model.leave(put.handle, put.number);
-                self.model.drop_share(put.handle);
-            }
-            Operation::UsePermit(which) => {
-                let OpenPermit { handle, permit } = self.permits.swap_remove(among(which, self.permits.len())?);
-                let work = self.next_work();
-                let put = permit.put(work);
-                self.note(format!("permit of p{handle}.put({work}) -> {put:?}"));
-                let expected = self.model.put_reserved(handle, work);
-                self.same("D6: the put of a permit", &put, &expected);
-                self.model.drop_share(handle);
-            }
-            Operation::DropPermit(which) => {
-                let OpenPermit { handle, permit } = self.permits.swap_remove(among(which, self.permits.len())?);
-                drop(permit);
-                self.note(format!("drop(permit of p{handle})"));
-                self.model.permits -= 1;
-                self.model.drop_share(handle);
-            }
+            Operation::DropPut(which) => self.drop_put(which)?,
+            Operation::UsePermit(which) => self.use_permit(which)?,
+            Operation::DropPermit(which) => self.drop_permit(which)?,
             Operation::Pass(producer, consumer) => {
                 for _ in 0..40 {
                     self.try_take(self.idle(consumer)?, How::Get, Patience::None);
@@ -203,68 +205,21 @@ impl World {
                 self.note(format!("c{number}.clone()"));
                 self.add_consumer(clone);
             }
-            Operation::DropConsumer(which) => {
-                let consumer = self.consumers.swap_remove(among(which, self.consumers.len())?);
-                self.note(format!("drop(c{})", consumer.number));
-                self.model.close_consumer(consumer.number);
-            }
+            Operation::DropConsumer(which) => self.drop_consumer(which)?,
             Operation::Take(which, how, patience) => self.try_take(self.idle(which)?, how, patience),
-            Operation::PollStream(which) => {
-                let (which, step) = (self.idle(which)?, self.step);
-                let others_woken = self.others_woken(which);
-                let OpenConsumer { sleeper, doing: Doing::Nothing(consumer), .. } = &mut self.consumers[which] else {
-                    return None;
-                };
-                let polled = sleeper.poll(step, |task| Pin::new(consumer).poll_next(&mut task.context()));
-                let taken = match polled {
-                    Poll::Pending => Taken::Nothing,
-                    Poll::Ready(got) => got.map_or(Taken::Ended, Taken::Owned),
-                };
-                self.judge(which, "poll_next", taken, others_woken);
-            }
-            Operation::Wait(which, how) => {
-                let which = self.idle(which)?;
-                let consumer = self.consumers.swap_remove(which);
-                let Doing::Nothing(idle) = consumer.doing else { return None };
-                self.consumers.push(OpenConsumer { doing: Doing::Waiting(Wait::new(idle, how)), ..consumer });
-                self.poll_wait(self.consumers.len() - 1, if how == How::Get { "get" } else { "lease" });
-            }
-            Operation::PollWait(which) => self.poll_wait(self.waiting(which)?, "poll"),
-            Operation::CancelWait(which) => {
-                let which = self.waiting(which)?;
-                let consumer = self.consumers.swap_remove(which);
-                let Doing::Waiting(mut wait) = consumer.doing else { return None };
-                wait.cancel();
-                let Poll::Ready((idle, _)) = consumer.sleeper.task.poll(wait.future.as_mut()) else { unreachable!() };
-                self.note(format!("c{}: its take is cancelled", consumer.number));
-                self.consumers.push(OpenConsumer { doing: Doing::Nothing(idle), ..consumer });
-                self.consumers.last_mut()?.sleeper.leave();
-            }
-            Operation::PutChild(which) => {
-                let which = among(which, self.leases.len())?;
-                let (work, parent) = (self.next_work(), &self.leases[which]);
-                let put = parent.put_child(work);
-                self.note(format!("lease of {}.put_child({work}) -> {put:?}", **parent));
-                let expected = self.model.put_child(work);
-                self.same("D9: a put through a lease", &put, &expected);
-            }
-            Operation::Settle(which, how) => {
-                let item = self.leases.remove(among(which, self.leases.len())?);
-                let work = *item;
-                self.note(format!("lease of {work}: {how:?}"));
-                self.acting = self.model.leased.get(&work).map(|lease| lease.consumer);
-                match how {
-                    Settle::Ack => item.ack(),
-                    Settle::IntoInner => self.same("the item taken out", &item.into_inner(), &work),
-                    Settle::Requeue => item.requeue(),
-                    // As what failed does.
-                    Settle::Release if self.model.for_ever => item.release_after(Duration::MAX),
-                    Settle::Release => item.release(),
-                    Settle::Drop => drop(item),
-                    Settle::Reject => item.reject("rejected"),
-                }
-                self.model.settle(work, how);
-            }
+            Operation::PollStream(which) => self.poll_stream(which)?,
+            Operation::Wait(which, how) => self.wait(which, how)?,
+            Operation::WaitForBatch(which, batch) => self.wait_for_batch(which, batch)?,
+            Operation::PollWait(which) => self.poll_wait(which)?,
+            Operation::CancelWait(which) => self.cancel_wait(which)?,
+            Operation::TakeBatch(which, max) => self.take_batch(which, max)?,
+            Operation::SettleBatch(which, how) => self.settle_batch(which, how)?,
+            Operation::UnpackBatch(which) => self.unpack_batch(which)?,
+            Operation::PutChild(which) => self.put_child(which)?,
+            Operation::Settle(which, how) => self.settle(which, how)?,
+            Operation::Answer(which) => self.answer(which)?,
+            Operation::PollAsk(which) => self.poll_ask(which)?,
+            Operation::DropAsk(which) => self.drop_ask(which)?,
             Operation::Watch => {
                 let future = Box::pin(self.queues.first()?.drained());
                 let mut watcher = Watcher { task: Task::new(), future };
@@ -274,24 +229,13 @@ impl World {
                     Poll::Ready(drained) => self.compare_end(&drained),
                 }
             }
-            Operation::OpenLetters if self.letters.is_none() => {
-                let opened = self.queues.first()?.dead_letters();
-                self.note(format!("dead_letters() -> {}", opened.is_ok()));
-                self.same("dead letters open at any time", &opened.is_ok(), &true);
-                self.letters = Some(opened.ok()?);
-                self.model.letters = Some(std::mem::take(&mut self.model.kept_letters));
-            }
-            Operation::ReadLetter => self.read_letter(),
-            Operation::OpenLetters | Operation::DropLetters => {
-                self.letters.as_ref()?;
-                self.note("drop(dead letters)".to_owned());
-                self.letters = None;
-                // Those that were not read wait for the next reader, before those that came after the end.
-                let mut unread = self.model.letters.take().unwrap_or_default();
-                unread.append(&mut self.model.kept_letters);
-                self.model.kept_letters = unread;
-                self.model.let_letters_go();
-            }
+            Operation::OpenLetters if self.letters.is_none() => self.open_letters()?,
+            Operation::ReadLetter => self.read_letter()?,
+            Operation::OpenLetters | Operation::DropLetters => self.drop_letters()?,
+            Operation::ListLetters => self.list_letters()?,
+            Operation::RetryLetters(first, more) => self.retry_letters(first, more)?,
+            Operation::DiscardLetters(first, more) => self.discard_letters(first, more)?,
+            Operation::TakeLeft => self.take_left()?,
             Operation::CloneQueue => self.queues.push(self.queues.first()?.clone()),
             Operation::DropQueue => {
                 // What waits for its backoff can be seen through a handle alone.
@@ -301,9 +245,9 @@ impl World {
                 self.queues.pop()?;
                 self.note("drop(queue)".to_owned());
                 // A shutdown that waits has a handle, too.
-                self.model.no_handle = self.queues.is_empty() && self.report.is_none();
-                self.model.sealed |= self.model.no_handle;
-                self.model.let_letters_go();
+                if self.queues.is_empty() && self.report.is_none() {
+                    self.model.drop_last_handle();
+                }
             }
             Operation::Seal => {
                 self.queues.first()?.seal();
@@ -328,6 +272,11 @@ impl World {
     pub(super) fn next_work(&mut self) -> Work {
         self.works += 1;
         self.works
+    }
+
+    pub(super) fn next_job(&mut self) -> Job {
+        let work = self.next_work();
+        self.mint.job(work)
     }
 
     /// C3: what can be opened, and when.

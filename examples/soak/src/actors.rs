@@ -2,12 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use actix::WeakAddr;
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
+use actix_rt::time::sleep;
 
-use crate::hands::Hands;
+use crate::asks::Job;
+use crate::hands::{Deed, Hands};
 use crate::takes::later;
 
 /// All workers that were ever started in a round.
@@ -26,14 +29,34 @@ impl Roster {
 pub(crate) struct Worker {
     hands: Hands,
     /// What it pulls from by itself, and how many at once.
-    pull: Option<(Consumer<u64>, usize)>,
+    pull: Option<(Consumer<Job>, usize)>,
     roster: Roster,
+    naps: bool,
     told: bool,
 }
 
+/// Long enough for a pool to see that all its workers are busy.
+const NAP: Duration = Duration::from_millis(1);
+
 impl Worker {
-    pub(crate) fn new(hands: Hands, pull: Option<(Consumer<u64>, usize)>, roster: &Roster) -> Self {
-        Self { hands, pull, roster: roster.clone(), told: false }
+    pub(crate) fn new(hands: Hands, pull: Option<(Consumer<Job>, usize)>, roster: &Roster) -> Self {
+        Self { hands, pull, roster: roster.clone(), naps: false, told: false }
+    }
+
+    /// Some of its items take long.
+    pub(crate) fn napping(self, naps: bool) -> Self {
+        Self { naps, ..self }
+    }
+
+    /// In the middle of an item.
+    fn pause(&mut self) -> impl Future<Output = ()> + use<> {
+        let (yields, naps) = (self.hands.yields(), self.naps && self.hands.is_tired());
+        async move {
+            later(yields).await;
+            if naps {
+                sleep(NAP).await;
+            }
+        }
     }
 
     pub(crate) fn excused(&self) -> Arc<AtomicBool> {
@@ -52,14 +75,26 @@ impl Actor for Worker {
     }
 }
 
-impl Handler<Item<u64>> for Worker {
+impl Handler<Item<Job>> for Worker {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, item: Item<u64>, _: &mut Self::Context) -> Self::Result {
-        let (deed, log, yields) = (self.hands.begin(&item), self.hands.log.clone(), self.hands.yields());
+    fn handle(&mut self, item: Item<Job>, _: &mut Self::Context) -> Self::Result {
+        let (deed, log, pause) = (self.hands.begin(&item), self.hands.log.clone(), self.pause());
         Box::pin(async move {
-            later(yields).await;
+            pause.await;
             deed.end(item, &log);
+        })
+    }
+}
+
+impl Handler<Batch<Job>> for Worker {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, batch: Batch<Job>, _: &mut Self::Context) -> Self::Result {
+        let (deeds, log, pause) = (self.hands.begin_all(&batch), self.hands.log.clone(), self.pause());
+        Box::pin(async move {
+            pause.await;
+            Deed::end_batch(deeds, batch, &log);
         })
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::testing::{Audit, assert_conserved};
 
+use crate::asks::Asks;
 use crate::plan::{End, Plan};
 
 /// What a round left behind.
@@ -15,9 +17,13 @@ pub(crate) struct Facts {
     /// all that is known.
     pub(crate) last: Option<Snapshot>,
     pub(crate) audit: Audit<u64>,
+    pub(crate) asks: Arc<Asks>,
     pub(crate) kills: u64,
     pub(crate) refused: u64,
     pub(crate) unsure: u64,
+    pub(crate) batches: u64,
+    /// Workers that pools have added by themselves.
+    pub(crate) joined: u64,
     /// Who should have been told of the end.
     pub(crate) owed: Vec<String>,
     /// How many items can have died in mailboxes: what comes back from there is in no order, and after
@@ -30,6 +36,9 @@ pub(crate) struct Facts {
 pub(crate) struct Tally {
     pub(crate) rounds: u64,
     items: u64,
+    asks: u64,
+    batches: u64,
+    joined: u64,
     kills: u64,
     redelivered: u64,
     dead_lettered: u64,
@@ -40,6 +49,9 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.rounds += other.rounds;
         self.items += other.items;
+        self.asks += other.asks;
+        self.batches += other.batches;
+        self.joined += other.joined;
         self.kills += other.kills;
         self.redelivered += other.redelivered;
         self.dead_lettered += other.dead_lettered;
@@ -49,9 +61,11 @@ impl AddAssign for Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, items, kills, redelivered, dead_lettered, aborted } = self;
+        let Self { rounds, items, asks, batches, joined, kills, redelivered, dead_lettered, aborted } = self;
         let redeliveries = if *redelivered == 1 { "redelivery" } else { "redeliveries" };
-        write!(f, "{}, {}, {}, ", count(*rounds, "round"), count(*items, "item"), count(*kills, "kill"))?;
+        write!(f, "{}, {}, {}, ", count(*rounds, "round"), count(*items, "item"), count(*asks, "ask"))?;
+        let batches = if *batches == 1 { "1 batch".to_owned() } else { format!("{batches} batches") };
+        write!(f, "{batches}, {} added, {}, ", count(*joined, "worker"), count(*kills, "kill"))?;
         write!(f, "{redelivered} {redeliveries}, ")?;
         write!(f, "{}, {}", count(*dead_lettered, "dead letter"), count(*aborted, "abort"))
     }
@@ -72,7 +86,10 @@ pub(crate) fn judge(plan: &Plan, facts: &Facts) -> Result<Tally, String> {
     };
     check(audit.twice.is_empty(), "items were done twice");
     check(audit.from_nowhere.is_empty(), "items came from nowhere");
-    check(audit.out_of_order.is_empty() || facts.in_mailboxes > 0, "items were out of order");
+    let came_back_unseen = facts.in_mailboxes > 0 || plan.has_batches();
+    check(audit.out_of_order.is_empty() || came_back_unseen, "items were out of order");
+    let (asks, wrong_answers) = facts.asks.judge(drained.outcome);
+    check(wrong_answers == 0, "askers heard what is not so");
     for (name, times) in &audit.told {
         check(*times <= 1, &format!("{name} was told of the end {times} times"));
     }
@@ -87,7 +104,7 @@ pub(crate) fn judge(plan: &Plan, facts: &Facts) -> Result<Tally, String> {
     }
     if drained.outcome == Outcome::Aborted && plan.end != End::LoseActor {
         // Somebody has what the abort gave back, so only what was in somebody's hands has no end.
-        check(audit.lost.len() <= facts.in_mailboxes, "the abort lost items");
+        check(audit.lost.len() <= facts.in_mailboxes || plan.may_drop_asks(), "the abort lost items");
     }
     let totals = last.as_ref().map_or(drained.totals, |last| last.totals);
     if let Some(last) = last {
@@ -120,6 +137,9 @@ pub(crate) fn judge(plan: &Plan, facts: &Facts) -> Result<Tally, String> {
         return Ok(Tally {
             rounds: 1,
             items: totals.accepted,
+            asks,
+            batches: facts.batches,
+            joined: facts.joined,
             kills: facts.kills,
             redelivered: totals.redelivered,
             dead_lettered: totals.dead_lettered,

@@ -2,8 +2,8 @@
 //! crashes, each judged by a ledger.
 //!
 //! A round draws from its seed who puts, who consumes, who is killed and when, and how it ends. It runs
-//! to its end by itself; then nothing may be lost, done twice, from nowhere or out of order, everybody
-//! was told of the end once, the queue's own numbers add up, and nothing has panicked but what was
+//! to its end by itself; then nothing may be lost, done twice, from nowhere or out of order, each asker
+//! has heard its answer or why there is none, everybody was told of the end once, the queue's own numbers add up, and nothing has panicked but what was
 //! planned to.
 //!
 //! ```sh
@@ -14,6 +14,7 @@
 //! the same plan again: the plan is the same, what the threads make of it need not be.
 
 mod actors;
+mod asks;
 mod hands;
 mod judge;
 mod plan;
@@ -30,6 +31,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_iterable_queue::IterableQueue;
+use asks::Job;
 use clap::Parser;
 use judge::{Tally, count};
 use plan::Plan;
@@ -59,7 +61,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 static UNPLANNED: AtomicU64 = AtomicU64::new(0);
 
 /// Where the watchdog finds the queue of a round that hangs.
-pub(crate) type Eye = Arc<Mutex<Option<IterableQueue<u64>>>>;
+pub(crate) type Eye = Arc<Mutex<Option<IterableQueue<Job>>>>;
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();

@@ -1,5 +1,8 @@
 //! What a round does, drawn from its seed.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use fastrand::Rng;
 
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub(crate) struct Odds {
     pub(crate) reject: f64,
     pub(crate) take: f64,
     pub(crate) child: f64,
+    /// To answer before the end of the lease is known, or while the item is taken. What is acked is answered in any case.
+    pub(crate) early_answer: f64,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +56,10 @@ pub(crate) enum PutHow {
     Task,
     /// By messages to the queue's actor.
     Message,
+    /// With an answer, on a thread.
+    BlockingAsk,
+    /// With an answer, in a task; some stop waiting for it.
+    Ask,
 }
 
 #[derive(Debug, Clone)]
@@ -60,6 +69,13 @@ pub(crate) struct Takes {
     pub(crate) leaves_at: Option<u64>,
 }
 
+/// How large a batch is, and how long it waits for more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchSize {
+    pub(crate) max: usize,
+    pub(crate) linger: Duration,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum TakeHow {
     Leases,
@@ -67,11 +83,20 @@ pub(crate) enum TakeHow {
     Stream,
     /// Futures that are dropped in the middle.
     Dropping,
+    Batches(BatchSize),
+    /// Of these, some are dropped while they wait for more.
+    DroppingBatches(BatchSize),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
-    pub(crate) workers: usize,
+    /// It grows and shrinks by itself, unless both are the same.
+    pub(crate) workers: RangeInclusive<usize>,
+    pub(crate) grow_after: Duration,
+    pub(crate) shrink_after: Duration,
+    /// Some items take a millisecond, so that others wait while all workers are busy.
+    pub(crate) naps: bool,
+    pub(crate) batch: Option<BatchSize>,
     pub(crate) max_in_flight: usize,
     pub(crate) restart_limit: Option<usize>,
     pub(crate) keep_queue: bool,
@@ -117,8 +142,10 @@ impl Plan {
                 pools.push(pool(rng, workers - 1)); // its supervisor has a thread, too
             }
         }
-        let (pullers, pushed) = (take(rng, 6), take(rng, 6));
-        let count = take(rng, 16);
+        // Beside others that wait for items, a pool hardly ever has a reason to grow.
+        let others = if pools.is_empty() || rng.bool() { usize::MAX } else { 0 };
+        let (pullers, pushed) = (take(rng, others.min(6)), take(rng, others.min(6)));
+        let count = take(rng, others.min(16));
         let consumers = (0..count).map(|_| takes(rng)).collect();
         let moments = rng.usize(5..60);
         let rare = |rng: &mut Rng, most: f64| if rng.bool() { 0.0 } else { rng.f64() * most };
@@ -140,6 +167,7 @@ impl Plan {
                 reject: rare(rng, 0.02),
                 take: rare(rng, 0.2),
                 child: rare(rng, 0.15),
+                early_answer: rng.f64(),
             },
             producers,
             consumers,
@@ -160,29 +188,59 @@ impl Plan {
         }
     }
 
-    /// Whether somebody consumes to the end, whatever happens, and nobody ends it before.
+    /// Whether batches wait for more: what they hold is not seen before they are handed over.
+    pub(crate) fn has_batches(&self) -> bool {
+        let dropping = |takes: &Takes| matches!(takes.how, TakeHow::DroppingBatches(_));
+        self.pools.iter().any(|pool| pool.batch.is_some()) || self.consumers.iter().any(dropping)
+    }
+
+    /// Whether asks may be dropped before the end: a queue that was asked does that once it is sealed and has no consumer.
+    pub(crate) fn may_drop_asks(&self) -> bool {
+        let asks = |puts: &Puts| matches!(puts.how, PutHow::Ask | PutHow::BlockingAsk);
+        self.producers.iter().any(asks) && !self.has_consumers_to_the_end()
+    }
+
+    fn has_consumers_to_the_end(&self) -> bool {
+        !self.pools.is_empty() && self.pools.iter().all(|pool| pool.restart_limit.is_none())
+    }
+
+    /// Whether consumers are there to the end, whatever happens, and nobody ends it before.
     pub(crate) fn must_complete(&self) -> bool {
-        self.end == End::Itself && !self.pools.is_empty() && self.pools.iter().all(|pool| pool.restart_limit.is_none())
+        self.end == End::Itself && self.has_consumers_to_the_end()
     }
 }
 
 fn puts(rng: &mut Rng, items: u64) -> Puts {
-    use PutHow::{All, Blocking, Message, Reserve, Task, Timeout, Try};
-    let how = rng.choice([Blocking, Try, Timeout, Reserve, All, Task, Message]).unwrap_or(Blocking);
+    use PutHow::{All, Ask, Blocking, BlockingAsk, Message, Reserve, Task, Timeout, Try};
+    let ways = [Blocking, Try, Timeout, Reserve, All, Task, Message, BlockingAsk, Ask];
+    let how = rng.choice(ways).unwrap_or(Blocking);
     let dies_at = (rng.u8(..) < 50).then(|| rng.u64(1..items.max(1) + 1));
     Puts { how, items, dies_at }
 }
 
 fn takes(rng: &mut Rng) -> Takes {
-    use TakeHow::{Dropping, Gets, Leases, Stream};
-    let how = rng.choice([Leases, Gets, Stream, Dropping]).unwrap_or(Leases);
+    use TakeHow::{Batches, Dropping, DroppingBatches, Gets, Leases, Stream};
+    let ways = [Leases, Gets, Stream, Dropping, Batches(batch(rng, 20)), DroppingBatches(batch(rng, 20))];
+    let how = rng.choice(ways).unwrap_or(Leases);
     Takes { how, leaves_at: (rng.u8(..) < 100).then(|| rng.u64(0..300)) }
 }
 
+fn batch(rng: &mut Rng, most: usize) -> BatchSize {
+    let linger = rng.choice([0, 50, 2000, 20_000]).unwrap_or(0);
+    BatchSize { max: rng.usize(1..=most), linger: Duration::from_micros(linger) }
+}
+
 fn pool(rng: &mut Rng, workers: usize) -> Pool {
+    let soon = |rng: &mut Rng| Duration::from_micros(rng.choice([0, 200, 2000]).unwrap_or(0));
+    let fewest = if rng.bool() { rng.usize(1..=workers.div_ceil(3)) } else { workers };
+    let max_in_flight = rng.choice([1, 1, 3, 16]).unwrap_or(1);
     Pool {
-        workers,
-        max_in_flight: rng.choice([1, 1, 3, 16]).unwrap_or(1),
+        workers: fewest..=workers,
+        grow_after: soon(rng),
+        shrink_after: soon(rng),
+        naps: fewest < workers,
+        batch: (rng.u8(..) < 100).then(|| batch(rng, max_in_flight)),
+        max_in_flight,
         restart_limit: (rng.u8(..) < 30).then(|| rng.usize(0..10)),
         keep_queue: rng.bool(),
         // Not to more: the threads are given out.

@@ -10,15 +10,18 @@ use actix_iterable_queue::error::PutTimeoutError;
 use actix_iterable_queue::prelude::*;
 use actix_iterable_queue::testing::{Fault, ProducerLog};
 use futures::executor::block_on;
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
+use futures::pin_mut;
 
+use crate::asks::{Job, Mint};
 use crate::hands::Common;
 use crate::plan::{PutHow, Puts};
+use crate::takes::later;
 
 pub(crate) fn start(
     puts: &Puts,
-    producer: Producer<u64>,
-    actor: &Addr<QueueActor<u64>>,
+    producer: Producer<Job>,
+    actor: &Addr<QueueActor<Job>>,
     common: &Common,
 ) -> Option<JoinHandle<()>> {
     let (puts, common, put) = (puts.clone(), common.clone(), common.ledger.producer());
@@ -29,14 +32,19 @@ pub(crate) fn start(
     match puts.how {
         PutHow::Task => {
             actix_rt::spawn(async move {
+                let mut mint = Mint::new();
                 for _ in 0..puts.items {
                     fault.panic_if_it_strikes();
                     let key = common.key();
-                    if !note(producer.put(key).await.is_ok(), key, &put, &common) {
+                    if !note(producer.put(mint.job(key)).await.is_ok(), key, &put, &common) {
                         break;
                     }
                 }
             });
+            None
+        }
+        PutHow::Ask => {
+            actix_rt::spawn(async move { asks(puts.items, &fault, &producer, &put, &common).await });
             None
         }
         PutHow::Message => {
@@ -59,17 +67,49 @@ fn note(accepted: bool, key: u64, put: &ProducerLog<u64>, common: &Common) -> bo
     accepted
 }
 
+/// Notes what an asker has heard. Returns whether to go on.
+fn note_ask(key: u64, heard: Result<u64, AskError<u64>>, put: &ProducerLog<u64>, common: &Common) -> bool {
+    let accepted = !matches!(heard, Err(AskError::Refused(_)));
+    common.asks.heard(key, heard);
+    note(accepted, key, put, common)
+}
+
+/// Every fourth is given up if it takes long.
+async fn asks(items: u64, fault: &Fault, producer: &Producer<Job>, put: &ProducerLog<u64>, common: &Common) {
+    for n in 0..items {
+        fault.panic_if_it_strikes();
+        let key = common.key();
+        if n % 4 != 0 {
+            if !note_ask(key, producer.ask(key).await, put, common) {
+                return;
+            }
+            continue;
+        }
+        let (ask, giving_up) = (producer.ask(key), later(20));
+        pin_mut!(ask, giving_up);
+        match select(ask, giving_up).await {
+            Either::Left((heard, _)) if !note_ask(key, heard.clone(), put, common) => return,
+            Either::Left(_) => {}
+            Either::Right(_) => {
+                put.unsure(key);
+                common.count.unsure.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
 fn on_thread(
     how: PutHow,
     items: u64,
     fault: &Fault,
-    producer: &Producer<u64>,
+    producer: &Producer<Job>,
     put: &ProducerLog<u64>,
     common: &Common,
 ) {
+    let mut mint = Mint::new();
     if how == PutHow::All {
         let mut keys = Vec::new();
-        let drawn = (0..items).map(|_| common.key()).inspect(|key| keys.push(*key));
+        let drawn = (0..items).map(|_| common.key()).inspect(|key| keys.push(*key)).map(|key| mint.job(key));
         let accepted = block_on(producer.put_all(drawn)).is_ok();
         let last = if accepted { None } else { keys.pop() };
         keys.into_iter().for_each(|key| put.accepted(key));
@@ -81,21 +121,29 @@ fn on_thread(
     for _ in 0..items {
         fault.panic_if_it_strikes();
         let key = common.key();
+        if how == PutHow::BlockingAsk {
+            if !note_ask(key, producer.blocking_ask(key), put, common) {
+                break;
+            }
+            continue;
+        }
+        let mut job = mint.job(key);
         let accepted = match how {
             PutHow::Try => loop {
-                match producer.try_put(key) {
-                    Err(TryPutError::Full(_)) => thread::yield_now(),
+                match producer.try_put(job) {
+                    Err(TryPutError::Full(full)) => job = full,
                     done => break done.is_ok(),
                 }
+                thread::yield_now();
             },
             PutHow::Timeout => loop {
-                match producer.blocking_put_timeout(key, Duration::from_micros(300)) {
-                    Err(PutTimeoutError::Timeout(_)) => {}
+                match producer.blocking_put_timeout(job, Duration::from_micros(300)) {
+                    Err(PutTimeoutError::Timeout(late)) => job = late,
                     done => break done.is_ok(),
                 }
             },
-            PutHow::Reserve => block_on(producer.reserve()).is_ok_and(|permit| permit.put(key).is_ok()),
-            _ => producer.blocking_put(key).is_ok(),
+            PutHow::Reserve => block_on(producer.reserve()).is_ok_and(|permit| permit.put(job).is_ok()),
+            _ => producer.blocking_put(job).is_ok(),
         };
         if !note(accepted, key, put, common) {
             break;
@@ -108,24 +156,28 @@ fn on_thread(
 async fn messages(
     puts: &Puts,
     fault: &Fault,
-    mut producer: Producer<u64>,
-    actor: &WeakAddr<QueueActor<u64>>,
+    mut producer: Producer<Job>,
+    actor: &WeakAddr<QueueActor<Job>>,
     common: &Common,
 ) {
     let lists = [(); 3].map(|()| common.ledger.producer());
+    let mut mint = Mint::new();
     let mut left = puts.items;
     while left > 0 {
         let keys = Vec::from_iter((0..left.min(lists.len() as u64)).map(|_| common.key()));
         left -= keys.len() as u64;
         fault.panic_if_it_strikes();
         let sent = actor.upgrade().map(|actor| {
-            let put = |key: &u64| actor.send(Put::new(&producer, *key));
+            let put = |key: &u64| actor.send(Put::new(&producer, mint.job(*key)));
             keys.iter().map(put).collect::<Vec<_>>()
         });
         let answers = match sent {
             Some(sent) => join_all(sent).await,
             // Its address is gone: without it, then.
-            None => join_all(keys.iter().map(|key| async { Ok(producer.put(*key).await) })).await,
+            None => {
+                let jobs: Vec<_> = keys.iter().map(|key| mint.job(*key)).collect();
+                join_all(jobs.into_iter().map(|job| async { Ok(producer.put(job).await) })).await
+            }
         };
         let mut refused = false;
         for ((key, answer), put) in keys.into_iter().zip(answers).zip(&lists) {

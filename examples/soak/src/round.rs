@@ -15,9 +15,10 @@ use futures::channel::mpsc::unbounded;
 use futures::{FutureExt, StreamExt};
 
 use crate::actors::{Die, Roster, Worker};
+use crate::asks::Job;
 use crate::hands::{Common, Hands};
 use crate::judge::{Facts, Tally, judge};
-use crate::plan::{End, Plan, Pool, Seal};
+use crate::plan::{BatchSize, End, Plan, Pool, Seal};
 use crate::{Eye, puts, takes};
 
 /// What is wrong, if anything is.
@@ -35,7 +36,7 @@ struct Round<'a> {
     roster: Roster,
     arbiters: Vec<Arbiter>,
     threads: Vec<JoinHandle<()>>,
-    pools: Vec<WorkerPool<u64>>,
+    pools: Vec<WorkerPool<Job>>,
     /// Actors that are to be told of the end, unless they are excused.
     owed: Vec<(String, Arc<AtomicBool>)>,
     pushed: Vec<Pushed>,
@@ -71,6 +72,7 @@ impl<'a> Round<'a> {
         let (alive, mut ends) = unbounded();
         let common = Common {
             ledger: Ledger::new(),
+            asks: Arc::default(),
             odds: plan.odds,
             keys: Arc::default(),
             count: Arc::default(),
@@ -78,8 +80,14 @@ impl<'a> Round<'a> {
         };
         let letters = queue.dead_letters().map_err(|error| error.to_string())?;
         self.threads.push(thread::spawn({
-            let ledger = common.ledger.clone();
-            move || letters.into_iter().for_each(|letter| ledger.dead_lettered(letter.item))
+            let (ledger, asks) = (common.ledger.clone(), Arc::clone(&common.asks));
+            move || {
+                for letter in letters {
+                    let key = letter.item.into_job();
+                    asks.dead(key);
+                    ledger.dead_lettered(key);
+                }
+            }
         }));
         let office = Arbiter::new();
         let actor = QueueActor::start_in_arbiter(&office.handle(), {
@@ -94,9 +102,9 @@ impl<'a> Round<'a> {
         let mut gave_up = false;
         for pool in &self.pools {
             gave_up |= matches!(pool.drained().await, Err(PoolFailure::GaveUp { .. }));
-            pool.take_left().into_iter().for_each(|key| common.ledger.left_over(key));
+            left_over(&common.ledger, pool.take_left());
         }
-        let (ledger, count) = (common.ledger.clone(), Arc::clone(&common.count));
+        let Common { ledger, asks, count, .. } = common.clone();
         drop(common);
         while ends.next().await.is_some() {}
         for thread in self.threads {
@@ -109,10 +117,13 @@ impl<'a> Round<'a> {
         for arbiter in self.arbiters.into_iter().chain([office]) {
             let _ = arbiter.join();
         }
+        if let Some(queue) = &last {
+            left_over(&ledger, queue.take_left());
+        }
         if !gave_up {
             for (n, pool) in plan.pools.iter().enumerate() {
                 // Those beyond are told to leave in the course of the round.
-                let stay = pool.resize.unwrap_or(pool.workers);
+                let stay = pool.resize.unwrap_or(usize::MAX).min(*pool.workers.start());
                 self.owed.extend((0..stay).map(|index| (pool_worker(n, index), Arc::default())));
             }
         }
@@ -120,9 +131,12 @@ impl<'a> Round<'a> {
             drained,
             last: last.map(|queue| queue.snapshot()),
             audit: ledger.audit(),
+            asks,
             kills: count.kills.load(Relaxed),
             refused: count.refused.load(Relaxed),
             unsure: count.unsure.load(Relaxed),
+            batches: count.batches.load(Relaxed),
+            joined: self.pools.iter().map(|pool| pool.scaling().added).sum(),
             owed: self.owed.into_iter().filter(|(_, excused)| !excused.load(Relaxed)).map(|(name, _)| name).collect(),
             in_mailboxes: self.pushed.iter().filter(|it| it.excused.load(Relaxed)).map(|it| it.max_in_flight).sum(),
         })
@@ -130,8 +144,8 @@ impl<'a> Round<'a> {
 
     async fn start(
         &mut self,
-        queue: &IterableQueue<u64>,
-        actor: &Addr<QueueActor<u64>>,
+        queue: &IterableQueue<Job>,
+        actor: &Addr<QueueActor<Job>>,
         common: &Common,
     ) -> Result<(), Box<dyn std::error::Error>> {
         let plan = self.plan;
@@ -169,27 +183,34 @@ impl<'a> Round<'a> {
         &mut self,
         n: usize,
         pool: &Pool,
-        queue: &IterableQueue<u64>,
+        queue: &IterableQueue<Job>,
         common: &Common,
     ) -> Result<(), PoolError> {
         let soon = Backoff::exponential(Duration::from_millis(1), Duration::from_millis(5));
         let mut builder = WorkerPool::builder(queue).name(format!("pool-{n}"));
-        builder = builder.workers(pool.workers).max_in_flight(pool.max_in_flight).restart_backoff(soon);
+        builder = builder.workers(pool.workers.clone()).grow_after(pool.grow_after).shrink_after(pool.shrink_after);
+        builder = builder.max_in_flight(pool.max_in_flight).restart_backoff(soon);
         if let Some(restarts) = pool.restart_limit {
             builder = builder.restart_limit(restarts, Duration::from_secs(60));
         }
         if pool.keep_queue {
             builder = builder.keep_queue();
         }
+        let naps = pool.naps;
         let (common, roster, seed, lives) = (common.clone(), self.roster.clone(), self.rng.u64(..), AtomicU64::new(0));
-        self.pools.push(builder.start(move |index| {
+        let worker = move |index| {
             let life = lives.fetch_add(1, Relaxed);
-            Worker::new(Hands::new(&pool_worker(n, index), seed.wrapping_add(life), &common), None, &roster)
-        })?);
+            let hands = Hands::new(&pool_worker(n, index), seed.wrapping_add(life), &common);
+            Worker::new(hands, None, &roster).napping(naps)
+        };
+        self.pools.push(match pool.batch {
+            None => builder.start(worker)?,
+            Some(BatchSize { max, linger }) => builder.batch(max, linger).start(worker)?,
+        });
         Ok(())
     }
 
-    fn start_puller(&mut self, name: &str, queue: &IterableQueue<u64>, common: &Common) -> Result<(), OpenError> {
+    fn start_puller(&mut self, name: &str, queue: &IterableQueue<Job>, common: &Common) -> Result<(), OpenError> {
         let pull = (queue.consumer_named(name)?, self.rng.usize(1..5));
         self.start_worker(name, Some(pull), common);
         Ok(())
@@ -199,7 +220,7 @@ impl<'a> Round<'a> {
     fn start_worker(
         &mut self,
         name: &str,
-        pull: Option<(Consumer<u64>, usize)>,
+        pull: Option<(Consumer<Job>, usize)>,
         common: &Common,
     ) -> (Addr<Worker>, Arc<AtomicBool>) {
         let worker = Worker::new(Hands::new(name, self.rng.u64(..), common), pull, &self.roster);
@@ -215,11 +236,11 @@ impl<'a> Round<'a> {
     /// queue.
     async fn disturb(
         &mut self,
-        queue: IterableQueue<u64>,
-        actor: Addr<QueueActor<u64>>,
+        queue: IterableQueue<Job>,
+        actor: Addr<QueueActor<Job>>,
         office: &Arbiter,
         common: &Common,
-    ) -> Option<IterableQueue<u64>> {
+    ) -> Option<IterableQueue<Job>> {
         let plan = self.plan;
         let mut ended = Box::pin(queue.drained());
         let mut handles = Some((queue, actor));
@@ -285,7 +306,7 @@ fn pool_worker(pool: usize, index: usize) -> String {
     format!("pool-{pool}-{index}")
 }
 
-fn build(plan: &Plan) -> IterableQueue<u64> {
+fn build(plan: &Plan) -> IterableQueue<Job> {
     let mut builder = IterableQueue::builder().name("soak").max_attempts(plan.max_attempts);
     if let Some(capacity) = plan.capacity {
         builder = builder.capacity(capacity);
@@ -296,7 +317,7 @@ fn build(plan: &Plan) -> IterableQueue<u64> {
     builder.build().expect("the plans have no 0")
 }
 
-async fn end(how: End, queue: &IterableQueue<u64>, actor: &Addr<QueueActor<u64>>, office: &Arbiter, common: &Common) {
+async fn end(how: End, queue: &IterableQueue<Job>, actor: &Addr<QueueActor<Job>>, office: &Arbiter, common: &Common) {
     let left = match how {
         End::Itself => return,
         End::Abort => queue.abort(),
@@ -312,5 +333,9 @@ async fn end(how: End, queue: &IterableQueue<u64>, actor: &Addr<QueueActor<u64>>
         }
     };
     common.killed();
-    left.into_iter().for_each(|key| common.ledger.left_over(key));
+    left_over(&common.ledger, left);
+}
+
+fn left_over(ledger: &Ledger<u64>, left: Vec<Job>) {
+    left.into_iter().for_each(|job| ledger.left_over(job.into_job()));
 }

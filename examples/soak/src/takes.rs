@@ -1,6 +1,6 @@
 //! Those who take on threads.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
@@ -10,11 +10,12 @@ use futures::executor::block_on;
 use futures::future::{Either, select};
 use futures::{StreamExt, pin_mut};
 
-use crate::hands::Hands;
+use crate::asks::Job;
+use crate::hands::{Deed, Hands};
 use crate::plan::{TakeHow, Takes};
 
 /// It ends after its last item, with the queue, or by a planned fault.
-pub(crate) fn start(takes: &Takes, consumer: Consumer<u64>, hands: Hands) -> JoinHandle<()> {
+pub(crate) fn start(takes: &Takes, consumer: Consumer<Job>, hands: Hands) -> JoinHandle<()> {
     let takes = takes.clone();
     thread::spawn(move || {
         let excused = hands.excused.clone();
@@ -27,7 +28,7 @@ pub(crate) fn start(takes: &Takes, consumer: Consumer<u64>, hands: Hands) -> Joi
     })
 }
 
-fn take(takes: &Takes, mut consumer: Consumer<u64>, mut hands: Hands) {
+fn take(takes: &Takes, mut consumer: Consumer<Job>, mut hands: Hands) {
     let most = takes.leaves_at.map_or(usize::MAX, |n| n as usize);
     match takes.how {
         TakeHow::Leases => {
@@ -35,7 +36,41 @@ fn take(takes: &Takes, mut consumer: Consumer<u64>, mut hands: Hands) {
                 hands.begin(&item).end(item, &hands.log);
             }
         }
-        TakeHow::Gets => consumer.into_iter().take(most).for_each(|key| hands.log.taken(key)),
+        TakeHow::Gets => consumer.into_iter().take(most).for_each(|job| hands.take(&job)),
+        TakeHow::Batches(size) => {
+            let mut left = most;
+            while left > 0 {
+                let batch = consumer.blocking_lease_batch(size.max.min(left), size.linger);
+                if batch.is_empty() {
+                    break;
+                }
+                left -= batch.len();
+                Deed::end_batch(hands.begin_all(&batch), batch, &hands.log);
+            }
+        }
+        TakeHow::DroppingBatches(size) => block_on(async {
+            // Every second one waits as long as it takes: else the same items may be given back for ever.
+            let (mut left, mut patient) = (most, false);
+            while left > 0 {
+                let giving_up = async move {
+                    later(3).await;
+                    if patient {
+                        pending::<()>().await;
+                    }
+                };
+                patient = !patient;
+                let batch = consumer.lease_batch(size.max.min(left), size.linger);
+                pin_mut!(batch, giving_up);
+                match select(batch, giving_up).await {
+                    Either::Left((batch, _)) if batch.is_empty() => break,
+                    Either::Left((batch, _)) => {
+                        left -= batch.len();
+                        Deed::end_batch(hands.begin_all(&batch), batch, &hands.log);
+                    }
+                    Either::Right(_) => thread::yield_now(),
+                }
+            }
+        }),
         TakeHow::Stream => block_on(consumer.into_leases().take(most).for_each_concurrent(3, |item| {
             let (deed, log, yields) = (hands.begin(&item), hands.log.clone(), hands.yields());
             async move {

@@ -21,7 +21,7 @@ fn some_rounds_of_everything_at_once_are_right() {
     assert_eq!(output.status.code(), Some(0), "{text}{output:?}");
     assert!(text.starts_with("12 rounds, ") && text.lines().count() == 1, "{text}");
     let number = |what: &str| text.split(what).next()?.rsplit(' ').next()?.parse::<u64>().ok();
-    for what in [" items", " kills", " redeliveries"] {
+    for what in [" items", " asks", " batches", " workers added", " kills", " redeliveries"] {
         assert!(number(what).unwrap() > 0, "none of {what}: {text}");
     }
     assert!(output.stderr.is_empty(), "planned faults are silent: {output:?}");

@@ -15,8 +15,10 @@ use crate::error::PoolError;
 use crate::queue::{Batch, Drained, IntoVerdicts, Item};
 
 impl<T> WorkerPoolBuilder<T> {
-    /// Hands the workers up to `max` items at a time, as a [`Batch`](crate::Batch). Call this after the settings, and then
-    /// [`run`](BatchPoolBuilder::run) or one of its kin.
+    /// Hands the workers up to `max` items at a time, as a [`Batch`](crate::Batch).
+    ///
+    /// This comes after all settings: what it returns has none, such as `workers`. It starts the pool with
+    /// [`run`](BatchPoolBuilder::run), [`start`](BatchPoolBuilder::start), or one of their kin.
     ///
     /// A worker waits for the first item, and then for others until `linger` has passed, or no more can come: as
     /// [`lease_batch`](crate::Consumer::lease_batch) does. If it is paused or told to leave meanwhile, it gives back what it

@@ -163,7 +163,7 @@ impl<J, D> Ask<J, D> {
         self.job
     }
 
-    fn tell_asker(&self, letter: Option<DeadLetter<()>>) {
+    fn tell_asker(&self, letter: Option<DeadLetter<()>>) -> bool {
         match letter {
             Some(letter) => self.asker.tell(Err(letter)),
             None => self.asker.close(),
@@ -171,19 +171,44 @@ impl<J, D> Ask<J, D> {
     }
 }
 
+impl<J, D> Shared<Ask<J, D>> {
+    /// Warns of an ask that a consumer dropped without an answer.
+    pub(crate) fn warn_unanswered(&self) {
+        let unanswered = {
+            let counts = &mut self.control().counts;
+            counts.unanswered += 1;
+            counts.unanswered
+        };
+        if unanswered.is_power_of_two() {
+            log::warn!(
+                "{}: a consumer acked or took an ask and dropped it without an answer; its asker gets AskError::Unanswered. \
+                 Call answer(…) before ack(). (Number {unanswered}; logged for numbers 1, 2, 4, 8 and so on.)",
+                self.label()
+            );
+        }
+    }
+}
+
 impl<D> AskerChannel<D> {
-    /// Tells the asker, unless it was told before. The asker's waker is user code, and so is the drop of an answer that
-    /// nobody waits for.
-    fn tell(&self, told: Told<D>) {
+    /// Tells the asker, unless it was told before. Returns whether it was still waiting. The asker's waker is user code, and
+    /// so is the drop of an answer that nobody waits for.
+    fn tell(&self, told: Told<D>) -> bool {
         let sender = lock(&self.0).take();
-        let Some(sender) = sender else { return drop_quietly(told) };
+        let Some(sender) = sender else {
+            drop_quietly(told);
+            return false;
+        };
+        let waits = !sender.is_canceled();
         quietly("the waker of an asker, or the drop of an answer that nobody waits for,", || drop(sender.send(told)));
+        waits
     }
 
-    /// Ends the wait of an asker that was told nothing.
-    fn close(&self) {
+    /// Ends the wait of an asker that was told nothing. Returns whether it was still waiting.
+    fn close(&self) -> bool {
         let sender = lock(&self.0).take();
+        let waits = sender.as_ref().is_some_and(|sender| !sender.is_canceled());
         quietly("the waker of an asker", || drop(sender));
+        waits
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::dead_letters::{DeadLetter, FailedAttempt};
 use super::hold_back::DropCause;
 use super::item::{Item, Unsettled};
+use crate::one_line::OneLine;
+use crate::queue::report::units::Age;
 use crate::queue::store::give_back::{GivenBack, Way};
 use crate::queue::store::remote::Settled;
 
@@ -197,15 +199,39 @@ impl<T> Item<T> {
                 self.dead_letter(value, ATTEMPTS_USED_UP.to_owned(), error, panic);
             }
             Unsettled::Failed { error, panic, delay } => {
-                let way = Way::Failed(delay.or_else(|| shared.backoff(self.attempt)));
-                let failed = error.as_deref().or(panic).map(|reason| FailedAttempt::new(self.attempt, reason));
-                self.put_back(value, self.attempt, failed, way);
+                let delay = delay.or_else(|| shared.backoff(self.attempt));
+                let reason = error.as_deref().or(panic);
+                self.log_failed(&value, reason, delay);
+                let failed = reason.map(|reason| FailedAttempt::new(self.attempt, reason));
+                self.put_back(value, self.attempt, failed, Way::Failed(delay));
             }
             Unsettled::Released(delay) => self.put_back(value, self.attempt - 1, None, Way::Released(delay)),
             Unsettled::Undone => self.put_back(value, self.attempt - 1, None, Way::Undone),
         }
         // Last, as this may drain the queue.
         shared.settle(row, self.sequence, None);
+    }
+
+    /// Logs a failed attempt that was not the last one.
+    #[inline(never)]
+    fn log_failed(&self, item: &T, reason: Option<&str>, delay: Option<Duration>) {
+        if !log::log_enabled!(log::Level::Debug) {
+            return;
+        }
+        let shared = &self.slot.shared;
+        let next = match delay.filter(|delay| !delay.is_zero()) {
+            _ if !shared.may_hand_out_again() => String::new(),
+            None => "; to be tried again at once".to_owned(),
+            Some(delay) => format!("; to be tried again in {}", Age(delay)),
+        };
+        let item = shared.text_of(item).map(|text| format!("; the item: {}", OneLine(text))).unwrap_or_default();
+        log::debug!(
+            "{}: attempt {} failed at {}: {}{next}{item}",
+            shared.label(),
+            self.attempt,
+            OneLine(&self.slot.row.name),
+            OneLine(reason.unwrap_or("no reason was given"))
+        );
     }
 
     #[inline(never)]

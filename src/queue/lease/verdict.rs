@@ -71,7 +71,8 @@ impl Verdict {
 /// That is its `{:#}`, which for errors of `anyhow` has the causes, too. For all else there is [`Verdict`], also in an `Ok`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what becomes of an item",
-    note = "return `()`, a `Verdict`, or a `Result` of one of them whose error implements `Display`"
+    note = "return `()`, a `Verdict`, or a `Result` of one of them whose error implements `Display`",
+    note = "if the function is async, start it with `run_async`, which pools have"
 )]
 pub trait IntoVerdict {
     /// Returns what becomes of the item.

@@ -62,7 +62,8 @@ impl Verdicts {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what becomes of the members of a batch",
     note = "return `()`, a `Verdict`, a vector of what becomes of each member, or a `Result` of one of these whose error \
-            implements `Display`"
+            implements `Display`",
+    note = "if the function is async, start it with `run_async`, which pools have"
 )]
 pub trait IntoVerdicts {
     /// Returns what becomes of the members.

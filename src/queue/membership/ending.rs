@@ -151,7 +151,9 @@ impl<T> Shared<T> {
     /// Tells the askers of items that were left. The caller who is given the items may keep them.
     pub(crate) fn tell_askers_of_the_end(&self, left: &[T]) {
         if let Some(tell_asker) = self.tell_asker.get() {
-            left.iter().for_each(|item| tell_asker(item, None));
+            for item in left {
+                tell_asker(item, None);
+            }
         }
     }
 

@@ -43,7 +43,8 @@ impl Drained {
     }
 }
 
-/// Prints on one line how the queue ended, and what became of its items.
+/// Prints on one line how the queue ended, and what became of its items. Retried dead letters are named if there are any: they
+/// are among the dead-lettered, and their items count as accepted once more.
 impl fmt::Display for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (label, totals) = (label(self.name.as_deref(), self.queue), &self.totals);
@@ -57,6 +58,9 @@ impl fmt::Display for Drained {
             totals.dead_lettered,
             totals.discarded
         )?;
+        if totals.retried > 0 {
+            write!(f, ", {} retried", count(totals.retried, "dead letter"))?;
+        }
         match totals.lost_producers {
             0 => Ok(()),
             lost => write!(f, "; {} lost", count(lost, "producer")),
@@ -80,6 +84,46 @@ impl PoolReport {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.drained.is_clean()
+    }
+}
+
+/// Prints on one line how the queue ended and what became of its items, as [`Drained`] does, and what the workers did. How a
+/// pool grew and shrank is in the lines of [`scaling`](PoolReport::scaling).
+///
+/// # Examples
+///
+/// ```
+/// use actix_iterable_queue::prelude::*;
+///
+/// let queue = IterableQueue::builder().name("mails").build()?;
+/// let workers = queue.spawn_workers(2, |mail: &Item<&str>| match mail.contains('@') {
+///     true => Verdict::Ack,
+///     false => Verdict::Reject("no address".to_owned()),
+/// })?;
+/// queue.producer()?.blocking_put_all(["a@b.example", "nobody"])?;
+/// queue.seal();
+/// let report = workers.join().to_string();
+/// assert!(report.ends_with(
+///     ": Complete; of 2 items 1 acked, 0 taken, 1 dead-lettered, 0 discarded; \
+///      2 workers: 1 acked, 0 taken, 1 given back or rejected"
+/// ));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl fmt::Display for PoolReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (workers, totals) = (count(self.workers.len() as u64, "worker"), &self.totals);
+        write!(
+            f,
+            "{}; {workers}: {} acked, {} taken, {} given back or rejected",
+            self.drained, totals.acked, totals.taken, totals.failed
+        )?;
+        if totals.timed_out > 0 {
+            write!(f, ", {} timed out", count(totals.timed_out, "handler"))?;
+        }
+        if totals.deaths > 0 {
+            write!(f, ", {}", count(totals.deaths, "death"))?;
+        }
+        Ok(())
     }
 }
 

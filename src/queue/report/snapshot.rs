@@ -66,10 +66,12 @@ pub struct Totals {
     pub acked: u64,
     /// Items taken for good: with `get`, an iterator, or `into_inner`.
     pub taken: u64,
-    /// Items that used up their attempts or were rejected.
+    /// Items that used up their attempts or were rejected. It never goes down: it counts letters that were read, retried or
+    /// [discarded](crate::IterableQueue::discard_dead_letters), too.
     pub dead_lettered: u64,
     /// Items handed to the caller of `abort`, left when the queue was abandoned, or given back or rejected after the end,
-    /// whether [`take_left`](crate::IterableQueue::take_left) returned them or not.
+    /// whether [`take_left`](crate::IterableQueue::take_left) returned them or not. Not dead letters that
+    /// [`discard_dead_letters`](crate::IterableQueue::discard_dead_letters) has dropped.
     pub discarded: u64,
     /// How many times an item came back to the buffer. Not part of the sum above.
     pub redelivered: u64,

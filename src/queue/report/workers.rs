@@ -8,15 +8,16 @@ use crate::queue::membership::consumer_row::ConsumerRow;
 use crate::queue::report::scaling::ScalingReport;
 use crate::queue::report::snapshot::Drained;
 
-/// Counts what became of the items that a worker was handed.
+/// Counts how the leases of a worker ended. An item that came back was leased more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct WorkerTotals {
-    /// Items whose lease ended with `ack`.
+    /// Leases that ended with `ack`.
     pub acked: u64,
     /// Items taken for good, with `into_inner`.
     pub taken: u64,
-    /// Items whose lease ended otherwise: they went back, released ones included, or became dead letters.
+    /// Leases that ended otherwise: each failed attempt, and each item that was released or rejected, or that the pool took
+    /// back from a batch that was being gathered. So these are more than the failed attempts alone.
     pub failed: u64,
     /// Handlers' futures that were dropped, as they took longer than the pool's
     /// [`handler_timeout`](crate::WorkerPoolBuilder::handler_timeout). What they had not settled is among the failed.

@@ -84,11 +84,18 @@ impl<T> Shared<T> {
         self.redelivery_backoff.map(|backoff| backoff.delay(attempts))
     }
 
+    /// Writes an item as text, if the queue was built to do so.
+    pub(crate) fn text_of(&self, item: &T) -> Option<String> {
+        let describe = self.describe?;
+        let mut text = None;
+        quietly("the `Debug` of an item", || text = Some(describe(item)));
+        text
+    }
+
     /// Makes an item a dead letter.
     pub(crate) fn dead_letter(&self, consumer: ConsumerId, lease: u64, mut letter: DeadLetter<T>) {
-        if let Some(describe) = self.describe {
-            quietly("the `Debug` of an item", || letter.text = Some(describe(&letter.item)));
-        }
+        letter.text = self.text_of(&letter.item);
+        log::debug!("{}: an item was {letter}", self.label());
         match &self.store {
             Store::Plain(_) => self.bury(consumer, lease, &mut Some(letter)),
             Store::Remote(remote) => {

@@ -15,6 +15,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use log::Level;
+
 use super::Store;
 use super::remote::{Answer, Remote};
 use super::returned::ReturnedItem;
@@ -68,9 +70,10 @@ impl<T> Shared<T> {
             control.letter_readers.clone()
         };
         // First: a reader may keep the letter, or retry its item.
-        if let (Some(tell_asker), Some(letter)) = (self.tell_asker.get(), &*letter) {
-            tell_asker(&letter.item, Some(letter.without_item()));
-        }
+        let asker_knows = match (self.tell_asker.get(), &*letter) {
+            (Some(tell_asker), Some(letter)) => tell_asker(&letter.item, Some(letter.without_item())),
+            _ => false,
+        };
         if let Some(readers) = readers {
             readers.put(letter);
         }
@@ -83,8 +86,8 @@ impl<T> Shared<T> {
             control.counts.dead_lettered += 1;
         }
         if let Some(unread) = letter {
-            let line = unread.to_string();
-            self.keep_unread(letter.take().map(KeptLetter::new), &line);
+            let unknown = (!asker_knows).then(|| unread.to_string());
+            self.keep_unread(letter.take().map(KeptLetter::new), unknown);
             self.hand_over();
         }
     }
@@ -98,23 +101,34 @@ impl<T> Shared<T> {
         log::warn!("{}: an item was given up after the end of the queue; {becomes}: {rest}", self.label());
     }
 
-    fn keep_unread(&self, letter: Option<KeptLetter<T>>, line: &str) {
+    /// Keeps a letter for which no reader is open. `unknown` is what it says, if nobody was told of it.
+    fn keep_unread(&self, letter: Option<KeptLetter<T>>, unknown: Option<String>) {
         let (unread, kept, most, dropped, items) = {
             let mut control = self.control();
-            control.counts.unread += 1;
+            control.counts.unread += u64::from(unknown.is_some());
             let kept = control.registry.openers > 0;
             let items = control.keep(letter);
             (control.counts.unread, kept, control.kept_letters.most(), control.counts.letters_dropped, items)
         };
-        if unread.is_power_of_two() {
-            let fate = match (kept, most) {
-                (true, 1..) => "is kept, as no reader is open (dead_letters() reads it, list_dead_letters() lists it)",
-                (true, 0) => {
-                    "is dropped: no reader is open (call dead_letters() before the work begins, and keep the consumer)"
-                }
-                (false, _) => "is dropped: no reader is open, and no handle of the queue is left that could open one",
+        if let Some(line) = unknown
+            && unread.is_power_of_two()
+        {
+            let (level, fate) = match (kept, most) {
+                (true, 1..) => (
+                    Level::Warn,
+                    "is kept, as no reader is open (dead_letters() reads it, list_dead_letters() lists it)",
+                ),
+                (true, 0) => (
+                    Level::Error,
+                    "is dropped: no reader is open (call dead_letters() before the work begins, and keep the consumer)",
+                ),
+                (false, _) => (
+                    Level::Error,
+                    "is dropped: no reader is open, and no handle of the queue is left that could open one",
+                ),
             };
-            log::error!(
+            log::log!(
+                level,
                 "{}: a dead letter {fate}: {line}. (Number {unread} without a reader; logged for numbers 1, 2, 4, 8 and so on.)",
                 self.label()
             );

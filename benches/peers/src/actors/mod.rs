@@ -1,6 +1,7 @@
 //! Numbers from four producers to four worker actors.
 
 mod elsewhere;
+mod fixed_cost;
 mod ours;
 mod plain;
 mod producers;
@@ -18,6 +19,8 @@ const ITEMS: usize = 1_000_000;
 const FEWER_ITEMS: usize = 200_000;
 const PRODUCERS: usize = 4;
 const WORKERS: usize = 4;
+/// For calls that take a millisecond.
+const FEW_ITEMS: usize = 4000;
 /// Room in the queue, and in mailboxes that have a bound.
 const CAPACITY: usize = 1024;
 /// What each producer that waits for answers has under way, and each worker that is served by address.
@@ -37,7 +40,8 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Theme> {
         ours: ours::contenders(items, fewer),
         peers: plain::contenders(items, fewer).into_iter().chain(elsewhere::contenders(fewer)?).collect(),
     };
-    let lines = row.run(effort.rounds(ROUNDS));
+    let mut lines = row.run(effort.rounds(ROUNDS));
+    lines.extend(fixed_cost::row(effort.items(FEW_ITEMS)).run(effort.rounds(ROUNDS)));
     let wanted = [
         (ours::PULL, DO_SEND, 8.0),
         (ours::PULL, SYNC_ARBITER, 8.0),
@@ -47,6 +51,7 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Theme> {
         (ours::PUSH, KAMEO, 2.0),
         (ours::PUT, SYNC_ARBITER, 1.0),
         (ours::PUT, KAMEO, 2.0),
+        (fixed_cost::BATCHES, fixed_cost::SINGLE, 3.0),
     ];
     let targets = wanted.into_iter().filter_map(|(way, peer, wanted)| {
         let line = lines.iter().find(|line: &&Line| line.ours == way)?;

@@ -107,9 +107,9 @@ async fn pull(items: usize, settle: Settle) -> Measured {
     measured
 }
 
-type Started = Result<WorkerPool<u64>, PoolError>;
+pub(super) type Started = Result<WorkerPool<u64>, PoolError>;
 
-async fn pool(items: usize, start: fn(WorkerPoolBuilder<u64>, &Tallies) -> Started) -> Measured {
+pub(super) async fn pool(items: usize, start: fn(WorkerPoolBuilder<u64>, &Tallies) -> Started) -> Measured {
     let (queue, tallies) = (IterableQueue::bounded(CAPACITY), Tallies::new());
     let pool = start(WorkerPool::builder(&queue).workers(WORKERS), &tallies)?;
     let threads = threads(&queue, items)?;

@@ -210,7 +210,8 @@ impl<T> IterableQueue<T> {
     /// Puts the item of a letter that a [reader](IterableQueue::dead_letters) has in hand back into the queue, as
     /// [`retry_dead_letters`](IterableQueue::retry_dead_letters) does with those that are kept.
     ///
-    /// Over Redis the call waits until Redis has the item. A letter that was taken, as by `get`, is lost if the process dies
+    /// Over Redis the call waits until Redis has the item, which is put once. It may be put twice if Redis was away for more than
+    /// ten leases in the middle of the call. A letter that was taken, as by `get`, is lost if the process dies
     /// before that, as any item is that was taken. For one that must not be lost, lease the letter, retry a clone of it, and then
     /// [`ack`](crate::Item::ack): if the process dies between the two, the letter comes back although its item was retried. Or
     /// [`release`](crate::Item::release) the letter, and retry it by its id.

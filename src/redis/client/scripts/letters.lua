@@ -43,7 +43,7 @@ local function after(json, at)
 end
 
 -- Where the item in a letter's JSON begins, and the place after it; nothing if there is none. Letters have it last, so it need not
--- be looked through, however large it is. Nobody decodes it: Lua has fewer numbers than JSON.
+-- be looked through, however large it is. No script decodes it: Lua has fewer numbers than JSON.
 local function place_of_item(json)
   local at = 2
   while json:sub(-1) == '}' do

@@ -218,7 +218,8 @@ impl<T> Builder<T> {
     /// They take memory until they are read, discarded or retried, or the last handle of the queue is dropped. A producer or a
     /// handle of the queue inside a kept item keeps the queue from ending.
     ///
-    /// Over Redis all dead letters are kept there, and this changes nothing.
+    /// Over Redis all dead letters are kept there. Then this is how many
+    /// [`list_dead_letters`](IterableQueue::list_dead_letters) lists at most.
     ///
     /// # Examples
     ///
@@ -244,7 +245,8 @@ impl<T> Builder<T> {
     /// [`list_dead_letters`](IterableQueue::list_dead_letters) contain it, as [`text`](crate::DeadLetter::text).
     ///
     /// The text is what `{:?}` prints of the item when it is given up, cut off after 200 bytes. Without this call it is not
-    /// printed at all, as an item may hold what the log must not.
+    /// printed at all, as an item may hold what the log must not. Over Redis an item that its process did not give up, as that
+    /// died, is listed with the beginning of its JSON.
     ///
     /// # Examples
     ///
@@ -333,7 +335,7 @@ impl<T> fmt::Debug for Builder<T> {
 }
 
 /// How long the text of an item may be, in bytes.
-const MAX_TEXT: usize = 200;
+pub(crate) const MAX_TEXT: usize = 200;
 
 /// Writes an item as text, which is cut off where it gets too long.
 fn describe<T: fmt::Debug>(item: &T) -> String {
@@ -341,6 +343,14 @@ fn describe<T: fmt::Debug>(item: &T) -> String {
     // An error says that it was cut off, or is the item's own.
     write!(text, "{item:?}").ok();
     text.0
+}
+
+/// Returns a text that is cut off where it gets too long.
+#[cfg(feature = "redis")]
+pub(crate) fn cut_off(text: &str) -> String {
+    let mut cut = Cut(String::new());
+    cut.write_str(text).ok();
+    cut.0
 }
 
 /// Takes text up to `MAX_TEXT`, and no more: a large item is not printed whole.

@@ -229,7 +229,8 @@ impl<T: Send + 'static> IterableQueue<T> {
     /// It works after the end, too: then it gets what was kept, and ends. Without the queue's handles, letters that are not
     /// read are dropped: keep this handle until then.
     ///
-    /// Over Redis dead letters are kept in any case, without a bound, until a process has settled them; the next queue of the
+    /// Over Redis dead letters are kept in any case, without a bound, until a reader has settled them, or they are
+    /// [retried](IterableQueue::retry_dead_letters) or [discarded](IterableQueue::discard_dead_letters); the next queue of the
     /// same name has them, too.
     ///
     /// # Errors

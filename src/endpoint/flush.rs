@@ -46,13 +46,7 @@ impl<T> IterableQueue<T> {
     pub fn flush(&self) -> impl Future<Output = ()> + use<T> {
         let shared = Arc::clone(self.shared());
         let mark = shared.store.mark();
-        async move {
-            let Some(mark) = mark else { return };
-            let mut flushing = flushing(&shared, mark);
-            if flushing.attempt().is_none() {
-                poll_fn(|cx| flushing.wait(cx)).await;
-            }
-        }
+        async move { known(&shared, mark).await }
     }
 
     /// Waits as [`flush`](IterableQueue::flush) does. The thread is blocked meanwhile.
@@ -121,10 +115,30 @@ impl<T> IterableQueue<T> {
     #[track_caller]
     fn flush_within(&self, limit: Limit) -> bool {
         let shared = self.shared();
-        let Some(mark) = shared.store.mark() else { return true };
-        let mut flushing = flushing(shared, mark);
-        flushing.attempt().is_some() || block(&mut flushing, limit, "use flush().await").is_some()
+        blocking_known(shared, shared.store.mark(), limit, "use flush().await")
     }
+}
+
+/// Returns a mark of what became of the leases that ended in this process until now.
+pub(super) fn mark_of_settles<T>(shared: &Shared<T>) -> Option<Mark> {
+    shared.store.mark().map(|mark| Mark { puts: 0, changes: 0, ..mark })
+}
+
+/// Waits until everything up to the mark is known elsewhere.
+pub(super) async fn known<T>(shared: &Shared<T>, mark: Option<Mark>) {
+    let Some(mark) = mark else { return };
+    let mut flushing = flushing(shared, mark);
+    if flushing.attempt().is_none() {
+        poll_fn(|cx| flushing.wait(cx)).await;
+    }
+}
+
+/// Waits on this thread as [`known`] does.
+#[track_caller]
+pub(super) fn blocking_known<T>(shared: &Shared<T>, mark: Option<Mark>, limit: Limit, instead: &str) -> bool {
+    let Some(mark) = mark else { return true };
+    let mut flushing = flushing(shared, mark);
+    flushing.attempt().is_some() || block(&mut flushing, limit, instead).is_some()
 }
 
 /// Returns an operation that waits until everything up to the mark is known elsewhere.

@@ -39,8 +39,9 @@ pub enum Refusal {
     Aborted,
     /// The queue has ended, and takes no item of a dead letter back.
     Ended,
-    /// Of a queue over Redis, this version cannot list, retry or discard dead letters: a reader can be opened.
-    NotOverRedis,
+    /// Redis did not carry out this call on dead letters, and will not before a person changes something: its user may not make
+    /// it, or something else is under a key of the queue. Or no thread could be started to ask. The log has the reason.
+    Redis,
     /// Another process sealed the queue before it knew of this one's producers.
     Sealed,
     /// The lease was lost to another process, as this one was silent for too long, or kept the item beyond its
@@ -66,9 +67,7 @@ impl fmt::Display for Refusal {
             Self::ShutDown => "the queue is shutting down and takes no more items",
             Self::Aborted => "the queue was aborted",
             Self::Ended => "the queue has ended: retry dead letters before that",
-            Self::NotOverRedis => {
-                "over Redis, dead letters cannot be listed, retried or discarded by this version: read them with dead_letters()"
-            }
+            Self::Redis => "Redis did not carry out this call on dead letters: the log has the reason",
             Self::Sealed => {
                 "another process sealed the queue before it knew of this producer: open producers before sealing it"
             }

@@ -45,6 +45,7 @@ pub(crate) use lease::dead_letters::DeadLetterQueue;
 pub use lease::dead_letters::{DeadLetter, FailedAttempt};
 pub use lease::item::Item;
 pub(crate) use lease::item::Slot;
+pub(crate) use lease::kept_letters::Ids;
 pub use lease::verdict::{IntoVerdict, Verdict};
 pub use lease::verdicts::{IntoVerdicts, Verdicts};
 pub(crate) use membership::consumer_row::ConsumerRow;
@@ -63,7 +64,7 @@ pub use report::workers::{PoolReport, WorkerReport, WorkerTotals};
 pub(crate) use shared::{Config, Shared, UNLIMITED_ATTEMPTS};
 #[cfg(feature = "redis")]
 pub(crate) use store::driver::LocalStatus;
-pub(crate) use store::letters::Ids;
+pub(crate) use store::remote::Answer;
 #[cfg(feature = "redis")]
 pub(crate) use store::remote::{Delivery, LeaseLost, Remote, Settled, StoreReport, Unsendable};
 pub(crate) use store::take::{Take, Taken};

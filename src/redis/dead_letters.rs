@@ -9,6 +9,7 @@ use crate::redis::client::{QueueClient, Settings};
 use crate::redis::driver::QueueDriver;
 use crate::redis::driver::thread;
 use crate::redis::json::Payload;
+use crate::redis::kept_letters::identify;
 use crate::redis::local::link::{Link, OpenLetters};
 use crate::redis::server::Server;
 use crate::redis::server::address::Address;
@@ -34,6 +35,7 @@ pub(crate) fn opener<T: Payload>(
         let config = Config { name, capacity, max_attempts, redelivery_backoff: None, kept_letters: 0, describe: None };
         let id = QueueId::next_of_letters();
         let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, None));
+        link.identify.get_or_init(|| identify::<T>);
         let queue = IterableQueue::open(id, config, Store::remote(link.clone(), capacity));
         let (shared, served) = (Arc::clone(queue.shared()), Arc::clone(&link));
         let serve = move || {

@@ -16,6 +16,7 @@ use crate::redis::dead_letters;
 use crate::redis::driver::QueueDriver;
 use crate::redis::driver::report;
 use crate::redis::json::Payload;
+use crate::redis::kept_letters::KeptLetters;
 use crate::redis::local::link::Link;
 use crate::redis::server::address::Address;
 use crate::redis::server::connection::{self, QueueConnections};
@@ -82,12 +83,17 @@ impl<T: Payload> Connecting<T> {
         let pair = client.pair();
         let largest = connection::largest_item(&pair).await;
         let id = QueueId::next();
-        let link = Arc::new(Link::new(label(config.name.as_deref(), id), &config, largest, self.deadline));
+        let label = label(config.name.as_deref(), id);
+        let link = Arc::new(Link::new(label.clone(), &config, largest, self.deadline));
+        let (most, described) = (config.kept_letters, config.describe.is_some());
         let store = Store::remote(link.clone(), config.capacity);
         let queue = IterableQueue::open(id, config, store);
         let shared = Arc::clone(queue.shared());
         let letters = dead_letters::opener(&joining.queue, &client, &self.address, &joining.settings, largest);
         link.open_letters.get_or_init(|| letters);
+        let (address, patience) = (&self.address, joining.settings.patience());
+        link.kept_letters
+            .get_or_init(|| KeptLetters::new(label, &client, address, patience, most, described, &link.over));
         report::spread(&report, &client, &shared, &link);
         let mut driver = QueueDriver::new(shared, link, client, Rc::clone(server), joining.settings);
         driver.delays = delays;

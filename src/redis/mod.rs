@@ -14,7 +14,8 @@
 //! makes a queue whose store is a [`Link`](local::link::Link), and starts its driver on the thread that serves all queues
 //! of this process (`driver/thread.rs`).
 //!
-//! Items are JSON on the way (`json.rs`). `dead_letters.rs` opens the queue of dead letters.
+//! Items are JSON on the way (`json.rs`). `dead_letters.rs` opens the queue of dead letters; `kept_letters.rs` lists, retries and
+//! discards those that no reader has.
 
 mod builder;
 mod client;
@@ -23,6 +24,7 @@ mod dead_letters;
 mod driver;
 mod join;
 mod json;
+mod kept_letters;
 mod local;
 mod server;
 

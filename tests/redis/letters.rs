@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::{env, thread};
 
-use actix_iterable_queue::error::{Refusal, TryGetError};
+use actix_iterable_queue::error::TryGetError;
 use actix_iterable_queue::{Builder, Consumer, DeadLetter, IterableQueue, Payload};
 use harness::eventually;
 use support::redis_server::Server;
@@ -250,21 +250,5 @@ fn c3_letters_can_be_read_after_the_end() {
         queue.blocking_drained();
         assert_eq!(items(queue.dead_letters().unwrap()), [0, 1, 2]);
         assert_eq!(items(queue.dead_letters().unwrap()), [0; 0]);
-    });
-}
-
-/// It is said, and no letter is touched.
-#[test]
-fn d3_letters_over_redis_are_not_listed_retried_or_discarded() {
-    within_watchdog(|| {
-        let server = Server::start();
-        let queue = connect(&server, named("not-listed"));
-        reject(&queue, 0..1);
-        assert_eq!(queue.blocking_list_dead_letters(), Err(Refusal::NotOverRedis));
-        assert_eq!(queue.blocking_retry_dead_letters(..), Err(Refusal::NotOverRedis));
-        assert_eq!(queue.blocking_discard_dead_letters(..), Err(Refusal::NotOverRedis));
-        let letter = queue.dead_letters().unwrap().blocking_get().unwrap();
-        assert!(letter.died_at > SystemTime::UNIX_EPOCH && letter.id == 0);
-        assert_eq!(queue.blocking_retry(letter).unwrap_err().into_inner().item, 0);
     });
 }

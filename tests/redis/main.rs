@@ -6,6 +6,7 @@ mod bridge;
 mod cluster;
 mod faults;
 mod flush;
+mod kept_letters;
 mod letters;
 mod network;
 mod operations;

@@ -17,10 +17,8 @@ use crate::one_line::OneLine;
 #[cfg_attr(any(feature = "redis", feature = "serde"), derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct DeadLetter<T> {
-    /// The item.
-    pub item: T,
     /// Its number, which it keeps when it is handed to a reader and comes back. A later letter of the queue has a greater
-    /// one. Always 0 over Redis.
+    /// one. Over Redis, it is the same in all processes.
     #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default))]
     pub id: u64,
     /// How many times the item was handed out.
@@ -38,15 +36,21 @@ pub struct DeadLetter<T> {
     /// item.
     pub panic: Option<String>,
     /// What its attempts failed of, oldest first: the last 10 for which a consumer said it, or a panic did, each text of at
-    /// most 1 KiB. A retried item begins anew. Always empty over Redis, where only `error` and `panic` tell it.
+    /// most 1 KiB. A retried item begins anew. Over Redis, the last attempt alone: an item has only the number of its
+    /// attempts with it there.
     #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default))]
     pub history: Vec<FailedAttempt>,
-    /// When the item was given up, by the clock of the process that did it. The Unix epoch if that is not known.
+    /// When the item was given up, by the clock of the process that did it. Over Redis, by that of the server if no process
+    /// did it. The Unix epoch if that is not known.
     #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default = "unknown_time"))]
     pub died_at: SystemTime,
-    /// The item as text, if the queue was built with [`describe_items`](crate::Builder::describe_items).
+    /// The item as text, cut off after 200 bytes, if the queue was built with
+    /// [`describe_items`](crate::Builder::describe_items).
     #[cfg_attr(any(feature = "redis", feature = "serde"), serde(default))]
     pub text: Option<String>,
+    /// The item.
+    // The last field: over Redis a script finds it there, however large it is.
+    pub item: T,
 }
 
 #[cfg(any(feature = "redis", feature = "serde"))]

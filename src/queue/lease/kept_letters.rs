@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use super::dead_letters::DeadLetter;
 
+/// The ids of some letters.
+pub(crate) type Ids = (Bound<u64>, Bound<u64>);
+
 /// The last dead letters, by id, so oldest first.
 pub(crate) struct KeptLetters<T> {
     most: usize,
@@ -75,7 +78,7 @@ impl<T> KeptLetters<T> {
     }
 
     /// Takes the items of the letters with these ids.
-    pub(crate) fn take_items(&mut self, ids: (Bound<u64>, Bound<u64>)) -> impl Iterator<Item = (u64, Box<T>)> + use<T> {
+    pub(crate) fn take_items(&mut self, ids: Ids) -> impl Iterator<Item = (u64, Box<T>)> + use<T> {
         let (taken, left) = std::mem::take(&mut self.letters).into_iter().partition(|(id, _)| ids.contains(id));
         self.letters = left;
         let taken: BTreeMap<u64, KeptLetter<T>> = taken;

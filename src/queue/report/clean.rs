@@ -13,7 +13,8 @@ impl Drained {
     /// with its process.
     ///
     /// An item whose [dead letter was retried](crate::IterableQueue::retry_dead_letters) counts by what became of it then;
-    /// one whose letter was discarded, or read, stays given up. An item that a put did not accept is in no total.
+    /// one whose letter was discarded, or read, stays given up. A retried letter of another queue, or over Redis of an earlier one,
+    /// counts as if it were of this one. An item that a put did not accept is in no total.
     ///
     /// # Examples
     ///

@@ -75,7 +75,7 @@ pub struct Totals {
     pub discarded: u64,
     /// How many times an item came back to the buffer. Not part of the sum above.
     pub redelivered: u64,
-    /// How many dead letters were retried. These are part of `accepted`. Always 0 over Redis.
+    /// How many dead letters were retried. These are part of `accepted`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub retried: u64,
     /// Dead letters that were dropped unread: more came than are kept, or no handle of the queue was left. Part of

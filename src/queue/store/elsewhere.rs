@@ -41,6 +41,10 @@ impl<T> Shared<T> {
 
     fn encode(&self, driver: &dyn Remote<T>, put: &Option<T>) -> Result<Vec<u8>, Refusal> {
         let Some(item) = put else { unreachable!("an item is put once") };
+        self.encode_item(driver, item)
+    }
+
+    pub(super) fn encode_item(&self, driver: &dyn Remote<T>, item: &T) -> Result<Vec<u8>, Refusal> {
         driver.encode(item).map_err(|error| {
             let label = self.label();
             match error {

@@ -1,4 +1,5 @@
-//! What becomes of dead letters in memory: a reader gets them, or they are kept; and kept ones go back into the queue.
+//! What becomes of dead letters in memory: a reader gets them, or they are kept; and kept ones go back into the queue. If the
+//! store is remote, it keeps them, and is asked.
 //!
 //! # No letter is stranded
 //!
@@ -11,27 +12,24 @@
 //! Both are decided with the mutex held. Before the end a retried item joins those that came back, so the double reading of
 //! `ending.rs` finds the queue not empty. After it the retry is refused and the letter stays.
 
-use std::ops::Bound;
 use std::sync::Arc;
 use std::task::Waker;
 
 use log::Level;
 
 use super::Store;
+use super::remote::{Answer, Remote};
 use super::returned::ReturnedItem;
 use crate::error::Refusal;
 use crate::queue::effects::{drop_quietly, wake};
 use crate::queue::flags::RETURNED;
 use crate::queue::ids::ConsumerId;
 use crate::queue::lease::dead_letters::{DeadLetter, DeadLetterQueue};
-use crate::queue::lease::kept_letters::KeptLetter;
+use crate::queue::lease::kept_letters::{Ids, KeptLetter};
 use crate::queue::report::snapshot::Outcome;
 use crate::queue::report::units::count;
 use crate::queue::shared::{Control, Shared};
 use crate::sync::MutexGuard;
-
-/// The ids of some letters.
-pub(crate) type Ids = (Bound<u64>, Bound<u64>);
 
 impl<T> Control<T> {
     /// Keeps letters, and those that readers have left. Returns the items that make room.
@@ -233,26 +231,35 @@ impl<T> Shared<T> {
     }
 
     /// Describes the kept letters, oldest first.
-    pub(crate) fn list_letters(&self) -> Result<Vec<DeadLetter<()>>, Refusal> {
-        self.letters_are_here()?;
+    pub(crate) fn list_letters(&self) -> Answer<Result<Vec<DeadLetter<()>>, Refusal>> {
+        if let Some(driver) = self.driver() {
+            return Answer::Asked(driver.list_letters());
+        }
         self.reclaim();
         let list = self.control().kept_letters.list();
-        Ok(list.into_iter().map(Arc::unwrap_or_clone).collect())
+        Answer::Here(Ok(list.into_iter().map(Arc::unwrap_or_clone).collect()))
     }
 
     /// Drops kept letters. Returns how many.
-    pub(crate) fn discard_letters(&self, ids: Ids) -> Result<usize, Refusal> {
-        self.letters_are_here()?;
+    pub(crate) fn discard_letters(&self, ids: Ids) -> Answer<Result<usize, Refusal>> {
+        if let Some(driver) = self.driver() {
+            return Answer::Asked(driver.discard_letters(ids));
+        }
         self.reclaim();
         let items: Vec<_> = self.control().kept_letters.take_items(ids).collect();
         let discarded = items.len();
         items.into_iter().for_each(drop_quietly);
-        Ok(discarded)
+        Answer::Here(Ok(discarded))
     }
 
     /// Puts the items of kept letters back into the queue. Returns how many.
-    pub(crate) fn retry_letters(&self, ids: Ids) -> Result<usize, Refusal> {
-        self.letters_are_here()?;
+    pub(crate) fn retry_letters(&self, ids: Ids) -> Answer<Result<usize, Refusal>> {
+        let Some(driver) = self.driver() else { return Answer::Here(self.retry_letters_here(ids)) };
+        let refused = may_retry(&self.control()).err();
+        refused.map_or_else(|| Answer::Asked(driver.retry_letters(ids)), |reason| Answer::Here(Err(reason)))
+    }
+
+    fn retry_letters_here(&self, ids: Ids) -> Result<usize, Refusal> {
         self.reclaim();
         let mut wakers = Vec::new();
         let retried = {
@@ -265,9 +272,21 @@ impl<T> Shared<T> {
         Ok(retried)
     }
 
-    /// Puts the item of a letter back into the queue, unless it is refused.
-    pub(crate) fn retry_letter(&self, letter: &mut Option<DeadLetter<T>>) -> Result<(), Refusal> {
-        self.letters_are_here()?;
+    /// Puts the item of a letter back into the queue. What is refused stays in `letter`, and what a remote store has not
+    /// answered.
+    pub(crate) fn retry_letter(&self, letter: &mut Option<DeadLetter<T>>) -> Answer<Result<(), Refusal>> {
+        let (Some(driver), Some(there)) = (self.driver(), &*letter) else {
+            return Answer::Here(self.retry_letter_here(letter));
+        };
+        let refused = may_retry(&self.control());
+        // Encoding is user code, so it runs without the mutex.
+        match refused.and_then(|()| self.encode_item(driver, &there.item)) {
+            Ok(encoded) => Answer::Asked(driver.retry_letter(encoded)),
+            Err(reason) => Answer::Here(Err(reason)),
+        }
+    }
+
+    fn retry_letter_here(&self, letter: &mut Option<DeadLetter<T>>) -> Result<(), Refusal> {
         let (waker, _rest) = {
             let mut control = self.control();
             may_retry(&control)?;
@@ -288,8 +307,12 @@ impl<T> Shared<T> {
         self.put_back(control, ReturnedItem { item, attempts: 0, history: Vec::new(), consumer: nobody, sequence: id })
     }
 
-    fn letters_are_here(&self) -> Result<(), Refusal> {
-        if self.store.ends_here() { Ok(()) } else { Err(Refusal::NotOverRedis) }
+    /// Returns the driver of a remote store.
+    fn driver(&self) -> Option<&dyn Remote<T>> {
+        match &self.store {
+            Store::Plain(_) => None,
+            Store::Remote(remote) => Some(&*remote.driver),
+        }
     }
 }
 

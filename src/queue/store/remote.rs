@@ -10,8 +10,12 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+
+use crate::error::Refusal;
 use crate::one_line::OneLine;
 use crate::queue::lease::dead_letters::{DeadLetter, DeadLetterQueue};
+use crate::queue::lease::kept_letters::Ids;
 use crate::queue::report::snapshot::{ProcessStatus, Totals};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -85,9 +89,37 @@ pub(crate) trait Remote<T>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Counts the items that a consumer of any process could take now, as far as that is known.
     fn ready(&self) -> Ready;
 
+    /// Lists the last dead letters that no reader has, oldest first.
+    fn list_letters(&self) -> BoxFuture<'static, Result<Vec<DeadLetter<()>>, Refusal>>;
+
+    /// Puts the items of dead letters that no reader has back into the queue. Dropping the future stops it.
+    fn retry_letters(&self, ids: Ids) -> BoxFuture<'static, Result<usize, Refusal>>;
+
+    /// Drops dead letters that no reader has. Dropping the future stops it.
+    fn discard_letters(&self, ids: Ids) -> BoxFuture<'static, Result<usize, Refusal>>;
+
+    /// Puts the encoded item of a letter that a reader had in hand. It goes on without the future.
+    fn retry_letter(&self, encoded: Vec<u8>) -> BoxFuture<'static, Result<(), Refusal>>;
+
     /// Opens the queue of the dead letters, which is elsewhere, too. Once it is sealed in this process, it ends here when
     /// there are no more letters for this process.
     fn open_letters(&self) -> Arc<dyn DeadLetterQueue<T>>;
+}
+
+/// What a call on dead letters returns.
+pub(crate) enum Answer<R> {
+    Here(R),
+    /// The store elsewhere has been asked.
+    Asked(BoxFuture<'static, R>),
+}
+
+impl<R> Answer<R> {
+    pub(crate) async fn get(self) -> R {
+        match self {
+            Self::Here(answer) => answer,
+            Self::Asked(answer) => answer.await,
+        }
+    }
 }
 
 /// Why an item cannot be sent.

@@ -74,6 +74,11 @@ impl QueueClient {
         Self { pair: self.pair.none(), conn: self.conn, process: Arc::new(process) }
     }
 
+    /// The same queue, without connections.
+    pub(crate) fn unconnected(&self) -> Self {
+        Self { pair: self.pair.none(), ..self.clone() }
+    }
+
     /// Begins a queue in the place of the current one.
     async fn begin(&self, current: &str) -> Result<(), Failure> {
         let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.pair.control()).await?;

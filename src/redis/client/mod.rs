@@ -4,12 +4,13 @@
 //! connection is a new one.
 //!
 //! - `queue_client.rs`: how a script is called; `scripts.rs`, `scripts/*.lua`: all that decides
-//! - `joining.rs`, `membership.rs`, `items.rs`: the calls
+//! - `joining.rs`, `membership.rs`, `items.rs`: the calls; `letters.rs`: those on dead letters that no reader has
 //! - `types.rs`: what they take and answer; `wire.rs`, `reply.rs`, `report.rs`: how that is encoded
 //! - `process_id.rs`: what a process is called
 
 mod items;
 mod joining;
+mod letters;
 mod membership;
 pub(crate) mod process_id;
 mod queue_client;
@@ -22,6 +23,7 @@ mod types;
 mod wire;
 
 pub(crate) use joining::{Attached, Joined, Rejoined};
+pub(crate) use letters::{GREATEST_ID, LetterPlace, ListedLetter, Moved};
 pub(crate) use queue_client::{QueueClient, pointer};
 pub(crate) use report::{QueueEnd, QueueReport};
 pub(crate) use types::{

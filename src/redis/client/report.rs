@@ -15,6 +15,21 @@ pub(crate) enum QueueEnd {
     Aborted,
 }
 
+impl QueueEnd {
+    /// Reads how a queue ended that has.
+    pub(super) fn told(reply: &mut ScriptReply) -> Result<Self, Failure> {
+        Self::parse(&reply.next::<String>()?).ok_or_else(|| foreign("an end that is none"))
+    }
+
+    fn parse(ended: &str) -> Option<Self> {
+        match ended {
+            "" => None,
+            "complete" => Some(Self::Complete),
+            _ => Some(Self::Aborted),
+        }
+    }
+}
+
 /// The state of a queue, in all its processes.
 ///
 /// `accepted` = `acked` + `taken` + `dead` + `discarded` + `in_flight` + `ready` + `back` + `delayed`.
@@ -33,6 +48,8 @@ pub(crate) struct QueueReport {
     pub(crate) dead: u64,
     pub(crate) discarded: u64,
     pub(crate) redelivered: u64,
+    /// Dead letters, which are among those accepted.
+    pub(crate) retried: u64,
     pub(crate) lost_producers: u64,
     pub(crate) lost_processes: u64,
     /// Never handed out.
@@ -86,19 +103,16 @@ impl QueueReport {
                 dead,
                 discarded,
                 redelivered,
+                retried,
                 lost_producers,
                 lost_processes,
             ],
-        ) = counts.map_err(drop).and_then(|counts| <[u64; 11]>::try_from(counts).map_err(drop))
+        ) = counts.map_err(drop).and_then(|counts| <[u64; 12]>::try_from(counts).map_err(drop))
         else {
             return Err(foreign("a report without its counts"));
         };
         Ok(Self {
-            ended: match ended.as_str() {
-                "" => None,
-                "complete" => Some(QueueEnd::Complete),
-                _ => Some(QueueEnd::Aborted),
-            },
+            ended: QueueEnd::parse(ended),
             sealed: sealed == "1",
             in_flight,
             producers,
@@ -110,6 +124,7 @@ impl QueueReport {
             dead,
             discarded,
             redelivered,
+            retried,
             lost_producers,
             lost_processes,
             ready,

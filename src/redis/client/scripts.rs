@@ -49,6 +49,10 @@ keys! {
     LetterMeta "letter_meta",
     LetterReady "letter_ready",
     LetterWc "letter_wc",
+    // Only calls on kept letters need these.
+    LetterBack "letter_back",
+    LetterSuspects "letter_suspects",
+    LetterDelayed "letter_delayed",
 }
 
 impl Key {
@@ -56,7 +60,12 @@ impl Key {
     pub(crate) fn of(self, pointer: &str, generation: &str) -> String {
         match self {
             Self::Pointer => pointer.to_owned(),
-            Self::LetterMeta | Self::LetterReady | Self::LetterWc => {
+            Self::LetterMeta
+            | Self::LetterReady
+            | Self::LetterWc
+            | Self::LetterBack
+            | Self::LetterSuspects
+            | Self::LetterDelayed => {
                 let name = self.name().trim_start_matches("letter_");
                 format!("{pointer}:{LETTERS}:{name}")
             }
@@ -105,13 +114,33 @@ pub(crate) struct Scripts {
     pub(crate) claim: Script,
     pub(crate) join: Script,
     pub(crate) leave: Script,
+    pub(crate) list_letters: Script,
+    pub(crate) move_letters: Script,
     pub(crate) put: Script,
     pub(crate) register: Script,
     pub(crate) renew: Script,
     pub(crate) report: Script,
+    pub(crate) retry_letter: Script,
     pub(crate) seal: Script,
     pub(crate) settle: Script,
 }
+
+/// What the queue itself needs.
+const QUEUE: &[Key] = Key::ALL.split_at(Key::LetterBack as usize).0;
+
+/// Where letters are that no reader has.
+const KEPT_LETTERS: &[Key] = &[Key::LetterReady, Key::LetterBack, Key::LetterSuspects, Key::LetterDelayed];
+const MOVE_LETTERS: &[Key] = &[
+    Key::LetterReady,
+    Key::LetterBack,
+    Key::LetterSuspects,
+    Key::LetterDelayed,
+    Key::LetterMeta,
+    Key::Meta,
+    Key::Back,
+    Key::Wc,
+];
+const RETRY_LETTER: &[Key] = &[Key::Meta, Key::Back, Key::Was, Key::Past, Key::Wc];
 
 /// What the two scripts need that run most often.
 const PUT: &[Key] = &[Key::Meta, Key::Proc, Key::Ready, Key::Wc, Key::Wp];
@@ -120,17 +149,20 @@ const CLAIM: &[Key] =
 
 // What may free memory, or ends something, must run although no memory is left: so must a consumer that joins.
 pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    abort: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "ending", "abort"),
-    attach: script!("flags=allow-oom", Key::ALL, "attach"),
-    begin: script!("flags=allow-oom", Key::ALL, "begin"),
+    abort: script!("flags=allow-oom", QUEUE, "clock", "notifications", "ending", "abort"),
+    attach: script!("flags=allow-oom", QUEUE, "attach"),
+    begin: script!("flags=allow-oom", QUEUE, "begin"),
     claim: script!("flags=allow-oom", CLAIM, "clock", "notifications", "items", "claim"),
-    join: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "ending", "join"),
-    leave: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "items", "ending", "removal", "leave"),
+    join: script!("flags=allow-oom", QUEUE, "clock", "notifications", "ending", "join"),
+    leave: script!("flags=allow-oom", QUEUE, "clock", "notifications", "items", "ending", "removal", "leave"),
+    list_letters: script!("flags=no-writes,allow-oom", KEPT_LETTERS, "letters", "list_letters"),
+    move_letters: script!("flags=allow-oom", MOVE_LETTERS, "clock", "notifications", "letters", "move_letters"),
     put: script!("", PUT, "notifications", "put"),
-    register: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "ending", "register"),
-    renew: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "items", "ending", "removal", "renew"),
+    register: script!("flags=allow-oom", QUEUE, "clock", "notifications", "ending", "register"),
+    renew: script!("flags=allow-oom", QUEUE, "clock", "notifications", "items", "ending", "removal", "renew"),
     // Before 7.0.1 reading alone was no reason to be let.
-    report: script!("flags=no-writes,allow-oom", Key::ALL, "clock", "report"),
-    seal: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "ending", "seal"),
-    settle: script!("flags=allow-oom", Key::ALL, "clock", "notifications", "items", "ending", "settle"),
+    report: script!("flags=no-writes,allow-oom", QUEUE, "clock", "report"),
+    retry_letter: script!("", RETRY_LETTER, "clock", "notifications", "retry_letter"),
+    seal: script!("flags=allow-oom", QUEUE, "clock", "notifications", "ending", "seal"),
+    settle: script!("flags=allow-oom", QUEUE, "clock", "notifications", "items", "ending", "settle"),
 });

@@ -5,6 +5,7 @@ mod deliveries;
 mod endings;
 mod hostile;
 mod keys;
+mod letters;
 mod limits;
 mod numbers;
 mod processes;
@@ -20,6 +21,7 @@ use super::{
     Attached, ClaimReply, Entry, Failure, Joined, Op, PutReply, QueueClient, QueueReport, Registered, Rejoined,
     Renewed, Settings,
 };
+use super::{GREATEST_ID, LetterPlace, ListedLetter, Moved};
 use super::{QueueEnd, SettleReply};
 use server::TestServer;
 
@@ -75,6 +77,13 @@ impl TestServer {
         letters.collect::<Result<_, _>>().expect("JSON")
     }
 
+    /// Their numbers.
+    async fn letter_ids(&self) -> Vec<u64> {
+        let key = Key::LetterReady.of(&super::pointer("q"), "");
+        let entries: Vec<Vec<u8>> = self.command(&["LRANGE", &key, "0", "-1"]).await;
+        entries.into_iter().map(|entry| Entry::parse(entry).time).collect()
+    }
+
     /// Lets a process look as if it had been silent for longer than its lease.
     async fn silence(&self, client: &QueueClient) {
         let changed: u64 =
@@ -121,6 +130,34 @@ impl QueueClient {
     async fn ack_all(&self, batch: u64, items: &[(u64, u32, String)]) {
         let ops: Vec<Op> = items.iter().map(|(id, ..)| Op::Ack(*id)).collect();
         assert_eq!(self.done(batch, &ops).await, 0);
+    }
+
+    /// Retries or discards all letters with these numbers: how many.
+    async fn move_all(&self, retry: bool, ids: std::ops::RangeInclusive<u64>) -> usize {
+        let (mut moved, mut place) = (0, Some(LetterPlace::first(GREATEST_ID)));
+        let ids = *ids.start()..=(*ids.end()).min(self.last_letter().await.expect("an answer"));
+        while let Some(here) = place {
+            match self.move_letters(retry, &ids, here).await.expect("moved") {
+                Moved::Some { letters, next, .. } => {
+                    moved += letters;
+                    place = next;
+                }
+                Moved::Ended(end) => panic!("the queue has ended: {end:?}"),
+            }
+        }
+        moved
+    }
+
+    /// All letters that nobody has, in the order in which they are found.
+    async fn list_all(&self) -> Vec<ListedLetter> {
+        let (mut listed, mut place) = (Vec::new(), Some(LetterPlace::first(GREATEST_ID)));
+        while let Some(here) = place {
+            let (page, next) = self.list_letters(here, usize::MAX, 9).await.expect("listed");
+            assert!(page.len() <= 200);
+            listed.extend(page);
+            place = next;
+        }
+        listed
     }
 
     /// Renews until there is nothing to clear up: how many times.

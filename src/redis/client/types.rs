@@ -131,6 +131,8 @@ pub(crate) enum ClaimReply {
 pub(crate) struct Entry {
     /// How many attempts count against it so far.
     pub(crate) attempts: u32,
+    /// When it was put, on the server's clock in ms. Of a dead letter, its number.
+    pub(crate) time: u64,
     /// JSON.
     pub(crate) payload: Vec<u8>,
 }

@@ -36,11 +36,11 @@ impl Entry {
         let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
         let (attempts, time) = (number().and_then(|attempts| u32::try_from(attempts).ok()), number());
         match (attempts, time, parts.next().map(<[u8]>::len)) {
-            (Some(attempts), Some(_), Some(payload)) if attempts < Self::FOREIGN => {
+            (Some(attempts), Some(time), Some(payload)) if attempts < Self::FOREIGN => {
                 entry.drain(..entry.len() - payload);
-                Self { attempts, payload: entry }
+                Self { attempts, time, payload: entry }
             }
-            _ => Self { attempts: Self::FOREIGN, payload: entry },
+            _ => Self { attempts: Self::FOREIGN, time: 0, payload: entry },
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn totals(report: &QueueReport) -> Totals {
         acked: report.acked,
         taken: report.taken,
         dead_lettered: report.dead,
-        retried: 0,
+        retried: report.retried,
         letters_dropped: 0,
         discarded: report.discarded,
         redelivered: report.redelivered,

@@ -5,7 +5,7 @@ mod remote;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -14,6 +14,7 @@ use crate::backoff::Backoff;
 use crate::lock::lock;
 use crate::queue::{Config, DeadLetter, IterableQueue, StoreReport};
 use crate::redis::client::{Entry, Op};
+use crate::redis::kept_letters::KeptLetters;
 use crate::redis::local::deadlines::Deadlines;
 use crate::redis::local::prefetch::Prefetch;
 use crate::redis::local::put_window::PutWindow;
@@ -43,11 +44,15 @@ pub(crate) struct Link<T> {
     pub(crate) reports: AtomicU64,
     /// See `dead_letters.rs`; a queue of dead letters has none of its own.
     pub(crate) open_letters: OnceLock<OpenLetters<T>>,
+    /// The letters that no reader has; a queue of dead letters has none.
+    pub(crate) kept_letters: OnceLock<KeptLetters>,
+    /// Writes down in a dead letter what its entry says of it; other items have no place for that.
+    pub(crate) identify: OnceLock<fn(&mut T, u64)>,
     /// How often something was opened, closed, sealed or ended here, and how much of it Redis was told.
     changes: AtomicU64,
     told: AtomicU64,
     /// Nothing can be told any more.
-    over: AtomicBool,
+    pub(crate) over: Arc<AtomicBool>,
     /// One for each loop of the driver: there is something to do.
     pub(crate) put: Notify,
     pub(crate) settled: Notify,
@@ -87,9 +92,11 @@ impl<T> Link<T> {
             report: Mutex::default(),
             reports: AtomicU64::new(0),
             open_letters: OnceLock::new(),
+            kept_letters: OnceLock::new(),
+            identify: OnceLock::new(),
             changes: AtomicU64::new(0),
             told: AtomicU64::new(0),
-            over: AtomicBool::new(false),
+            over: Arc::default(),
             put: Notify::new(),
             settled: Notify::new(),
             wanted: Notify::new(),

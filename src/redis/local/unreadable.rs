@@ -37,7 +37,7 @@ pub(crate) fn letter(payload: &[u8], attempts: u32, error: &str) -> Vec<u8> {
     let is_json = matches!(text, Cow::Borrowed(_)) && serde_json::from_slice::<IgnoredAny>(payload).is_ok();
     let item = if is_json { text } else { quoted(&text).into() };
     let reason = quoted(&format!("cannot be read: {error}"));
-    format!(r#"{{"item":{item},"attempts":{attempts},"reason":{reason},"last_worker":"","panic":null}}"#).into_bytes()
+    format!(r#"{{"attempts":{attempts},"reason":{reason},"last_worker":"","panic":null,"item":{item}}}"#).into_bytes()
 }
 
 /// Returns a text as JSON.

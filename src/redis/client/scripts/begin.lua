@@ -12,7 +12,7 @@ for field, value in pairs({ format = FORMAT, ended = '', hb = time, clock = time
   call('HSETNX', meta, field, value)
 end
 for _, field in ipairs({ 'sealed', 'shift', 'next', 'producers', 'consumers', 'openers', 'acked', 'taken', 'dead', 'discarded',
-  'redelivered', 'lost_producers', 'lost_processes' }) do
+  'redelivered', 'retried', 'lost_producers', 'lost_processes' }) do
   call('HSETNX', meta, field, '0')
 end
 if gen ~= '' then call('SET', pointer, gen) end

@@ -12,11 +12,22 @@ local function push(key, list, from, to)
   each('RPUSH', key, list, from, to)
 end
 
+-- Makes entries of letters. The time of each is its number, too: no two have the same, and they grow, also where the
+-- server's clock is set back. Never raises.
+local function number(letters)
+  local last = num(redis.pcall('HGET', letter_meta, 'last'))
+  local time = now()
+  for i, letter in ipairs(letters) do
+    last = math.max(last + 1, time)
+    letters[i] = '0:' .. int(last) .. ':' .. letter
+  end
+  redis.pcall('HSET', letter_meta, 'last', int(last))
+end
+
 -- Gives dead letters to those who read them: they are a queue of their own, whose keys begin with `letter_`.
 local function bury(letters)
   if #letters == 0 then return end
-  local time = int(now())
-  for i, letter in ipairs(letters) do letters[i] = '0:' .. time .. ':' .. letter end
+  number(letters)
   push(letter_ready, letters, 1, #letters)
   add(letter_meta, 'accepted', #letters)
   count('dead', #letters)
@@ -27,8 +38,8 @@ local function bury(letters)
 end
 
 local function letter(json, attempts, reason, name)
-  return '{"item":' .. json .. ',"attempts":' .. int(attempts) .. ',"reason":"' .. reason .. '","last_worker":'
-    .. cjson.encode(name or '') .. ',"panic":null}'
+  return '{"attempts":' .. int(attempts) .. ',"reason":"' .. reason .. '","last_worker":' .. cjson.encode(name or '')
+    .. ',"panic":null,"item":' .. json .. '}'
 end
 
 -- What none of these scripts has written: it is kept as a text.

@@ -1,6 +1,6 @@
 -- Changes nothing, and asks for no membership.
 local fields = { 'ended', 'sealed', 'producers', 'consumers', 'openers', 'accepted', 'acked', 'taken', 'dead',
-  'discarded', 'redelivered', 'lost_producers', 'lost_processes' }
+  'discarded', 'redelivered', 'retried', 'lost_producers', 'lost_processes' }
 local m = call('HMGET', meta, 'lease', 'clock', 'hb', unpack(fields))
 if not m[4] then return { 'GONE' } end
 local lease, clock, hb = num(table.remove(m, 1)), num(table.remove(m, 1)), num(table.remove(m, 1))

@@ -37,7 +37,15 @@ local function done(name, n)
 end
 
 -- Children first: the queue must not look empty between an ack and what came of the item.
-push(ready, ARGV, at, at + children - 1)
+if meta == letter_meta then
+  -- A letter that a reader puts is another one.
+  local letters = {}
+  for i = 1, children do letters[i] = ARGV[at + i - 1]:match('^%d+:%d+:(.*)$') end
+  if children > 0 then number(letters) end
+  push(ready, letters, 1, children)
+else
+  push(ready, ARGV, at, at + children - 1)
+end
 count('accepted', children)
 at = at + children
 done('acked', acks)

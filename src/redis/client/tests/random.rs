@@ -22,6 +22,7 @@ struct Books {
     /// How many times each item was settled for good.
     settled: BTreeMap<String, u32>,
     dead: u64,
+    retried: u64,
 }
 
 struct Run {
@@ -56,7 +57,8 @@ impl Run {
             0..25 => self.put(index).await,
             25..50 => self.claim(index).await,
             50..85 => self.settle(index).await,
-            85..90 => drop(self.peers[index].client.renew(HANDED).await.expect("renewed")),
+            85..88 => drop(self.peers[index].client.renew(HANDED).await.expect("renewed")),
+            88..90 => self.retry(index).await,
             90..93 => {
                 let server = &self.server;
                 let peer = &mut self.peers[index];
@@ -115,6 +117,22 @@ impl Run {
             assert_eq!(self.ledger.settled.get(&item), None, "{item} was settled and came again");
             assert_eq!(peer.held.insert(id, item), None);
         }
+    }
+
+    /// Some dead letters, or all.
+    async fn retry(&mut self, index: usize) {
+        let ids: Vec<u64> = self.server.letter_ids().await;
+        let (all, some) = (self.chance(2), [(); 2].map(|()| self.random.choice(&ids).copied().unwrap_or(0)));
+        let ids = if all { 0..=GREATEST_ID } else { some[0].min(some[1])..=some[0].max(some[1]) };
+        let before = self.server.letters().await;
+        let moved = self.peers[index].client.move_all(true, ids).await;
+        let after = self.server.letters().await;
+        assert_eq!(before.len(), after.len() + moved);
+        for letter in before.into_iter().filter(|letter| !after.contains(letter)) {
+            let item = letter["item"].to_string();
+            assert_eq!(self.ledger.settled.remove(&item), Some(1), "{item}");
+        }
+        self.ledger.retried += moved as u64;
     }
 
     async fn settle(&mut self, index: usize) {
@@ -183,8 +201,8 @@ async fn run(server: TestServer, seed: u64) {
         }
     }
     let r = run.peers[0].client.checked().await;
-    assert_eq!((r.ended, r.accepted), (Some(QueueEnd::Complete), run.ledger.confirmed));
-    assert_eq!(r.dead, run.ledger.dead);
+    assert_eq!((r.ended, r.accepted), (Some(QueueEnd::Complete), run.ledger.confirmed + run.ledger.retried));
+    assert_eq!((r.dead, r.retried), (run.ledger.dead, run.ledger.retried));
     assert_eq!(run.ledger.settled.len() as u64, run.ledger.confirmed, "every item came out");
     assert!(run.ledger.settled.values().all(|times| *times == 1), "and once");
 }

@@ -6,15 +6,20 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::Link;
+use futures::future::BoxFuture;
+
 use crate::endpoint::OpenDeadLetters;
+use crate::error::Refusal;
 use crate::lock::lock;
 use crate::one_line::OneLine;
 use crate::queue::{
-    DeadLetter, DeadLetterQueue, Delivery, LeaseLost, Mark, Ready, Remote, Settled, StoreReport, Unsendable, quietly,
+    DeadLetter, DeadLetterQueue, Delivery, Ids, LeaseLost, Mark, Ready, Remote, Settled, StoreReport, Unsendable,
+    quietly,
 };
 use crate::redis::client::{Entry, Op};
 use crate::redis::json;
 use crate::redis::json::Payload;
+use crate::redis::kept_letters::KeptLetters;
 use crate::redis::local::unreadable;
 
 /// An item that cannot be read here waits at least this long before it is handed out again; twice as long after each
@@ -58,7 +63,7 @@ impl<T: Payload> Remote<T> for Link<T> {
             if fetch {
                 self.wanted.notify_one();
             }
-            let (lease, Entry { attempts, payload }) = taken?;
+            let (lease, Entry { attempts, time, payload }) = taken?;
             if self.has_deadline {
                 self.hand_out(lease);
             }
@@ -69,7 +74,12 @@ impl<T: Payload> Remote<T> for Link<T> {
                 continue;
             }
             match unreadable::decode(&payload) {
-                Ok(item) => return Some(Delivery { item, lease, attempts }),
+                Ok(mut item) => {
+                    if let Some(identify) = self.identify.get() {
+                        identify(&mut item, time);
+                    }
+                    return Some(Delivery { item, lease, attempts });
+                }
                 Err(error) => self.give_up_reading(lease, attempts + 1, &payload, &error),
             }
         }
@@ -102,6 +112,22 @@ impl<T: Payload> Remote<T> for Link<T> {
             Settled::Dead(_) if self.open_letters.get().is_none() => Op::Ack(lease),
             Settled::Dead(letter) => Op::Dead(lease, letter),
         });
+    }
+
+    fn list_letters(&self) -> BoxFuture<'static, Result<Vec<DeadLetter<()>>, Refusal>> {
+        self.kept_letters().list()
+    }
+
+    fn retry_letters(&self, ids: Ids) -> BoxFuture<'static, Result<usize, Refusal>> {
+        self.kept_letters().retry(ids)
+    }
+
+    fn discard_letters(&self, ids: Ids) -> BoxFuture<'static, Result<usize, Refusal>> {
+        self.kept_letters().discard(ids)
+    }
+
+    fn retry_letter(&self, encoded: Vec<u8>) -> BoxFuture<'static, Result<(), Refusal>> {
+        self.kept_letters().retry_one(encoded)
     }
 
     fn open_letters(&self) -> Arc<dyn DeadLetterQueue<T>> {
@@ -173,6 +199,10 @@ impl<T: Payload> Remote<T> for Link<T> {
 }
 
 impl<T> Link<T> {
+    fn kept_letters(&self) -> &KeptLetters {
+        self.kept_letters.get().unwrap_or_else(|| unreachable!("there is no handle of a queue of dead letters"))
+    }
+
     /// Refuses what Redis would not take.
     fn fitting(&self, encoded: Result<Vec<u8>, String>) -> Result<Vec<u8>, Unsendable> {
         let encoded = encoded.map_err(Unsendable::NoJson)?;
@@ -233,7 +263,7 @@ mod tests {
         assert_eq!(producer.blocking_put(large()), Err(refused.clone()));
         assert_eq!(producer.put(large()).now_or_never(), Some(Err(refused.clone())));
         assert_eq!(producer.reserve().now_or_never().unwrap().unwrap().put(large()), Err(refused.clone()));
-        link.deliver(1, vec![Entry { attempts: 0, payload: b"\"\"".to_vec() }]);
+        link.deliver(1, vec![Entry { attempts: 0, time: 0, payload: b"\"\"".to_vec() }]);
         let item = consumer.try_lease().unwrap();
         assert_eq!(item.put_child(large()), Err(refused));
         assert_eq!((link.puts().len(), link.settle_log(|log| log.said())), (0, 0));
@@ -248,7 +278,7 @@ mod tests {
     fn d3_only_what_a_consumer_was_handed_and_still_has_is_overdue() {
         let (queue, link) = unsent_with(100, Some(Duration::from_nanos(1)));
         let mut consumer = queue.consumer().unwrap();
-        link.deliver(1, vec![Entry { attempts: 0, payload: b"\"\"".to_vec() }; 4]);
+        link.deliver(1, vec![Entry { attempts: 0, time: 0, payload: b"\"\"".to_vec() }; 4]);
         let [done, stuck] = [(); 2].map(|()| consumer.try_lease().unwrap());
         done.ack();
         let handed_out = Instant::now();
@@ -297,7 +327,7 @@ mod tests {
         let (queue, link) = unsent(10);
         let mut consumer = queue.consumer().unwrap();
         for attempts in [0, 1] {
-            link.deliver(1 + u64::from(attempts), vec![Entry { attempts, payload: b"\"\"".to_vec() }]);
+            link.deliver(1 + u64::from(attempts), vec![Entry { attempts, time: 0, payload: b"\"\"".to_vec() }]);
             let mut item = consumer.try_lease().unwrap();
             *item = "a".repeat(9);
             item.requeue(); // and the second time it is a dead letter

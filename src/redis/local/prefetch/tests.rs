@@ -34,7 +34,7 @@ impl Scene {
     }
 
     fn fill(&mut self, count: usize) {
-        let entry = Entry { attempts: 0, payload: Vec::new() };
+        let entry = Entry { attempts: 0, time: 0, payload: Vec::new() };
         self.prefetch.fill(self.next, vec![entry; count], self.now);
         self.next += count as u64;
     }

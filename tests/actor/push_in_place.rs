@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_iterable_queue::prelude::*;
-use support::actors::{Hand, in_system, quiet, run};
+use support::actors::{Hand, in_system, quiet, run, until};
 use support::backend;
 
 /// A queue's actor that does nothing until it is let go, on an arbiter of its own.
@@ -19,15 +19,14 @@ struct Blocked {
 
 impl Blocked {
     async fn serving(queue: IterableQueue<u32>, registered: impl IntoIterator<Item = RegisterConsumer<u32>>) -> Self {
-        let arbiter = Arbiter::new();
+        let (arbiter, seen) = (Arbiter::new(), queue.downgrade());
         let address = QueueActor::start_in_arbiter(&arbiter.handle(), |_| QueueActor::new(queue));
+        let mut consumers = 0;
         for register in registered {
             address.send(register).await.unwrap().unwrap();
+            consumers += 1;
         }
-        // They are in the line for items once the actor has come to rest.
-        for _ in 0..10 {
-            address.send(Inspect).await.unwrap();
-        }
+        until(|| seen.snapshot().waiting_gets == consumers).await;
         let (let_go, wait) = mpsc::channel();
         let (tell, begun) = tokio::sync::oneshot::channel();
         address.do_send(run(move |_, _| {

@@ -1,9 +1,9 @@
 //! The queue for actix: everything that names actix actors is in here.
 //!
 //! - `queue_actor.rs`: a queue as an actor, which maps messages to calls on the queue
-//! - `push.rs`: hands items to addresses; `puts.rs`: `Put` messages that wait for room; `asks.rs`: replies to `AskQueue`
+//! - `push/`: hands items to addresses; `puts.rs`: `Put` messages that wait for room; `asks.rs`: replies to `AskQueue`
 //! - `consume.rs`: an actor pulls items in its own context
-//! - `consumer_poller.rs`: what push and pull share, the limit of items in flight and a pool's orders; `handout.rs`: one by
+//! - `consumer_poller.rs`: what pull and pools share, the limit of items in flight and a pool's orders; `handout.rs`: one by
 //!   one, or in batches
 //! - `pool/`: supervised workers
 //! - `signal.rs`: a shutdown on ctrl-c or SIGTERM

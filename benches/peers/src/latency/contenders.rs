@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, Arbiter, Context, Handler, Message, System};
-use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, Producer};
+use actix_iterable_queue::message::RegisterConsumer;
+use actix_iterable_queue::{ConsumeExt, Consumer, Drained, Item, IterableQueue, Producer, QueueActor};
 use anyhow::Context as _;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
@@ -58,11 +59,31 @@ impl Run {
             let measured = self.measure(|recorder| {
                 let (producer, consumer) = open()?;
                 arbiter.spawn_fn(|| {
-                    Pulling { consumer: Some(consumer), recorder }.start();
+                    Worker { consumer: Some(consumer), recorder }.start();
                 });
                 Ok(move |due| producer.blocking_put(T::at(due)).is_ok())
             });
             end(arbiter);
+            measured
+        })
+    }
+
+    /// From a producer to an actor that is sent its items.
+    pub(super) fn pushed(self) -> Contender {
+        Contender::new("push", move || {
+            let _system = System::new();
+            let (arbiter, own) = (Arbiter::new(), Arbiter::new());
+            let measured = self.measure(|recorder| {
+                let queue = IterableQueue::<u64>::bounded(CAPACITY);
+                let producer = queue.producer()?;
+                let queue = QueueActor::start_in_arbiter(&own.handle(), |_| QueueActor::new(queue));
+                let worker = Worker { consumer: None, recorder };
+                let worker = Worker::start_in_arbiter(&arbiter.handle(), |_| worker);
+                futures::executor::block_on(queue.send(RegisterConsumer::new(worker)))??;
+                Ok(move |due| producer.blocking_put(due).is_ok())
+            });
+            end(arbiter);
+            end(own);
             measured
         })
     }
@@ -126,12 +147,12 @@ fn end(arbiter: Arbiter) {
     arbiter.join().expect("handlers do not panic");
 }
 
-struct Pulling<T: Timed> {
+struct Worker<T: Timed> {
     consumer: Option<Consumer<T>>,
     recorder: Recorder,
 }
 
-impl<T: Timed> Actor for Pulling<T> {
+impl<T: Timed> Actor for Worker<T> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -141,7 +162,7 @@ impl<T: Timed> Actor for Pulling<T> {
     }
 }
 
-impl<T: Timed> Handler<Item<T>> for Pulling<T> {
+impl<T: Timed> Handler<Item<T>> for Worker<T> {
     type Result = ();
 
     fn handle(&mut self, item: Item<T>, _: &mut Self::Context) {
@@ -150,7 +171,7 @@ impl<T: Timed> Handler<Item<T>> for Pulling<T> {
     }
 }
 
-impl<T: Timed> Handler<Drained> for Pulling<T> {
+impl<T: Timed> Handler<Drained> for Worker<T> {
     type Result = ();
 
     fn handle(&mut self, _: Drained, ctx: &mut Self::Context) {

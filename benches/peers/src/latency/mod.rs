@@ -32,12 +32,12 @@ pub(crate) fn run(effort: Effort) -> anyhow::Result<Theme> {
         let row = Row {
             name: String::from(name),
             figures: &FIGURES,
-            ours: vec![run.ours()],
+            ours: vec![run.ours(), run.pushed()],
             peers: vec![run.do_send(), run.tokio_mpsc()],
         };
         let row = row.run(effort.rounds(rounds));
         for line in row.iter().filter(|line| line.figure != "p99.9") {
-            let what = format!("{name}, {}, {DO_SEND} / ours", line.figure);
+            let what = format!("{name}, {}, {DO_SEND} / ours {}", line.figure, line.ours);
             targets.extend(line.against(DO_SEND).map(|advantage| Target::at_least(what, 1.0, advantage)));
         }
         lines.extend(row);

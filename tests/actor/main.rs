@@ -9,6 +9,7 @@ mod push;
 mod push_addresses;
 mod push_failures;
 mod push_in_place;
+mod push_turns;
 mod queue_actor;
 mod queue_actor_end;
 mod queue_actor_puts;

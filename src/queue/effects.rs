@@ -124,16 +124,21 @@ fn wake_or_collect(waker: Waker) {
 
 /// Calls `call`, and adds the operations that it would wake to `wakers`. The caller wakes them soon.
 pub(crate) fn collect_wakers<R>(wakers: &mut Vec<Waker>, call: impl FnOnce() -> R) -> R {
-    struct Collecting<'a>(&'a mut Vec<Waker>);
+    struct Collecting<'a> {
+        wakers: &'a mut Vec<Waker>,
+        /// What a call around this one collects.
+        outer: Option<Vec<Waker>>,
+    }
 
     impl Drop for Collecting<'_> {
         fn drop(&mut self) {
-            *self.0 = COLLECTED.try_with(RefCell::take).ok().flatten().unwrap_or_default();
+            let outer = self.outer.take();
+            *self.wakers = COLLECTED.try_with(|collected| collected.replace(outer)).ok().flatten().unwrap_or_default();
         }
     }
 
-    COLLECTED.try_with(|collected| collected.replace(Some(mem::take(wakers)))).ok();
-    let _collecting = Collecting(wakers);
+    let outer = COLLECTED.try_with(|collected| collected.replace(Some(mem::take(wakers)))).ok().flatten();
+    let _collecting = Collecting { wakers, outer };
     call()
 }
 

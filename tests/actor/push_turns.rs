@@ -75,7 +75,10 @@ fn d11_an_actor_with_a_backlog_by_address_still_polls_its_futures() {
             drop(actor);
             drained.await;
             let handled = endless.send(Enough).await.unwrap();
-            assert!(handled < TOO_MANY, "its own future was polled after {handled} items only ({max_in_flight}, {releases})");
+            assert!(
+                handled < TOO_MANY,
+                "its own future was polled after {handled} items only ({max_in_flight}, {releases})"
+            );
         });
     }
 }

@@ -33,6 +33,10 @@ mod push;
 /// In a model there is no actix.
 pub(crate) mod arbiter {
     pub(crate) fn assert_may_block(_instead: &str) {}
+
+    pub(crate) fn call_later<C: FnOnce()>(call: C) -> Result<(), C> {
+        Err(call)
+    }
 }
 
 /// Nor is there an executor with other tasks.

@@ -58,6 +58,8 @@ impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
             return Step::Waits;
         }
         if !self.is_alive() {
+            // The item that it was woken for is for the next one in the line.
+            self.consumer.leave_line();
             return Step::Over;
         }
         // At its limit the consumer must not be in the line for items. It is not: a take brought it to its limit, and a

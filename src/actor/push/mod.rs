@@ -93,7 +93,8 @@ impl<T: Send + 'static> PushConsumers<T> {
     /// Hands one item at a time to each consumer that the threads have left to the actor, in turn.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         if self.is_empty() {
-            return;
+            // Those that are listed were unregistered.
+            return self.backlog.clear();
         }
         if self.shared.poll_end(&mut self.end, cx).is_ready() {
             self.notify_end();

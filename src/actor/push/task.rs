@@ -12,6 +12,12 @@
 //! # No recursion
 //!
 //! A poll may wake other tasks. On a thread that polls one, they join a list, and are polled after it.
+//!
+//! # Turns
+//!
+//! An actor reads its mailbox until that is empty. If each settle in a handler put the next item into it, the actor's timers,
+//! and all else on its arbiter, would never get their turn (D11). So after some steps without a pause the task is `PAUSED`: the
+//! next one is taken by its arbiter, which comes to that after the actor has come to rest.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,9 +26,10 @@ use std::task::{Context, Waker};
 
 use futures::task::{ArcWake, waker, waker_ref};
 
+use crate::arbiter;
 use crate::lock::lock;
-use crate::sync::atomic::AtomicU8;
-use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::atomic::{AtomicU8, AtomicUsize};
 use crate::sync::{AtomicWaker, Mutex, thread, thread_local};
 
 /// What a task does.
@@ -63,12 +70,19 @@ const WOKEN: u8 = 2;
 const DUE: u8 = 4;
 /// It is in the backlog.
 const LISTED: u8 = 8;
+/// It will be polled by the arbiter that a thread of a wake belongs to, and by nobody before.
+const PAUSED: u8 = 16;
+
+/// After this many steps a task is paused.
+const STEPS_PER_PAUSE: usize = 32;
 
 /// A thread polls at most this many further tasks, and one task at most this many times.
 const POLLS_IN_PLACE: usize = 32;
 
 pub(crate) struct Task<W> {
     state: AtomicU8,
+    /// The steps since it last waited for more to do or was paused. Changed by the thread that polls it alone.
+    steps: AtomicUsize,
     /// `None` once it was taken out.
     work: Mutex<Option<W>>,
     backlog: Arc<Backlog<W>>,
@@ -84,8 +98,8 @@ pub(crate) struct Backlog<W> {
 impl<W: Work> Task<W> {
     /// Creates a task, and leaves it to the actor.
     pub(crate) fn new(work: W, backlog: &Arc<Backlog<W>>) -> Arc<Self> {
-        let (state, work) = (AtomicU8::new(POLLING), Mutex::new(Some(work)));
-        let task = Arc::new(Self { state, work, backlog: Arc::clone(backlog) });
+        let (state, steps, work) = (AtomicU8::new(POLLING), AtomicUsize::new(0), Mutex::new(Some(work)));
+        let task = Arc::new(Self { state, steps, work, backlog: Arc::clone(backlog) });
         if let Some(work) = &mut *lock(&task.work) {
             work.wake_by(waker(Arc::clone(&task)));
         }
@@ -109,10 +123,29 @@ impl<W: Work> Task<W> {
         changed.unwrap_or_else(|state| state)
     }
 
-    /// Begins a poll for a wake. Returns `false` if a thread polls the task: that one polls it again.
+    /// Begins a poll for a wake. Returns `false` if a thread polls the task, which then polls it again, or if it is paused.
     fn begin(&self) -> bool {
-        let next = |state| if state & POLLING == 0 { state & LISTED | POLLING } else { state | WOKEN };
-        self.change(next) & POLLING == 0
+        let next = |state| match state & (POLLING | PAUSED) {
+            0 => state & LISTED | POLLING,
+            POLLING => state | WOKEN,
+            _ => state,
+        };
+        self.change(next) & (POLLING | PAUSED) == 0
+    }
+
+    /// Pauses a task that this thread has begun to poll, if it took many steps. Returns whether it did.
+    fn pause(self: &Arc<Self>) -> bool {
+        let pauses = self.steps.load(Relaxed) >= STEPS_PER_PAUSE;
+        if pauses {
+            self.steps.store(0, Relaxed);
+            self.change(|state| state & LISTED | PAUSED);
+            let pause = Pause(Some(Arc::clone(self)));
+            if let Err(call) = arbiter::call_later(|| pause.end()) {
+                // There is no actor on this thread that waits for its turn.
+                call();
+            }
+        }
+        pauses
     }
 
     /// Begins the poll of a task that was taken out of the backlog. Returns `false` if another thread saw to it.
@@ -140,8 +173,11 @@ impl<W: Work> Task<W> {
     fn poll(self: &Arc<Self>) -> Step {
         let waker = waker_ref(self);
         let mut cx = Context::from_waker(&waker);
+        let _unless_it_panics = LeaveOnPanic(self);
         for _ in 0..POLLS_IN_PLACE {
             let step = lock(&self.work).as_mut().map(|work| work.step(&mut cx));
+            let steps = if step == Some(Step::Waits) { 0 } else { self.steps.load(Relaxed) + 1 };
+            self.steps.store(steps, Relaxed);
             match step {
                 // It was taken out, so nobody is to poll it again.
                 None => return Step::Waits,
@@ -162,9 +198,45 @@ impl<W: Work> Task<W> {
 
 impl<W: Work> ArcWake for Task<W> {
     fn wake_by_ref(task: &Arc<Self>) {
+        if !task.begin() {
+            return;
+        }
         // While the thread unwinds, a panic in a step would abort the process.
-        if task.begin() && (thread::panicking() || !poll_or_list(task)) {
+        if thread::panicking() {
             task.leave_to_actor();
+        } else if !task.pause() {
+            poll_or_list(task);
+        }
+    }
+}
+
+/// The end of a pause. Dropped before that, as its arbiter has stopped, it leaves the task to the actor.
+struct Pause<W: Work>(Option<Arc<Task<W>>>);
+
+impl<W: Work> Pause<W> {
+    fn end(mut self) {
+        if let Some(task) = self.0.take() {
+            task.change(|state| state & LISTED | POLLING);
+            poll_or_list(&task);
+        }
+    }
+}
+
+impl<W: Work> Drop for Pause<W> {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.leave_to_actor();
+        }
+    }
+}
+
+/// Leaves a task to the actor if its poll panics: mailboxes of users' own contexts may do that.
+struct LeaveOnPanic<'a, W: Work>(&'a Arc<Task<W>>);
+
+impl<W: Work> Drop for LeaveOnPanic<'_, W> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.leave_to_actor();
         }
     }
 }
@@ -207,6 +279,12 @@ impl<W: Work> Backlog<W> {
         if let Some(tasks) = &mut *lock(&self.tasks) {
             tasks.push_back(task);
         }
+    }
+
+    /// Forgets the tasks that are listed.
+    pub(crate) fn clear(&self) {
+        let tasks = lock(&self.tasks).as_mut().map(std::mem::take);
+        drop(tasks);
     }
 
     /// Forgets the tasks that are listed, and all that come later.
@@ -275,8 +353,8 @@ impl Here {
     }
 }
 
-/// Polls a task on this thread: now, or after the one that the thread polls. Returns `false` if the thread is ending.
-fn poll_or_list<W: Work>(task: &Arc<Task<W>>) -> bool {
+/// Polls a task on this thread: now, or after the one that the thread polls.
+fn poll_or_list<W: Work>(task: &Arc<Task<W>>) {
     let polled = HERE.try_with(|here| {
         if here.polls.get() {
             here.woken.borrow_mut().push_back(Arc::clone(task) as Arc<dyn InPlace>);
@@ -284,5 +362,8 @@ fn poll_or_list<W: Work>(task: &Arc<Task<W>>) -> bool {
             task.leave_to_actor();
         }
     });
-    polled.is_ok()
+    if polled.is_err() {
+        // The thread is ending.
+        task.leave_to_actor();
+    }
 }

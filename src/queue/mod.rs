@@ -53,6 +53,7 @@ pub(crate) use membership::lingering::Linger;
 pub(crate) use membership::producer_row::{ProducerEndpoint, ProducerRow};
 pub(crate) use membership::registry::HandleKey;
 pub use report::blockers::{Blocker, Blockers};
+pub(crate) use report::clock::Ticks;
 pub(crate) use report::scaling::ScalingLog;
 pub use report::scaling::{ScalingReport, ScalingStep};
 pub use report::snapshot::{

@@ -1,10 +1,11 @@
 //! A consumer that is served by address.
 
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::task::{Step, Work};
 use crate::endpoint::Consumer;
-use crate::queue::{ConsumerId, Item};
+use crate::queue::{ConsumerId, Item, Ticks};
 
 /// An actor's address, for items.
 pub(crate) trait Mailbox<T>: Send + 'static {
@@ -14,18 +15,25 @@ pub(crate) trait Mailbox<T>: Send + 'static {
     fn send(&self, item: Item<T>);
 }
 
+/// After this many items in a row, or as much time, all else on the actor's arbiter gets its turn.
+const ITEMS_IN_A_ROW: usize = 256;
+const TIME_IN_A_ROW: Duration = Duration::from_millis(5);
+
 /// Sends items to an actor, within its limit of items in flight (A2).
 pub(crate) struct PushConsumer<T, M> {
     consumer: Consumer<T>,
     max_in_flight: u64,
     mailbox: M,
+    /// How many items the actor was sent since it last waited for one or was paused, and when it was sent the first.
+    in_a_row: usize,
+    began: Ticks,
 }
 
 impl<T, M: Mailbox<T>> PushConsumer<T, M> {
     pub(crate) fn new(consumer: Consumer<T>, max_in_flight: usize, mailbox: M) -> Self {
         let max_in_flight = max_in_flight as u64;
         consumer.slot().row.limit(max_in_flight);
-        Self { consumer, max_in_flight, mailbox }
+        Self { consumer, max_in_flight, mailbox, in_a_row: 0, began: Ticks::MAX }
     }
 
     pub(crate) fn id(&self) -> ConsumerId {
@@ -69,15 +77,31 @@ impl<T: Send + 'static, M: Mailbox<T>> Work for PushConsumer<T, M> {
         }
         match self.consumer.poll_lease(cx) {
             Poll::Ready(Some(item)) => {
-                self.consumer.slot().row.refill(true);
+                let row = &self.consumer.slot().row;
+                row.refill(true);
+                // Each lease stamps the time, so the clock need not be read again.
+                if self.in_a_row == 0 {
+                    self.began = row.last_lease();
+                }
+                self.in_a_row += 1;
                 self.mailbox.send(item);
                 if self.is_full() { Step::TakenLast } else { Step::Taken }
             }
             // `None` at the end, as above.
             Poll::Pending | Poll::Ready(None) => {
                 self.consumer.slot().row.refill(false);
+                self.in_a_row = 0;
                 Step::Waits
             }
         }
+    }
+
+    fn wants_pause(&mut self) -> bool {
+        let time = self.consumer.slot().row.last_lease().since(self.began);
+        let wants = self.in_a_row >= ITEMS_IN_A_ROW || (self.in_a_row > 0 && time >= TIME_IN_A_ROW);
+        if wants {
+            self.in_a_row = 0;
+        }
+        wants
     }
 }

@@ -16,8 +16,8 @@
 //! # Turns
 //!
 //! An actor reads its mailbox until that is empty. If each settle in a handler put the next item into it, the actor's timers,
-//! and all else on its arbiter, would never get their turn (D11). So after some steps without a pause the task is `PAUSED`: the
-//! next one is taken by its arbiter, which comes to that after the actor has come to rest.
+//! and all else on its arbiter, would never get their turn (D11). So when the work asks for it, the task is `PAUSED`: the next step
+//! is taken by its arbiter, which comes to that after the actor has come to rest.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ use futures::task::{ArcWake, waker, waker_ref};
 use crate::arbiter;
 use crate::lock::lock;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
-use crate::sync::atomic::{AtomicU8, AtomicUsize};
+use crate::sync::atomic::{AtomicBool, AtomicU8};
 use crate::sync::{AtomicWaker, Mutex, thread, thread_local};
 
 /// What a task does.
@@ -39,6 +39,9 @@ pub(crate) trait Work: Send + 'static {
 
     /// Takes a step. It runs with the task's mutex held, which otherwise only the actor locks.
     fn step(&mut self, cx: &mut Context<'_>) -> Step;
+
+    /// Returns whether other tasks should get their turn before the next step. Asked after each step, and true once.
+    fn wants_pause(&mut self) -> bool;
 }
 
 /// What became of a step.
@@ -73,16 +76,13 @@ const LISTED: u8 = 8;
 /// It will be polled by the arbiter that a thread of a wake belongs to, and by nobody before.
 const PAUSED: u8 = 16;
 
-/// After this many steps a task is paused.
-const STEPS_PER_PAUSE: usize = 32;
-
 /// A thread polls at most this many further tasks, and one task at most this many times.
 const POLLS_IN_PLACE: usize = 32;
 
 pub(crate) struct Task<W> {
     state: AtomicU8,
-    /// The steps since it last waited for more to do or was paused. Changed by the thread that polls it alone.
-    steps: AtomicUsize,
+    /// It is to be paused before the next step. Changed by the thread that polls it alone.
+    wants_pause: AtomicBool,
     /// `None` once it was taken out.
     work: Mutex<Option<W>>,
     backlog: Arc<Backlog<W>>,
@@ -98,8 +98,8 @@ pub(crate) struct Backlog<W> {
 impl<W: Work> Task<W> {
     /// Creates a task, and leaves it to the actor.
     pub(crate) fn new(work: W, backlog: &Arc<Backlog<W>>) -> Arc<Self> {
-        let (state, steps, work) = (AtomicU8::new(POLLING), AtomicUsize::new(0), Mutex::new(Some(work)));
-        let task = Arc::new(Self { state, steps, work, backlog: Arc::clone(backlog) });
+        let (state, wants_pause, work) = (AtomicU8::new(POLLING), AtomicBool::new(false), Mutex::new(Some(work)));
+        let task = Arc::new(Self { state, wants_pause, work, backlog: Arc::clone(backlog) });
         if let Some(work) = &mut *lock(&task.work) {
             work.wake_by(waker(Arc::clone(&task)));
         }
@@ -133,11 +133,11 @@ impl<W: Work> Task<W> {
         self.change(next) & (POLLING | PAUSED) == 0
     }
 
-    /// Pauses a task that this thread has begun to poll, if it took many steps. Returns whether it did.
+    /// Pauses a task that this thread has begun to poll, if it wants that. Returns whether it did.
     fn pause(self: &Arc<Self>) -> bool {
-        let pauses = self.steps.load(Relaxed) >= STEPS_PER_PAUSE;
+        let pauses = self.wants_pause.load(Relaxed);
         if pauses {
-            self.steps.store(0, Relaxed);
+            self.wants_pause.store(false, Relaxed);
             self.change(|state| state & LISTED | PAUSED);
             let pause = Pause(Some(Arc::clone(self)));
             if let Err(call) = arbiter::call_later(|| pause.end()) {
@@ -175,9 +175,13 @@ impl<W: Work> Task<W> {
         let mut cx = Context::from_waker(&waker);
         let _unless_it_panics = LeaveOnPanic(self);
         for _ in 0..POLLS_IN_PLACE {
-            let step = lock(&self.work).as_mut().map(|work| work.step(&mut cx));
-            let steps = if step == Some(Step::Waits) { 0 } else { self.steps.load(Relaxed) + 1 };
-            self.steps.store(steps, Relaxed);
+            let step = lock(&self.work).as_mut().map(|work| {
+                let step = work.step(&mut cx);
+                if work.wants_pause() {
+                    self.wants_pause.store(true, Relaxed);
+                }
+                step
+            });
             match step {
                 // It was taken out, so nobody is to poll it again.
                 None => return Step::Waits,

@@ -76,8 +76,8 @@ const LISTED: u8 = 8;
 /// It will be polled by the arbiter that a thread of a wake belongs to, and by nobody before.
 const PAUSED: u8 = 16;
 
-/// A thread polls at most this many further tasks, and one task at most this many times.
-const POLLS_IN_PLACE: usize = 32;
+/// A thread polls at most this many further tasks, and takes at most this many steps of one.
+const POLLS_IN_PLACE: usize = 64;
 
 pub(crate) struct Task<W> {
     state: AtomicU8,
@@ -169,8 +169,8 @@ impl<W: Work> Task<W> {
         }
     }
 
-    /// Takes one step, and further ones only if the task was woken meanwhile. Returns the last.
-    fn poll(self: &Arc<Self>) -> Step {
+    /// Takes a step, or as many as are asked for, and further ones if the task was woken meanwhile. Returns the last.
+    fn poll(self: &Arc<Self>, mut steps: usize) -> Step {
         let waker = waker_ref(self);
         let mut cx = Context::from_waker(&waker);
         let _unless_it_panics = LeaveOnPanic(self);
@@ -188,6 +188,7 @@ impl<W: Work> Task<W> {
                 Some(Step::Over) => return Step::Over,
                 Some(step @ (Step::TakenLast | Step::Waits)) if self.rest() => return step,
                 Some(Step::TakenLast) => {}
+                Some(Step::Taken) if steps > 1 => steps -= 1,
                 // A task that waits and was woken has woken itself, to look again once others had their turn.
                 Some(step @ (Step::Taken | Step::Waits)) => {
                     self.leave_to_actor();
@@ -209,7 +210,7 @@ impl<W: Work> ArcWake for Task<W> {
         if thread::panicking() {
             task.leave_to_actor();
         } else if !task.pause() {
-            poll_or_list(task);
+            poll_or_list(task, 1);
         }
     }
 }
@@ -221,7 +222,8 @@ impl<W: Work> Pause<W> {
     fn end(mut self) {
         if let Some(task) = self.0.take() {
             task.change(|state| state & LISTED | POLLING);
-            poll_or_list(&task);
+            // What it had in hand before the pause is settled by now.
+            poll_or_list(&task, POLLS_IN_PLACE);
         }
     }
 }
@@ -264,7 +266,7 @@ impl<W: Work> Backlog<W> {
         loop {
             let task = lock(&self.tasks).as_mut()?.pop_front()?;
             if task.begin_listed() {
-                let step = HERE.try_with(|here| here.poll(&task));
+                let step = HERE.try_with(|here| here.poll(&task, 1));
                 return Some(match step {
                     Ok(Step::Taken | Step::TakenLast) => Polled::Moved,
                     Ok(Step::Waits) => Polled::Waits,
@@ -306,7 +308,7 @@ trait InPlace: Send + Sync {
 
 impl<W: Work> InPlace for Task<W> {
     fn poll_in_place(self: Arc<Self>) {
-        if self.poll() == Step::Over {
+        if self.poll(1) == Step::Over {
             self.leave_to_actor();
         }
     }
@@ -331,7 +333,7 @@ struct Here {
 
 impl Here {
     /// Polls a task, and then those that it wakes.
-    fn poll<W: Work>(&self, task: &Arc<Task<W>>) -> Step {
+    fn poll<W: Work>(&self, task: &Arc<Task<W>>, steps: usize) -> Step {
         /// After a panic, tasks that are still listed are left to their actors.
         struct End<'a>(&'a Here, bool);
 
@@ -344,7 +346,7 @@ impl Here {
         }
 
         let _end = End(self, self.polls.replace(true));
-        let step = task.poll();
+        let step = task.poll(steps);
         for _ in 0..POLLS_IN_PLACE {
             let Some(task) = self.next() else { break };
             task.poll_in_place();
@@ -358,11 +360,11 @@ impl Here {
 }
 
 /// Polls a task on this thread: now, or after the one that the thread polls.
-fn poll_or_list<W: Work>(task: &Arc<Task<W>>) {
+fn poll_or_list<W: Work>(task: &Arc<Task<W>>, steps: usize) {
     let polled = HERE.try_with(|here| {
         if here.polls.get() {
             here.woken.borrow_mut().push_back(Arc::clone(task) as Arc<dyn InPlace>);
-        } else if here.poll(task) == Step::Over {
+        } else if here.poll(task, steps) == Step::Over {
             task.leave_to_actor();
         }
     });

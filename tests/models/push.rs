@@ -10,6 +10,8 @@ use crate::sync::Mutex;
 
 #[path = "../../src/actor/push/consumer.rs"]
 mod consumer;
+#[path = "../../src/actor/push/here.rs"]
+mod here;
 #[path = "../../src/actor/push/task.rs"]
 mod task;
 

@@ -1,13 +1,14 @@
 //! Push: items are sent to the addresses of consumer actors.
 //!
 //! - `consumer.rs`: one of these actors, and what it is sent
-//! - `task.rs`: sends on the thread that makes it possible
+//! - `task.rs`: what sends it, polled by the thread that makes it possible; `here.rs`: the tasks that a thread polls
 //!
-//! A put that finds a waiting actor sends it the item, and the settle of an actor that was at its limit sends it the next
-//! one, each on its own thread. The queue's actor does the rest: it begins, it goes on where a thread has sent enough or
-//! unwinds, and it forgets actors that have died.
+//! A put that finds a waiting actor sends it the item, and each settle of an actor that does not wait sends it the next one,
+//! both on their own thread. The queue's actor does the rest: it begins, it fills actors up to their limit in turn, it goes on
+//! where a thread unwinds, and it forgets actors that have died.
 
 mod consumer;
+mod here;
 mod task;
 
 use std::collections::BTreeMap;

@@ -9,28 +9,24 @@
 //! look that `WOKEN` is not raised, or together with raising `DUE`; and a task that is due is in the backlog. So after each
 //! wake there is a poll that begins later, and there is one at a time.
 //!
-//! # No recursion
-//!
-//! A poll may wake other tasks. On a thread that polls one, they join a list, and are polled after it.
-//!
 //! # Turns
 //!
 //! An actor reads its mailbox until that is empty. If each settle in a handler put the next item into it, the actor's timers,
 //! and all else on its arbiter, would never get their turn (D11). So when the work asks for it, the task is `PAUSED`: the next step
 //! is taken by its arbiter, which comes to that after the actor has come to rest.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use futures::task::{ArcWake, waker, waker_ref};
 
+use super::here::{self, InPlace};
 use crate::arbiter;
 use crate::lock::lock;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicU8};
-use crate::sync::{AtomicWaker, Mutex, thread, thread_local};
+use crate::sync::{AtomicWaker, Mutex, thread};
 
 /// What a task does.
 pub(crate) trait Work: Send + 'static {
@@ -76,8 +72,8 @@ const LISTED: u8 = 8;
 /// It will be polled by the arbiter that a thread of a wake belongs to, and by nobody before.
 const PAUSED: u8 = 16;
 
-/// A thread polls at most this many further tasks, and takes at most this many steps of one.
-const POLLS_IN_PLACE: usize = 64;
+/// A poll takes at most this many steps.
+const STEPS_PER_POLL: usize = 64;
 
 pub(crate) struct Task<W> {
     state: AtomicU8,
@@ -174,7 +170,7 @@ impl<W: Work> Task<W> {
         let waker = waker_ref(self);
         let mut cx = Context::from_waker(&waker);
         let _unless_it_panics = LeaveOnPanic(self);
-        for _ in 0..POLLS_IN_PLACE {
+        for _ in 0..STEPS_PER_POLL {
             let step = lock(&self.work).as_mut().map(|work| {
                 let step = work.step(&mut cx);
                 if work.wants_pause() {
@@ -223,7 +219,7 @@ impl<W: Work> Pause<W> {
         if let Some(task) = self.0.take() {
             task.change(|state| state & LISTED | POLLING);
             // What it had in hand before the pause is settled by now.
-            poll_or_list(&task, POLLS_IN_PLACE);
+            poll_or_list(&task, STEPS_PER_POLL);
         }
     }
 }
@@ -266,13 +262,12 @@ impl<W: Work> Backlog<W> {
         loop {
             let task = lock(&self.tasks).as_mut()?.pop_front()?;
             if task.begin_listed() {
-                let step = HERE.try_with(|here| here.poll(&task, 1));
-                return Some(match step {
-                    Ok(Step::Taken | Step::TakenLast) => Polled::Moved,
-                    Ok(Step::Waits) => Polled::Waits,
-                    Ok(Step::Over) => Polled::Over(task.take_work()),
-                    Err(_) => {
-                        // The actor's thread ends.
+                return Some(match here::poll(|| task.poll(1)) {
+                    Some(Step::Taken | Step::TakenLast) => Polled::Moved,
+                    Some(Step::Waits) => Polled::Waits,
+                    Some(Step::Over) => Polled::Over(task.take_work()),
+                    None => {
+                        // The actor's thread is ending.
                         task.leave_to_actor();
                         Polled::Waits
                     }
@@ -300,12 +295,6 @@ impl<W: Work> Backlog<W> {
     }
 }
 
-/// A task of any kind.
-trait InPlace: Send + Sync {
-    fn poll_in_place(self: Arc<Self>);
-    fn leave(self: Arc<Self>);
-}
-
 impl<W: Work> InPlace for Task<W> {
     fn poll_in_place(self: Arc<Self>) {
         if self.poll(1) == Step::Over {
@@ -318,58 +307,10 @@ impl<W: Work> InPlace for Task<W> {
     }
 }
 
-thread_local! {
-    static HERE: Here = Here::default();
-}
-
-/// What a thread knows of the tasks that it polls.
-#[derive(Default)]
-struct Here {
-    /// Whether it polls one.
-    polls: Cell<bool>,
-    /// Those that were woken meanwhile.
-    woken: RefCell<VecDeque<Arc<dyn InPlace>>>,
-}
-
-impl Here {
-    /// Polls a task, and then those that it wakes.
-    fn poll<W: Work>(&self, task: &Arc<Task<W>>, steps: usize) -> Step {
-        /// After a panic, tasks that are still listed are left to their actors.
-        struct End<'a>(&'a Here, bool);
-
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                let Self(here, polled) = self;
-                here.polls.set(*polled);
-                std::iter::from_fn(|| here.next()).for_each(InPlace::leave);
-            }
-        }
-
-        let _end = End(self, self.polls.replace(true));
-        let step = task.poll(steps);
-        for _ in 0..POLLS_IN_PLACE {
-            let Some(task) = self.next() else { break };
-            task.poll_in_place();
-        }
-        step
-    }
-
-    fn next(&self) -> Option<Arc<dyn InPlace>> {
-        self.woken.borrow_mut().pop_front()
-    }
-}
-
 /// Polls a task on this thread: now, or after the one that the thread polls.
 fn poll_or_list<W: Work>(task: &Arc<Task<W>>, steps: usize) {
-    let polled = HERE.try_with(|here| {
-        if here.polls.get() {
-            here.woken.borrow_mut().push_back(Arc::clone(task) as Arc<dyn InPlace>);
-        } else if here.poll(task, steps) == Step::Over {
-            task.leave_to_actor();
-        }
-    });
-    if polled.is_err() {
-        // The thread is ending.
+    let listed = here::list(|| Arc::clone(task) as Arc<dyn InPlace>);
+    if !listed && here::poll(|| task.poll(steps)).is_none_or(|step| step == Step::Over) {
         task.leave_to_actor();
     }
 }

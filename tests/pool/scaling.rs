@@ -212,7 +212,8 @@ fn a6_a_pool_does_not_grow_while_the_last_items_are_worked_on() {
     });
 }
 
-/// A pool that has grown to four workers, each of which holds an item. Nothing waits.
+/// A pool that has grown to four workers, each of which holds an item. Nothing waits. For queues in memory: over Redis items may
+/// come so late that workers are spare before.
 async fn grown(queue: &IterableQueue<u32>, shrink_after: Duration) -> (WorkerPool<u32>, Crew, Vec<Item<u32>>) {
     let (factory, mut crew) = crew();
     let builder = here(queue).workers(1..=4).grow_after(MOMENT).shrink_after(shrink_after);
@@ -231,7 +232,7 @@ async fn are_there(queue: &IterableQueue<u32>, workers: usize) {
 #[test]
 fn a6_a_pool_shrinks_to_its_minimum_and_those_that_leave_are_told_nothing() {
     in_system(|| async {
-        let queue = backlog(0..0);
+        let queue = backlog_in_memory(0..0);
         let (pool, mut crew, held) = grown(&queue, MOMENT).await;
         held.into_iter().for_each(Item::ack);
         are_there(&queue, 1).await;
@@ -257,7 +258,7 @@ fn a6_a_pool_shrinks_to_its_minimum_and_those_that_leave_are_told_nothing() {
 #[test]
 fn c5_a_worker_that_has_an_item_when_it_is_not_needed_does_it_first_and_has_no_turn() {
     in_system(|| async {
-        let queue = backlog(0..0);
+        let queue = backlog_in_memory(0..0);
         let (pool, mut crew, mut held) = grown(&queue, MOMENT).await;
         let last = held.pop().unwrap(); // of the worker that is the first to leave
         held.into_iter().for_each(Item::ack);
@@ -284,7 +285,7 @@ fn c5_a_worker_that_has_an_item_when_it_is_not_needed_does_it_first_and_has_no_t
 #[test]
 fn a6_a_worker_that_leaves_and_is_needed_again_stays() {
     in_system(|| async {
-        let queue = backlog(0..0);
+        let queue = backlog_in_memory(0..0);
         let (pool, mut crew, mut held) = grown(&queue, MOMENT).await;
         let last = held.pop().unwrap();
         held.into_iter().for_each(Item::ack);
@@ -308,7 +309,7 @@ fn a6_a_worker_that_leaves_and_is_needed_again_stays() {
 #[test]
 fn a6_a_paused_pool_does_not_shrink() {
     in_system(|| async {
-        let queue = backlog(0..0);
+        let queue = backlog_in_memory(0..0);
         let (pool, _crew, held) = grown(&queue, MOMENT).await;
         pool.pause();
         held.into_iter().for_each(Item::ack);

@@ -70,7 +70,6 @@ impl<T: Send + 'static> Supervisor<T> {
     pub(super) fn set_target(&mut self, target: usize) {
         let shrinks = target < self.target;
         self.target = target;
-        self.roster.set_target(target);
         for index in self.slots.len()..target {
             let name = format!("{}-{index}", self.settings.name);
             self.roster.add(name.clone());
@@ -93,5 +92,7 @@ impl<T: Send + 'static> Supervisor<T> {
                 SlotState::RestartAt(_) | SlotState::Closed => {}
             }
         }
+        // Last: once the pool's handles see it, no worker that is to leave takes a further item.
+        self.roster.set_target(target);
     }
 }

@@ -130,3 +130,27 @@ fn a3_an_item_gets_past_thousands_of_dead_actors() {
         assert_eq!(*events.item().await, 7);
     });
 }
+
+/// The thread settles many items in a row and never yields, though an arbiter runs on it.
+#[test]
+fn d11_a_thread_that_settles_and_goes_on_with_something_else_holds_up_nobody() {
+    in_system(|| async {
+        let queue = backend::in_memory();
+        let producer = queue.producer().unwrap();
+        let (own, workers) = (Arbiter::new(), Arbiter::new());
+        let actor = QueueActor::start_in_arbiter(&own.handle(), |_| QueueActor::new(queue));
+        let (hand, mut events) = Hand::new();
+        let hand = Hand::start_in_arbiter(&workers.handle(), |_| hand);
+        actor.send(RegisterConsumer::new(hand)).await.unwrap().unwrap();
+        producer.put_all(0..1000).await.unwrap();
+        for n in 0..1000 {
+            let item = futures::executor::block_on(events.item());
+            assert_eq!(*item, n);
+            item.ack();
+        }
+        for arbiter in [own, workers] {
+            arbiter.stop();
+            arbiter.join().unwrap();
+        }
+    });
+}

@@ -17,7 +17,7 @@ pub(super) trait InPlace: Send + Sync {
     fn poll_in_place(self: Arc<Self>);
 
     /// Leaves it to its actor.
-    fn leave(self: Arc<Self>);
+    fn leave_here(self: Arc<Self>);
 }
 
 thread_local! {
@@ -61,7 +61,7 @@ pub(super) fn poll<R>(first: impl FnOnce() -> R) -> Option<R> {
     impl Drop for End<'_> {
         fn drop(&mut self) {
             self.here.polls.set(self.polled);
-            std::iter::from_fn(|| self.here.next()).for_each(InPlace::leave);
+            std::iter::from_fn(|| self.here.next()).for_each(InPlace::leave_here);
         }
     }
 

@@ -13,7 +13,8 @@
 //!
 //! An actor reads its mailbox until that is empty. If each settle in a handler put the next item into it, the actor's timers,
 //! and all else on its arbiter, would never get their turn (D11). So when the work asks for it, the task is `PAUSED`: the next step
-//! is taken by its arbiter, which comes to that after the actor has come to rest.
+//! is taken by the arbiter of the settling thread, which comes to that after the actor has come to rest, or by the queue's actor, if
+//! that arbiter is busy with something else.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ const WOKEN: u8 = 2;
 const DUE: u8 = 4;
 /// It is in the backlog.
 const LISTED: u8 = 8;
-/// It will be polled by the arbiter that a thread of a wake belongs to, and by nobody before.
+/// It is due, and wakes do not poll it: the arbiter of the thread that paused it does, or the actor.
 const PAUSED: u8 = 16;
 
 /// A poll takes at most this many steps.
@@ -134,14 +135,23 @@ impl<W: Work> Task<W> {
         let pauses = self.wants_pause.load(Relaxed);
         if pauses {
             self.wants_pause.store(false, Relaxed);
-            self.change(|state| state & LISTED | PAUSED);
-            let pause = Pause(Some(Arc::clone(self)));
-            if let Err(call) = arbiter::call_later(|| pause.end()) {
+            self.leave(PAUSED);
+            let task = Arc::clone(self);
+            if let Err(call) = arbiter::call_later(move || task.end_pause()) {
                 // There is no actor on this thread that waits for its turn.
                 call();
             }
         }
         pauses
+    }
+
+    /// Goes on after a pause, unless the actor has done so before.
+    fn end_pause(self: &Arc<Self>) {
+        let next = |state| if state & PAUSED == 0 { state } else { state & LISTED | POLLING };
+        if self.change(next) & PAUSED != 0 {
+            // What the consumer had in hand before the pause is settled by now.
+            poll_or_list(self, STEPS_PER_POLL);
+        }
     }
 
     /// Begins the poll of a task that was taken out of the backlog. Returns `false` if another thread saw to it.
@@ -158,7 +168,11 @@ impl<W: Work> Task<W> {
 
     /// Ends a poll that another one is to follow.
     fn leave_to_actor(self: &Arc<Self>) {
-        let before = self.change(|_| DUE | LISTED);
+        self.leave(0);
+    }
+
+    fn leave(self: &Arc<Self>, paused: u8) {
+        let before = self.change(|_| DUE | LISTED | paused);
         if before & LISTED == 0 {
             self.backlog.push(Arc::clone(self));
             self.backlog.actor.wake();
@@ -207,27 +221,6 @@ impl<W: Work> ArcWake for Task<W> {
             task.leave_to_actor();
         } else if !task.pause() {
             poll_or_list(task, 1);
-        }
-    }
-}
-
-/// The end of a pause. Dropped before that, as its arbiter has stopped, it leaves the task to the actor.
-struct Pause<W: Work>(Option<Arc<Task<W>>>);
-
-impl<W: Work> Pause<W> {
-    fn end(mut self) {
-        if let Some(task) = self.0.take() {
-            task.change(|state| state & LISTED | POLLING);
-            // What it had in hand before the pause is settled by now.
-            poll_or_list(&task, STEPS_PER_POLL);
-        }
-    }
-}
-
-impl<W: Work> Drop for Pause<W> {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.leave_to_actor();
         }
     }
 }
@@ -302,7 +295,7 @@ impl<W: Work> InPlace for Task<W> {
         }
     }
 
-    fn leave(self: Arc<Self>) {
+    fn leave_here(self: Arc<Self>) {
         self.leave_to_actor();
     }
 }

@@ -59,7 +59,7 @@ pub(super) enum Operation {
     ReadLetter,
     DropLetters,
     ListLetters,
-    /// Those with this number, and so many more.
+    /// The letter with this number, and this many after it.
     RetryLetters(Any, Any),
     DiscardLetters(Any, Any),
     TakeLeft,

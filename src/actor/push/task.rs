@@ -6,8 +6,9 @@
 //! # No wake is lost
 //!
 //! Each wake polls the task, unless a thread is `POLLING` it: then it raises `WOKEN`. `POLLING` is lowered in one step with the
-//! look that `WOKEN` is not raised, or together with raising `DUE`; and a task that is due is in the backlog. So after each
-//! wake there is a poll that begins later, and there is one at a time.
+//! look that `WOKEN` is not raised, or together with raising `DUE`; and a task that is due is in the backlog. A paused task is due,
+//! so a wake during a pause may leave it alone. So after each wake there is a poll that begins later, and there is one at a time:
+//! each begins with a change of the state that only one thread can make.
 //!
 //! # Turns
 //!

@@ -40,7 +40,7 @@ impl Model {
         self.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(used))
     }
 
-    /// Why puts are refused; whoever has a permit or a lease may go on during a shutdown.
+    /// Why puts are refused. During a shutdown a put through a permit or a lease still goes on.
     pub(crate) fn refusal<T>(&self, promised: bool, item: T) -> Result<T, PutError<T>> {
         match self.ended {
             Some((Outcome::Aborted, _)) => Err(PutError::new(item, Refusal::Aborted)),

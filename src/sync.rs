@@ -20,3 +20,6 @@ pub(crate) const PUTS_PAST_LINE: u64 = 32;
 /// The next waiter looks this many times before it may take what is kept for the notified ones. That takes about as long as
 /// waking a thread.
 pub(crate) const LOOKS_BESIDE_NOTIFIED: u32 = 256;
+
+/// An actor that is served by address is sent at most this many items in a row. Models have fewer.
+pub(crate) const ITEMS_IN_A_ROW: usize = 256;

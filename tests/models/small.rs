@@ -1066,9 +1066,8 @@ fn a2_an_item_for_an_actor_at_its_limit_against_the_settle() {
         let first = mailbox.read().unwrap();
         let putting = spawn(move || producer.try_put(2).unwrap());
         first.ack();
+        let second = pusher.wait_for_item(&mailbox);
         join(putting);
-        pusher.poll();
-        let second = mailbox.read().expect("it is sent");
         assert_eq!((*second, mailbox.read().is_none()), (2, true));
         second.ack();
         pusher.unregister();
@@ -1085,18 +1084,12 @@ fn d1_items_that_several_threads_send_to_an_actor() {
         let pusher = Pusher::register(consumer, 2, mailbox.clone());
         producer.try_put(1).unwrap();
         let putting = spawn(move || (2..=3).for_each(|item| producer.try_put(item).unwrap()));
-        let mut read = Vec::new();
-        let mut handle = |item: Item<u8>| {
-            read.push(*item);
+        for expected in 1..=3 {
+            let item = pusher.wait_for_item(&mailbox);
+            assert_eq!(*item, expected);
             item.ack();
-        };
-        (0..2).filter_map(|_| mailbox.read()).for_each(&mut handle);
-        join(putting);
-        pusher.poll();
-        while let Some(item) = mailbox.read() {
-            handle(item);
         }
-        assert_eq!(read, [1, 2, 3]);
+        join(putting);
         pusher.unregister();
         assert_conserved(&queue);
     });

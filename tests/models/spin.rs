@@ -36,3 +36,6 @@ impl<T> SpinLock<T> {
 pub(crate) const PUTS_PAST_LINE: u64 = 1;
 
 pub(crate) const LOOKS_BESIDE_NOTIFIED: u32 = 1;
+
+/// An actor that is served by address is sent at most this many items in a row.
+pub(crate) const ITEMS_IN_A_ROW: usize = 1;

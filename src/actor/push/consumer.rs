@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::task::{Step, Work};
 use crate::endpoint::Consumer;
 use crate::queue::{ConsumerId, Item, Ticks};
+use crate::sync::ITEMS_IN_A_ROW;
 
 /// An actor's address, for items.
 pub(crate) trait Mailbox<T>: Send + 'static {
@@ -15,8 +16,7 @@ pub(crate) trait Mailbox<T>: Send + 'static {
     fn send(&self, item: Item<T>);
 }
 
-/// After this many items in a row, or as much time, all else on the actor's arbiter gets its turn.
-const ITEMS_IN_A_ROW: usize = 256;
+/// After `ITEMS_IN_A_ROW`, or as much time, all else on the actor's arbiter gets its turn.
 const TIME_IN_A_ROW: Duration = Duration::from_millis(5);
 
 /// Sends items to an actor, within its limit of items in flight (A2).

@@ -12,7 +12,7 @@ pub(crate) use coarsetime::Instant as CoarseInstant;
 pub use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 pub(crate) use loom::thread_local;
 
-pub(crate) use spin::{LOOKS_BESIDE_NOTIFIED, PUTS_PAST_LINE, SpinBackoff, SpinGuard, SpinLock};
+pub(crate) use spin::{ITEMS_IN_A_ROW, LOOKS_BESIDE_NOTIFIED, PUTS_PAST_LINE, SpinBackoff, SpinGuard, SpinLock};
 
 #[path = "../spin.rs"]
 mod spin;

@@ -9,7 +9,7 @@ pub(crate) use shuttle::thread_local;
 /// Its accesses are single steps here.
 pub(crate) use futures::task::AtomicWaker;
 
-pub(crate) use spin::{LOOKS_BESIDE_NOTIFIED, PUTS_PAST_LINE, SpinBackoff, SpinGuard, SpinLock};
+pub(crate) use spin::{ITEMS_IN_A_ROW, LOOKS_BESIDE_NOTIFIED, PUTS_PAST_LINE, SpinBackoff, SpinGuard, SpinLock};
 pub(crate) use time::CoarseInstant;
 pub use time::Instant;
 
